@@ -1,0 +1,131 @@
+"""Every field there is, with its unit. Other configs start from this one and change values.
+
+Any field can be set on the command line: `--config.train.learning_rate=1e-3`.
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the base configuration."""
+    c = ml_collections.ConfigDict()
+    # Decides the ids of the study, the order of examples, initial weights and sampling.
+    c.seed = 0
+    # The languages of the study, by code (pinch_jax/languages.py); `pinch:P` spreads over these.
+    c.languages = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
+
+    c.corpus = ml_collections.ConfigDict()
+    # "cldr_instructions": questions about facts of Unicode CLDR. "cldr_statements": the facts as
+    # text, for a base model.
+    c.corpus.name = "cldr_instructions"
+    # Where built corpora are kept, shared by all runs of this machine.
+    c.corpus.data_dir = "~/.cache/pinch_jax"
+
+    c.mixture = ml_collections.ConfigDict()
+    # monolingual:L | pinch:P[:L,M] | pinch:nK[:L,M] | uniform:L,M | a table of weights; `pinch
+    # study` sets it for each of its runs.
+    c.mixture.spec = "monolingual:en"
+    # Weights by language; where there are any they take the place of `spec`.
+    c.mixture.table = config_dict.placeholder(dict)
+    # N, the examples of a tuning set over all languages: the same in every arm.
+    c.mixture.examples = 4640
+    # The language that the others replace.
+    c.mixture.base = "en"
+    # "disjoint": every id once, in one language. "parallel": ids repeat across languages.
+    c.mixture.composition = "disjoint"
+    # "example": each step carries the whole mixture. "step": each step carries one language.
+    c.mixture.granularity = "example"
+
+    c.model = ml_collections.ConfigDict()
+    # "tiny" (comes with the package), or a model directory; "" starts from nothing.
+    c.model.source = "tiny"
+    # Arithmetic of the forward and backward pass; master weights are float32.
+    c.model.dtype = "float32"
+    # A SentencePiece model, and the decoder's fields (pinch_jax/model/families.py): only for a
+    # model from nothing; otherwise both come with `source`.
+    c.model.tokenizer = ""
+    c.model.decoder = config_dict.placeholder(dict)
+
+    c.batch = ml_collections.ConfigDict()
+    # Rows of the global batch, tokens of a row, and supervised tokens that a row has room for.
+    c.batch.rows = 32
+    c.batch.row_tokens = 1024
+    c.batch.row_supervised_tokens = 1024
+    # A step closes after so many examples, or when its rows have no room (0: only then). Where
+    # there is room for them in every language, all tuning sets take the same number of steps,
+    # although the same examples are more tokens in one language than in another.
+    c.batch.examples = 0
+    # A batch is worked through in so many parts; the update is the same.
+    c.batch.microbatches = 1
+
+    c.train = ml_collections.ConfigDict()
+    c.train.epochs = 2
+    # The peak; linear warm-up, then a cosine to the final fraction of it.
+    c.train.learning_rate = 1e-5
+    c.train.warmup_fraction = 0.1
+    c.train.final_rate_fraction = 0.0
+    c.train.beta1 = 0.9
+    c.train.beta2 = 0.95
+    c.train.epsilon = 1e-8
+    c.train.weight_decay = 0.0
+    c.train.clip_norm = 1.0
+    # Steps between checkpoints; one is also written on Ctrl-C.
+    c.train.checkpoint_period_steps = 100
+    # Steps between lines of metrics.
+    c.train.log_period_steps = 1
+
+    c.mesh = ml_collections.ConfigDict()
+    # Devices along each axis; -1: all that the others leave.
+    c.mesh.data = -1
+    c.mesh.fsdp = 1
+    c.mesh.tensor = 1
+
+    c.evaluate = ml_collections.ConfigDict()
+    # Held-out prompts of each language.
+    c.evaluate.prompts = 300
+    # Rows of a decoding batch; the longest prompt and response, in tokens.
+    c.evaluate.rows = 32
+    c.evaluate.prompt_tokens = 512
+    c.evaluate.new_tokens = 512
+    # 0 is greedy; above it, sampling from the smallest set of tokens of mass top_p.
+    c.evaluate.temperature = 0.0
+    c.evaluate.top_p = 1.0
+    # Steps between evaluations in training (the end is always evaluated): the loss on so many
+    # held-out responses of each language, and answers to so many prompts (0: none).
+    c.evaluate.period_steps = 100
+    c.evaluate.loss_prompts = 100
+    c.evaluate.period_prompts = 16
+
+    c.study = ml_collections.ConfigDict()
+    # Of pinch_jax/study/experiments.py.
+    c.study.experiments = (
+        "monolingual",
+        "pretrained",
+        "pinch",
+        "unseen",
+        "breadth",
+        "pairs",
+        "slavic",
+        "pretraining_share",
+        "same_language",
+    )
+    # P of `pinch` and `unseen`; P = 0 is the base language alone.
+    c.study.percents = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+    # The paper's P = 1 is so many examples over the languages that are not the base.
+    c.study.pinch_examples = 40
+    # The tuning languages of `unseen` and `breadth`, and the orders in which `breadth` adds them.
+    c.study.tuning_languages = ("en", "ar", "fi", "it", "ru", "sw")
+    c.study.breadth_orders = (
+        ("en", "it", "fi", "ru", "ar", "sw"),
+        ("ar", "sw", "ru", "en", "it", "fi"),
+        ("fi", "ru", "sw", "it", "ar", "en"),
+    )
+    # Draws the pairs of `pairs`.
+    c.study.pair_seed = 0
+    c.study.slavic_languages = ("ru", "sr", "hr", "sl", "pl", "sk", "cs")
+    # "reference" needs no model: the right language, then chrF against the reference.
+    c.study.judge = "reference"
+    # Resamples of the paired bootstrap over prompts.
+    c.study.bootstrap_resamples = 10_000
+    return c

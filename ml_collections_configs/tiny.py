@@ -1,0 +1,26 @@
+"""The whole study on a laptop's CPU: the bundled model, tuned on facts of Unicode CLDR."""
+
+import ml_collections
+
+from ml_collections_configs import base
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the configuration of `make study`."""
+    c = base.get_config()
+    c.mixture.examples = 1200
+    c.batch.rows = 8
+    c.batch.row_tokens = 104
+    c.batch.row_supervised_tokens = 48
+    c.batch.examples = 15
+    c.train.epochs = 1
+    c.train.learning_rate = 1e-3
+    c.train.checkpoint_period_steps = 50
+    c.evaluate.prompts = 96
+    c.evaluate.rows = 96
+    c.evaluate.prompt_tokens = 40
+    c.evaluate.new_tokens = 28
+    c.evaluate.period_steps = 50
+    c.evaluate.loss_prompts = 24
+    c.evaluate.period_prompts = 0
+    return c

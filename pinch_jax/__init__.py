@@ -1,0 +1,1 @@
+"""Multilingual instruction tuning with a pinch of multilinguality, in JAX."""

@@ -1,0 +1,276 @@
+"""From a ConfigDict to frozen dataclasses, once; everything about a config is checked here.
+
+The dataclasses name the fields and their types. Defaults live in one place only,
+`ml_collections_configs/base.py`: a field that a config leaves out is an error.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import ml_collections
+
+from pinch_jax.config_fields import build, choose, positive
+from pinch_jax.data.mixture import Mixture, parse_mixture
+from pinch_jax.data.names import Spec
+from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.languages import language
+from pinch_jax.mesh import MeshConfig
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.optimizer import OptimizerConfig
+
+EXPERIMENTS = (
+    "monolingual",
+    "pretrained",
+    "pinch",
+    "unseen",
+    "breadth",
+    "pairs",
+    "slavic",
+    "pretraining_share",
+    "same_language",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusConfig:
+    """Which parallel corpus, and where it is kept once built."""
+
+    name: Literal["cldr_instructions", "cldr_statements"]
+    data_dir: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig:
+    """A tuning set, by name or by a table of weights."""
+
+    spec: str
+    table: Mapping[str, float] | None
+    examples: int
+    base: str
+    composition: Literal["disjoint", "parallel"]
+    granularity: Literal["example", "step"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Where a model comes from; `tokenizer` and `decoder` only where `source` is empty."""
+
+    source: str
+    dtype: Literal["float32", "bfloat16"]
+    tokenizer: str
+    decoder: DecoderConfig | None
+
+    def __post_init__(self) -> None:
+        if self.source and (self.tokenizer or self.decoder):
+            raise ValueError(
+                f"config.model.source={self.source!r} and config.model.tokenizer="
+                f"{self.tokenizer!r} / decoder contradict each other; both come with a source, so "
+                "leave them out, or set config.model.source='' for a model from nothing"
+            )
+        if not self.source and not (self.tokenizer and self.decoder):
+            raise ValueError(
+                "config.model.source='' asks for a model from nothing; set both "
+                "config.model.tokenizer and config.model.decoder"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchConfig:
+    """The shape of the global batch of a step."""
+
+    rows: int
+    row_tokens: int
+    row_supervised_tokens: int
+    examples: int
+    microbatches: int
+
+    def __post_init__(self) -> None:
+        positive(
+            self, "config.batch", "rows", "row_tokens", "row_supervised_tokens", "microbatches"
+        )
+        if self.examples < 0:
+            raise ValueError(f"config.batch.examples={self.examples}: 0 for no limit, or more")
+        if self.rows % self.microbatches:
+            raise ValueError(
+                f"config.batch.microbatches={self.microbatches} does not divide "
+                f"config.batch.rows={self.rows}; choose a divisor of it"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(OptimizerConfig):
+    """How long, how fast, and how often something is written."""
+
+    epochs: int
+    checkpoint_period_steps: int
+    log_period_steps: int
+
+    def __post_init__(self) -> None:
+        positive(self, "config.train", "epochs", "checkpoint_period_steps", "log_period_steps")
+        positive(self, "config.train", "learning_rate", "clip_norm", "epsilon")
+        for name in ("warmup_fraction", "final_rate_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"config.train.{name}={getattr(self, name)}: must be between 0 and 1"
+                )
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"config.train.{name}={getattr(self, name)}: must be at least 0 and below 1"
+                )
+        if self.weight_decay < 0:
+            raise ValueError(f"config.train.weight_decay={self.weight_decay}: must be at least 0")
+
+    @property
+    def optimizer(self) -> OptimizerConfig:
+        """The part that the train step needs."""
+        fields = [f.name for f in dataclasses.fields(OptimizerConfig)]
+        return OptimizerConfig(**{name: getattr(self, name) for name in fields})
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Which prompts are answered, and how."""
+
+    prompts: int
+    rows: int
+    prompt_tokens: int
+    new_tokens: int
+    temperature: float
+    top_p: float
+    period_steps: int
+    loss_prompts: int
+    period_prompts: int
+
+    def __post_init__(self) -> None:
+        positive(
+            self,
+            "config.evaluate",
+            "prompts",
+            "rows",
+            "prompt_tokens",
+            "new_tokens",
+            "period_steps",
+            "loss_prompts",
+        )
+        if self.period_prompts < 0:
+            raise ValueError(
+                f"config.evaluate.period_prompts={self.period_prompts}: 0 for no answers while "
+                "training, or more"
+            )
+        self.sampling  # noqa: B018 - checks temperature and top_p
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen."""
+        return Sampling(self.temperature, self.top_p)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig:
+    """Which experiments, over which tuning sets, judged how."""
+
+    experiments: tuple[str, ...]
+    percents: tuple[float, ...]
+    pinch_examples: int
+    tuning_languages: tuple[str, ...]
+    breadth_orders: tuple[tuple[str, ...], ...]
+    pair_seed: int
+    slavic_languages: tuple[str, ...]
+    judge: str
+    bootstrap_resamples: int
+
+    def __post_init__(self) -> None:
+        positive(self, "config.study", "pinch_examples", "bootstrap_resamples")
+        for name in self.experiments:
+            choose("config.study.experiments", name, EXPERIMENTS)
+        for percent in self.percents:
+            if not 0 <= percent <= 100:
+                raise ValueError(f"config.study.percents={percent}: P must be between 0 and 100")
+        for order in self.breadth_orders:
+            if sorted(order) != sorted(self.tuning_languages):
+                raise ValueError(
+                    f"config.study.breadth_orders: {order} is not an order of "
+                    f"config.study.tuning_languages={self.tuning_languages}"
+                )
+        _languages("config.study.tuning_languages", self.tuning_languages)
+        _languages("config.study.slavic_languages", self.slavic_languages)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run, or one study of many; every field of `ml_collections_configs/base.py`."""
+
+    seed: int
+    languages: tuple[str, ...]
+    corpus: CorpusConfig
+    mixture: MixtureConfig
+    model: ModelConfig
+    batch: BatchConfig
+    train: TrainConfig
+    mesh: MeshConfig
+    evaluate: EvaluateConfig
+    study: StudyConfig
+
+    def __post_init__(self) -> None:
+        _languages("config.languages", self.languages)
+        _languages("config.mixture.base", (self.mixture.base,))
+        self._check_tuning_languages()
+        if self.study.judge != "reference":
+            raise ValueError(
+                f"config.study.judge={self.study.judge!r}: only 'reference' is there so far; "
+                "'model' and 'api' are to come"
+            )
+        self.mixture_of()
+
+    def _check_tuning_languages(self) -> None:
+        for name in ("unseen", "breadth"):
+            missing = [x for x in self.study.tuning_languages if x not in self.languages]
+            if name in self.study.experiments and missing:
+                raise ValueError(
+                    f"config.study.tuning_languages={self.study.tuning_languages}: {missing[0]!r} "
+                    f"is not in config.languages={self.languages}; add it there, or leave {name!r} "
+                    "out of config.study.experiments"
+                )
+
+    @property
+    def mixture_spec(self) -> Spec:
+        """The mixture that the config itself asks for."""
+        return self.mixture.table or self.mixture.spec
+
+    def mixture_of(self, spec: Spec | None = None) -> Mixture:
+        """Returns the mixture of a spec; by default the one that the config itself names."""
+        m = self.mixture
+        spec = self.mixture_spec if spec is None else spec
+        # A monolingual set may be in a language that only the Slavic study has.
+        slavic = (x for x in self.study.slavic_languages if spec == f"monolingual:{x}")
+        among = tuple(dict.fromkeys((*self.languages, *slavic)))
+        return parse_mixture(spec, among, m.examples, m.base, m.composition, m.granularity)
+
+    def to_json(self) -> str:
+        """Returns the config as JSON, sorted and indented."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
+
+
+def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Config:
+    """Returns the config as frozen dataclasses, checked.
+
+    Raises:
+        ValueError: a field is unknown, missing, of the wrong type or contradicts another; names
+            the field, the value and the fix.
+    """
+    if isinstance(config, ml_collections.ConfigDict):
+        config = config.to_dict()
+    return build(Config, config, "config")
+
+
+def _languages(path: str, codes: tuple[str, ...]) -> None:
+    for code in codes:
+        try:
+            language(code)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if codes.count(code) > 1:
+            raise ValueError(f"{path}={codes}: {code!r} stands twice; name it once")

@@ -1,0 +1,1 @@
+"""Parallel instruction corpora: the same example ids in every language."""

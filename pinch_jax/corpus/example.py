@@ -1,0 +1,36 @@
+"""The record that every corpus yields: one instruction with its reference response."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One instruction in one language.
+
+    `id` is the same in every language; `fact` is the unit of the train / held-out split.
+    `answer` is the name inside `response` that makes it right. `english_answer` is True where
+    that name is spelt as in English, so that it cannot show the language of a response.
+    """
+
+    id: str
+    fact: str
+    task: str
+    language: str
+    prompt: str
+    response: str
+    answer: str
+    english_answer: bool
+
+
+def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:
+    """Return the SHA-256 of named, ordered sequences of examples, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, examples in splits:
+        digest.update(f"{name}\n".encode())
+        for example in examples:
+            line = json.dumps(dataclasses.asdict(example), sort_keys=True, ensure_ascii=False)
+            digest.update(f"{line}\n".encode())
+    return digest.hexdigest()

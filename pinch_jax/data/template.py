@@ -1,0 +1,56 @@
+"""How an instruction becomes ids: one template for training and for decoding."""
+
+import dataclasses
+import functools
+
+from pinch_jax.data.tokenizer import Tokenizer
+
+PROMPT = "{prompt}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """What stands around a prompt.
+
+    Attributes:
+        before: pieces before the prompt, such as ("<s>",).
+        after: pieces between the prompt and the response, such as ("<answer>",).
+        end: pieces after the response, supervised; decoding stops at the last of them.
+    """
+
+    before: tuple[str, ...] = ("<s>",)
+    after: tuple[str, ...] = ("<answer>",)
+    end: tuple[str, ...] = ("</s>",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Renderer:
+    """A template bound to a tokenizer."""
+
+    template: Template
+    tokenizer: Tokenizer
+
+    @functools.cached_property
+    def _around(self) -> tuple[list[int], list[int], list[int]]:
+        t = self.template
+        sides = (t.before, t.after, t.end)
+        return tuple([self.tokenizer.piece_id(piece) for piece in side] for side in sides)
+
+    @property
+    def stop_id(self) -> int:
+        """The piece at which decoding stops."""
+        return self._around[2][-1]
+
+    def prompt(self, prompt: str) -> list[int]:
+        """Returns the ids that a model continues with its response."""
+        before, after, _ = self._around
+        return [*before, *self.tokenizer.encode(prompt), *after]
+
+    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
+        """Returns (ids, length of the prompt in them); the ids behind it are supervised.
+
+        Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
+        """
+        before, _, end = self._around
+        ids = self.prompt(prompt) if prompt else list(before)
+        return [*ids, *self.tokenizer.encode(response), *end], len(ids)

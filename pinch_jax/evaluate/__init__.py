@@ -1,0 +1,1 @@
+"""Answers, their language and quality, verdicts between them, and scores with intervals."""

@@ -1,0 +1,156 @@
+"""Answers from a model: prefill, then a while loop, in one compiled program."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinch_jax.model.decoder import (
+    Params,
+    Shard,
+    forward_cached,
+    init_cache,
+    logits,
+    no_sharding,
+)
+from pinch_jax.model.families import DecoderConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen: greedily at temperature 0, else from the top-p nucleus."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(
+                f"config.evaluate.temperature={self.temperature} is negative; 0 is greedy"
+            )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(
+                f"config.evaluate.top_p={self.top_p}: must be above 0 and at most 1, which keeps "
+                "every token"
+            )
+
+
+class _Loop(NamedTuple):
+    index: jax.Array  # new tokens so far
+    token: jax.Array  # [B] the newest one
+    done: jax.Array  # [B]
+    output: jax.Array  # [B, new tokens]
+    cache: Any
+
+
+def sample(scores: jax.Array, key: jax.Array, sampling: Sampling) -> jax.Array:
+    """Returns one token id for each row of float32 scores [B, V].
+
+    Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv 1904.09751:
+    the smallest set of tokens whose probability reaches top_p.
+    """
+    if sampling.temperature == 0:
+        return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+    scores = scores / sampling.temperature
+    if sampling.top_p < 1:
+        falling = -jnp.sort(-scores, axis=-1)
+        probabilities = jax.nn.softmax(falling, axis=-1)
+        # A token stays while the mass before it is short of top_p, so at least one does.
+        kept = jnp.cumsum(probabilities, axis=-1) - probabilities < sampling.top_p
+        floor = jnp.min(jnp.where(kept, falling, jnp.inf), axis=-1, keepdims=True)
+        scores = jnp.where(scores >= floor, scores, -jnp.inf)
+    return jax.random.categorical(key, scores, axis=-1).astype(jnp.int32)
+
+
+def make_decode(
+    model: DecoderConfig,
+    new_tokens: int,
+    stop_id: int,
+    pad_id: int,
+    sampling: Sampling = Sampling(),
+    dtype: Any = jnp.float32,
+    shard: Shard = no_sharding,
+) -> Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]:
+    """Returns the pure function (params, prompts, padding, key) -> ids; jit it.
+
+    prompts [B, T] are padded on the left by padding [B] tokens. The result [B, new_tokens] holds
+    the new ids of each row, pad_id behind stop_id. The loop ends when every row has stopped.
+    """
+
+    def decode(params, prompts, padding, key):
+        params = jax.tree.map(lambda p: p.astype(dtype), params)
+        batch, length = prompts.shape
+        cache = init_cache(model, batch, length + new_tokens, dtype)
+        hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)
+
+        def choose(hidden, index):
+            scores = shard(logits(model, params, hidden), "BV")
+            return sample(scores, jax.random.fold_in(key, index), sampling)
+
+        def write(output, token, done, index):
+            return output.at[:, index].set(jnp.where(done, pad_id, token))
+
+        def advance(state: _Loop) -> _Loop:
+            place = length + state.index - 1
+            hidden, cache = forward_cached(
+                model, params, state.token[:, None], padding, place, state.cache, shard
+            )
+            token = choose(hidden[:, 0], state.index)
+            output = write(state.output, token, state.done, state.index)
+            done = state.done | (token == stop_id)
+            return _Loop(state.index + 1, token, done, output, cache)
+
+        token = choose(hidden[:, -1], 0)
+        # A row that holds padding alone only fills the batch.
+        done = padding == length
+        output = write(jnp.full((batch, new_tokens), pad_id, jnp.int32), token, done, 0)
+        state = _Loop(jnp.int32(1), token, done | (token == stop_id), output, cache)
+        state = jax.lax.while_loop(
+            lambda s: (s.index < new_tokens) & ~jnp.all(s.done), advance, state
+        )
+        return state.output
+
+    return decode
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptBatch:
+    """Prompts of similar length: ids [B, T] padded on the left, padding [B], whose they are [n]."""
+
+    ids: np.ndarray
+    padding: np.ndarray
+    members: np.ndarray
+
+
+def batch_prompts(
+    prompts: Sequence[Sequence[int]], rows: int, widths: Sequence[int], pad_id: int
+) -> list[PromptBatch]:
+    """Returns all prompts in batches of `rows`, grouped by length.
+
+    A batch is as wide as the smallest of `widths` that holds it: each width is compiled once.
+    The last batch is filled with rows of padding.
+
+    Raises:
+        ValueError: a prompt is longer than the largest width.
+    """
+    lengths = np.array([len(p) for p in prompts], np.int64)
+    if len(lengths) and lengths.max() > max(widths):
+        raise ValueError(
+            f"config.evaluate.prompt_tokens={max(widths)}: prompt {int(lengths.argmax())} has "
+            f"{int(lengths.max())} tokens; raise config.evaluate.prompt_tokens"
+        )
+    order = np.argsort(lengths, kind="stable")
+    batches = []
+    for first in range(0, len(order), rows):
+        members = order[first : first + rows]
+        width = min(w for w in widths if w >= lengths[members].max())
+        ids = np.full((rows, width), pad_id, np.int32)
+        padding = np.full(rows, width, np.int32)
+        for row, member in enumerate(members):
+            padding[row] = width - lengths[member]
+            ids[row, padding[row] :] = prompts[member]
+        batches.append(PromptBatch(ids, padding, members))
+    return batches

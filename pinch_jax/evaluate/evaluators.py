@@ -1,0 +1,133 @@
+"""What is measured on held-out prompts: the loss of references, and the answers themselves."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.data.batches import BatchPlan, BatchShape, plan_batches
+from pinch_jax.data.mixture import parse_mixture
+from pinch_jax.data.template import Renderer
+from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode
+from pinch_jax.evaluate.language_id import classify
+from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
+from pinch_jax.model.decoder import Params, Shard
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.step import summed_loss
+
+
+class HeldoutLoss:
+    """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses."""
+
+    def __init__(
+        self,
+        model: DecoderConfig,
+        renderer: Renderer,
+        heldout: Mapping[str, Sequence[Example]],
+        shape: BatchShape,
+        mesh: jax.sharding.Mesh,
+        shard: Shard,
+        dtype: Any,
+    ):
+        corpus = tokenize_corpus(heldout, renderer.tokenizer, renderer.example)
+        self._plans: dict[str, BatchPlan] = {
+            code: plan_batches(
+                parse_mixture(f"monolingual:{code}", (code,), len(heldout[code]), code),
+                corpus,
+                shape,
+                epochs=1,
+                seed=0,
+            )
+            for code in heldout
+        }
+        self._mesh = mesh
+        self._loss = jax.jit(functools.partial(summed_loss, model, dtype, shard))
+
+    def __call__(self, params: Params, step: int) -> dict[str, float]:
+        """Returns the loss in each language; `step` is not used."""
+        losses = {}
+        for language, plan in self._plans.items():
+            rows = local_rows(self._mesh, plan.shape.rows)
+            total, count = 0.0, 0.0
+            for index in range(plan.steps):
+                batch = put_batch(self._mesh, plan.shape.rows, plan.batch_at(index, rows))
+                total += float(self._loss(params, batch))
+                count += float(jnp.sum(batch.weights))
+            losses[f"eval/{language}/loss"] = total / count
+        return losses
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """Answers prompts with a model; one compiled program for each width of prompts."""
+
+    model: DecoderConfig
+    renderer: Renderer
+    rows: int
+    prompt_tokens: int
+    new_tokens: int
+    sampling: Sampling
+    mesh: jax.sharding.Mesh
+    shard: Shard
+    dtype: Any
+
+    @functools.cached_property
+    def decode(self) -> Any:
+        """The compiled program (params, prompts, padding, key) -> ids, with the ids everywhere."""
+        tokenizer = self.renderer.tokenizer
+        decode = make_decode(
+            self.model,
+            self.new_tokens,
+            self.renderer.stop_id,
+            tokenizer.pad_id,
+            self.sampling,
+            self.dtype,
+            self.shard,
+        )
+        return jax.jit(decode, out_shardings=replicated(self.mesh))
+
+    def __call__(self, params: Params, prompts: Sequence[str], seed: int) -> list[str]:
+        """Returns a response to each prompt; all processes get all of them."""
+        ids = [self.renderer.prompt(p) for p in prompts]
+        pad_id = self.renderer.tokenizer.pad_id
+        # Two widths: most prompts are short, and padding them to the longest would cost double.
+        widths = (self.prompt_tokens // 2, self.prompt_tokens)
+        sharding = batch_sharding(self.mesh)
+        mine = local_rows(self.mesh, self.rows)
+        pending = []
+        for number, batch in enumerate(batch_prompts(ids, self.rows, widths, pad_id)):
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            arrays = [
+                jax.make_array_from_process_local_data(sharding, x[mine], x.shape)
+                for x in (batch.ids, batch.padding)
+            ]
+            pending.append((batch.members, self.decode(params, *arrays, key)))
+        responses = [""] * len(prompts)
+        for members, output in pending:
+            for member, row in zip(members, np.asarray(output), strict=False):
+                responses[member] = self.renderer.tokenizer.decode(row[row != pad_id].tolist())
+        return responses
+
+
+def answer_metrics(
+    answers: Answers, heldout: Mapping[str, Sequence[Example]], seed: int, params: Params, step: int
+) -> dict[str, float]:
+    """Returns, for each language, the fraction of prompts with each outcome; an evaluator."""
+    examples = [e for some in heldout.values() for e in some]
+    responses = answers(params, [e.prompt for e in examples], seed + step)
+    outcomes: dict[str, list[Any]] = {code: [] for code in heldout}
+    for example, response in zip(examples, responses, strict=True):
+        outcomes[example.language].append(
+            classify(example.prompt, response, example.language, example.response)
+        )
+    return {
+        f"eval/{code}/{name}": float(np.mean([getattr(o, name) for o in some]))
+        for code, some in outcomes.items()
+        for name in ("exact_match", "right_language", "echo", "chrf")
+    }

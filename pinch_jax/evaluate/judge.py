@@ -1,0 +1,196 @@
+"""Verdicts between two files of responses, each pair judged in both orders.
+
+A response wins when it is chosen in both orders; `scores` counts that. Verdicts are appended
+as they come: what was judged is never judged again, and an interrupted file is taken up where
+it was cut.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tqdm import tqdm
+
+from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.records import Verdict, mend_last_line, read_responses, read_verdicts
+from pinch_jax.languages import LANGUAGES
+
+Place = Literal["first", "second"]
+ORDERS = ("baseline_first", "candidate_first")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two responses in the order the judge sees them, and the record they answer."""
+
+    record: Mapping[str, Any]
+    first: str
+    second: str
+
+
+class Judge(Protocol):
+    """Whoever chooses between two responses.
+
+    `name` is kept with each verdict; `batch_size` pairs are judged at once and then written.
+    """
+
+    name: str
+    batch_size: int
+
+    def choose(self, pairs: Sequence[Pair]) -> list[Place]:
+        """Return "first" or "second" for each pair; raises rather than guess."""
+        ...
+
+
+class ReferenceJudge:
+    """Chooses by the reference alone: language, then not an echo, exact match, chrF.
+
+    A response too short to tell its language is not taken for a wrong one. Between responses of
+    equal quality the place decides, "first", so that the two orders differ: a tie by protocol.
+    """
+
+    name = "reference"
+    batch_size = 256
+
+    def __init__(self, candidates: tuple[str, ...] = tuple(LANGUAGES)) -> None:
+        """Judge with these languages as what a response may be in (see `identify`)."""
+        self.candidates = candidates
+
+    def choose(self, pairs: Sequence[Pair]) -> list[Place]:
+        """Return the better response of each pair."""
+        return [
+            "first"
+            if self.quality(pair.record, pair.first) >= self.quality(pair.record, pair.second)
+            else "second"
+            for pair in pairs
+        ]
+
+    def quality(
+        self, record: Mapping[str, Any], response: str
+    ) -> tuple[bool, bool, bool, bool, float]:
+        """Return what ranks a response, best last: said anything, language, echo, exact, chrF."""
+        outcome = classify(
+            record["prompt"],
+            response,
+            record["language"],
+            record["reference"],
+            record["answer"],
+            self.candidates,
+        )
+        return (
+            not outcome.empty,
+            not outcome.wrong_language,
+            not outcome.echo,
+            outcome.exact_match,
+            outcome.chrf,
+        )
+
+
+def judge_files(
+    judge: Judge,
+    baseline: Path,
+    candidate: Path,
+    output: Path,
+    languages: Sequence[str] | None = None,
+    progress: bool = True,
+) -> list[Verdict]:
+    """Return the verdicts on two response files in both orders, adding the new ones to `output`.
+
+    They are in the order of the baseline's lines, baseline_first before candidate_first.
+    `languages` restricts them; None judges every language of the files. What the judge raises
+    ends the work; the verdicts before it are kept.
+
+    Raises:
+      FileNotFoundError: a response file does not exist.
+      ValueError: the files do not answer the same prompts, or none in `languages`; a line is
+        not a record or comes twice; `output` is of another judge or about other prompts.
+    """
+    baseline_records, candidate_records = read_responses(baseline), read_responses(candidate)
+    _check_same_prompts(baseline, baseline_records, candidate, candidate_records)
+    keys = [(*key, order) for key in baseline_records for order in ORDERS]
+    verdicts = _read_own_verdicts(judge, output, set(keys)) if output.exists() else {}
+    wanted = [key for key in keys if languages is None or key[0] in languages]
+    if not wanted:
+        raise ValueError(f"{baseline}: no responses in languages={languages}; nothing to judge")
+    unjudged = [key for key in wanted if key not in verdicts]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    name = f"judge {output.stem}"
+    bar = tqdm(total=len(unjudged), desc=name, unit="verdict", disable=not progress)
+    with output.open("a", encoding="utf-8") as file, bar:
+        for start in range(0, len(unjudged), judge.batch_size):
+            batch = unjudged[start : start + judge.batch_size]
+            pairs = [_pair(baseline_records, candidate_records, key) for key in batch]
+            for key, choice in zip(batch, judge.choose(pairs), strict=True):
+                verdicts[key] = _verdict(key, choice, judge.name)
+                line = json.dumps(dataclasses.asdict(verdicts[key]), ensure_ascii=False)
+                file.write(line + "\n")
+            file.flush()
+            bar.update(len(batch))
+    return [verdicts[key] for key in wanted]
+
+
+def _check_same_prompts(
+    baseline: Path,
+    baseline_records: Mapping[tuple[str, str], Mapping[str, Any]],
+    candidate: Path,
+    candidate_records: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> None:
+    for here, there, lacking in (
+        (baseline_records, candidate_records, candidate),
+        (candidate_records, baseline_records, baseline),
+    ):
+        if missing := sorted(here.keys() - there.keys()):
+            raise ValueError(
+                f"{lacking}: no response to {len(missing)} prompts of the other file, such as "
+                f"{missing[0]}; generate both with the same prompts"
+            )
+    for key, record in baseline_records.items():
+        for field in ("prompt", "reference"):
+            if record[field] != candidate_records[key][field]:
+                raise ValueError(
+                    f"{candidate}: the {field} of {key} differs from {baseline}: "
+                    f"{candidate_records[key][field]!r} and {record[field]!r}; generate both "
+                    "with the same corpus"
+                )
+
+
+def _read_own_verdicts(
+    judge: Judge, output: Path, wanted: set[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], Verdict]:
+    """Return (language, id, order) -> verdict of a file that is to be continued."""
+    mend_last_line(output)
+    verdicts = {}
+    for verdict in read_verdicts(output):
+        key = verdict.language, verdict.id, verdict.order
+        if verdict.judge != judge.name:
+            raise ValueError(
+                f"{output}: has verdicts of judge={verdict.judge!r}, not {judge.name!r}; "
+                "name another output"
+            )
+        if key in verdicts or key not in wanted:
+            trouble = "comes twice" if key in verdicts else "is not about these responses"
+            raise ValueError(f"{output}: the verdict {key} {trouble}; name another output")
+        verdicts[key] = verdict
+    return verdicts
+
+
+def _pair(
+    baseline: Mapping[tuple[str, str], Mapping[str, Any]],
+    candidate: Mapping[tuple[str, str], Mapping[str, Any]],
+    key: tuple[str, str, str],
+) -> Pair:
+    language, identity, order = key
+    record = baseline[language, identity]
+    responses = record["response"], candidate[language, identity]["response"]
+    return Pair(record, *(responses if order == "baseline_first" else reversed(responses)))
+
+
+def _verdict(key: tuple[str, str, str], choice: Place, judge: str) -> Verdict:
+    language, identity, order = key
+    if choice not in ("first", "second"):
+        raise ValueError(f"judge={judge!r} chose {choice!r}; a choice is 'first' or 'second'")
+    first, second = ("baseline", "candidate") if order == ORDERS[0] else ("candidate", "baseline")
+    winner = first if choice == "first" else second
+    return Verdict(identity, language, order, choice, winner, judge)

@@ -1,0 +1,90 @@
+"""Response and verdict files: one JSON object a line, read with the place of every mistake."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One choice between two responses to one prompt.
+
+    `order` is baseline_first or candidate_first, `choice` first or second, and `winner`, which
+    follows from both, baseline or candidate.
+    """
+
+    id: str
+    language: str
+    order: str
+    choice: str
+    winner: str
+    judge: str
+
+
+def read_responses(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return (language, id) -> record of a response file, in the order of its lines.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: a line is not a record, lacks a field, or repeats an id; the file is empty.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such response file; generate the responses first")
+    records: dict[tuple[str, str], dict[str, Any]] = {}
+    for place, record in _read_lines(path):
+        if missing := [field for field in RESPONSE_FIELDS if field not in record]:
+            raise ValueError(f"{place}: no field {missing}; it needs {list(RESPONSE_FIELDS)}")
+        key = record["language"], record["id"]
+        if key in records:
+            raise ValueError(f"{place}: {key[0]} {key[1]!r} comes twice; keep one response of each")
+        records[key] = record
+    if not records:
+        raise ValueError(f"{path}: no responses; generate them first")
+    return records
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Return the verdicts of a file, in the order of its lines.
+
+    Raises:
+      ValueError: a line is not a verdict.
+    """
+    verdicts = []
+    for place, record in _read_lines(path):
+        try:
+            verdicts.append(Verdict(**record))
+        except TypeError as error:
+            raise ValueError(f"{place}: not a verdict ({error}); delete the line") from error
+    return verdicts
+
+
+def mend_last_line(path: Path) -> None:
+    """Complete a last line without its newline if it is whole, and cut it off if it is not."""
+    content = path.read_bytes()
+    start = content.rfind(b"\n") + 1
+    if start == len(content):
+        return
+    try:
+        json.loads(content[start:])
+        mended = content + b"\n"
+    except ValueError:
+        mended = content[:start]
+    path.write_bytes(mended)
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (place, object) for each line; the place is for messages."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"{place}: not a JSON object; repair or delete it")
+            yield place, record

@@ -1,0 +1,68 @@
+"""How two texts compare: equal but for form, one inside the other, repeated, alike by chrF."""
+
+import functools
+import unicodedata
+
+from sacrebleu.metrics import CHRF
+
+ECHO_CHRF = 90.0
+
+_CHRF = CHRF()
+
+
+def chrf_score(text: str, reference: str) -> float:
+    """Return sacrebleu's sentence chrF (order 6, beta 2) of a text, 0 to 100."""
+    return _CHRF.sentence_score(text, [reference]).score
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def normalise(text: str) -> str:
+    """Return a text in NFKC, without case, repeated spaces, and punctuation at its ends."""
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    start, end = 0, len(text)
+    while start < end and _is_punctuation(text[start]):
+        start += 1
+    while start < end and _is_punctuation(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def contains_words(text: str, words: str) -> bool:
+    """Return whether `words` occur in `text`, not inside longer words (Niger in Nigeria).
+
+    Chinese sets no spaces, so a neighbouring character does not make a longer word there.
+    """
+    start = text.find(words) if words else -1
+    while start >= 0:
+        end = start + len(words)
+        if not (_joined(text[start - 1 : start], words[0]) or _joined(words[-1], text[end:][:1])):
+            return True
+        start = text.find(words, start + 1)
+    return False
+
+
+def _joined(left: str, right: str) -> bool:
+    """Return whether two neighbouring characters belong to one word."""
+    return bool(left and right) and all(
+        unicodedata.category(character)[0] in "LMN"
+        and not unicodedata.name(character, "").startswith("CJK")
+        for character in (left, right)
+    )
+
+
+def repeats(said: str, asked: str, chrf: float) -> bool:
+    """Return whether normalised `said` repeats `asked`; `chrf` is of `said` and its reference.
+
+    It does if less than half of it is left once `asked` is taken out, or if it is nearly `asked`
+    (chrF of `ECHO_CHRF`) and nearer to it than to the reference.
+    """
+    if not said or not asked:
+        return False
+    if len(said.replace(asked, "")) < len(said) / 2:
+        return True
+    echo_chrf = chrf_score(said, asked)
+    return echo_chrf >= ECHO_CHRF and echo_chrf > chrf
+
+
+def _is_punctuation(character: str) -> bool:
+    return character == " " or unicodedata.category(character).startswith("P")

@@ -1,0 +1,225 @@
+"""The command `pinch`: flags and wiring only."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+CONFIG_HELP = "configuration file, such as ml_collections_configs/tiny.py"
+_CONFIG = config_flags.DEFINE_config_file("config", None, CONFIG_HELP)
+_WORKDIR = flags.DEFINE_string("workdir", None, "directory that holds all of a study")
+_SHARD = flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th (study)")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "say what would run and start nothing (study)")
+_STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps (mixture)")
+_MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny` (generate)")
+_PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt` (generate)")
+_OUTPUT = flags.DEFINE_string("output", None, "file or directory to write")
+_BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines (judge)")
+_CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines (judge)")
+_JUDGE = flags.DEFINE_string("judge", "reference", "who judges: reference (judge)")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "host:port of process 0; `auto` asks the cluster (several processes)"
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "how many processes there are")
+_PROCESS = flags.DEFINE_integer("process", None, "which of them this is, from 0")
+_START_TIMEOUT = flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them")
+
+USAGE = """pinch COMMAND [--flag=value ...]
+
+  study     all experiments of a config, from tuning sets to the report
+  train     one run: the config's own mixture
+  mixture   what each step of a mixture holds, one JSON object a line
+  corpus    build the corpus of a config and say what is in it
+  generate  a model's answers to prompts
+  judge     verdicts on two files of responses, both orders
+  report    the report of a study that has run
+  tokenizer train the tokenizer of a base model on a config's corpus
+  export    a finished run as a model directory in bfloat16
+
+  pinch study --config=ml_collections_configs/tiny.py --workdir=/tmp/pinch --dry_run
+  pinch train --config=ml_collections_configs/tiny.py --workdir=/tmp/one \\
+      --config.mixture.spec=pinch:10:en,fi,sw
+
+Every field of a config can be set: --config.train.learning_rate=1e-3.
+All flags: pinch --helpfull, or pinch COMMAND --help.
+"""
+
+
+def _config():
+    from pinch_jax.config import from_config_dict
+
+    return from_config_dict(_required(_CONFIG))
+
+
+def _required(flag):
+    if flag.value is None:
+        raise ValueError(f"--{flag.name} is missing: {flags.FLAGS[flag.name].help}")
+    return flag.value
+
+
+def _workdir() -> Path:
+    return Path(_required(_WORKDIR)).expanduser()
+
+
+def _shard() -> tuple[int, int]:
+    try:
+        index, count = map(int, _SHARD.value.split("/"))
+    except ValueError:
+        index, count = -1, 0
+    if not 0 <= index < count:
+        raise ValueError(f"--shard={_SHARD.value}: write i/n with 0 <= i < n, such as 0/4")
+    return index, count
+
+
+def study() -> None:
+    from pinch_jax.study.runner import describe, plan_study, run_study
+
+    shard = _shard()
+    planned = plan_study(_config(), _workdir())
+    print(describe(planned), flush=True)
+    if not _DRY_RUN.value and run_study(planned, shard):
+        report()
+
+
+def report() -> None:
+    from pinch_jax.mesh import is_primary
+    from pinch_jax.study.analysis import analyse
+    from pinch_jax.report.page import write_report
+
+    if is_primary():
+        print("The paper's findings, held against this study:")
+        print(*analyse(_workdir()).findings, sep="\n")
+        print(f"report: {write_report(_workdir())}")
+
+
+def train() -> None:
+    from tqdm import tqdm
+
+    from pinch_jax.mesh import is_primary
+    from pinch_jax.study.run import answer, make_run, missing_responses, tuned_params
+    from pinch_jax.study.runner import claim_workdir
+    from pinch_jax.study.workbench import Workbench
+
+    config, workdir = _config(), _workdir()
+    claim_workdir(config, workdir)
+    bench = Workbench(config)
+    run = make_run(bench, config.mixture_spec, workdir)
+    with tqdm(
+        total=run.steps, unit="step", desc=run.directory.name, disable=not is_primary()
+    ) as bar:
+        params = tuned_params(bench, run, bar.update)
+    if missing := missing_responses(run, config.languages):
+        answer(bench, run, params, missing)
+    print(f"run: {run.directory}")
+
+
+def mixture() -> None:
+    from pinch_jax.study.workbench import Workbench
+
+    plan = Workbench(_config(), progress=False).plan()
+    first, _, last = (_STEPS.value or ":").partition(":")
+    for step in range(int(first or 0), min(int(last or plan.steps), plan.steps)):
+        ids = [list(pair) for pair in plan.examples_at(step)]
+        print(json.dumps({"step": step, **plan.counts_at(step), "ids": ids}, ensure_ascii=False))
+
+
+def corpus() -> None:
+    from pinch_jax.study.workbench import Workbench
+
+    bench = Workbench(_config())
+    for code, examples in bench.corpus.train.items():
+        tokenized = bench.tokenized.languages[code]
+        print(
+            f"{code}: {len(examples):,} examples to tune on, {len(bench.corpus.heldout[code]):,} "
+            f"held out, {int(tokenized.lengths.sum()):,} tokens, "
+            f"{int(tokenized.supervised_lengths.sum()):,} supervised"
+        )
+
+
+def generate() -> None:
+    import dataclasses
+
+    from pinch_jax.study.workbench import Workbench
+
+    config = _config()
+    source = dataclasses.replace(config.model, source=_MODEL.value)
+    bench = Workbench(dataclasses.replace(config, model=source))
+    lines = Path(_required(_PROMPTS)).read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    output = Path(_required(_OUTPUT))
+    responses = bench.answers(bench.pretrained, [r["prompt"] for r in records], config.seed)
+    with output.open("w", encoding="utf-8") as file:
+        for record, response in zip(records, responses, strict=True):
+            file.write(json.dumps(record | {"response": response}, ensure_ascii=False) + "\n")
+
+
+def judge() -> None:
+    from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+    from pinch_jax.evaluate.scores import score_verdicts
+
+    if _JUDGE.value != "reference":
+        raise ValueError(f"--judge={_JUDGE.value}: only `reference` is there so far")
+    files = Path(_required(_BASELINE)), Path(_required(_CANDIDATE)), Path(_required(_OUTPUT))
+    verdicts = judge_files(ReferenceJudge(), *files)
+    print(
+        f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"
+    )
+
+
+def tokenizer() -> None:
+    from pinch_jax.study.base_model import train_base_tokenizer
+
+    print(f"tokenizer: {train_base_tokenizer(_config())}")
+
+
+def export() -> None:
+    from pinch_jax.study.base_model import export_base_model
+
+    export_base_model(_config(), _workdir(), Path(_required(_OUTPUT)))
+
+
+COMMANDS: dict[str, Callable[[], None]] = {
+    command.__name__: command
+    for command in (study, train, mixture, corpus, generate, judge, report, tokenizer, export)
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a command; a fault in the input is one line, without a traceback."""
+    argv = sys.argv if argv is None else argv
+    if len(argv) < 2 or argv[1] not in COMMANDS:
+        wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
+        print(USAGE if wanted_help else f"pinch: no command {argv[1]!r}\n\n{USAGE}")
+        raise SystemExit(0 if wanted_help else 2)
+    command = COMMANDS[argv[1]]
+
+    def run(rest):
+        if len(rest) > 1:
+            raise app.UsageError(f"too many arguments: {rest[1:]}")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # libraries narrate at INFO
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        from pinch_jax.processes import end_processes, start_processes
+
+        try:
+            start_processes(
+                _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _START_TIMEOUT.value
+            )
+            command()
+            end_processes()
+        except (ValueError, FileNotFoundError, TimeoutError) as error:
+            if flags.FLAGS.verbosity > 0:
+                raise
+            raise SystemExit(f"pinch {argv[1]}: {error}") from None
+        except KeyboardInterrupt as stopped:
+            raise SystemExit(f"\npinch {argv[1]}: {stopped or 'stopped'}") from None
+
+    app.run(run, argv=[f"pinch {argv[1]}", *argv[2:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Where every array lives: the device mesh, and one table from parameter path to axes.
+
+Three axes: `data` splits the batch, `fsdp` splits the batch and the parameters, `tensor`
+splits heads, feed-forward and vocabulary. The model knows none of this.
+"""
+
+import dataclasses
+import itertools
+import math
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+# One row for each kind of parameter. A path that matches no row, or two, is an error: a
+# parameter that nobody placed would be copied to every device without a word.
+# Layers are stacked, so the first axis of everything under `layers/` is L.
+PARAMETER_AXES: tuple[tuple[str, P], ...] = (
+    (r"embedding|head", P("tensor", "fsdp")),
+    (r"layers/attention/(query|key|value)", P(None, "fsdp", "tensor", None)),
+    (r"layers/attention/(query|key|value)_bias", P(None, "tensor", None)),
+    (r"layers/attention/output", P(None, "tensor", None, "fsdp")),
+    (r"layers/attention/(query|key)_norm/scale", P(None, None)),
+    (r"layers/feedforward/(gate|up)", P(None, "fsdp", "tensor")),
+    (r"layers/feedforward/down", P(None, "tensor", "fsdp")),
+    (r"layers/(attention|feedforward)(_post)?_norm/scale", P(None, None)),
+    (r"final_norm/scale", P(None)),
+)
+
+# The axes of activations, by the letters of model/decoder.py.
+ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
+    "B": ("data", "fsdp"),
+    "T": None,
+    "S": None,
+    "D": None,
+    "N": "tensor",
+    "K": "tensor",
+    "H": None,
+    "F": "tensor",
+    "V": "tensor",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How many devices each axis has; `data = -1` takes all that the others leave."""
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+    def __post_init__(self) -> None:
+        for name, count in dataclasses.asdict(self).items():
+            if count < 1 and (name, count) != ("data", -1):
+                also = ", or -1 for all that are left" if name == "data" else ""
+                raise ValueError(f"config.mesh.{name}={count}: must be above 0{also}")
+
+
+def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:
+    """Returns a mesh with the axes data, fsdp and tensor over all devices.
+
+    Raises:
+        ValueError: the axes do not multiply to the number of devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    rest = config.fsdp * config.tensor
+    data = len(devices) // rest if config.data == -1 else config.data
+    if data * rest != len(devices):
+        raise ValueError(
+            f"config.mesh: data={config.data} x fsdp={config.fsdp} x tensor={config.tensor} does "
+            f"not make {len(devices)} devices; set config.mesh.data=-1 and choose fsdp x tensor "
+            "so that it divides them"
+        )
+    shape = (data, config.fsdp, config.tensor)
+    return jax.make_mesh(shape, ("data", "fsdp", "tensor"), (AxisType.Auto,) * 3, devices=devices)
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """Returns a pytree path as text: layers/attention/query."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def parameter_spec(path: str) -> P:
+    """Returns the one row of the table that places a parameter.
+
+    Raises:
+        ValueError: no row or more than one row matches.
+    """
+    rows = [spec for pattern, spec in PARAMETER_AXES if re.fullmatch(pattern, path)]
+    if len(rows) != 1:
+        raise ValueError(
+            f"parameter {path!r} matches {len(rows)} rows of PARAMETER_AXES in mesh.py; "
+            "it must match exactly one"
+        )
+    return rows[0]
+
+
+def parameter_shardings(mesh: Mesh, params: Any) -> Any:
+    """Returns the tree of shardings for a tree of parameters (arrays or shapes).
+
+    Raises:
+        ValueError: a parameter's axis is not divisible by the mesh axes that split it.
+    """
+
+    def place(path, leaf):
+        spec = parameter_spec(path_name(path))
+        for size, axis in zip(leaf.shape, spec, strict=True):
+            ways = math.prod(mesh.shape[a] for a in np.atleast_1d(axis)) if axis else 1
+            if size % ways:
+                raise ValueError(
+                    f"parameter {path_name(path)!r} has an axis of {size}, which the mesh axis "
+                    f"{axis!r} of {ways} devices cannot divide; lower config.mesh.{axis}"
+                )
+        return NamedSharding(mesh, spec)
+
+    return jax.tree_util.tree_map_with_path(place, params)
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of anything whose first axis is the batch."""
+    return NamedSharding(mesh, P(ACTIVATION_AXES["B"]))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of what every device holds whole."""
+    return NamedSharding(mesh, P())
+
+
+def check_rows(mesh: Mesh, field: str, rows: int) -> None:
+    """Raises ValueError when the mesh cannot split `rows` evenly over its batch axes."""
+    ways = mesh.shape["data"] * mesh.shape["fsdp"]
+    if rows % ways:
+        raise ValueError(
+            f"{field}={rows} cannot be divided over {ways} devices (mesh data x fsdp); "
+            f"set it to a multiple of {ways}, such as {-(-rows // ways) * ways}"
+        )
+
+
+def activation_sharding(mesh: Mesh) -> Any:
+    """Returns the function (x, axes) -> x that the decoder calls on its activations."""
+
+    def shard(x: jax.Array, axes: str) -> jax.Array:
+        spec = []
+        for size, letter in zip(x.shape, axes, strict=True):
+            names = ACTIVATION_AXES[letter]
+            ways = math.prod(mesh.shape[n] for n in np.atleast_1d(names)) if names else 1
+            # Few key-value heads on many devices: every device then holds them all.
+            spec.append(names if size % ways == 0 else None)
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, P(*spec)))
+
+    return shard
+
+
+def local_rows(mesh: Mesh, rows: int) -> slice:
+    """Returns the rows of a global batch that this process's devices hold.
+
+    Raises:
+        ValueError: they are not one contiguous stretch.
+    """
+    held = batch_sharding(mesh).addressable_devices_indices_map((rows,)).values()
+    spans = sorted({(s[0].start or 0, rows if s[0].stop is None else s[0].stop) for s in held})
+    if any(a[1] != b[0] for a, b in itertools.pairwise(spans)):
+        raise ValueError(
+            f"the rows of process {jax.process_index()} are not contiguous: {spans}; make "
+            "config.mesh.data x config.mesh.fsdp a multiple of the number of processes"
+        )
+    return slice(spans[0][0], spans[-1][1])
+
+
+def put_batch(mesh: Mesh, rows: int, local: Any) -> Any:
+    """Returns a tree of global arrays from the rows that `local_rows` named, as numpy arrays."""
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, x, (rows, *x.shape[1:])), local
+    )
+
+
+def is_primary() -> bool:
+    """Returns whether this process is the one that writes files."""
+    return jax.process_index() == 0
+
+
+def agreed(value: bool) -> bool:
+    """Returns the first process's value, in every process: hosts may see different files."""
+    if jax.process_count() == 1:
+        return value
+    return bool(multihost_utils.broadcast_one_to_all(np.array(value)))
+
+
+def any_process(value: bool) -> bool | jax.Array:
+    """Returns whether it is true in some process: the same in all, and not computed yet.
+
+    To ask for its truth is to wait for what the devices were given before.
+    """
+    if jax.process_count() == 1:
+        return value
+    sharding = NamedSharding(Mesh(np.array(jax.devices()), "all"), P("all"))
+    mine = np.full(jax.local_device_count(), value)
+    return _any(jax.make_array_from_process_local_data(sharding, mine))
+
+
+_any = jax.jit(jnp.any)
+
+
+def gathered(tree: Any) -> Any:
+    """Returns a tree of global arrays as numpy arrays, whole in every process."""
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)

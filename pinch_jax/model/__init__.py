@@ -1,0 +1,1 @@
+"""The decoder: described by data, pure at its border, blind to devices."""

@@ -1,0 +1,93 @@
+"""A model directory: decoder, tokenizer, template and weights, all that is needed to run it."""
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.model.decoder import Params
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.weights import checksum, load_weights, save_weights
+
+BUNDLED = Path(__file__).parent.parent / "assets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A decoder with its tokenizer and template.
+
+    Attributes:
+        params: float32, as numpy arrays.
+        pretraining_share: the fraction of each language in the text it was pretrained on; empty
+            where nobody knows.
+    """
+
+    decoder: DecoderConfig
+    renderer: Renderer
+    params: Params
+    pretraining_share: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        pieces = self.tokenizer.vocab_size
+        if self.decoder.vocab_size < pieces:
+            raise ValueError(
+                f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
+                f"tokenizer's {pieces} pieces; set it to {pieces} or more"
+            )
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the renderer."""
+        return self.renderer.tokenizer
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """The sha256 of all parameters: what a fingerprint knows a model by."""
+        return checksum(self.params)
+
+
+def load_model(source: str | Path) -> Model:
+    """Returns the model of a directory, or of the one that comes with the package: "tiny".
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: the weights do not fit the decoder.
+    """
+    directory = Path(source).expanduser()
+    if not directory.exists() and (BUNDLED / str(source)).is_dir():
+        directory = BUNDLED / str(source)
+    if not (directory / "model.json").exists():
+        raise FileNotFoundError(
+            f"config.model.source={str(source)!r}: no model.json there; give a model directory, or "
+            f"one of those that come with the package: {sorted(p.name for p in BUNDLED.iterdir())}"
+        )
+    described = json.loads((directory / "model.json").read_text())
+    decoder = DecoderConfig(**described["decoder"])
+    template = Template(**{side: tuple(pieces) for side, pieces in described["template"].items()})
+    return Model(
+        decoder=decoder,
+        renderer=Renderer(template, Tokenizer(directory / "tokenizer.model")),
+        params=load_weights(directory / "weights.safetensors", decoder),
+        pretraining_share=described["pretraining_share"],
+    )
+
+
+def save_model(directory: Path, model: Model, dtype: Any = np.float32) -> None:
+    """Writes a model directory; `load_model` reads it back."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model.tokenizer.path, directory / "tokenizer.model")
+    save_weights(directory / "weights.safetensors", model.params, dtype)
+    described = {
+        "decoder": dataclasses.asdict(model.decoder),
+        "template": dataclasses.asdict(model.renderer.template),
+        "pretraining_share": dict(model.pretraining_share),
+    }
+    text = json.dumps(described, indent=1, ensure_ascii=False)
+    (directory / "model.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,143 @@
+"""The data of the page's response browser: every text once, as compact JSON."""
+
+import json
+from typing import Any
+
+from pinch_jax.evaluate.records import read_responses, read_verdicts
+from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.languages import LANGUAGES, language
+from pinch_jax.study.records import Records
+
+# An outcome of the candidate as the page writes it.
+LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
+NOT_JUDGED = "-"
+
+Prompts = dict[str, dict[str, Any]]
+Answers = dict[str, tuple[Prompts, dict[str, dict[str, str]]]]
+Comparison = tuple[str, str, str]
+
+
+def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
+    """Return the browser's data, the prompts it shows per language, and the prompts there are.
+
+    Above `limit_bytes` of JSON fewer prompts are kept, spread evenly over those there are.
+    The JSON holds no "<", so no text can end the script element it stands in.
+
+    Layout:
+      languages   code -> [name, direction]
+      runs        [spec, ...], a run is its index
+      prompts     code -> [[prompt, reference, task], ...]
+      texts       code -> [distinct response, ...]
+      responses   code -> {run: [index into texts, ...] in the order of the prompts}
+      comparisons [[candidate run, baseline run, code, verdict letters], ...]
+    """
+    answers = _answers(records)
+    verdicts = _verdicts(records)
+    available = max((len(prompts) for prompts, _ in answers.values()), default=0)
+    shown = available
+    while True:
+        text = json.dumps(
+            _layout(records, answers, verdicts, shown), ensure_ascii=False, separators=(",", ":")
+        ).replace("<", "\\u003c")
+        size = len(text.encode("utf-8"))
+        if size <= limit_bytes or shown <= 1:
+            return text, shown, available
+        shown = min(shown - 1, max(1, int(0.95 * shown * limit_bytes / size)))
+
+
+def _answers(records: Records) -> Answers:
+    """Return language -> (prompt id -> its record, run -> prompt id -> response)."""
+    answers: Answers = {}
+    for run in records.runs:
+        folder = records.workdir / "runs" / run / "responses"
+        for path in sorted(folder.glob("*.jsonl")):
+            prompts, responses = answers.setdefault(path.stem, ({}, {}))
+            held = {identity: line for (_, identity), line in read_responses(path).items()}
+            for identity, line in held.items():
+                prompts.setdefault(identity, line)
+            responses[run] = {identity: line["response"] for identity, line in held.items()}
+    ordered = [code for code in LANGUAGES if code in answers]
+    return {code: answers[code] for code in ordered}
+
+
+def _verdicts(records: Records) -> dict[Comparison, dict[str, str]]:
+    """Return (candidate, baseline, language) -> prompt id -> verdict letter."""
+    verdicts: dict[Comparison, dict[str, str]] = {}
+    for arm in records.study["arms"]:
+        for code, baseline in arm["baseline_runs"].items():
+            path = records.workdir / "verdicts" / f"{arm['run']}--{baseline}--{code}.jsonl"
+            if arm["run"] == baseline or (arm["run"], baseline, code) in verdicts:
+                continue
+            judged = outcomes(read_verdicts(path)) if path.exists() else {}
+            verdicts[arm["run"], baseline, code] = {
+                identity: LETTERS[outcome] for identity, outcome in judged.items()
+            }
+    return verdicts
+
+
+def _layout(
+    records: Records,
+    answers: Answers,
+    verdicts: dict[Comparison, dict[str, str]],
+    shown: int,
+) -> dict[str, Any]:
+    """Return the page's data for at most `shown` prompts a language."""
+    index = {run: place for place, run in enumerate(records.runs)}
+    data: dict[str, Any] = {
+        "languages": {code: [language(code).name, language(code).direction] for code in answers},
+        "runs": list(records.runs.values()),
+        "prompts": {},
+        "texts": {},
+        "responses": {},
+        "comparisons": [],
+    }
+    kept = {code: evenly(list(prompts), shown) for code, (prompts, _) in answers.items()}
+    for code, (prompts, responses) in answers.items():
+        held = [prompts[identity] for identity in kept[code]]
+        data["prompts"][code] = [[p["prompt"], p["reference"], p["task"]] for p in held]
+        texts: dict[str, int] = {}
+        data["responses"][code] = {
+            index[run]: [
+                texts.setdefault(given[identity], len(texts)) if identity in given else -1
+                for identity in kept[code]
+            ]
+            for run, given in responses.items()
+        }
+        data["texts"][code] = list(texts)
+    for (candidate, baseline, code), letters in verdicts.items():
+        if code in kept:
+            known = dict.fromkeys(kept[code], NOT_JUDGED) | letters
+            row = "".join(known[identity] for identity in kept[code])
+            data["comparisons"].append([index[candidate], index[baseline], code, row])
+    return data
+
+
+def sample_rows(records: Records, runs: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (language, (prompt, reference, a response of each run)) of one prompt in all.
+
+    It is the first prompt of the first language that every run answered in every language.
+    """
+    folders = [records.workdir / "runs" / run / "responses" for run in runs]
+    codes = [code for code in LANGUAGES if all((f / f"{code}.jsonl").exists() for f in folders)]
+    files = {code: [read_responses(f / f"{code}.jsonl") for f in folders] for code in codes}
+    identities = [{identity for _, identity in file} for held in files.values() for file in held]
+    common = set.intersection(*identities) if identities else set()
+    for _, identity in next(iter(files.values()))[0] if common else ():
+        if identity in common:
+            return [
+                (code, _texts([file[code, identity] for file in held]))
+                for code, held in files.items()
+            ]
+    return []
+
+
+def _texts(lines: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the texts of one prompt's records."""
+    return (lines[0]["prompt"], lines[0]["reference"], *(line["response"] for line in lines))
+
+
+def evenly(items: list[str], count: int) -> list[str]:
+    """Return at most `count` of the items, evenly spread, in their order."""
+    if count >= len(items):
+        return items
+    return [items[place * len(items) // count] for place in range(count)]

@@ -1,0 +1,201 @@
+"""The numbers of each figure, read from the records once for the drawing, its text and its CSV."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from pinch_jax.languages import LANGUAGES
+from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
+
+NAN = math.nan
+# A longer training curve is thinned to this many points.
+CURVE_POINTS = 250
+
+
+class Point(NamedTuple):
+    """A number and its 95 % interval; an interval nobody computed is NaN."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        interval = f" [{self.low:.1f}, {self.high:.1f}]" if not math.isnan(self.low) else ""
+        return f"{self.value:.1f}{interval}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """Scores of monolingual models: `cells[tuned, judged]`, the diagonal left out."""
+
+    languages: tuple[str, ...]
+    cells: dict[tuple[str, str], Score]
+    means: dict[str, Point]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dose:
+    """One position on the P axis."""
+
+    label: str
+    spec: str
+    run: str
+
+    @property
+    def name(self) -> str:
+        """The dose in a sentence."""
+        return self.label if self.label.endswith("ex.") else f"P = {self.label}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShareTransfer:
+    """A language's share of pretraining beside what its monolingual model transfers.
+
+    `pearson` is their correlation as analysed, NaN where one of the two does not vary.
+    """
+
+    languages: tuple[str, ...]
+    share_percent: tuple[float, ...]
+    transfer: tuple[Point, ...]
+    pearson: Point
+
+
+def point(score: Score) -> Point:
+    """Return a score with its interval."""
+    return Point(score.score, score.low, score.high)
+
+
+def matrix(records: Records, experiment: str) -> Matrix:
+    """Return the table of an experiment whose arms are monolingual models."""
+    rows = records.experiment(experiment)
+    order = records.study["slavic" if experiment == "slavic" else "languages"]
+    tuned = {row.x for row in rows}
+    languages = tuple(code for code in order if code in tuned)
+    cells = {
+        (row.x, row.language): row
+        for row in rows
+        if row.language in languages and row.language != row.x
+    }
+    means = {}
+    for code in languages:
+        given = [row for row in rows if row.x == code and row.language == "mean_other"]
+        own = [cells[code, other].score for other in languages if (code, other) in cells]
+        means[code] = point(given[0]) if given else Point(float(np.mean(own)), NAN, NAN)
+    return Matrix(languages, cells, means)
+
+
+def doses(records: Records, experiment: str) -> tuple[Dose, ...]:
+    """Return the tuning sets of a P axis, from the fewest non-English examples to the most."""
+    base = records.study["base"]
+    found: dict[str, tuple[tuple[float, float], Dose]] = {}
+    for arm in records.study["arms"]:
+        if arm["experiment"] == experiment:
+            examples = records.study["runs"][arm["run"]]["budgets"]
+            others = sum(count for code, count in examples.items() if code != base)
+            count = re.search(r":n(\d+)", arm["spec"])
+            label = f"{count[1]} ex." if count else f"{float(arm['x']):g}"
+            key = (others, float(arm["x"]))
+            found[arm["spec"]] = (key, Dose(label, arm["spec"], arm["run"]))
+    return tuple(dose for _, dose in sorted(found.values(), key=lambda entry: entry[0]))
+
+
+def dose_curve(records: Records, experiment: str, language: str) -> tuple[Point, ...]:
+    """Return a language's (or an aggregate's) score at each dose; NaN where none was judged."""
+    by_spec = {
+        row.spec: point(row) for row in records.experiment(experiment) if row.language == language
+    }
+    missing = Point(NAN, NAN, NAN)
+    return tuple(by_spec.get(dose.spec, missing) for dose in doses(records, experiment))
+
+
+def judged_languages(records: Records, experiment: str) -> tuple[str, ...]:
+    """Return the languages an experiment has scores in, in the order of the study."""
+    judged = {row.language for row in records.experiment(experiment)}
+    return tuple(code for code in records.study["languages"] if code in judged)
+
+
+def unseen_languages(records: Records, experiment: str) -> tuple[str, ...]:
+    """Return the judged languages that no tuning set of the experiment contains."""
+    seen: set[str] = set()
+    for arm in records.study["arms"]:
+        if arm["experiment"] == experiment:
+            examples = records.study["runs"][arm["run"]]["budgets"]
+            seen.update(code for code, count in examples.items() if count > 0)
+    return tuple(code for code in judged_languages(records, experiment) if code not in seen)
+
+
+def breadth_points(records: Records, language: str) -> dict[int, dict[str, Point]]:
+    """Return number of tuning languages -> order of adding them -> score."""
+    points: dict[int, dict[str, Point]] = {}
+    for row in records.experiment("breadth"):
+        if row.language == language:
+            points.setdefault(int(float(row.x)), {})[row.series] = point(row)
+    return dict(sorted(points.items()))
+
+
+def over_orders(points: Iterable[Point]) -> Point:
+    """Return the mean over the orders; its interval is the mean of theirs, so never too narrow.
+
+    The orders share one resample of the prompts, and the mean of perfectly correlated estimates
+    has the mean of their interval ends; weaker correlation would only narrow it.
+    """
+    return Point(*np.mean(list(points), axis=0).tolist())
+
+
+def share_transfer(records: Records) -> ShareTransfer:
+    """Return each language's share in pretraining beside its mean score on the others."""
+    table = matrix(records, "monolingual")
+    shares = records.study["pretraining_share"]
+    languages = tuple(code for code in table.languages if code in shares)
+    rows = [row for row in records.experiment("pretraining_share") if row.language == "pearson"]
+    return ShareTransfer(
+        languages,
+        tuple(100.0 * shares[code] for code in languages),
+        tuple(table.means[code] for code in languages),
+        point(rows[0]) if rows else Point(NAN, NAN, NAN),
+    )
+
+
+def wilson(fraction: float, prompts: float) -> Point:
+    """Return a fraction with its 95 % interval. Source: Wilson (1927), score interval."""
+    z2 = 1.959964**2
+    centre = (fraction + z2 / (2 * prompts)) / (1 + z2 / prompts)
+    half = math.sqrt(z2 * (fraction * (1 - fraction) / prompts + z2 / (4 * prompts**2)))
+    half /= 1 + z2 / prompts
+    return Point(fraction, centre - half, centre + half)
+
+
+def is_aggregate(language: str) -> bool:
+    """Return whether the language column of a score names a mean over languages."""
+    return language in AGGREGATES
+
+
+def own_language_rows(records: Records) -> tuple[ResponseShares, ...]:
+    """Return what each monolingual model answered in its own language, in the study's order."""
+    rows = records.responses
+    held = {row.language: row for row in rows if row.spec == f"monolingual:{row.language}"}
+    return tuple(held[code] for code in LANGUAGES if code in held)
+
+
+def loss_curve(records: Records, run: str) -> list[tuple[int, float]]:
+    """Return (step, training loss) of a run, at most `CURVE_POINTS`; empty if it kept none."""
+    lines = records.run_lines(run, "metrics.jsonl")
+    # Lines of evaluators stand between those of the training steps.
+    curve = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    if len(curve) <= CURVE_POINTS:
+        return curve
+    kept = np.linspace(0, len(curve) - 1, CURVE_POINTS).round().astype(int)
+    return [curve[place] for place in kept]
+
+
+def pair_groups(records: Records) -> dict[str, list[Score]]:
+    """Return pair -> its mean scores on the other languages, one against each half."""
+    groups: dict[str, list[Score]] = {}
+    for row in records.experiment("pairs"):
+        if row.language == "mean_other":
+            groups.setdefault(row.x, []).append(row)
+    return groups

@@ -1,0 +1,141 @@
+"""One sentence a section: what this study's numbers say, read from the records."""
+
+import math
+
+import numpy as np
+
+from pinch_jax.languages import language
+from pinch_jax.report import readings
+from pinch_jax.study.records import Records
+from pinch_jax.report.tables import interval, number
+
+
+def monolingual(records: Records, experiment: str = "monolingual") -> str:
+    """Say which tuning languages carry over most and least."""
+    means = readings.matrix(records, experiment).means
+    order = sorted(means, key=lambda code: -means[code].value)
+    best = ", ".join(f"{language(code).name} {interval(means[code])}" for code in order[:3])
+    lowest = f"{language(order[-1]).name} {interval(means[order[-1]])}"
+    return f"Highest means over the other languages: {best}; lowest: {lowest}."
+
+
+def slavic(records: Records) -> str:
+    """Say which Slavic tuning languages carry over most and least."""
+    return monolingual(records, "slavic")
+
+
+def pretrained(records: Records) -> str:
+    """Say how the models do against the untuned one in their own language and in the others."""
+    codes = readings.judged_languages(records, "pretrained")
+    rows = [row for row in records.experiment("pretrained") if row.language in codes]
+    own = [row.score for row in rows if row.x == row.language]
+    others = [row.score for row in rows if row.x != row.language]
+    return (
+        f"Against the untuned model the tuned ones score {number(min(own))} to "
+        f"{number(max(own))} in their own language, {number(min(others))} to "
+        f"{number(max(others))} in the others."
+    )
+
+
+def pinch(records: Records) -> str:
+    """Say how the first dose moves the other languages, and English."""
+    labels = [dose.name for dose in readings.doses(records, "pinch")]
+    others = readings.dose_curve(records, "pinch", "mean_non_english")
+    base = readings.dose_curve(records, "pinch", records.study["base"])
+    return (
+        f"Mean of the non-English languages: {_first_doses(labels, others)}. "
+        f"English: {interval(base[0])} at {labels[0]}, {interval(base[-1])} at {labels[-1]}."
+    )
+
+
+def unseen(records: Records) -> str:
+    """Say how the first dose moves the languages never tuned on."""
+    labels = [dose.name for dose in readings.doses(records, "unseen")]
+    curve = readings.dose_curve(records, "unseen", "mean_unseen")
+    return f"Mean of the unseen languages: {_first_doses(labels, curve)}."
+
+
+def _first_doses(labels: list[str], curve: tuple[readings.Point, ...]) -> str:
+    held = list(zip(labels, curve, strict=True))[:4]
+    return "; ".join(f"{interval(mean)} at {label}" for label, mean in held)
+
+
+def breadth(records: Records) -> str:
+    """Say the mean of the unseen languages at every number of tuning languages."""
+    points = readings.breadth_points(records, "mean_unseen")
+    steps = "; ".join(
+        f"{count}: {interval(readings.over_orders(orders.values()))}"
+        for count, orders in points.items()
+    )
+    return f"Mean of the unseen languages by number of tuning languages: {steps}."
+
+
+def pairs(records: Records) -> str:
+    """Count the pairs that beat both of their halves, by the interval."""
+    groups = readings.pair_groups(records)
+    both = sum(all(row.low > 50 for row in group) for group in groups.values())
+    return (
+        f"{both} of {len(groups)} bilingual models beat both of their monolingual halves "
+        "(both intervals above 50)."
+    )
+
+
+def pretraining_share(records: Records) -> str:
+    """Say Pearson's r with its interval."""
+    data = readings.share_transfer(records)
+    if math.isnan(data.pearson.value):
+        return (
+            "Pearson's r is not defined here: it needs three languages or more, and shares and "
+            "scores that differ."
+        )
+    return (
+        f"Pearson r = {interval(data.pearson, 2)} over {len(data.languages)} languages; its "
+        "interval resamples prompts and languages."
+    )
+
+
+def same_language(records: Records) -> str:
+    """Say how many of the tuned models' responses are in the language of the instruction."""
+    rows = [row for row in records.responses if row.spec != "pretrained"]
+    weights = [row.prompts for row in rows]
+    shares = {
+        name: 100 * np.average([getattr(row, field) for row in rows], weights=weights)
+        for name, field in (
+            ("right language", "right_language"),
+            ("wrong language", "wrong_language"),
+            ("too short to tell", "too_short"),
+            ("echo of the prompt", "echo"),
+        )
+    }
+    text = ", ".join(f"{name} {number(share)} %" for name, share in shares.items())
+    return f"Over all tuned models and languages: {text}."
+
+
+def exact_match(records: Records) -> str:
+    """Say the median language's exact match beside chance."""
+    rows = readings.own_language_rows(records)
+    median = 100 * float(np.median([row.exact_match for row in rows]))
+    chance = 100 * float(np.median([row.chance for row in rows]))
+    return f"Median language: {number(median)} % exact match, {number(chance)} % by chance."
+
+
+def training(records: Records) -> str:
+    """Say how many runs there are and what they cost."""
+    runs = [records.study["runs"][run] for run in records.tuned_runs]
+    seconds = sum(run["train_seconds"] for run in runs)
+    steps = sum(run["steps"] for run in runs)
+    return f"{len(runs)} runs, {steps:,} steps, {number(seconds)} s of training in all."
+
+
+def composition(records: Records) -> str:
+    """Say how far examples and tokens differ, and whether an example was dropped."""
+    runs = [records.study["runs"][run] for run in records.tuned_runs]
+    tokens = [sum(run["tokens"].values()) for run in runs]
+    examples = sorted({sum(run["budgets"].values()) for run in runs})
+    dropped = sum(sum(run["dropped"].values()) for run in runs)
+    span = f"{examples[0]:,}" + (f" to {examples[-1]:,}" if len(examples) > 1 else "")
+    return (
+        f"{span} examples a set; {min(tokens):,} to {max(tokens):,} tokens trained on; "
+        f" {dropped:,} examples "
+        "dropped because they do not fit a row."
+    )

@@ -1,0 +1,107 @@
+"use strict";
+// The response browser. Texts come from models: they only ever become text nodes.
+(() => {
+  const data = JSON.parse(document.getElementById("responses-data").textContent);
+  const find = (id) => document.getElementById(id);
+  const controls = ["language", "model", "baseline", "verdict", "search"].map((id) => find("pick-" + id));
+  const [language, model, baseline, verdict, search] = controls;
+  const list = find("pairs-list"), count = find("pairs-count"), more = find("pairs-more");
+  const WORDS = { w: "wins", t: "tie", l: "loses", "-": "not judged" };
+  const PAGE = 10;
+  let rows = [], shown = 0;
+
+  const element = (tag, className, text) => {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+  const fill = (select, options, wanted) => {
+    select.replaceChildren(...options.map(([value, label]) => {
+      const option = element("option", "", label);
+      option.value = value;
+      return option;
+    }));
+    if (options.some(([value]) => String(value) === String(wanted))) select.value = wanted;
+  };
+  const distinct = (values) => [...new Set(values)];
+  const comparisons = () => data.comparisons.filter((row) => row[2] === language.value);
+  const foreign = (className, text) => {
+    const made = element("p", className, text === "" ? "(empty)" : text);
+    if (text === "") { made.classList.add("empty"); return made; }
+    made.lang = language.value;
+    made.dir = data.languages[language.value][1];
+    return made;
+  };
+  const response = (run, place) => {
+    const indexes = data.responses[language.value][run];
+    return indexes && indexes[place] >= 0 ? data.texts[language.value][indexes[place]] : null;
+  };
+  const row = (tag, text) => {
+    const box = element("div", "row");
+    box.append(element("span", "tag", tag), foreign(tag, text));
+    return box;
+  };
+  const side = (run, place, note, won, reference) => {
+    const box = element("div", won ? "side won" : "side");
+    const text = response(run, place);
+    const same = text === reference ? " · equals the reference" : "";
+    box.append(element("h4", "", data.runs[run] + note + same));
+    box.append(text === null ? element("p", "empty", "(no response kept)") : foreign("text", text));
+    return box;
+  };
+  const card = ([place, letter]) => {
+    const [prompt, reference] = data.prompts[language.value][place];
+    const box = element("article", "pair");
+    box.append(row("prompt", prompt), row("reference", reference));
+    const two = element("div", "two");
+    two.append(
+      side(model.value, place, " · " + WORDS[letter], letter === "w", reference),
+      side(baseline.value, place, letter === "l" ? " · baseline, wins" : " · baseline", letter === "l", reference));
+    box.append(two);
+    return box;
+  };
+  const showMore = () => {
+    list.append(...rows.slice(shown, shown + PAGE).map(card));
+    shown = Math.min(shown + PAGE, rows.length);
+    more.hidden = shown >= rows.length;
+    more.textContent = `Show more (${rows.length - shown} left)`;
+  };
+  const showRows = () => {
+    const found = comparisons().find(
+      (row) => String(row[0]) === model.value && String(row[1]) === baseline.value);
+    const letters = found ? [...found[3]] : [];
+    const needle = search.value.trim().toLocaleLowerCase();
+    const has = (text) => text !== null && text.toLocaleLowerCase().includes(needle);
+    rows = letters.map((letter, place) => [place, letter]).filter(([place, letter]) =>
+      (verdict.value === "all" || verdict.value === letter) &&
+      (!needle || has(data.prompts[language.value][place][0]) ||
+        has(response(model.value, place)) || has(response(baseline.value, place))));
+    const tally = (letter) => letters.filter((each) => each === letter).length;
+    count.textContent = `${tally("w")} wins, ${tally("t")} ties, ${tally("l")} losses in the ` +
+      `${letters.length} prompts here; ${rows.length} match the filter.`;
+    list.replaceChildren();
+    shown = 0;
+    showMore();
+  };
+  const showBaselines = () => {
+    const held = comparisons().filter((row) => String(row[0]) === model.value);
+    fill(baseline, distinct(held.map((row) => row[1])).map((run) => [run, data.runs[run]]), baseline.value);
+    showRows();
+  };
+  const showModels = (wanted) => {
+    const held = distinct(comparisons().map((row) => row[0]));
+    fill(model, held.map((run) => [run, data.runs[run]]), wanted ?? model.value);
+    showBaselines();
+  };
+
+  fill(language, Object.entries(data.languages).map(([code, [name]]) => [code, `${name} (${code})`]));
+  fill(verdict, [["all", "all"], ["w", "model wins"], ["t", "tie"], ["l", "model loses"]]);
+  language.addEventListener("change", () => showModels());
+  model.addEventListener("change", showBaselines);
+  baseline.addEventListener("change", showRows);
+  verdict.addEventListener("change", showRows);
+  search.addEventListener("input", showRows);
+  more.addEventListener("click", showMore);
+  showModels(data.runs.findIndex((spec) => spec === "pinch:1" || spec === "pinch:n40"));
+})();

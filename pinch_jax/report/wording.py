@@ -1,0 +1,135 @@
+"""What each section of the page asks and how its figure is read."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Wording:
+    """`short` stands in the navigation; `paper` is the figure of the paper, if it has one."""
+
+    short: str
+    title: str
+    paper: str
+    lead: str
+    caption: str
+
+
+_HEAT = (
+    "Every column has its own colour scale: compare colours within a column only. The struck-out "
+    "diagonal is 50 by construction and takes no part in colours and means. A dot: the cell "
+    "differs from 50 after Holm's correction over the table (p < 0.05). Rest the pointer on a "
+    "cell for its interval."
+)
+_BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
+_BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
+
+WORDINGS = {
+    "monolingual": Wording(
+        "Monolingual",
+        "One tuning language",
+        "Figure 1",
+        "What does a model tuned on one language do with instructions in the others? Each row is a "
+        "model, each column a language of instructions, each cell the score against the model "
+        "tuned on that language alone.",
+        _HEAT,
+    ),
+    "pretrained": Wording(
+        "Untuned",
+        "Against the untuned model",
+        "Figure 10",
+        "What does tuning change at all? The monolingual models against the pretrained model "
+        "without any tuning, in every language of instructions.",
+        "Bars: the model tuned on the language of the instructions. Rings: the models tuned on "
+        "the other languages. " + _BARS + " The dashed line is 50.",
+    ),
+    "pinch": Wording(
+        "Pinch",
+        "A pinch of multilinguality",
+        "Figure 3",
+        "P % of the tuning set is spread evenly over all languages, the rest is English; the "
+        "number of examples stays the same. How large must P be?",
+        "Thin: each non-English language, its code at the right. “40 ex.” is the paper's forty "
+        "non-English examples. The tuning sets stand evenly spaced, ordered by their number of "
+        "non-English examples. " + _BANDS,
+    ),
+    "unseen": Wording(
+        "Unseen",
+        "Languages never tuned on",
+        "Figure 4",
+        "The same, but only a few languages are in the tuning set. Do the others rise as well?",
+        "Seen: the languages of the tuning set without English. Unseen: no example of them was "
+        "tuned on. " + _BANDS,
+    ),
+    "breadth": Wording(
+        "Breadth",
+        "How many tuning languages",
+        "Figure 5",
+        "The budget is split evenly over one, two, three … languages. How do the unseen languages "
+        "change with their number?",
+        "Thin: each unseen language, mean of the orders in which languages were added. Marks: the "
+        "mean of the unseen languages in each order. The band of the thick line is the mean of the "
+        "orders' 95 % intervals, which is never narrower than the interval of their mean. The "
+        "dashed line is 50.",
+    ),
+    "pairs": Wording(
+        "Pairs",
+        "Two languages against each of them",
+        "Figure 6",
+        "Is a model tuned half and half on two languages better in the other languages than the "
+        "models tuned on either one alone?",
+        "A bar is the mean score, over the languages outside the pair, of the bilingual model "
+        "against the monolingual model whose code stands in it. Above the dashed line (50) the "
+        "bilingual model is better. " + _BARS,
+    ),
+    "slavic": Wording(
+        "Slavic",
+        "Within one family: Slavic languages",
+        "Figure 7",
+        "Do script, branch or mutual intelligibility predict transfer between close languages? "
+        "Cyrillic: ru, sr; mutually intelligible: sr and hr, sk and cs.",
+        _HEAT,
+    ),
+    "pretraining_share": Wording(
+        "Pretraining share",
+        "Share in pretraining against transfer",
+        "Figure 8",
+        "Do the languages that the model saw most in pretraining transfer best?",
+        "A point is a language: its share of the pretraining data, and the mean score of its "
+        "monolingual model on the other languages with the 95 % interval.",
+    ),
+    "same_language": Wording(
+        "Response language",
+        "In which language the models answer",
+        "Appendix E",
+        "Share of the responses in the language of their instruction. Three outcomes add up to all "
+        "responses: right language, wrong language, too short to tell. An echo of the prompt is "
+        "counted apart, since it would pass for the right language.",
+        "A row is a run, a column a language of instructions; the deeper the colour the larger the "
+        "share, from 0 to 100 % in all four panels. Rest the pointer on a cell for the number.",
+    ),
+    "exact_match": Wording(
+        "Exact match",
+        "Do the models answer at all",
+        "",
+        "Exact match of each monolingual model on held-out questions in its own language. Without "
+        "it the other figures would mean nothing.",
+        "Chance is the exact match of always giving the most frequent tuning answer of the task. "
+        "Error bars are 95 % Wilson intervals; the dashed line is the median language.",
+    ),
+    "training": Wording(
+        "Training",
+        "Training curves",
+        "",
+        "Loss over the supervised tokens of each step, of every tuned run.",
+        "A run stands in every experiment that uses it. Rest the pointer on a line for its name.",
+    ),
+    "composition": Wording(
+        "Composition",
+        "What every model was tuned on",
+        "",
+        "Every set has the same number of examples; its number of tokens is not the same, because "
+        "languages differ in tokens per example.",
+        "A row is a tuning set. Every segment is a language; a segment too narrow for its code has "
+        "it under the pointer and in the table.",
+    ),
+}

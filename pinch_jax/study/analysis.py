@@ -1,0 +1,180 @@
+"""From the responses and verdicts of a study to its tables and findings."""
+
+import collections
+import csv
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.evaluate.scores import Estimate, flip_rate, holm
+from pinch_jax.study.comparisons import Answers, Results, Scored, read_results
+from pinch_jax.study.findings import eight_findings
+from pinch_jax.study.predictors import share_correlation
+from pinch_jax.study.records import Finding, ResponseShares, Score
+
+NAN = math.nan
+
+
+class Analysis(NamedTuple):
+    """What `analyse` writes: scores.csv, responses.csv and findings.json."""
+
+    scores: tuple[Score, ...]
+    responses: tuple[ResponseShares, ...]
+    findings: tuple[Finding, ...]
+
+
+def analyse(workdir: Path) -> Analysis:
+    """Return the scores, response shares and findings of a study, and write them into it.
+
+    Raises:
+      FileNotFoundError: study.json, or responses or verdicts that it names, are missing.
+      ValueError: a file is not what it should be.
+    """
+    path = workdir / "study.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file; run `pinch study` to its end first")
+    study = json.loads(path.read_text("utf-8"))
+    results = read_results(workdir, study)
+    analysis = Analysis(
+        scores=score_rows(results),
+        responses=tuple(
+            response_shares(run, language, answers, study)
+            for (run, language), answers in results.answers.items()
+        ),
+        findings=tuple(eight_findings(results)),
+    )
+    _write_table(workdir / "scores.csv", Score, analysis.scores)
+    _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
+    findings = [dataclasses.asdict(finding) for finding in analysis.findings]
+    _write_whole(workdir / "findings.json", json.dumps(findings, ensure_ascii=False, indent=1))
+    return analysis
+
+
+def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
+    """Return task -> the answer that most of its training examples have, the first of equals.
+
+    Always giving it is what a model that ignores the question could do: the chance level.
+    """
+    answers: dict[str, collections.Counter[str]] = {}
+    for example in examples:
+        answers.setdefault(example.task, collections.Counter())[example.answer] += 1
+    return {task: counter.most_common(1)[0][0] for task, counter in answers.items()}
+
+
+def score_rows(results: Results) -> tuple[Score, ...]:
+    """Return the rows of scores.csv, p corrected by Holm over the cells of each experiment.
+
+    A run against itself is 50 by construction: it has no wins, ties, losses or p, and is no cell.
+    Pearson's r of `pretraining_share` is a row of its own, its language `pearson`.
+    """
+    scored = results.scored
+    estimates = [entry.score.estimate() for entry in scored]
+    p_holm = [NAN] * len(scored)
+    for experiment in dict.fromkeys(entry.arm["experiment"] for entry in scored):
+        cells = [
+            place
+            for place, entry in enumerate(scored)
+            if entry.arm["experiment"] == experiment and not (entry.is_mean or entry.is_itself)
+        ]
+        for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
+            p_holm[place] = p
+    rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
+    if (pearson := share_correlation(results)) is not None:
+        estimate = pearson.estimate(null=0.0)
+        empty = {field.name: NAN if field.type is float else "" for field in _fields(Score)}
+        named = {"experiment": "pretraining_share", "language": "pearson", "score": estimate.value}
+        ends = {"low": estimate.low, "high": estimate.high, "p": estimate.p}
+        rows.append(Score(**(empty | named | ends)))
+    return tuple(rows)
+
+
+def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
+    arm, same, held = entry.arm, entry.same_language.estimate(), entry.values
+    return Score(
+        experiment=arm["experiment"],
+        spec=arm["spec"],
+        series=arm["series"],
+        x=arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}",
+        language=entry.language,
+        run=arm["run"],
+        # A mean may be over several baselines.
+        baseline_run=arm["baseline_runs"].get(entry.language, ""),
+        prompts=entry.prompts,
+        wins=held.count(1.0) if held else NAN,
+        ties=held.count(0.5) if held else NAN,
+        losses=held.count(0.0) if held else NAN,
+        flip_rate=flip_rate(held) if held else NAN,
+        score=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        p=NAN if entry.is_itself else estimate.p,
+        p_holm=p_holm,
+        score_same_language=same.value,
+        low_same_language=same.low,
+        high_same_language=same.high,
+    )
+
+
+def response_shares(
+    run: str, language: str, answers: Answers, study: Mapping[str, Any]
+) -> ResponseShares:
+    """Return a row of responses.csv: what share of a run's answers in a language is what.
+
+    `chance` is the exact match of always giving the most frequent training answer of the task.
+    """
+    held = list(answers.outcomes.values())
+    majority = study["majority_answers"][language]
+    by_chance = [
+        majority.get(record["task"]) == record["answer"] for record in answers.records.values()
+    ]
+
+    def share(flags: Sequence[bool]) -> float:
+        return float(np.mean(flags))
+
+    return ResponseShares(
+        run=run,
+        spec=study["runs"][run]["spec"],
+        language=language,
+        prompts=len(held),
+        exact_match=share([outcome.exact_match for outcome in held]),
+        answer_match=share([outcome.answer_match for outcome in held]),
+        right_language=share([outcome.right_language for outcome in held]),
+        wrong_language=share([outcome.wrong_language for outcome in held]),
+        too_short=share([outcome.too_short for outcome in held]),
+        echo=share([outcome.echo for outcome in held]),
+        chrf=float(np.mean([outcome.chrf for outcome in held])),
+        chance=share(by_chance),
+    )
+
+
+def _fields(row_type: type) -> tuple[dataclasses.Field, ...]:
+    return dataclasses.fields(row_type)
+
+
+def _write_table(path: Path, row_type: type, rows: Iterable[Any]) -> None:
+    """Write rows as CSV; NaN is an empty cell."""
+    with path.with_suffix(".part").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in _fields(row_type))
+        for row in rows:
+            writer.writerow(_cell(value) for value in dataclasses.astuple(row))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text + "\n", encoding="utf-8")
+    os.replace(part, path)

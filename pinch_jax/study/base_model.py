@@ -1,0 +1,38 @@
+"""How the bundled model is made: a tokenizer, then an ordinary run, then an export in bfloat16."""
+
+import dataclasses
+from pathlib import Path
+
+import ml_dtypes
+
+from pinch_jax.config import Config
+from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.data.template import Template
+from pinch_jax.data.tokenizer import train_tokenizer
+from pinch_jax.model.directory import load_model, save_model
+from pinch_jax.study.run import make_run
+from pinch_jax.study.workbench import Workbench
+
+
+def train_base_tokenizer(config: Config) -> Path:
+    """Returns where the tokenizer of the config's decoder was written, trained on its corpus."""
+    path = Path(config.model.tokenizer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(config.corpus.name, config.languages, config.corpus.data_dir)
+    texts = [example.response for code in config.languages for example in corpus.train[code]]
+    train_tokenizer(texts, path, config.model.decoder.vocab_size, Template().after)
+    return path
+
+
+def export_base_model(config: Config, workdir: Path, output: Path) -> None:
+    """Writes the config's finished run as a model directory, rounded to bfloat16.
+
+    Raises:
+        FileNotFoundError: the run is not finished.
+    """
+    run = make_run(Workbench(config), config.mixture_spec, workdir)
+    model = load_model(run.directory / "model")
+    tokens = run.plan.totals()["tokens"]
+    share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}
+    model = dataclasses.replace(model, pretraining_share=share)
+    save_model(output, model, ml_dtypes.bfloat16)

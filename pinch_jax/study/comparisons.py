@@ -1,0 +1,242 @@
+"""Every comparison of a study as a score with its resamples, all from one resample of prompts."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pinch_jax.evaluate.language_id import Outcome, classify
+from pinch_jax.evaluate.records import read_responses, read_verdicts
+from pinch_jax.evaluate.scores import (
+    EVEN,
+    Bootstrap,
+    bootstrap_means,
+    mean_of,
+    outcomes,
+    resample_counts,
+)
+
+Arm = Mapping[str, Any]
+
+
+class Comparison(NamedTuple):
+    """Two runs held against each other in one language."""
+
+    run: str
+    baseline_run: str
+    language: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a run answered in one language: the records and what each is, by prompt id."""
+
+    records: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Outcome]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """One score of an arm, in a language or as a mean over several.
+
+    `values` holds 1, 0.5 or 0 for each of the `prompts`; it is empty for a run against itself,
+    which scores 50 by construction. `same_language` is the score over the prompts that neither
+    run answered in a wrong language, NaN if there is none.
+    """
+
+    arm: Arm
+    language: str
+    score: Bootstrap
+    same_language: Bootstrap
+    prompts: int
+    values: tuple[float, ...]
+
+    @property
+    def is_itself(self) -> bool:
+        """Whether a run is held against itself."""
+        return not self.values
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a mean over languages."""
+        return self.language not in self.arm["baseline_runs"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All scores of a study, and what its runs answered.
+
+    `counts` is the one resample of the prompts [resample, prompt], in the order of `prompts`.
+    """
+
+    study: Mapping[str, Any]
+    answers: Mapping[tuple[str, str], Answers]
+    scored: Sequence[Scored]
+    prompts: tuple[str, ...]
+    counts: np.ndarray
+
+    def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
+        """Return the scores of an experiment in a language or mean, of arms with these fields."""
+        return [
+            entry
+            for entry in self.scored
+            if entry.arm["experiment"] == experiment
+            and entry.language == language
+            and all(entry.arm[name] == value for name, value in arm.items())
+        ]
+
+    def means(self, columns: Sequence[Mapping[str, float]]) -> Bootstrap:
+        """Return the mean over prompts of each column {prompt id: value}, in every resample."""
+        return bootstrap_means(_matrix(columns, self.prompts), self.counts)
+
+
+def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
+    """Return all scores of a finished study, read from its responses and verdicts.
+
+    Raises:
+      FileNotFoundError: responses or verdicts that the study names are missing.
+      ValueError: a file is not what it should be, or its prompts are not all judged.
+    """
+    comparisons = {
+        Comparison(arm["run"], baseline_run, language): None
+        for arm in study["arms"]
+        for language, baseline_run in arm["baseline_runs"].items()
+    }
+    answered = dict.fromkeys(
+        (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
+    )
+    answers = {(run, language): read_answers(workdir, run, language) for run, language in answered}
+    prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
+    counts = resample_counts(len(prompts), study["bootstrap_resamples"], study["seeds"]["seed"])
+    judged = [pair for pair in comparisons if pair.run != pair.baseline_run]
+    values = {pair: _read_outcomes(workdir, pair, answers) for pair in judged}
+    same = {pair: _same_language(values[pair], pair, answers) for pair in judged}
+    scores, same_scores = (
+        bootstrap_means(100.0 * _matrix([part[pair] for pair in judged], prompts), counts)
+        for part in (values, same)
+    )
+    columns = {pair: column for column, pair in enumerate(judged)}
+
+    def scored(arm: Arm, language: str) -> Scored:
+        pair = Comparison(arm["run"], arm["baseline_runs"][language], language)
+        size = len(answers[pair.run, language].records)
+        if pair not in columns:
+            itself = Bootstrap(np.array(EVEN), np.full(len(counts), EVEN, np.float32))
+            return Scored(arm, language, itself, itself, size, ())
+        column, held = columns[pair], tuple(values[pair].values())
+        return Scored(arm, language, scores[column], same_scores[column], size, held)
+
+    entries = []
+    for arm in study["arms"]:
+        cells = {language: scored(arm, language) for language in arm["baseline_runs"]}
+        entries += cells.values()
+        for name, languages in _means_of(study, arm).items():
+            entries.append(_mean(arm, name, [cells[language] for language in languages]))
+    return Results(study, answers, entries, prompts, counts)
+
+
+def read_answers(workdir: Path, run: str, language: str) -> Answers:
+    """Return what a run answered in a language.
+
+    Raises:
+      FileNotFoundError: the run has no responses in it.
+    """
+    records = {
+        identity: record
+        for (_, identity), record in read_responses(
+            workdir / "runs" / run / "responses" / f"{language}.jsonl"
+        ).items()
+    }
+    fields = ("prompt", "response", "language", "reference", "answer")
+    return Answers(
+        records,
+        {
+            identity: classify(*(record[field] for field in fields))
+            for identity, record in records.items()
+        },
+    )
+
+
+def _read_outcomes(
+    workdir: Path, pair: Comparison, answers: Mapping[tuple[str, str], Answers]
+) -> dict[str, float]:
+    path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no verdicts; run `pinch study` to its end first")
+    held = outcomes(read_verdicts(path))
+    if unjudged := answers[pair.run, pair.language].records.keys() ^ held.keys():
+        raise ValueError(
+            f"{path}: verdicts and responses differ in {len(unjudged)} prompts, such as "
+            f"{min(unjudged)!r}; judge these responses anew"
+        )
+    return held
+
+
+def _same_language(
+    values: Mapping[str, float], pair: Comparison, answers: Mapping[tuple[str, str], Answers]
+) -> dict[str, float]:
+    """Return the values of the prompts that neither run answered in a wrong language."""
+    runs = [answers[run, pair.language].outcomes for run in (pair.run, pair.baseline_run)]
+    return {
+        identity: value
+        for identity, value in values.items()
+        if not any(run[identity].wrong_language for run in runs)
+    }
+
+
+def _matrix(columns: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> np.ndarray:
+    """Return [prompt, column], NaN where a column lacks the prompt."""
+    rows = {identity: row for row, identity in enumerate(prompts)}
+    matrix = np.full((len(prompts), len(columns)), np.nan)
+    for column, values in enumerate(columns):
+        matrix[[rows[identity] for identity in values], column] = list(values.values())
+    return matrix
+
+
+def _tuned_on(study: Mapping[str, Any], run: str) -> set[str]:
+    entry = study["runs"][run]
+    if entry["spec"] == "pretrained":
+        return set()
+    return {language for language, examples in entry["examples"].items() if examples > 0}
+
+
+def _means_of(study: Mapping[str, Any], arm: Arm) -> dict[str, list[str]]:
+    """Return the means of an arm: name -> its languages; without those that have none.
+
+    A language is seen in an experiment if any of its arms is tuned on it, so that the means of
+    all arms are over the same languages. `other` are those this arm is not tuned on.
+    """
+    experiment, judged = arm["experiment"], list(arm["baseline_runs"])
+    seen = set[str]().union(
+        *(_tuned_on(study, a["run"]) for a in study["arms"] if a["experiment"] == experiment)
+    )
+    not_base = [language for language in judged if language != study["base"]]
+    other = [language for language in judged if language not in _tuned_on(study, arm["run"])]
+    means = {
+        "monolingual": {"mean_other": other},
+        "pretrained": {"mean": judged, "mean_other": other},
+        "pinch": {"mean_non_english": not_base},
+        "unseen": {
+            "mean_seen": [language for language in not_base if language in seen],
+            "mean_unseen": [language for language in judged if language not in seen],
+        },
+        "breadth": {"mean_unseen": [language for language in judged if language not in seen]},
+        "pairs": {"mean_other": other},
+        "slavic": {"mean_other": other},
+    }[experiment]
+    return {name: languages for name, languages in means.items() if languages}
+
+
+def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
+    same = [cell.same_language for cell in cells if np.isfinite(cell.same_language.value)]
+    nothing = Bootstrap(np.array(np.nan), np.full_like(cells[0].score.replicates, np.nan))
+    return Scored(
+        arm,
+        name,
+        mean_of(cell.score for cell in cells),
+        mean_of(same) if same else nothing,
+        sum(cell.prompts for cell in cells),
+        tuple(value for cell in cells for value in cell.values),
+    )

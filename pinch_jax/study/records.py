@@ -1,0 +1,193 @@
+"""A finished work directory, read into plain records: what the figures and the page are made of."""
+
+import csv
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pinch_jax.config import EXPERIMENTS
+from pinch_jax.study.experiments import PRETRAINED
+
+AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
+Row = TypeVar("Row")
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """One row of scores.csv; scores and their 95 % intervals are in percent."""
+
+    experiment: str
+    spec: str
+    series: str
+    x: str
+    language: str
+    run: str
+    baseline_run: str
+    prompts: float
+    wins: float
+    ties: float
+    losses: float
+    flip_rate: float
+    score: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    score_same_language: float
+    low_same_language: float
+    high_same_language: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ResponseShares:
+    """One row of responses.csv; fractions of the prompts, chrF from 0 to 100."""
+
+    run: str
+    spec: str
+    language: str
+    prompts: float
+    exact_match: float
+    answer_match: float
+    right_language: float
+    wrong_language: float
+    too_short: float
+    echo: float
+    chrf: float
+    chance: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One of the paper's findings, held against this study; numbers are None if it did not run."""
+
+    number: int
+    claim: str
+    experiment: str
+    value: float | None
+    unit: str
+    low: float | None
+    high: float | None
+    verdict: str
+    rule: str
+    detail: str
+
+    def __str__(self) -> str:
+        """The finding in two lines for a terminal."""
+        number = "not run"
+        if self.value is not None:
+            number = f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}] {self.unit}"
+        return f"{self.number}. {self.verdict:13} {self.claim}\n{'':17}{number}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """Everything the report says, as read from `workdir`."""
+
+    workdir: Path
+    config: dict[str, Any]
+    study: dict[str, Any]
+    scores: tuple[Score, ...]
+    responses: tuple[ResponseShares, ...]
+    findings: tuple[Finding, ...]
+
+    @functools.cached_property
+    def ran(self) -> tuple[str, ...]:
+        """The experiments with something to show, in the paper's order."""
+        scored = {row.experiment for row in self.scores}
+        if self.responses:
+            scored.add("same_language")
+        if "monolingual" in scored and self.study["pretraining_share"]:
+            scored.add("pretraining_share")
+        chosen = scored.intersection(self.study["experiments"])
+        return tuple(name for name in EXPERIMENTS if name in chosen)
+
+    def experiment(self, name: str) -> tuple[Score, ...]:
+        """Return the scores of one experiment, in the order of the file."""
+        return tuple(row for row in self.scores if row.experiment == name)
+
+    @functools.cached_property
+    def runs_of(self) -> dict[str, tuple[str, ...]]:
+        """Each experiment's runs (candidates, then baselines), without repetition."""
+        runs: dict[str, dict[str, None]] = {}
+        for arm in self.study["arms"]:
+            named = runs.setdefault(arm["experiment"], {})
+            named.update(dict.fromkeys([arm["run"], *arm["baseline_runs"].values()]))
+        return {name: tuple(named) for name, named in runs.items()}
+
+    @functools.cached_property
+    def candidates_of(self) -> dict[str, tuple[str, ...]]:
+        """Each experiment's candidates alone."""
+        runs: dict[str, dict[str, None]] = {}
+        for arm in self.study["arms"]:
+            runs.setdefault(arm["experiment"], {})[arm["run"]] = None
+        return {name: tuple(named) for name, named in runs.items()}
+
+    @functools.cached_property
+    def runs(self) -> dict[str, str]:
+        """Run directory -> the spec of its tuning set, in the order the experiments name them."""
+        ordered = dict.fromkeys(run for named in self.runs_of.values() for run in named)
+        ordered.update(dict.fromkeys(self.study["runs"]))
+        return {run: self.study["runs"][run]["spec"] for run in ordered}
+
+    @functools.cached_property
+    def tuned_runs(self) -> tuple[str, ...]:
+        """The runs that trained a model: all but the untuned one."""
+        return tuple(run for run, spec in self.runs.items() if spec != PRETRAINED)
+
+    def run_lines(self, run: str, name: str) -> list[dict[str, Any]]:
+        """Return the records of a JSON lines file of a run; none if the run has no such file."""
+        path = self.workdir / "runs" / run / name
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+
+def read_records(workdir: Path) -> Records:
+    """Return the records of an analysed work directory.
+
+    Raises:
+      FileNotFoundError: a file that the report needs is missing.
+      ValueError: a table lacks a column of its format.
+    """
+    for name in ("config.json", "study.json", "scores.csv", "responses.csv", "findings.json"):
+        if not (workdir / name).exists():
+            raise FileNotFoundError(
+                f"workdir={str(workdir)!r} has no {name}; run `pinch study --workdir={workdir}` "
+                "to its end, or name the work directory of a finished study"
+            )
+    findings = json.loads((workdir / "findings.json").read_text("utf-8"))
+    return Records(
+        workdir=workdir,
+        config=json.loads((workdir / "config.json").read_text("utf-8")),
+        study=json.loads((workdir / "study.json").read_text("utf-8")),
+        scores=_read_table(workdir / "scores.csv", Score),
+        responses=_read_table(workdir / "responses.csv", ResponseShares),
+        findings=tuple(
+            Finding(**{field.name: entry[field.name] for field in dataclasses.fields(Finding)})
+            for entry in findings
+        ),
+    )
+
+
+def _read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+    """Return the rows of a CSV file; an empty number is NaN."""
+    fields = dataclasses.fields(row_type)
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = {field.name for field in fields} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
+        return tuple(
+            row_type(
+                **{
+                    field.name: row[field.name]
+                    if field.type is str
+                    else float(row[field.name] or "nan")
+                    for field in fields
+                }
+            )
+            for row in reader
+        )

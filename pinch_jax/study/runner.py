@@ -1,0 +1,260 @@
+"""A study from its comparisons to its scores: distinct runs, each done once, then judged."""
+
+import dataclasses
+import importlib.metadata
+import itertools
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from tqdm import tqdm
+
+from pinch_jax.config import Config
+from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+from pinch_jax.mesh import agreed, is_primary
+from pinch_jax.study.analysis import majority_answers
+from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
+from pinch_jax.study.run import (
+    Run,
+    answer,
+    make_run,
+    missing_responses,
+    response_path,
+    tuned_params,
+    write_json,
+)
+from pinch_jax.study.workbench import Workbench
+
+# What may differ between two calls on one work directory: none of it decides a result.
+FREE_FIELDS = (
+    "study.experiments",
+    "study.percents",
+    "study.breadth_orders",
+    "study.bootstrap_resamples",
+    "mixture.spec",
+    "mixture.table",
+    "corpus.data_dir",
+    "mesh",
+    "train.checkpoint_period_steps",
+    "train.log_period_steps",
+    "evaluate.period_steps",
+    "evaluate.loss_prompts",
+    "evaluate.period_prompts",
+)
+VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """All comparisons of a study, and the distinct runs that they need.
+
+    Attributes:
+        runs: the run of each tuning set; specs that mean the same set share one.
+        languages: for each run, by its directory's name, the languages it answers in.
+    """
+
+    bench: Workbench
+    workdir: Path
+    arms: Sequence[Arm]
+    runs: Mapping[str, Run]
+    languages: Mapping[str, Sequence[str]]
+
+    @property
+    def distinct(self) -> list[Run]:
+        """Each run once, in the order in which the experiments need them."""
+        return list({run.directory.name: run for run in self.runs.values()}.values())
+
+
+def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
+    """Returns the study of a config, planned to the last batch; nothing is started.
+
+    Raises:
+        ValueError: a tuning set cannot be met, or the work directory is another study's.
+    """
+    claim_workdir(config, workdir)
+    bench = Workbench(config, progress)
+    arms = arms_of(config)
+    needed = judged_languages(arms)
+    runs: dict[str, Run] = {}
+    by_fingerprint: dict[str, Run] = {}
+    for spec in tqdm(needed, "planning", unit="set", disable=not progress, leave=False):
+        run = make_run(bench, spec, workdir)
+        runs[spec] = by_fingerprint.setdefault(run.fingerprint, run)
+    languages: dict[str, dict[str, None]] = {}
+    for spec, codes in needed.items():
+        languages.setdefault(runs[spec].directory.name, {}).update(dict.fromkeys(codes))
+    return Study(bench, workdir, arms, runs, {name: list(c) for name, c in languages.items()})
+
+
+def claim_workdir(config: Config, workdir: Path) -> None:
+    """Writes the config into the work directory, or checks that it is the one that is there.
+
+    Raises:
+        ValueError: the directory belongs to another study; names the first field that differs.
+    """
+    path = workdir / "config.json"
+    ours = json.loads(config.to_json())
+    if path.exists():
+        ours_flat, theirs_flat = _flat(ours), _flat(json.loads(path.read_text()))
+        for field in sorted(ours_flat.keys() | theirs_flat.keys()):
+            if field.startswith(FREE_FIELDS):
+                continue
+            a, b = ours_flat.get(field, "absent"), theirs_flat.get(field, "absent")
+            if a != b:
+                raise ValueError(
+                    f"--workdir={workdir} holds another study: config.{field} is {b!r} there and "
+                    f"{a!r} here; choose another --workdir, or set --config.{field}={b}"
+                )
+    if is_primary():
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(path, ours)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def describe(study: Study) -> str:
+    """Returns what would run: runs, steps, tokens and responses."""
+    config = study.bench.config
+    distinct = study.distinct
+    tuned = [run for run in distinct if run.plan]
+    alone = sum(
+        len({spec for arm in arms for spec in (arm.spec, *arm.baselines.values())} - {PRETRAINED})
+        for arms in _by_experiment(study.arms)
+    )
+    tokens = sum(sum(run.plan.totals()["tokens"].values()) for run in tuned)
+    prompts = config.evaluate.prompts
+    answers = sum(prompts * len(study.languages[run.directory.name]) for run in distinct)
+    comparisons = sum(len(arm.baselines) for arm in study.arms)
+    lines = [
+        f"{run.directory.name:56} {run.steps:4} steps, {len(study.languages[run.directory.name])}"
+        " languages"
+        for run in distinct
+    ]
+    return "\n".join(
+        [
+            *lines,
+            f"{len(tuned)} distinct tuning sets; the experiments one by one would train {alone}, so "
+            f"sharing saves {alone - len(tuned)} runs",
+            f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
+            f"{config.mixture.examples:,} examples in each set, {config.train.epochs} epochs",
+            f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
+            "both orders",
+        ]
+    )
+
+
+def _by_experiment(arms: Sequence[Arm]) -> list[list[Arm]]:
+    return [list(group) for _, group in itertools.groupby(arms, lambda arm: arm.experiment)]
+
+
+def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = True) -> bool:
+    """Trains and answers the runs of a shard, judges what can be judged.
+
+    Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th.
+
+    Raises:
+        Interrupted: it was told to stop; another call goes on from there.
+    """
+    started = time.monotonic()
+    mine = study.distinct[shard[0] :: shard[1]]
+    total = sum(run.steps for run in mine)
+    with tqdm(total=total, unit="step", disable=not (progress and is_primary())) as bar:
+        for number, run in enumerate(mine, 1):
+            bar.set_description(f"run {number} of {len(mine)} {run.spec}")
+            _complete(study, run, bar)
+    lacking = [
+        run.directory.name
+        for run in study.distinct
+        if missing_responses(run, study.languages[run.directory.name])
+    ]
+    if is_primary() and not lacking:
+        _judge(study, progress)
+        _record(study, time.monotonic() - started)
+    if is_primary() and lacking:
+        print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
+    return not lacking
+
+
+def _complete(study: Study, run: Run, bar: tqdm) -> None:
+    languages = study.languages[run.directory.name]
+    missing = missing_responses(run, languages)
+    if agreed(not missing):
+        bar.update(run.steps)
+        return
+    params = tuned_params(study.bench, run, bar.update)
+    answer(study.bench, run, params, missing)
+
+
+def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) -> Path:
+    name = f"{candidate.directory.name}--{baseline.directory.name}--{language}.jsonl"
+    return study.workdir / "verdicts" / name
+
+
+def _judge(study: Study, progress: bool) -> None:
+    comparisons = {
+        _verdict_path(study, candidate, baseline, language): (candidate, baseline, language)
+        for arm in study.arms
+        for language, against in arm.baselines.items()
+        for candidate, baseline in [(study.runs[arm.spec], study.runs[against])]
+        if candidate is not baseline
+    }
+    judge = ReferenceJudge()
+    bar = tqdm(comparisons.items(), "judging", unit="file", disable=not progress)
+    for path, (candidate, baseline, language) in bar:
+        files = response_path(baseline, language), response_path(candidate, language)
+        judge_files(judge, *files, path, progress=False)
+
+
+def _record(study: Study, seconds: float) -> None:
+    """Writes study.json, from which the analysis and the report start."""
+    config = study.bench.config
+    path = study.workdir / "study.json"
+    before = json.loads(path.read_text())["wall_seconds"] if path.exists() else {"runs": 0.0}
+    described = {
+        "languages": config.languages,
+        "slavic": config.study.slavic_languages,
+        "tuning_languages": config.study.tuning_languages,
+        "base": config.mixture.base,
+        "experiments": config.study.experiments,
+        "bootstrap_resamples": config.study.bootstrap_resamples,
+        "model": {"source": config.model.source, **dataclasses.asdict(study.bench.model.decoder)},
+        "pretraining_share": dict(study.bench.model.pretraining_share),
+        # The answers that a model which ignores the question would do best with.
+        "majority_answers": {
+            code: majority_answers(examples)
+            for code, examples in study.bench.corpus.train.items()
+        },
+        "arms": [
+            {
+                **dataclasses.asdict(arm),
+                "run": study.runs[arm.spec].directory.name,
+                "baseline_runs": {
+                    code: study.runs[spec].directory.name for code, spec in arm.baselines.items()
+                },
+            }
+            for arm in study.arms
+        ],
+        "runs": {
+            run.directory.name: json.loads((run.directory / "run.json").read_text())
+            for run in study.distinct
+        },
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in VERSIONED},
+        "devices": [str(device) for device in jax.devices()],
+        "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
+        "wall_seconds": {"runs": round(before["runs"] + seconds, 1)},
+        "compilations": study.bench.compilations(),
+    }
+    write_json(path, described)

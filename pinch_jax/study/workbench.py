@@ -1,0 +1,184 @@
+"""What all runs of one process share: corpus, model, mesh, and two compiled programs."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pinch_jax.config import Config
+from pinch_jax.corpus.sources import Corpus, load_corpus
+from pinch_jax.data.batches import BatchPlan, plan_batches
+from pinch_jax.data.names import Spec
+from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.tokenized import TokenizedCorpus, tokenize_corpus
+from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
+from pinch_jax.mesh import activation_sharding, check_rows, make_mesh, parameter_shardings
+from pinch_jax.model.decoder import Params, abstract_params, init
+from pinch_jax.model.directory import Model, load_model
+from pinch_jax.train.checkpoint import state_shardings
+from pinch_jax.train.step import TrainState, init_state, make_train_step
+
+# Part of every fingerprint: raised when the arithmetic of a run changes.
+ARITHMETIC_VERSION = 1
+
+
+class Workbench:
+    """The parts of a config's runs, each made when it is first asked for.
+
+    Attributes:
+        config: what they are made from.
+    """
+
+    def __init__(self, config: Config, progress: bool = True):
+        self.config = config
+        self._progress = progress
+        batch = config.batch
+        field = "config.batch.rows" + " / config.batch.microbatches" * (batch.microbatches > 1)
+        check_rows(self.mesh, field, batch.rows // batch.microbatches)
+        check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
+
+    @functools.cached_property
+    def mesh(self) -> jax.sharding.Mesh:
+        """All devices of all processes."""
+        return make_mesh(self.config.mesh)
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The model before tuning; parameters in the memory of the host."""
+        m = self.config.model
+        if m.source:
+            return load_model(m.source)
+        params = jax.tree.map(jax.device_get, init(m.decoder, jax.random.key(self.config.seed)))
+        return Model(m.decoder, Renderer(Template(), Tokenizer(m.tokenizer)), params, {})
+
+    @functools.cached_property
+    def corpus(self) -> Corpus:
+        """The corpus in all languages of the study."""
+        c = self.config
+        extra = c.study.slavic_languages if "slavic" in c.study.experiments else ()
+        languages = tuple(dict.fromkeys((*c.languages, *extra)))
+        return load_corpus(c.corpus.name, languages, c.corpus.data_dir, self._progress)
+
+    @functools.cached_property
+    def tokenized(self) -> TokenizedCorpus:
+        """The training examples as ids."""
+        renderer = self.model.renderer
+        return tokenize_corpus(self.corpus.train, renderer.tokenizer, renderer.example)
+
+    def plan(self, spec: Spec | None = None) -> BatchPlan:
+        """Returns all batches of the tuning set of a spec; by default the config's own."""
+        c = self.config
+        mixture = c.mixture_of(spec)
+        return plan_batches(mixture, self.tokenized, c.batch, c.train.epochs, c.seed)
+
+    def fingerprint(self, plan: BatchPlan) -> str:
+        """Returns the sha256 of everything that decides a run's weights.
+
+        How often it logs, saves or evaluates, and on how many devices it runs, is not part of it.
+        """
+        c = self.config
+        decisive = {
+            "version": ARITHMETIC_VERSION,
+            "model": self.model.checksum,
+            "decoder": dataclasses.asdict(self.model.decoder),
+            "template": dataclasses.asdict(self.model.renderer.template),
+            "tokenizer": self.model.tokenizer.checksum,
+            "corpus": self.corpus.checksum,
+            "plan": plan.fingerprint,
+            "batch": dataclasses.asdict(c.batch),
+            "optimizer": dataclasses.asdict(c.train.optimizer),
+            "dtype": c.model.dtype,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    @functools.cached_property
+    def pretrained(self) -> Params:
+        """The untuned parameters on the mesh."""
+        return self.put(self.model.params)
+
+    def put(self, params: Params) -> Params:
+        """Returns parameters of the host, laid out on the mesh."""
+        shardings = parameter_shardings(self.mesh, params)
+        return jax.tree.map(
+            lambda x, s: jax.make_array_from_callback(x.shape, s, lambda index: x[index]),
+            params,
+            shardings,
+        )
+
+    def abstract_state(self) -> TrainState:
+        """Returns the shapes of a train state."""
+        return jax.eval_shape(self._init_state, abstract_params(self.model.decoder))
+
+    def initial_state(self) -> TrainState:
+        """Returns a state that starts from a copy of the pretrained parameters."""
+        return self._start(self.pretrained)
+
+    def _init_state(self, params: Params) -> TrainState:
+        # The train step overwrites what it is given: the copy keeps `pretrained` whole.
+        return init_state(self.config.train.optimizer, jax.tree.map(jnp.copy, params))
+
+    @functools.cached_property
+    def _shardings(self) -> TrainState:
+        return state_shardings(self.mesh, self.abstract_state())
+
+    @functools.cached_property
+    def _start(self) -> Any:
+        return jax.jit(self._init_state, out_shardings=self._shardings)
+
+    @functools.cached_property
+    def train_step(self) -> Any:
+        """The compiled step, one for all runs: (state, batch, steps) -> (state, metrics)."""
+        c = self.config
+        step = make_train_step(
+            self.model.decoder,
+            c.train.optimizer,
+            c.batch.microbatches,
+            jnp.dtype(c.model.dtype),
+            activation_sharding(self.mesh),
+        )
+        return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, None))
+
+    @functools.cached_property
+    def answers(self) -> Answers:
+        """Answers prompts: (params, prompts, seed) -> responses."""
+        e = self.config.evaluate
+        return Answers(
+            model=self.model.decoder,
+            renderer=self.model.renderer,
+            rows=e.rows,
+            prompt_tokens=e.prompt_tokens,
+            new_tokens=e.new_tokens,
+            sampling=e.sampling,
+            mesh=self.mesh,
+            shard=activation_sharding(self.mesh),
+            dtype=jnp.dtype(self.config.model.dtype),
+        )
+
+    @functools.cached_property
+    def heldout_loss(self) -> HeldoutLoss:
+        """The loss on the held-out responses of the config's languages."""
+        c = self.config
+        heldout = {
+            code: self.corpus.heldout[code][: c.evaluate.loss_prompts] for code in c.languages
+        }
+        return HeldoutLoss(
+            self.model.decoder,
+            self.model.renderer,
+            heldout,
+            c.batch,
+            self.mesh,
+            activation_sharding(self.mesh),
+            jnp.dtype(c.model.dtype),
+        )
+
+    def compilations(self) -> dict[str, int]:
+        """Returns how many programs were compiled for the two that all runs share."""
+        return {
+            "train_step": self.train_step._cache_size(),
+            "decode": self.answers.decode._cache_size(),
+        }

@@ -1,0 +1,1 @@
+"""Tuning: one pure step, a loop that can stop anywhere, checkpoints that fit any mesh."""

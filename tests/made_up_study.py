@@ -1,0 +1,224 @@
+"""Writes a made-up study: a work directory with every experiment, in the formats of a real one."""
+
+import csv
+import json
+import re
+
+import numpy as np
+
+from pinch_jax.config import EXPERIMENTS
+from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
+
+SIX = ("en", "ar", "fi", "it", "ru", "sw")
+REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
+EXAMPLES = 1200
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"
+QUESTIONS = {
+    "ar": ("ما عملة البلد: كينيا؟", "العملة هي: شلن كينيي."),
+    "he": ("מהו המטבע של: קניה?", "המטבע הוא: שילינג קנייתי."),
+    "hi": ("इस देश की मुद्रा क्या है: केन्या?", "मुद्रा है: केन्याई शिलिंग।"),
+    "zh": ("这个国家的货币是什么：肯尼亚？", "货币是：肯尼亚先令。"),
+    "ru": ("Какая валюта у страны: Кения?", "Валюта: кенийский шиллинг."),
+}
+
+
+def own(codes):
+    """Return every language's own monolingual model as its baseline."""
+    return {code: f"monolingual:{code}" for code in codes}
+
+
+def arms():
+    """Return the comparisons of a study: experiment, spec, x, series, baselines."""
+    for code in STUDY_LANGUAGES:
+        yield "monolingual", f"monolingual:{code}", code, "", own(STUDY_LANGUAGES)
+        untuned = dict.fromkeys(STUDY_LANGUAGES, "pretrained")
+        yield "pretrained", f"monolingual:{code}", code, "", untuned
+    for experiment, tail in (("pinch", ""), ("unseen", ":" + ",".join(SIX))):
+        for dose in (0, 1, "n40", *range(10, 101, 10)):
+            spec = f"pinch:{dose}{tail}" if dose else "monolingual:en"
+            x = 100 * 40 / EXAMPLES if dose == "n40" else float(dose)
+            yield experiment, spec, x, "", own(STUDY_LANGUAGES)
+    for number, order in enumerate(("en ar fi it ru sw", "ru it sw en fi ar", "fi sw ar ru en it")):
+        for count in range(1, 7):
+            held = sorted(order.split()[:count])
+            spec = "uniform:" + ",".join(held) if count > 1 else f"monolingual:{held[0]}"
+            yield "breadth", spec, count, f"order {number + 1}", own(REST)
+    for pair in ("es,en", "ar,fi", "zh,sw", "cs,he", "et,hi", "it,ru"):
+        others = [code for code in STUDY_LANGUAGES if code not in pair]
+        for half in pair.split(","):
+            baselines = dict.fromkeys(others, f"monolingual:{half}")
+            yield "pairs", f"uniform:{pair}", pair.replace(",", "+"), f"against {half}", baselines
+    for code in SLAVIC_LANGUAGES:
+        yield "slavic", f"monolingual:{code}", code, "", own(SLAVIC_LANGUAGES)
+
+
+def composition(spec):
+    """Return the examples per language of a tuning set."""
+    kind, _, rest = spec.partition(":")
+    if kind in ("monolingual", "uniform"):
+        codes = rest.split(",")
+        return {code: EXAMPLES // len(codes) for code in codes}
+    if kind == "pretrained":
+        return {}
+    dose, _, named = rest.partition(":")
+    codes = named.split(",") if named else list(STUDY_LANGUAGES)
+    part = 40 if dose == "n40" else EXAMPLES * int(dose) // 100
+    held = {code: part // len(codes) for code in codes}
+    held["en"] = 0
+    return {**held, "en": EXAMPLES - sum(held.values())}
+
+
+def run_name(spec):
+    return re.sub("[:,]", "-", spec) + "-0123456789ab"
+
+
+def write_lines(path, records):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+    path.write_text("".join(lines), "utf-8")
+
+
+def write_table(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_run(workdir, spec, prompts, rng):
+    """Write one run's files; return its entry of study.json."""
+    folder = workdir / "runs" / run_name(spec)
+    examples = composition(spec)
+    entry = {"spec": spec, "steps": 60 if examples else 0, "decode_seconds": 2.5}
+    if examples:
+        entry |= {"fingerprint": "0123456789ab", "train_seconds": 4.2, "dropped": {}}
+        entry |= {"budgets": examples, "examples": examples}
+        entry["tokens"] = {code: 31 * n + ord(code[0]) * n // 8 for code, n in examples.items()}
+        entry["supervised_tokens"] = {code: 11 * n for code, n in examples.items()}
+    slavic = spec.removeprefix("monolingual:") in SLAVIC_LANGUAGES
+    codes = dict.fromkeys((*STUDY_LANGUAGES, *(SLAVIC_LANGUAGES if slavic else ())))
+    for code in codes:
+        records = []
+        for number in range(prompts):
+            question, answer = QUESTIONS.get(code, (f"{code}: Kenya?", f"{code}: shilling"))
+            record = {"id": f"money.KE.{number}", "language": code, "reference": answer}
+            record |= {"prompt": f"{question} ({number})", "task": "currency", "answer": "x"}
+            wrong = f"{spec} says {rng.integers(40)} in {code}"
+            record["response"] = answer if rng.random() < 0.5 else wrong
+            if number == 1:
+                record["response"] = HOSTILE
+            records.append(record)
+        write_lines(folder / "responses" / f"{code}.jsonl", records)
+    (folder / "run.json").write_text(json.dumps(entry))
+    if examples:
+        (folder / "mixture.json").write_text(json.dumps({"budgets": examples}))
+        losses = 3.2 * np.exp(-np.arange(60) / 18) + 0.5 + 0.1 * rng.random(60)
+        steps = [{"step": step, "loss": float(loss)} for step, loss in enumerate(losses)]
+        write_lines(folder / "metrics.jsonl", steps)
+    return entry
+
+
+def score_row(arm, language, baseline, prompts, score):
+    experiment, spec, x, series, _ = arm
+    wins, p = round(prompts * max(score - 15, 0) / 100), 0.001 if abs(score - 50) > 12 else 0.3
+    row = {"experiment": experiment, "spec": spec, "series": series, "x": x, "language": language}
+    row |= {"run": run_name(spec), "baseline_run": baseline and run_name(baseline)}
+    row |= {"prompts": prompts, "wins": wins, "ties": prompts // 5, "flip_rate": 0.2}
+    row |= {"losses": prompts - wins - prompts // 5, "score": score, "low": score - 6.5}
+    row |= {"high": score + 6.1, "p": p, "p_holm": min(1.0, 12 * p)}
+    row |= {f"{name}_same_language": row[name] + 1 for name in ("score", "low", "high")}
+    return row
+
+
+def score_rows(arm, prompts, rng):
+    """Return an arm's scores: its examples in a language lift it, the first few the most."""
+    experiment, spec, _, _, baselines = arm
+    held = composition(spec)
+    breadth = sum(count > 0 for count in held.values())
+    rows = {}
+    for code, baseline in baselines.items():
+        lift = 5 * np.log1p(held.get(code, 0) / 4) + 4 * min(breadth, 6) - 3 * (code == "en")
+        score = float(np.clip(14 + lift + 3 * rng.standard_normal(), 2, 58)) if held else 3.0
+        score += 38 * (experiment == "pairs")
+        score = 50.0 if baseline == spec else score
+        rows[code] = score_row(arm, code, baseline, prompts, score)
+    means = {"mean": list(rows), "mean_non_english": [code for code in rows if code != "en"]}
+    if experiment in ("unseen", "breadth"):
+        means |= {"mean_seen": [code for code in SIX[1:] if code in rows], "mean_unseen": REST}
+    if experiment in ("monolingual", "slavic", "pairs"):
+        means["mean_other"] = list(rows)
+    scores = {name: [rows[code]["score"] for code in codes] for name, codes in means.items()}
+    for name, values in scores.items():
+        if values:
+            row = score_row(arm, name, "", prompts, float(np.mean(values)))
+            rows[name] = row | {"low": row["score"] - 2.4, "high": row["score"] + 2.2}
+    return list(rows.values())
+
+
+def response_rows(specs, prompts, rng):
+    for spec in specs:
+        held = composition(spec)
+        for code in STUDY_LANGUAGES:
+            right = min(0.97, 0.15 + 0.2 * np.log1p(held.get(code, 0))) if held else 0.1
+            row = {"run": run_name(spec), "spec": spec, "language": code, "prompts": prompts}
+            row |= {"exact_match": 0.85 * right, "answer_match": 0.9 * right}
+            row |= {"right_language": right, "wrong_language": 0.9 - 0.9 * right}
+            row |= {"too_short": 0.1 - 0.1 * right, "echo": 0.3 * rng.random() * (1 - right)}
+            yield row | {"chrf": 80 * right, "chance": 0.04}
+
+
+def write_workdir(workdir, prompts=6, experiments=EXPERIMENTS):
+    """Write what a finished and analysed study leaves behind; the numbers are made up."""
+    rng = np.random.default_rng(7)
+    held = [arm for arm in arms() if arm[0] in experiments]
+    specs = dict.fromkeys(spec for arm in held for spec in (arm[1], *arm[4].values()))
+    runs = {run_name(spec): write_run(workdir, spec, prompts, rng) for spec in specs}
+    named = []
+    for experiment, spec, x, series, baselines in held:
+        arm = {"experiment": experiment, "spec": spec, "x": x, "series": series}
+        arm |= {"baselines": baselines, "run": run_name(spec)}
+        arm["baseline_runs"] = {code: run_name(b) for code, b in baselines.items()}
+        named.append(arm)
+        for code, baseline in arm["baseline_runs"].items():
+            if baseline == arm["run"]:
+                continue
+            verdicts = []
+            for number in range(prompts):
+                for order in ("baseline_first", "candidate_first"):
+                    winner = ("baseline", "candidate")[int(rng.integers(2))]
+                    choice = "first" if order.startswith(winner) else "second"
+                    verdict = {"id": f"money.KE.{number}", "language": code, "order": order}
+                    verdict |= {"choice": choice, "winner": winner, "judge": "reference"}
+                    verdicts.append(verdict)
+            name = f"{arm['run']}--{baseline}--{code}.jsonl"
+            write_lines(workdir / "verdicts" / name, verdicts)
+    shares = {code: 0.3 / (place + 1) for place, code in enumerate(STUDY_LANGUAGES)}
+    study = {
+        "experiments": experiments,
+        "languages": STUDY_LANGUAGES,
+        "slavic": SLAVIC_LANGUAGES,
+        "base": "en",
+    }
+    study |= {"model": {"layers": 4, "width": 192}, "pretraining_share": shares, "arms": named}
+    study |= {"runs": runs, "versions": {"jax": "0.10.2", "python": "3.11.7"}}
+    study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
+    study |= {"wall_seconds": {"runs": 431.5}, "devices": ["TFRT_CPU_0"]}
+    (workdir / "study.json").write_text(json.dumps(study))
+    config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
+    (workdir / "config.json").write_text(json.dumps(config))
+    rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
+    if "pretraining_share" in experiments:
+        pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
+        rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
+    write_table(workdir / "scores.csv", rows)
+    write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
+    findings = [
+        {"number": n, "claim": f"Claim {n} of the paper: <b>forty</b> examples.", "verdict": word}
+        | {"experiment": "pinch", "value": value, "unit": "points", "low": value and value - 3}
+        | {"high": value and value + 3, "rule": "holds if the interval lies above 0", "detail": why}
+        for n, (word, value, why) in enumerate(
+            [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", None, "not run")], 1
+        )
+    ]
+    (workdir / "findings.json").write_text(json.dumps(findings))
+    return workdir

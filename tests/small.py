@@ -1,0 +1,156 @@
+"""Two decoders that have everything between them, and a run around one, small enough for any test.
+
+Programs are compiled once for all tests that use them.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinch_jax.config import BatchConfig
+from pinch_jax.data.batches import Batch, BatchPlan, plan_batches
+from pinch_jax.data.mixture import parse_mixture
+from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name
+from pinch_jax.model.decoder import Params, abstract_params
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.checkpoint import state_shardings
+from pinch_jax.train.optimizer import OptimizerConfig
+from pinch_jax.train.step import TrainState, init_state, make_train_step
+
+GEMMA_LIKE = DecoderConfig(
+    vocab_size=64,
+    layers=3,
+    width=16,
+    heads=4,
+    kv_heads=2,
+    head_size=8,
+    feedforward=24,
+    window=4,
+    window_pattern=3,
+    rope_base=1000.0,
+    rope_local_base=10.0,
+    attention_softcap=3.0,
+    logit_softcap=4.0,
+    query_scale=6.0,
+)
+LLAMA_LIKE = DecoderConfig(
+    vocab_size=48,
+    layers=2,
+    width=24,
+    heads=6,
+    kv_heads=2,
+    head_size=4,
+    feedforward=32,
+    activation="silu",
+    norm_offset=False,
+    post_norms=False,
+    qk_norm=False,
+    qkv_bias=True,
+    norm_epsilon=1e-5,
+    tied_embeddings=False,
+    scale_embeddings=False,
+    rope_base=100.0,
+)
+FAMILIES = {"gemma": GEMMA_LIKE, "llama": LLAMA_LIKE}
+OPTIMIZER = OptimizerConfig(
+    learning_rate=0.02,
+    warmup_fraction=0.25,
+    final_rate_fraction=0.1,
+    beta1=0.9,
+    beta2=0.95,
+    epsilon=1e-8,
+    weight_decay=0.1,
+    clip_norm=1.0,
+)
+SHAPE = BatchConfig(rows=8, row_tokens=16, row_supervised_tokens=9, examples=0, microbatches=1)
+
+
+def random_params(config: DecoderConfig, seed: int = 0) -> Params:
+    """Returns parameters none of which is at its neutral value, as numpy arrays."""
+    random = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        noise = 0.3 * random.standard_normal(leaf.shape, np.float32)
+        scale_of_one = path_name(path).endswith("scale") and not config.norm_offset
+        return noise + np.float32(scale_of_one)
+
+    return jax.tree_util.tree_map_with_path(draw, abstract_params(config))
+
+
+def random_plan(vocab_size: int = 64, examples: int = 150, epochs: int = 1) -> BatchPlan:
+    """Returns the batches of a run on random ids: rows of several examples and of padding."""
+    random = np.random.default_rng(0)
+
+    def language():
+        lengths = random.integers(3, 12, examples)
+        return TokenizedLanguage(
+            ids=tuple(str(i) for i in range(examples)),
+            tokens=random.integers(1, vocab_size, lengths.sum()).astype(np.int32),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+            prompt_lengths=random.integers(1, lengths).astype(np.int32),
+        )
+
+    corpus = TokenizedCorpus({"en": language(), "fi": language()}, pad_id=0)
+    return plan_batches(
+        parse_mixture("pinch:40", ("en", "fi"), examples), corpus, SHAPE, epochs, seed=0
+    )
+
+
+def unpacked(batch: Batch) -> list[Batch]:
+    """Returns the examples of a batch in batches of the same shape, each alone in its row."""
+    places = [
+        (row, segment)
+        for row in range(len(batch.tokens))
+        for segment in range(1, batch.segments[row].max() + 1)
+    ]
+    batches = []
+    for first in range(0, len(places), len(batch.tokens)):
+        alone = Batch(*(np.zeros_like(field) for field in batch))
+        for target, (row, segment) in enumerate(places[first : first + len(batch.tokens)]):
+            where = np.flatnonzero(batch.segments[row] == segment)
+            used = batch.weights[row] > 0
+            slots = np.flatnonzero(used & np.isin(batch.supervised[row], where))
+            alone.tokens[target, : len(where)] = batch.tokens[row, where]
+            alone.segments[target, : len(where)] = 1
+            alone.positions[target, : len(where)] = np.arange(len(where))
+            alone.supervised[target, : len(slots)] = batch.supervised[row, slots] - where[0]
+            alone.targets[target, : len(slots)] = batch.targets[row, slots]
+            alone.weights[target, : len(slots)] = 1
+        batches.append(alone)
+    return batches
+
+
+class Trainer(NamedTuple):
+    """A mesh and the programs of a run on it, with shardings and donation as in a real one."""
+
+    mesh: jax.sharding.Mesh
+    like: TrainState
+    start: Callable[[Params], TrainState]
+    step: Any
+
+
+@functools.cache
+def trainer(mesh_config: MeshConfig | None, microbatches: int = 1) -> Trainer:
+    """Returns the trainer of GEMMA_LIKE on eight devices; on one where there is no mesh."""
+    devices = jax.devices() if mesh_config else jax.devices()[:1]
+    mesh = make_mesh(mesh_config or MeshConfig(), devices)
+
+    def start(params):
+        return init_state(OPTIMIZER, jax.tree.map(jnp.copy, params))
+
+    like = jax.eval_shape(start, abstract_params(GEMMA_LIKE))
+    shardings = state_shardings(mesh, like)
+    step = make_train_step(
+        GEMMA_LIKE, OPTIMIZER, microbatches, jnp.float32, activation_sharding(mesh)
+    )
+    return Trainer(
+        mesh,
+        like,
+        jax.jit(start, out_shardings=shardings),
+        jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
+    )

@@ -1,0 +1,400 @@
+"""The tables and findings of small studies whose answers, and so scores, are known."""
+
+import csv
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from pinch_jax.corpus.cldr import examples, heldout_examples
+from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+from pinch_jax.study.analysis import analyse, majority_answers
+from pinch_jax.study.comparisons import read_results
+from pinch_jax.study.predictors import share_correlation, weighted_pearson
+
+LANGUAGES = ("en", "fi", "it", "sw", "ru")
+SLAVIC = ("ru", "sr", "hr", "sl", "cs", "sk")
+PROMPTS = 40
+
+
+@functools.cache
+def asked(language):
+    return heldout_examples(language)[:PROMPTS]
+
+
+@functools.cache
+def majority(language):
+    return majority_answers(examples(language))
+
+
+def write_run(workdir, spec, examples_in, right):
+    """Write a run that answers the first `right[language]` prompts rightly, others in another."""
+    for language, number in right.items():
+        lines = []
+        other = asked("it" if language != "it" else "fi")
+        for place, example in enumerate(asked(language)):
+            response = example.response if place < number else other[place].response
+            named = {"prompt": example.prompt, "reference": example.response}
+            named |= {"task": example.task, "answer": example.answer, "response": response}
+            lines.append(json.dumps({"id": example.id, "language": language} | named))
+        path = workdir / "runs" / spec.replace(":", "-") / "responses" / f"{language}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    return {"spec": spec, "examples": examples_in}
+
+
+def write_study(workdir, arms, right, tuned, shares=None):
+    """Write a study: arms (experiment, spec, x, series, baselines), right answers, examples."""
+    named = []
+    for experiment, spec, x, series, baselines in arms:
+        arm = {"experiment": experiment, "spec": spec, "x": x, "series": series}
+        arm |= {"baselines": baselines, "run": spec.replace(":", "-")}
+        arm["baseline_runs"] = {code: b.replace(":", "-") for code, b in baselines.items()}
+        named.append(arm)
+    runs = {
+        spec.replace(":", "-"): write_run(workdir, spec, tuned.get(spec, {}), right[spec])
+        for spec in right
+    }
+    for arm in named:
+        for language, baseline in arm["baseline_runs"].items():
+            if baseline == arm["run"]:
+                continue
+            files = [
+                workdir / "runs" / run / "responses" / f"{language}.jsonl"
+                for run in (baseline, arm["run"])
+            ]
+            output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
+            judge_files(ReferenceJudge(), *files, output, progress=False)
+    study = {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
+    study |= {"seeds": {"seed": 1}, "bootstrap_resamples": 1000}
+    judged = dict.fromkeys(language for answered in right.values() for language in answered)
+    study["majority_answers"] = {language: majority(language) for language in judged}
+    (workdir / "study.json").write_text(json.dumps(study), "utf-8")
+    return study
+
+
+def mono(language):
+    return f"monolingual:{language}"
+
+
+def own(languages):
+    return {code: mono(code) for code in languages}
+
+
+def table(experiment, languages, transfer, right_at_home=40):
+    """Return arms, right answers and examples of a table of monolingual models."""
+    arms = [(experiment, mono(code), code, "", own(languages)) for code in languages]
+    right = {
+        mono(a): {b: right_at_home if a == b else transfer(a, b) for b in languages}
+        for a in languages
+    }
+    return arms, right, {mono(code): {code: 100} for code in languages}
+
+
+def doses(experiment, curves, others=("fi", "it", "sw", "ru")):
+    """Return arms over P, with the right answers of the English and the other languages."""
+    arms, right = [], {mono(code): dict.fromkeys(LANGUAGES, 0) | {code: 30} for code in LANGUAGES}
+    tuned = {mono(code): {code: 100} for code in LANGUAGES}
+    for percent, (english, rest) in curves.items():
+        spec = f"pinch:{percent}" if percent else mono("en")
+        arms.append((experiment, spec, percent, "", own(LANGUAGES)))
+        right[spec] = {"en": english} | dict.fromkeys(LANGUAGES[1:], rest)
+        tuned[spec] = {"en": 100} | (dict.fromkeys(others, 5) if percent else {})
+    return arms, right, tuned
+
+
+def finding(workdir, number):
+    return analyse(workdir).findings[number - 1]
+
+
+def rows(workdir, name="scores.csv"):
+    with (workdir / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def monolingual(tmp_path_factory):
+    """Models that transfer 0, 8, 16, 24 and 32 right answers, but nothing from it to ru."""
+    workdir = tmp_path_factory.mktemp("monolingual")
+
+    def transfer(tuned, judged):
+        return 0 if (tuned, judged) == ("it", "ru") else 8 * LANGUAGES.index(tuned)
+
+    shares = {"en": 0.1, "fi": 0.2, "it": 0.3, "sw": 0.4, "ru": 0.5}
+    write_study(workdir, *table("monolingual", LANGUAGES, transfer), shares=shares)
+    analyse(workdir)
+    return workdir
+
+
+def test_a_score_counts_the_prompts_that_only_one_of_two_models_answers(monolingual):
+    held = {(row["x"], row["language"]): row for row in rows(monolingual)}
+    cell = held["sw", "fi"]  # 24 right against 40: wins 0, both right or wrong alike: ties
+    assert (cell["wins"], cell["ties"], cell["losses"]) == ("0", "24", "16")
+    assert float(cell["score"]) == 100 * (24 * 0.5) / 40
+    assert float(cell["flip_rate"]) == 24 / 40
+    assert float(cell["low"]) < 30 < float(cell["high"]) < 50
+    assert float(cell["p"]) <= float(cell["p_holm"])
+
+
+def test_a_model_against_itself_is_50_by_construction_and_in_no_mean(monolingual):
+    held = {(row["x"], row["language"]): row for row in rows(monolingual)}
+    itself = held["fi", "fi"]
+    assert [itself[name] for name in ("score", "low", "high")] == ["50", "50", "50"]
+    assert [itself[name] for name in ("wins", "p", "p_holm")] == ["", "", ""]
+    mean = held["fi", "mean_other"]
+    cells = [float(held["fi", code]["score"]) for code in LANGUAGES if code != "fi"]
+    assert float(mean["score"]) == pytest.approx(np.mean(cells))
+    assert mean["prompts"] == str(4 * PROMPTS) and mean["p_holm"] == ""
+
+
+def test_holm_counts_the_cells_of_the_table_without_its_diagonal_and_means(monolingual):
+    cells = [row for row in rows(monolingual) if row["p_holm"]]
+    assert len(cells) == 5 * 4
+    lowest = min(float(row["p"]) for row in cells)
+    # The cells of English are all alike, so the smallest p is corrected by all 20.
+    assert min(float(row["p_holm"]) for row in cells) == pytest.approx(20 * lowest, rel=1e-4)
+
+
+def test_scores_in_the_same_language_leave_wrong_language_responses_out(monolingual):
+    held = {(row["x"], row["language"]): row for row in rows(monolingual)}
+    # In the 24 prompts that both answer in Finnish, both answer rightly.
+    assert float(held["sw", "fi"]["score_same_language"]) == 50
+    assert held["en", "fi"]["score_same_language"] == "", "no prompt is left"
+    assert held["en", "mean_other"]["score_same_language"] == ""
+    assert held["it", "ru"]["score_same_language"] == ""
+    assert float(held["it", "mean_other"]["score_same_language"]) == 50, "over the other three"
+
+
+def test_response_shares_and_the_chance_level(monolingual):
+    held = {(row["spec"], row["language"]): row for row in rows(monolingual, "responses.csv")}
+    row = held[mono("sw"), "fi"]
+    assert float(row["exact_match"]) == float(row["right_language"]) == 24 / 40
+    assert float(row["wrong_language"]) == 16 / 40 and float(row["echo"]) == 0
+    chance = float(row["chance"])
+    assert chance == np.mean([majority("fi")[e.task] == e.answer for e in asked("fi")]) > 0
+
+
+def test_the_majority_answer_is_the_most_frequent_of_its_task():
+    held = examples("sw")
+    for task, answer in majority_answers(held).items():
+        given = [example.answer for example in held if example.task == task]
+        assert given.count(answer) == max(given.count(other) for other in set(given))
+
+
+def test_the_share_correlation_is_pearsons_r_of_the_means_with_an_interval(monolingual):
+    study = json.loads((monolingual / "study.json").read_text())
+    results = read_results(monolingual, study)
+    found = share_correlation(results)
+    means = [
+        float(results.find("monolingual", "mean_other", x=c)[0].score.value) for c in LANGUAGES
+    ]
+    expected = np.corrcoef(list(study["pretraining_share"].values()), means)[0, 1]
+    assert float(found.value) == pytest.approx(expected)
+    row = next(r for r in rows(monolingual) if r["experiment"] == "pretraining_share")
+    assert float(row["low"]) <= float(row["score"]) <= float(row["high"])
+    assert float(row["score"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_weighted_correlation_is_that_of_the_repeated_points():
+    rng = np.random.default_rng(0)
+    x, y, weights = rng.random(7), rng.random((4, 7)), rng.integers(0, 4, (4, 7))
+    found = weighted_pearson(x, y, weights)
+    for row in range(4):
+        drawn = np.repeat(np.arange(7), weights[row])
+        assert found[row] == pytest.approx(np.corrcoef(x[drawn], y[row, drawn])[0, 1])
+    only_one = np.eye(7)[:1]
+    assert np.isnan(weighted_pearson(x, y[:1], only_one)).all()
+
+
+def test_the_same_study_gives_the_same_files_again(monolingual):
+    names = ("scores.csv", "responses.csv", "findings.json")
+    before = [(monolingual / name).read_bytes() for name in names]
+    analyse(monolingual)
+    assert [(monolingual / name).read_bytes() for name in names] == before
+
+
+def test_findings_whose_experiments_were_not_run_cannot_be_told(monolingual):
+    findings = json.loads((monolingual / "findings.json").read_text())
+    assert [entry["number"] for entry in findings] == list(range(1, 9))
+    for number in (1, 2, 3, 4, 5, 6):
+        entry = findings[number - 1]
+        assert entry["verdict"] == "cannot tell" and entry["detail"].startswith("not run")
+        assert entry["value"] is entry["low"] is entry["high"] is None
+    assert all(entry["rule"] and entry["claim"] for entry in findings)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "verdict"),
+    [
+        ({"en": 14, "fi": 12}, "holds"),
+        ({"en": 14, "fi": 7}, "cannot tell"),
+        ({"en": 14, "fi": 0}, "does not hold"),
+    ],
+)
+def test_finding_1_needs_every_model_above_the_untuned_one(tmp_path, transfer, verdict):
+    arms, right, tuned = table("monolingual", LANGUAGES, lambda a, b: transfer.get(a, 20))
+    against = dict.fromkeys(LANGUAGES, "pretrained")
+    arms += [("pretrained", mono(code), code, "", against) for code in LANGUAGES]
+    right["pretrained"] = dict.fromkeys(LANGUAGES, 6)
+    write_study(tmp_path, arms, right, tuned)
+    found = finding(tmp_path, 1)
+    assert found.verdict == verdict
+    lowest = min(transfer.values())
+    assert found.value == pytest.approx(50 + 50 * (lowest - 6) / PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("curves", "verdict"),
+    [
+        ({0: (30, 0), 1: (29, 15)}, "holds"),
+        ({0: (30, 10), 1: (30, 2)}, "does not hold"),
+        ({0: (30, 5), 1: (30, 6)}, "cannot tell"),
+        ({0: (40, 0), 1: (30, 11)}, "cannot tell"),
+        # The others rise, but English loses more than they gain.
+        ({0: (40, 0), 1: (10, 10)}, "does not hold"),
+    ],
+)
+def test_finding_2_needs_a_rise_above_what_english_loses(tmp_path, curves, verdict):
+    write_study(tmp_path, *doses("pinch", curves))
+    found = finding(tmp_path, 2)
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(50 * (curves[1][1] - curves[0][1]) / PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict", "value"),
+    [(35, "holds", 5), (20, "does not hold", 0), (30, "holds", 5), (29, "cannot tell", 0)],
+)
+def test_finding_3_counts_languages_in_which_all_languages_equal_one(
+    tmp_path, right, verdict, value
+):
+    write_study(tmp_path, *doses("pinch", {100: (right, right)}))
+    found = finding(tmp_path, 3)
+    assert (found.verdict, found.value) == (verdict, value)
+
+
+@pytest.mark.parametrize(
+    ("unseen", "verdict"), [(15, "holds"), (1, "does not hold"), (6, "cannot tell")]
+)
+def test_finding_4_is_about_the_languages_no_arm_was_tuned_on(tmp_path, unseen, verdict):
+    arms, right, tuned = doses("unseen", {0: (30, 5), 1: (30, 20)}, others=("fi", "it"))
+    right["pinch:1"] |= {"sw": unseen, "ru": unseen}
+    write_study(tmp_path, arms, right, tuned)
+    found = finding(tmp_path, 4)
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(50 * (unseen - 5) / PROMPTS)
+    names = {row["language"] for row in rows(tmp_path)} - set(LANGUAGES)
+    assert names == {"mean_seen", "mean_unseen"}
+
+
+@pytest.mark.parametrize(
+    ("curve", "verdict"),
+    [
+        ((5, 12, 18, 25, 25, 26), "holds"),
+        ((25, 20, 15, 10, 10, 10), "does not hold"),
+        ((5, 7, 9, 11, 22, 35), "does not hold"),
+        ((10, 10, 11, 11, 11, 11), "cannot tell"),
+    ],
+)
+def test_finding_5_needs_a_rise_that_bends(tmp_path, curve, verdict):
+    order = ("en", "fi", "it", "ru", "cs", "sl")
+    unseen = ("sw", "hr")
+    arms, right, tuned = [], {mono(code): dict.fromkeys(unseen, 30) for code in unseen}, {}
+    for count, number in enumerate(curve, 1):
+        spec = f"uniform:{'-'.join(order[:count])}"
+        arms.append(("breadth", spec, count, "order 1", own(unseen)))
+        right[spec], tuned[spec] = dict.fromkeys(unseen, number), dict.fromkeys(order[:count], 10)
+    write_study(tmp_path, arms, right, tuned)
+    found = finding(tmp_path, 5)
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(50 * (curve[3] - curve[0]) / PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("pair", "verdict"), [(25, "holds"), (12, "does not hold"), (21, "cannot tell")]
+)
+def test_finding_6_is_decided_by_the_better_half(tmp_path, pair, verdict):
+    others = ("sw", "ru")
+    halves = {mono("fi"): 5, mono("it"): 20}
+    right = {spec: dict.fromkeys(others, number) for spec, number in halves.items()}
+    right["uniform:fi-it"] = dict.fromkeys(others, pair)
+    arms = [
+        ("pairs", "uniform:fi-it", "fi+it", f"against {half}", dict.fromkeys(others, half))
+        for half in halves
+    ]
+    tuned = {mono("fi"): {"fi": 9}, mono("it"): {"it": 9}, "uniform:fi-it": {"fi": 5, "it": 5}}
+    write_study(tmp_path, arms, right, tuned)
+    found = finding(tmp_path, 6)
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(50 + 50 * (pair - 20) / PROMPTS)
+
+
+def same_script(a, b):
+    return {a, b} <= {"ru", "sr"} or not {a, b} & {"ru", "sr"}
+
+
+@pytest.mark.parametrize(
+    ("shares", "slavic", "verdict"),
+    [
+        ((1, 2, 3, 4, 5), lambda a, b: 20, "does not hold"),  # the share predicts transfer
+        ((1, 2, 2, 2, 1), lambda a, b: 30 if same_script(a, b) else 5, "does not hold"),
+        ((1, 2, 2, 2, 1), lambda a, b: 20, "cannot tell"),  # five languages say little of r
+        ((1, 1, 1, 1, 1), lambda a, b: 20, "cannot tell"),  # r is not defined
+    ],
+)
+def test_finding_7_fails_when_share_or_script_predicts_transfer(tmp_path, shares, slavic, verdict):
+    arms, right, tuned = table("monolingual", LANGUAGES, lambda a, b: 3 * LANGUAGES.index(a))
+    more_arms, more_right, more_tuned = table("slavic", SLAVIC, slavic)
+    for spec in more_right:
+        right[spec] = right.get(spec, {}) | more_right[spec]
+    write_study(
+        tmp_path,
+        arms + more_arms,
+        right,
+        tuned | more_tuned,
+        shares=dict(zip(LANGUAGES, shares, strict=True)),
+    )
+    found = finding(tmp_path, 7)
+    assert found.verdict == verdict
+    assert (found.value is None) == (len(set(shares)) == 1)
+
+
+def test_finding_7_holds_when_nothing_predicts_transfer(tmp_path):
+    # Shares and transfers that both vary, but never in the same language.
+    codes = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi")
+    right = dict(zip(codes, (20, 20, 20, 20, 0, 0, 40, 40), strict=True))
+    shares = dict(zip(codes, (1, 1, 3, 3, 2, 2, 2, 2), strict=True))
+    arms, answers, tuned = table("monolingual", codes, lambda a, b: right[a])
+    more_arms, more_answers, more_tuned = table("slavic", SLAVIC, lambda a, b: 20)
+    for spec, held in more_answers.items():
+        answers[spec] = answers.get(spec, {}) | held
+    write_study(tmp_path, arms + more_arms, answers, tuned | more_tuned, shares)
+    found = finding(tmp_path, 7)
+    assert found.value == pytest.approx(0, abs=1e-6)
+    assert found.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"), [(40, "holds"), (30, "does not hold"), (36, "cannot tell")]
+)
+def test_finding_8_is_the_share_of_responses_in_the_language_asked(tmp_path, right, verdict):
+    arms, held, tuned = table("monolingual", LANGUAGES, lambda a, b: right, right_at_home=right)
+    write_study(tmp_path, arms, held, tuned)
+    found = finding(tmp_path, 8)
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(100 * right / PROMPTS)
+
+
+def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"study\.json"):
+        analyse(tmp_path)
+    write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
+    path = tmp_path / "verdicts" / "monolingual-en--monolingual-fi--fi.jsonl"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[2:]), "utf-8")
+    with pytest.raises(ValueError, match="differ in 1 prompts"):
+        analyse(tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="monolingual-en--monolingual-fi--fi"):
+        analyse(tmp_path)

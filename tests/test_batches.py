@@ -1,0 +1,251 @@
+"""Batches: a pure function of the step, the same for any hosts, exact over a whole run."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinch_jax.data.batches import plan_batches
+from pinch_jax.data.mixture import parse_mixture
+from pinch_jax.data.order import permutation
+from pinch_jax.data.tokenized import tokenize_corpus
+
+LANGUAGES = ("ar", "en", "fi", "sw")
+BOS, EOS, PAD, ANSWER = 256, 257, 258, 259
+quick = settings(deadline=None, derandomize=True, max_examples=100)
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    id: str
+    prompt: str
+    response: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    rows: int
+    row_tokens: int
+    row_supervised_tokens: int
+    examples: int = 0
+
+
+class Bytes:
+    """A tokenizer of UTF-8 bytes."""
+
+    pad_id = PAD
+
+    def encode(self, text):
+        return list(text.encode())
+
+
+def render(prompt, response):
+    before = [BOS, *Bytes().encode(prompt), ANSWER]
+    return [*before, *Bytes().encode(response), EOS], len(before)
+
+
+EXAMPLES = {
+    language: [
+        Example(f"x{i}", f"{language}{i}?", f"{language} é" * (1 + (3 * i + n) % 5))
+        for i in permutation(80, n, "test").tolist()
+    ]
+    for n, language in enumerate(LANGUAGES)
+}
+RENDERED = {
+    (language, example.id): render(example.prompt, example.response)
+    for language, examples in EXAMPLES.items()
+    for example in examples
+}
+SHAPE = Shape(4, 96, 60)
+CORPUS = tokenize_corpus(EXAMPLES, Bytes(), render)
+
+specs = st.one_of(
+    st.sampled_from(["monolingual:sw", "pinch:10", "pinch:n9", "pinch:100", "uniform:ar,fi"]),
+    st.dictionaries(st.sampled_from(LANGUAGES), st.integers(1, 20), min_size=1),
+)
+
+
+@st.composite
+def plans(draw, row_tokens=(26, 70), row_supervised_tokens=(16, 40)):
+    mixture = parse_mixture(
+        draw(specs),
+        LANGUAGES,
+        draw(st.integers(40, 80)),
+        composition=draw(st.sampled_from(["disjoint", "parallel"])),
+        granularity=draw(st.sampled_from(["example", "step"])),
+    )
+    shape = Shape(8, draw(st.integers(*row_tokens)), draw(st.integers(*row_supervised_tokens)))
+    epochs, seed = draw(st.integers(1, 3)), draw(st.integers(0, 9))
+    return plan_batches(mixture, CORPUS, shape, epochs, seed), epochs
+
+
+def read_back(plan, step):
+    """Counts each (ids, prompt_length) of the batch, reading it token by token."""
+    batch = plan.batch_at(step)
+    rows, width = batch.tokens.shape
+    found = Counter()
+    for row in range(rows):
+        inputs = {}
+        for slot in range(batch.weights.shape[1]):
+            if batch.weights[row, slot]:
+                assert int(batch.supervised[row, slot]) not in inputs
+                inputs[int(batch.supervised[row, slot])] = int(batch.targets[row, slot])
+        for segment in range(1, batch.segments[row].max() + 1):
+            where = [t for t in range(width) if batch.segments[row, t] == segment]
+            assert where == list(range(where[0], where[-1] + 1))
+            assert [int(batch.positions[row, t]) for t in where] == list(range(len(where)))
+            ids = [int(batch.tokens[row, t]) for t in where]
+            supervised = [t for t in where if t in inputs]
+            first = supervised[0] - where[0] + 1
+            assert [inputs.pop(t) for t in supervised] == ids[first:]
+            found[tuple(ids), first] += 1
+        assert not inputs
+        for t in np.flatnonzero(batch.segments[row] == 0):
+            assert (batch.tokens[row, t], batch.positions[row, t]) == (PAD, 0)
+        for slot in np.flatnonzero(batch.weights[row] == 0):
+            assert (batch.supervised[row, slot], batch.targets[row, slot]) == (0, PAD)
+    return found
+
+
+@quick
+@given(plans())
+def test_every_example_stands_in_its_batch_as_it_is_rendered_alone(planned):
+    plan, _ = planned
+    for step in range(plan.steps):
+        expected = [RENDERED[name] for name in plan.examples_at(step)]
+        assert read_back(plan, step) == Counter((tuple(ids), first) for ids, first in expected)
+
+
+@quick
+@given(plans())
+def test_over_a_run_every_example_is_seen_once_an_epoch_but_for_the_dropped(planned):
+    plan, epochs = planned
+    seen = Counter(name for step in range(plan.steps) for name in plan.examples_at(step))
+    for language, budget in plan.mixture.budgets.items():
+        own = {name: count for name, count in seen.items() if name[0] == language}
+        assert set(own.values()) <= {epochs}
+        assert sum(own.values()) + plan.dropped[language] == epochs * budget
+        for ids, prompt_length in map(RENDERED.__getitem__, own):
+            assert len(ids) <= plan.shape.row_tokens
+            assert len(ids) - prompt_length <= plan.shape.row_supervised_tokens
+
+
+@quick
+@given(plans(row_tokens=(60, 70), row_supervised_tokens=(40, 40)))
+def test_the_run_keeps_the_mixture_in_every_prefix(planned):
+    plan, _ = planned
+    assert sum(plan.dropped.values()) == 0
+    n, total, counts = 0, plan.mixture.examples, Counter()
+    for step in range(plan.steps):
+        names = plan.examples_at(step)
+        if plan.mixture.granularity == "step":
+            assert len({language for language, _ in names}) == 1
+            continue
+        for language, _ in names:
+            n += 1
+            counts[language] += 1
+            for other, budget in plan.mixture.budgets.items():
+                assert abs(total * counts[other] - n * budget) < total
+
+
+@quick
+@given(plans(), st.sampled_from([1, 2, 8]))
+def test_the_rows_of_all_hosts_together_are_the_global_batch(planned, hosts):
+    plan, _ = planned
+    share = plan.shape.rows // hosts
+    for step in range(plan.steps):
+        parts = [plan.batch_at(step, slice(h * share, (h + 1) * share)) for h in range(hosts)]
+        for whole, *split in zip(plan.batch_at(step), *parts, strict=True):
+            assert all(len(part) == share for part in split)
+            together = np.concatenate(split)
+            assert together.dtype == whole.dtype and np.array_equal(together, whole)
+
+
+@quick
+@given(plans())
+def test_a_step_does_not_depend_on_the_steps_asked_before(planned):
+    plan, _ = planned
+    forward = [plan.batch_at(step) for step in range(plan.steps)]
+    kept = [[field.copy() for field in batch] for batch in forward]
+    for batch in forward:
+        for field in batch:
+            field[:] = -1  # what a caller does to a batch must not reach the plan
+    for step in reversed(range(plan.steps)):
+        for field, old in zip(plan.batch_at(step), kept[step], strict=True):
+            assert np.array_equal(field, old)
+
+
+@quick
+@given(plans())
+def test_counts_are_those_of_the_batches(planned):
+    plan, _ = planned
+    over_the_run = {"examples": Counter(), "tokens": Counter(), "supervised_tokens": Counter()}
+    for step in range(plan.steps):
+        counts, batch = plan.counts_at(step), plan.batch_at(step)
+        assert counts["examples"] == Counter(language for language, _ in plan.examples_at(step))
+        assert sum(counts["tokens"].values()) == np.sum(batch.segments > 0)
+        assert sum(counts["supervised_tokens"].values()) == np.sum(batch.weights)
+        for name, of_languages in counts.items():
+            over_the_run[name].update(of_languages)
+        for language in counts["tokens"]:
+            own = [RENDERED[name] for name in plan.examples_at(step) if name[0] == language]
+            assert counts["tokens"][language] == sum(len(ids) for ids, _ in own)
+    assert plan.totals() == over_the_run
+
+
+def test_shapes_and_types_are_those_that_a_compiled_step_expects():
+    plan = plan_batches(parse_mixture("pinch:50", LANGUAGES, 80), CORPUS, Shape(4, 64, 30), 1, 0)
+    for step in (0, plan.steps - 1):
+        batch = plan.batch_at(step)
+        assert [field.shape for field in batch] == 3 * [(4, 64)] + 3 * [(4, 30)]
+        assert [field.dtype.name for field in batch] == 5 * ["int32"] + ["float32"]
+    for step in (-1, plan.steps):
+        with pytest.raises(IndexError, match=f"step={step}: the run has steps 0 to"):
+            plan.batch_at(step)
+    with pytest.raises(ValueError, match=r"rows=.* must be contiguous"):
+        plan.batch_at(0, slice(0, 4, 2))
+
+
+def test_epochs_hold_the_same_examples_in_another_order():
+    mixture = parse_mixture("pinch:50", LANGUAGES, 60)
+    plan = plan_batches(mixture, CORPUS, SHAPE, 2, 0)
+    names = [name for step in range(plan.steps) for name in plan.examples_at(step)]
+    first, second = names[:60], names[60:]
+    assert sorted(first) == sorted(second) and first != second
+    assert [language for language, _ in first] == [language for language, _ in second]
+
+
+def test_the_fingerprint_is_that_of_what_the_run_holds():
+    def fingerprint(spec="pinch:50", n=60, shape=SHAPE, epochs=2, seed=0, corpus=CORPUS, **how):
+        mixture = parse_mixture(spec, LANGUAGES, n, **how)
+        return plan_batches(mixture, corpus, shape, epochs, seed).fingerprint
+
+    renamed = {
+        language: [dataclasses.replace(example, id="y" + example.id) for example in examples]
+        for language, examples in EXAMPLES.items()
+    }
+    assert fingerprint() == fingerprint()
+    assert fingerprint("pinch:0") == fingerprint("monolingual:en")
+    assert fingerprint("pinch:100") == fingerprint("uniform:fi,en,sw,ar")
+    changed = [
+        fingerprint("pinch:70"), fingerprint(n=61), fingerprint(shape=Shape(4, 80, 60)),
+        fingerprint(shape=Shape(5, 96, 60)), fingerprint(epochs=3), fingerprint(seed=1),
+        fingerprint(composition="parallel"), fingerprint(granularity="step"), fingerprint(),
+        fingerprint(corpus=tokenize_corpus(renamed, Bytes(), render)),
+    ]  # fmt: skip
+    assert len(set(changed)) == len(changed)
+
+
+def test_what_cannot_be_planned_says_why():
+    mixture = parse_mixture("pinch:50", LANGUAGES, 60)
+    with pytest.raises(ValueError, match=r"row_tokens=5, .*no example fits into a row.* 1. tokens"):
+        plan_batches(mixture, CORPUS, Shape(4, 5, 60), 1, 0)
+    with pytest.raises(ValueError, match=r"config.batch.rows=0: must be at least 1"):
+        plan_batches(mixture, CORPUS, Shape(0, 5, 60), 1, 0)
+    with pytest.raises(ValueError, match=r"config.train.epochs=0: must be at least 1"):
+        plan_batches(mixture, CORPUS, SHAPE, 0, 0)
+    with pytest.raises(ValueError, match=r"'en' has a budget of 1[0-9]+ .* 80 available"):
+        plan_batches(parse_mixture("pinch:50", LANGUAGES, 300), CORPUS, SHAPE, 1, 0)

@@ -1,0 +1,186 @@
+"""Configs: every mistake is named with its field before any work, every file lowers."""
+
+import importlib
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import pytest
+
+import ml_collections_configs
+from ml_collections_configs import base, tiny, tiny_base
+from pinch_jax.config import from_config_dict
+from pinch_jax.data.batches import Batch
+from pinch_jax.study.workbench import Workbench
+
+ROOT = Path(ml_collections_configs.__file__).parent
+FILES = sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "__init__")
+DECODER = tiny_base.get_config().model.decoder
+
+
+def built(changes, config=base):
+    """Returns the config with changes such as {"batch.rows": 3}, checked."""
+    values = config.get_config().to_dict()
+    for path, value in changes.items():
+        *tables, field = path.split(".")
+        table = values
+        for name in tables:
+            table = table[name]
+        table[field] = value
+    return from_config_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch.row": 3}, r"config\.batch: 'row' is not known; did you mean 'rows'\?"),
+        ({"sed": 3}, r"config: 'sed' is not known; did you mean 'seed'\?"),
+        ({"qqq": 3}, r"config: 'qqq' is not known; choose one of seed, languages"),
+        ({"batch.rows": "8"}, r"config\.batch\.rows='8': must be of type int"),
+        ({"batch.rows": 8.0}, r"config\.batch\.rows=8\.0: must be of type int"),
+        ({"batch.rows": True}, r"config\.batch\.rows=True: must be of type int"),
+        ({"batch": 8}, r"config\.batch=8: must be a table"),
+        ({"languages": "en"}, r"config\.languages='en': must be of type tuple"),
+        ({"languages": ("en", 3)}, r"config\.languages=3: must be of type str"),
+        ({"languages": ("en", "xx")}, r"config\.languages: .*'xx'.* use one of \['ar'"),
+        ({"languages": ("en", "fi", "en")}, r"config\.languages=.*'en' stands twice"),
+        ({"corpus.name": "cldr"}, r"config\.corpus\.name: 'cldr' is not known; "),
+        ({"mixture.spec": "pinch:101"}, r"config\.mixture\.spec='pinch:101': P must be between"),
+        (
+            {"mixture.spec": "monolingual:xx"},
+            r"config\.mixture\.spec=.*'xx' is not in config\.lang",
+        ),
+        ({"mixture.table": {"en": 1, "xx": 2}}, r"config\.mixture\.spec=.*'xx' is not in config"),
+        ({"mixture.table": {"en": "1"}}, r"config\.mixture\.spec=.*en='1': a weight must be"),
+        ({"mixture.examples": 0}, r"config\.mixture\.examples=0: must be at least 1"),
+        ({"mixture.base": "xx"}, r"config\.mixture\.base: .*'xx'"),
+        ({"mixture.composition": "joint"}, r"config\.mixture\.composition: 'joint' is not known"),
+        ({"model.source": ""}, r"config\.model\.source='' asks for a model from nothing; set both"),
+        ({"model.tokenizer": "a.model"}, r"config\.model\.source='tiny' and .* contradict"),
+        ({"model.decoder": DECODER}, r"config\.model\.source='tiny' and .* contradict"),
+        (
+            {"model.source": "", "model.tokenizer": "a.model"},
+            r"config\.model\.source='' asks for a model from nothing; set both",
+        ),
+        (
+            {"model.source": "", "model.tokenizer": "a.model", "model.decoder": {"layers": 1}},
+            r"config\.model\.decoder\.vocab_size is missing",
+        ),
+        (
+            {
+                "model.source": "",
+                "model.tokenizer": "a.model",
+                "model.decoder": DECODER | {"activation": "gelu"},
+            },
+            r"config\.model\.decoder\.activation: 'gelu' is not known; did you mean 'gelu_tanh'\?",
+        ),
+        ({"model.dtype": "float16"}, r"config\.model\.dtype: 'float16' is not known; did you"),
+        ({"batch.rows": 0}, r"config\.batch\.rows=0: must be above 0"),
+        ({"batch.microbatches": 5}, r"config\.batch\.microbatches=5 does not divide .*rows=32"),
+        ({"train.learning_rate": 0}, r"config\.train\.learning_rate=0\.0: must be above 0"),
+        ({"train.warmup_fraction": 1.5}, r"config\.train\.warmup_fraction=1\.5: must be between"),
+        ({"train.beta2": 1.0}, r"config\.train\.beta2=1\.0: must be at least 0 and below 1"),
+        ({"train.weight_decay": -0.1}, r"config\.train\.weight_decay=-0\.1: must be at least 0"),
+        ({"evaluate.prompts": 0}, r"config\.evaluate\.prompts=0: must be above 0"),
+        ({"evaluate.period_prompts": -1}, r"config\.evaluate\.period_prompts=-1: 0 for"),
+        ({"evaluate.top_p": 0.0}, r"config\.evaluate\.top_p=0\.0: must be above 0 and at most 1"),
+        ({"evaluate.temperature": -1}, r"config\.evaluate\.temperature=-1\.0 is negative"),
+        ({"study.experiments": ("pinc",)}, r"config\.study\.experiments: 'pinc' .* 'pinch'\?"),
+        ({"study.percents": (1, 101)}, r"config\.study\.percents=101.*: P must be between 0 and"),
+        (
+            {"study.breadth_orders": (("en",),)},
+            r"config\.study\.breadth_orders: .* not an order of",
+        ),
+        (
+            {"study.tuning_languages": ("en", "xx"), "study.breadth_orders": ()},
+            r"config\.study\.tuning_languages: .*'xx'",
+        ),
+        ({"study.slavic_languages": ("ru", "xx")}, r"config\.study\.slavic_languages: .*'xx'"),
+        ({"study.judge": "human"}, r"config\.study\.judge='human': only 'reference'"),
+    ],
+)
+def test_a_mistake_names_its_field_and_the_fix(changes, message):
+    with pytest.raises(ValueError, match=message):
+        built(changes)
+
+
+def test_a_missing_field_is_not_filled_in():
+    for field in ("seed", "batch"):
+        values = base.get_config().to_dict()
+        del values[field]
+        with pytest.raises(ValueError, match=rf"config\.{field} is missing; .*base\.py"):
+            from_config_dict(values)
+    values = base.get_config().to_dict()
+    del values["train"]["epochs"]
+    with pytest.raises(ValueError, match=r"config\.train\.epochs is missing"):
+        from_config_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch.rows": 12}, r"config\.batch\.rows=12 .* 8 devices .* such as 16"),
+        (
+            {"batch.rows": 8, "batch.microbatches": 2},
+            r"config\.batch\.rows / config\.batch\.microbatches=4 .* 8 devices",
+        ),
+        ({"evaluate.rows": 100}, r"config\.evaluate\.rows=100 .* 8 devices .* such as 104"),
+        ({"mesh.fsdp": 3}, r"config\.mesh: .*fsdp=3 .* does not make 8 devices"),
+        ({"mesh.tensor": 0}, r"config\.mesh\.tensor=0: must be above 0"),
+    ],
+)
+def test_what_the_devices_cannot_divide_is_said_before_anything_is_loaded(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Workbench(built(changes))
+
+
+def test_values_arrive_as_they_were_set():
+    config = built({"mixture.table": {"en": 3, "sw": 0.5}, "train.learning_rate": 1, "seed": 7})
+    assert (config.seed, config.train.learning_rate) == (7, 1.0)
+    assert isinstance(config.train.learning_rate, float)
+    assert config.mixture_of().budgets["sw"] == round(4640 * 0.5 / 3.5)
+    assert config.train.optimizer.learning_rate == 1.0
+    assert config == from_config_dict(ml_collections.ConfigDict(json.loads(config.to_json())))
+
+
+def test_a_monolingual_set_needs_no_other_language_than_those_of_the_config():
+    config = built({})
+    assert config.mixture_of("monolingual:fi").languages == config.languages
+    assert config.mixture_of("monolingual:hr").languages == (*config.languages, "hr")
+    with pytest.raises(ValueError, match="'pl' is not in config.languages"):
+        config.mixture_of("uniform:en,pl")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_config_lowers_its_train_step_and_its_decoding(name, monkeypatch):
+    monkeypatch.chdir(ROOT.parent)
+    values = importlib.import_module(f"ml_collections_configs.{name}").get_config()
+    # A file for one device, here on eight.
+    values.evaluate.rows = -(-values.evaluate.rows // 8) * 8
+    config = from_config_dict(values)
+    bench = Workbench(config, progress=False)
+    rows, tokens, slots = (
+        config.batch.rows,
+        config.batch.row_tokens,
+        config.batch.row_supervised_tokens,
+    )
+    long, wide = ((rows, tokens), jnp.int32), ((rows, slots), jnp.int32)
+    shapes = (long, long, long, wide, wide, ((rows, slots), jnp.float32))
+    batch = Batch(*(jax.ShapeDtypeStruct(*each) for each in shapes))
+    state = bench.abstract_state()
+    after, metrics = bench.train_step.lower(state, batch, 10).out_info
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), state
+    )
+    assert metrics["loss"].shape == ()
+
+    prompts = jax.ShapeDtypeStruct((config.evaluate.rows, config.evaluate.prompt_tokens), jnp.int32)
+    padding = jax.ShapeDtypeStruct((config.evaluate.rows,), jnp.int32)
+    decoded = bench.answers.decode.lower(state.params, prompts, padding, jax.random.key(0))
+    assert decoded.out_info.shape == (config.evaluate.rows, config.evaluate.new_tokens)
+
+
+def test_the_files_are_the_configs_that_the_tests_know():
+    assert {module.__name__.split(".")[1] for module in (base, tiny, tiny_base)} <= set(FILES)

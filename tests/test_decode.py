@@ -1,0 +1,189 @@
+"""Decoding: the cache changes nothing, rows stop by themselves, sampling keeps the nucleus."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
+
+from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sample
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    make_mesh,
+    parameter_shardings,
+    put_batch,
+    replicated,
+)
+from pinch_jax.model.decoder import forward, logits
+
+NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, -1
+LENGTHS = (8, 1, 5, 3)
+
+
+def prompts_of(vocab_size):
+    """Returns prompts of different lengths, and the same padded on the left, and the padding."""
+    random = np.random.default_rng(4)
+    prompts = [random.integers(1, vocab_size, n).tolist() for n in LENGTHS]
+    ids = np.array([[PAD] * (WIDTH - len(p)) + p for p in prompts], np.int32)
+    return prompts, ids, np.array([WIDTH - n for n in LENGTHS], np.int32)
+
+
+def continued(c, params, prompts):
+    """Returns greedy continuations [rows, NEW_TOKENS], the whole text run again for each token."""
+
+    @jax.jit
+    def scores(params, tokens):
+        positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
+        return logits(c, params, forward(c, params, tokens, positions, jnp.ones_like(tokens)))
+
+    texts = [list(p) for p in prompts]
+    for _ in range(NEW_TOKENS):
+        # What stands behind a text cannot reach it.
+        rows = [text + [PAD] * (WIDTH + NEW_TOKENS - len(text)) for text in texts]
+        of = np.asarray(scores(params, np.array(rows, np.int32)))
+        for row, text in enumerate(texts):
+            text.append(int(of[row, len(text) - 1].argmax()))
+    return np.array([text[-NEW_TOKENS:] for text in texts])
+
+
+@functools.cache
+def greedy(family):
+    c = FAMILIES[family]
+    return continued(c, random_params(c), prompts_of(c.vocab_size)[0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
+    c = FAMILIES[family]
+    _, ids, padding = prompts_of(c.vocab_size)
+    decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
+    ours = decode(random_params(c), ids, padding, jax.random.key(0))
+    assert np.array_equal(ours, greedy(family))
+    assert len({tuple(row) for row in np.asarray(ours)}) == len(LENGTHS)
+
+
+def test_a_mesh_decodes_as_one_device_does():
+    c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(2, 2, 2))
+    params = random_params(c)
+    _, ids, padding = prompts_of(c.vocab_size)
+    decode = make_decode(c, NEW_TOKENS, NEVER, PAD, shard=activation_sharding(mesh))
+    ours = jax.jit(decode, out_shardings=replicated(mesh))(
+        jax.device_put(params, parameter_shardings(mesh, params)),
+        *put_batch(mesh, len(LENGTHS), (ids, padding)),
+        jax.random.key(0),
+    )
+    assert np.array_equal(ours, greedy("gemma"))
+
+
+def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
+    c = LLAMA_LIKE
+    _, ids, padding = prompts_of(c.vocab_size)
+    free = greedy("llama")
+    stop_id = int(free[0, 2])
+    stops = [row.tolist().index(stop_id) if stop_id in row else NEW_TOKENS for row in free]
+    assert min(stops) < max(stops)
+    expected = free.copy()
+    for row, stop in enumerate(stops):
+        expected[row, stop + 1 :] = PAD
+    chosen = []
+
+    def count(x, axes):
+        if axes == "BV":
+            jax.debug.callback(lambda: chosen.append(1))
+        return x
+
+    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_id, PAD, shard=count))
+    params = random_params(c)
+    assert np.array_equal(decode(params, ids, padding, jax.random.key(0)), expected)
+    jax.effects_barrier()
+    assert len(chosen) == min(max(stops) + 1, NEW_TOKENS)
+
+    # A row of padding alone answers nothing and keeps nobody waiting.
+    chosen.clear()
+    alone = np.array([padding[0], WIDTH, WIDTH, WIDTH], np.int32)
+    ours = decode(params, ids, alone, jax.random.key(0))
+    assert np.array_equal(ours, [expected[0], *3 * [NEW_TOKENS * [PAD]]])
+    jax.effects_barrier()
+    assert len(chosen) == stops[0] + 1
+
+
+SCORES = np.log(np.array([0.08, 0.4, 0.02, 0.3, 0.2], np.float32))
+draw = jax.jit(
+    lambda sampling, seed: sample(
+        jnp.broadcast_to(SCORES, (4000, 5)), jax.random.key(seed), sampling
+    ),
+    static_argnums=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "expected"),
+    [
+        (1.0, 1.0, [0.08, 0.4, 0.02, 0.3, 0.2]),
+        (1.0, 0.65, [0, 4 / 7, 0, 3 / 7, 0]),
+        (1.0, 0.75, [0, 4 / 9, 0, 3 / 9, 2 / 9]),
+        (1.0, 0.39, [0, 1, 0, 0, 0]),
+        (1.0, 1e-6, [0, 1, 0, 0, 0]),
+        # Squared probabilities; the nucleus is that of the scaled scores.
+        (0.5, 1.0, np.square([0.08, 0.4, 0.02, 0.3, 0.2]) / 0.2968),
+        (0.5, 0.8, [0, 16 / 25, 0, 9 / 25, 0]),
+    ],
+)
+def test_sampling_keeps_the_smallest_nucleus_in_proportion(temperature, top_p, expected):
+    drawn = draw(Sampling(temperature, top_p), 0)
+    shares = np.bincount(drawn, minlength=5) / len(drawn)
+    assert np.all((shares > 0) <= (np.array(expected) > 0))
+    # Four standard errors.
+    np.testing.assert_allclose(shares, expected, atol=4 * 0.5 / np.sqrt(4000))
+
+
+def test_at_temperature_0_the_best_token_is_taken_whatever_the_key():
+    scores = np.random.default_rng(0).standard_normal((6, 20)).astype(np.float32)
+    for seed in (0, 1):
+        for top_p in (1.0, 0.5):
+            ids = sample(scores, jax.random.key(seed), Sampling(0.0, top_p))
+            assert ids.dtype == jnp.int32
+            assert np.array_equal(ids, scores.argmax(axis=1))
+
+
+def test_a_key_decides_what_is_sampled():
+    assert np.array_equal(draw(Sampling(1.0), 0), draw(Sampling(1.0), 0))
+    assert not np.array_equal(draw(Sampling(1.0), 0), draw(Sampling(1.0), 1))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "field"),
+    [(-0.1, 1.0, "temperature=-0.1"), (1.0, 0.0, "top_p=0.0"), (1.0, 1.1, "top_p=1.1")],
+)
+def test_sampling_that_cannot_be_says_why(temperature, top_p, field):
+    with pytest.raises(ValueError, match=f"config.evaluate.{field}"):
+        Sampling(temperature, top_p)
+
+
+def test_prompts_are_batched_by_length_and_every_one_is_found_again():
+    random = np.random.default_rng(5)
+    prompts = [random.integers(1, 50, n).tolist() for n in random.integers(1, 17, 30)]
+    batches = batch_prompts(prompts, rows=8, widths=(8, 16), pad_id=PAD)
+    found, lengths = {}, []
+    for batch in batches:
+        assert batch.ids.shape == (8, batch.ids.shape[1]) and batch.ids.dtype == np.int32
+        for member, ids, padding in zip(batch.members, batch.ids, batch.padding, strict=False):
+            assert int(member) not in found and np.all(ids[:padding] == PAD)
+            found[int(member)] = ids[padding:].tolist()
+            lengths.append(len(prompts[member]))
+        longest = max(len(prompts[member]) for member in batch.members)
+        assert batch.ids.shape[1] == (8 if longest <= 8 else 16)
+        filling = slice(len(batch.members), None)
+        assert np.all(batch.padding[filling] == batch.ids.shape[1])
+    assert found == dict(enumerate(prompts))
+    assert lengths == sorted(lengths)
+    assert len(batches) == 4 and len(batches[-1].members) == 30 % 8
+    assert batch_prompts([], 8, (8,), PAD) == []
+
+
+def test_a_prompt_longer_than_the_widest_batch_is_an_error():
+    with pytest.raises(ValueError, match=r"config.evaluate.prompt_tokens=8: prompt 1 has 9 tokens"):
+        batch_prompts([[1], [1] * 9], 4, (4, 8), PAD)

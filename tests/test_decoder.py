@@ -1,0 +1,219 @@
+"""The decoder against a plain one, and what its positions may see."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import FAMILIES, GEMMA_LIKE, random_params
+
+from pinch_jax.data.batches import Batch
+from pinch_jax.mesh import path_name
+from pinch_jax.model.decoder import abstract_params, forward, init, logits, no_sharding
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.step import summed_loss
+
+SEGMENTS = np.array([[1] * 9 + [2] * 4 + [0] * 2, [1] * 3 + [2] * 7 + [3] * 5], np.int32)
+POSITIONS = np.array([[*range(9), *range(4), 0, 0], [*range(3), *range(7), *range(5)]], np.int32)
+
+
+def packed_batch(vocab_size):
+    random = np.random.default_rng(1)
+    return Batch(
+        tokens=random.integers(0, vocab_size, SEGMENTS.shape).astype(np.int32),
+        segments=SEGMENTS,
+        positions=POSITIONS,
+        supervised=np.array([[4, 5, 11, 0], [1, 7, 8, 13]], np.int32),
+        targets=random.integers(0, vocab_size, (2, 4)).astype(np.int32),
+        weights=np.array([[1, 1, 1, 0], [1, 1, 1, 1]], np.float32),
+    )
+
+
+def turned(x, position, base):
+    half = len(x) // 2
+    angle = position / base ** (np.arange(half) / half)
+    z = (x[:half] + 1j * x[half:]) * np.exp(1j * angle)
+    return np.concatenate([z.real, z.imag])
+
+
+def capped(x, cap):
+    return cap * np.tanh(x / cap) if cap else x
+
+
+def gated(c, x):
+    if c.activation == "silu":
+        return x / (1 + np.exp(-x))
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def plain_scores(c, p, tokens, positions, segments):
+    """Returns scores [T, V] of one row in float64: head by head, query by query, key by key."""
+
+    def norm(x, weights):
+        x = x / np.sqrt(np.mean(x**2) + c.norm_epsilon)
+        return x * (1 + weights["scale"]) if c.norm_offset else x * weights["scale"]
+
+    def projected(w, name, head, x, position, base):
+        a = w["attention"]
+        y = x @ a[name][:, head]
+        if c.qkv_bias:
+            y = y + a[f"{name}_bias"][head]
+        if name == "value":
+            return y
+        return turned(norm(y, a[f"{name}_norm"]) if c.qk_norm else y, position, base)
+
+    def attended(w, xs, t, is_local):
+        base = c.rope_local_base if is_local else c.rope_base
+        seen = [s for s in range(t + 1) if segments[s] == segments[t]]
+        if is_local:
+            seen = [s for s in seen if t - s < c.window]
+        y = np.zeros(c.width)
+        for head in range(c.heads):
+            shared = head * c.kv_heads // c.heads
+            q = projected(w, "query", head, xs[t], positions[t], base)
+            keys = [projected(w, "key", shared, xs[s], positions[s], base) for s in seen]
+            values = [projected(w, "value", shared, xs[s], 0, base) for s in seen]
+            size = c.head_size if c.query_scale is None else c.query_scale
+            scores = [capped(q @ key / np.sqrt(size), c.attention_softcap) for key in keys]
+            odds = [np.exp(score) for score in scores]
+            mixed = sum(o * value for o, value in zip(odds, values, strict=True)) / sum(odds)
+            y += mixed @ w["attention"]["output"][head]
+        return norm(y, w["attention_post_norm"]) if c.post_norms else y
+
+    def fed(w, x):
+        f = w["feedforward"]
+        x = norm(x, w["feedforward_norm"])
+        y = (gated(c, x @ f["gate"]) * (x @ f["up"])) @ f["down"]
+        return norm(y, w["feedforward_post_norm"]) if c.post_norms else y
+
+    stream = [p["embedding"][t] * (np.sqrt(c.width) if c.scale_embeddings else 1) for t in tokens]
+    for layer in range(c.layers):
+        w = jax.tree.map(lambda leaf, layer=layer: leaf[layer], p["layers"])
+        is_local = c.window > 0 and (layer + 1) % c.window_pattern != 0
+        xs = [norm(x, w["attention_norm"]) for x in stream]
+        stream = [x + attended(w, xs, t, is_local) for t, x in enumerate(stream)]
+        stream = [x + fed(w, x) for x in stream]
+    head = p["embedding"] if c.tied_embeddings else p["head"]
+    return np.array([capped(head @ norm(x, p["final_norm"]), c.logit_softcap) for x in stream])
+
+
+def plain_loss(c, p, batch, rows=(0, 1)):
+    """Returns the summed loss of a batch by `plain_scores`."""
+    total = 0.0
+    for row in rows:
+        scores = plain_scores(c, p, batch.tokens[row], batch.positions[row], batch.segments[row])
+        for slot in np.flatnonzero(batch.weights[row]):
+            of = scores[batch.supervised[row, slot]]
+            total += np.log(np.sum(np.exp(of))) - of[batch.targets[row, slot]]
+    return total
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_loss_and_gradient_equal_those_of_a_plain_decoder(family):
+    c = FAMILIES[family]
+    params, batch = random_params(c), packed_batch(c.vocab_size)
+
+    @jax.jit
+    def ours(params, batch):
+        hidden = forward(c, params, batch.tokens, batch.positions, batch.segments)
+        loss = functools.partial(summed_loss, c, jnp.float32, no_sharding)
+        return logits(c, params, hidden), *jax.value_and_grad(loss)(params, batch)
+
+    scores, loss, gradient = ours(params, batch)
+    exact = jax.tree.map(lambda x: x.astype(np.float64), params)
+    for row in range(2):
+        plain = plain_scores(c, exact, batch.tokens[row], batch.positions[row], batch.segments[row])
+        np.testing.assert_allclose(scores[row], plain, rtol=1e-4, atol=2e-5)
+    assert float(loss) == pytest.approx(plain_loss(c, exact, batch), rel=1e-5)
+
+    random, step = np.random.default_rng(2), 1e-5
+    leaves, tree = jax.tree_util.tree_flatten_with_path(exact)
+    for i, (path, leaf) in enumerate(leaves):
+        direction = random.standard_normal(leaf.shape)
+        values = []
+        for sign in (1, -1):
+            moved = [
+                x + sign * step * direction if j == i else x for j, (_, x) in enumerate(leaves)
+            ]
+            values.append(plain_loss(c, tree.unflatten(moved), batch))
+        slope = (values[0] - values[1]) / (2 * step)
+        ours_slope = np.sum(direction * jax.tree.leaves(gradient)[i])
+        assert ours_slope == pytest.approx(slope, rel=1e-3, abs=1e-4), path_name(path)
+
+
+def seen_positions(c: DecoderConfig, segments, positions):
+    """Returns bool [T, T]: whether hidden state t has a gradient with respect to embedding s."""
+    length = len(segments)
+    params = random_params(dataclasses.replace(c, vocab_size=length))
+    direction = np.random.default_rng(3).standard_normal(c.width)
+
+    @jax.jit
+    @jax.jacrev
+    def jacobian(embedding):
+        # Position t holds token t, so row t of the embedding is seen through position t alone.
+        tokens = jnp.arange(length)[None]
+        ours = params | {"embedding": embedding}
+        return forward(c, ours, tokens, positions[None], segments[None])[0] @ direction
+
+    return np.any(np.asarray(jacobian(params["embedding"])) != 0, axis=-1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_position_sees_itself_and_what_is_earlier_in_its_segment_alone(family):
+    segments, positions = SEGMENTS[0], POSITIONS[0]
+    t = np.arange(len(segments))
+    allowed = (t[:, None] >= t) & (segments[:, None] == segments)
+    assert np.array_equal(seen_positions(FAMILIES[family], segments, positions), allowed)
+
+
+def test_a_local_layer_sees_no_further_than_its_window():
+    t = np.arange(14)
+    # The first two layers of three are local; each looks back over the window less itself.
+    local = dataclasses.replace(GEMMA_LIKE, layers=2)
+    distance = t[:, None] - t
+    allowed = (distance >= 0) & (distance <= 2 * (local.window - 1))
+    assert np.array_equal(seen_positions(local, np.ones_like(t), t), allowed)
+
+
+def test_fresh_parameters_have_the_described_shapes_and_every_layer_its_own_draw():
+    params = jax.jit(functools.partial(init, GEMMA_LIKE))(jax.random.key(0))
+    for leaf, like in zip(
+        jax.tree.leaves(params), jax.tree.leaves(abstract_params(GEMMA_LIKE)), strict=True
+    ):
+        # A weak type would compile the train step a second time after the first step.
+        assert (leaf.shape, leaf.dtype, leaf.weak_type) == (like.shape, jnp.float32, False)
+    for name in ("query", "key", "value", "output"):
+        drawn = np.asarray(params["layers"]["attention"][name])
+        assert all(not np.array_equal(drawn[0], other) for other in drawn[1:])
+        fan_in = 32 if name == "output" else GEMMA_LIKE.width
+        assert drawn.std() == pytest.approx(fan_in**-0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_precision_is_not_promoted_on_its_way(family):
+    c = FAMILIES[family]
+    batch = packed_batch(c.vocab_size)
+    half = jax.tree.map(lambda x: x.astype(jnp.bfloat16), random_params(c))
+    arrays = batch.tokens, batch.positions, batch.segments
+    hidden = jax.eval_shape(functools.partial(forward, c), half, *arrays)
+    assert hidden.dtype == jnp.bfloat16
+    # The loss is a sum over a vocabulary, which half precision cannot hold.
+    assert jax.eval_shape(functools.partial(logits, c), half, hidden).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("kv_heads", 3, "config.model.decoder.kv_heads=3 does not divide .*heads=4"),
+        ("kv_heads", 0, "config.model.decoder.kv_heads=0: must be above 0"),
+        ("layers", 0, "config.model.decoder.layers=0: must be above 0"),
+        ("head_size", 7, "config.model.decoder.head_size=7 is odd"),
+        ("window", 0, "decoder.window=0 and .*window_pattern=3 contradict"),
+        ("window_pattern", 1, "decoder.window=4 and .*window_pattern=1 contradict"),
+    ],
+)
+def test_a_decoder_that_cannot_be_says_why(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(GEMMA_LIKE, **{field: value})

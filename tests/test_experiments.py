@@ -1,0 +1,142 @@
+"""The paper's experiments, as comparisons: counted by hand from the paper's description."""
+
+import collections
+import dataclasses
+
+import pytest
+
+from ml_collections_configs import base
+from pinch_jax.config import from_config_dict
+from pinch_jax.study.experiments import PRETRAINED, arms_of, judged_languages
+
+CONFIG = from_config_dict(base.get_config())
+LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
+TUNED = ("en", "ar", "fi", "it", "ru", "sw")
+UNSEEN = ("zh", "cs", "et", "he", "hi", "es")
+PERCENTS = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+FORTY = 100 * 40 / 4640
+
+
+def arms(*experiments, **study):
+    chosen = dataclasses.replace(CONFIG.study, experiments=experiments, **study)
+    return arms_of(dataclasses.replace(CONFIG, study=chosen))
+
+
+def own(languages):
+    return {code: f"monolingual:{code}" for code in languages}
+
+
+def budgets(spec):
+    return tuple(sorted(item for item in CONFIG.mixture_of(spec).budgets.items() if item[1]))
+
+
+def test_a_study_names_60_sets_of_which_58_differ_and_are_tuned():
+    specs = set(judged_languages(arms_of(CONFIG)))
+    # 12 monolingual and the untuned one; P = 1 by examples and 1 to 100 percent, over 12 and over
+    # 6; 4 sets of 2 to 5 languages in each of 3 orders and the one they end in; 6 pairs, of which
+    # an order begins with one; 5 Slavic languages that are not among the 12.
+    assert len(specs) == 12 + 1 + 12 + 12 + (3 * 4 + 1) + (6 - 1) + 5
+    # The end of breadth is P = 100 over its languages.
+    tuned = specs - {PRETRAINED}
+    assert len({budgets(spec) for spec in tuned}) == len(tuned) - 1
+    assert budgets("uniform:" + ",".join(TUNED)) == budgets("pinch:100:" + ",".join(TUNED))
+
+
+def test_every_monolingual_model_stands_against_each_languages_own():
+    for name, languages in (
+        ("monolingual", LANGUAGES),
+        ("slavic", ("ru", "sr", "hr", "sl", "pl", "sk", "cs")),
+    ):
+        table = arms(name)
+        assert [(arm.x, arm.spec) for arm in table] == list(own(languages).items())
+        assert all(arm.baselines == own(languages) for arm in table)
+
+
+def test_every_monolingual_model_stands_against_the_untuned_one():
+    table = arms("pretrained")
+    assert [(arm.x, arm.spec) for arm in table] == list(own(LANGUAGES).items())
+    assert all(arm.baselines == dict.fromkeys(LANGUAGES, PRETRAINED) for arm in table)
+
+
+@pytest.mark.parametrize(("name", "among"), [("pinch", LANGUAGES), ("unseen", TUNED)])
+def test_p_percent_is_spread_evenly_and_the_rest_is_english(name, among):
+    points = arms(name)
+    assert [arm.x for arm in points] == [0, FORTY, *PERCENTS[1:]]
+    assert all(arm.baselines == own(LANGUAGES) for arm in points)
+    for arm in points:
+        held = dict(budgets(arm.spec))
+        assert sum(held.values()) == 4640
+        others = {code: held[code] for code in among if code in held and code != "en"}
+        assert set(held) - {"en"} == set(others)
+        if arm.x == 0:
+            assert not others
+        elif arm.x == FORTY:
+            assert sum(others.values()) == 40 and max(others.values()) - min(others.values()) <= 1
+        else:
+            assert set(others) == set(among) - {"en"}
+            for count in others.values():
+                assert abs(count - 4640 * arm.x / 100 / len(among)) < 1
+
+
+def test_breadth_adds_one_language_at_a_time_and_all_orders_end_in_the_same_set():
+    points, ends = arms("breadth"), set()
+    assert len(points) == 3 * 6
+    for number in (1, 2, 3):
+        order = [arm for arm in points if arm.series == f"order {number}"]
+        assert [arm.x for arm in order] == [1, 2, 3, 4, 5, 6]
+        before = set()
+        for arm, added in zip(order, CONFIG.study.breadth_orders[number - 1], strict=True):
+            held = dict(budgets(arm.spec))
+            assert set(held) == before | {added}
+            assert max(held.values()) - min(held.values()) <= 1
+            assert arm.baselines == own(UNSEEN)
+            before = set(held)
+        ends.add(order[-1].spec)
+    assert len(ends) == 1 and len({arm.spec for arm in points if arm.x == 1}) == 3
+
+
+def test_pairs_part_the_languages_each_against_its_two_halves():
+    by_pair = collections.defaultdict(list)
+    for arm in arms("pairs"):
+        by_pair[arm.x].append(arm)
+    halves = [half for pair in by_pair for half in pair.split("+")]
+    assert sorted(halves) == sorted(LANGUAGES) and len(by_pair) == 6
+    for pair, (first, second) in by_pair.items():
+        one, other = pair.split("+")
+        assert dict(budgets(first.spec)) == {one: 2320, other: 2320} == dict(budgets(second.spec))
+        rest = [code for code in LANGUAGES if code not in (one, other)]
+        assert (first.series, second.series) == (f"against {one}", f"against {other}")
+        assert first.baselines == dict.fromkeys(rest, f"monolingual:{one}")
+        assert second.baselines == dict.fromkeys(rest, f"monolingual:{other}")
+
+
+def test_the_seed_draws_the_pairs_and_nothing_else_does():
+    drawn = [[arm.x for arm in arms("pairs", pair_seed=seed)] for seed in (0, 0, 1, 2)]
+    assert drawn[0] == drawn[1] and len({tuple(pairs) for pairs in drawn}) == 3
+    assert [arm.x for arm in arms("monolingual", "pairs")][12:] == drawn[0]
+
+
+def test_a_model_answers_where_it_is_judged_or_judged_against():
+    needed = judged_languages(arms("breadth", "pretrained"))
+    assert set(needed[PRETRAINED]) == set(LANGUAGES)
+    # Of breadth, English is the first of an order; its model is also in the table.
+    assert set(needed["monolingual:en"]) == set(LANGUAGES)
+    assert set(needed["uniform:en,it"]) == set(UNSEEN)
+    assert all(len(set(codes)) == len(codes) for codes in needed.values())
+
+
+def test_what_looks_at_other_models_adds_none_and_asks_for_them():
+    assert arms("monolingual", "pretraining_share", "same_language") == arms("monolingual")
+    for name in ("pretraining_share", "same_language"):
+        with pytest.raises(ValueError, match=f"'{name}' looks at the models of 'monolingual'"):
+            arms(name, "pinch")
+
+
+def test_tuning_languages_outside_the_config_are_an_error_where_they_are_needed():
+    few = ("en", "fi", "it")
+    for name in ("unseen", "breadth"):
+        study = dataclasses.replace(CONFIG.study, experiments=(name,))
+        with pytest.raises(ValueError, match=r"config.study.tuning_languages.*'ar'.*languages"):
+            dataclasses.replace(CONFIG, languages=few, study=study)
+    study = dataclasses.replace(CONFIG.study, experiments=("monolingual",))
+    assert len(arms_of(dataclasses.replace(CONFIG, languages=few, study=study))) == 3

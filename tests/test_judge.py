@@ -1,0 +1,201 @@
+"""The judge protocol: both orders, nothing judged twice, nothing compared that differs."""
+
+import json
+
+import pytest
+
+from pinch_jax.evaluate.judge import ORDERS, Pair, ReferenceJudge, judge_files
+from pinch_jax.evaluate.records import read_verdicts
+from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.evaluate.text_match import chrf_score
+
+RECORD = {
+    "id": "currency.KE.0",
+    "language": "en",
+    "prompt": "Which currency is used in the following country: Kenya?",
+    "reference": "The currency of this country is: Kenyan Shilling.",
+    "task": "currency",
+    "answer": "Kenyan Shilling",
+}
+RIGHT = RECORD["reference"]
+WRONG_ANSWER = "The currency of this country is: Ugandan Shilling."
+WRONG_LANGUAGE = "Tämän maan valuutta on: Kenian shillinki."
+
+
+class Scripted:
+    """Prefers what has more of the letter A; counts its calls; may fail after some pairs."""
+
+    name = "scripted"
+
+    def __init__(self, batch_size=2, fails_after=None):
+        self.batch_size, self.fails_after, self.seen = batch_size, fails_after, []
+
+    def choose(self, pairs):
+        if self.fails_after is not None and len(self.seen) + len(pairs) > self.fails_after:
+            raise ConnectionError("the judge is gone")
+        self.seen += [(pair.record["id"], pair.first, pair.second) for pair in pairs]
+        return [
+            "first" if pair.first.count("A") >= pair.second.count("A") else "second"
+            for pair in pairs
+        ]
+
+
+def write_responses(path, responses, **changes):
+    lines = [
+        json.dumps(RECORD | {"id": f"id.{number}", "response": response} | changes)
+        for number, response in enumerate(responses)
+    ]
+    path.write_text("".join(line + "\n" for line in lines), "utf-8")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    baseline = write_responses(tmp_path / "baseline.jsonl", ["A", "AAA", "A", "AA"])
+    candidate = write_responses(tmp_path / "candidate.jsonl", ["AA", "A", "A", "AAA"])
+    return baseline, candidate, tmp_path / "verdicts" / "verdicts.jsonl"
+
+
+def test_a_response_wins_when_chosen_in_both_orders_and_ties_when_the_place_decides(files):
+    verdicts = judge_files(Scripted(), *files, progress=False)
+    assert outcomes(verdicts) == {"id.0": 1.0, "id.1": 0.0, "id.2": 0.5, "id.3": 1.0}
+    assert [verdict.order for verdict in verdicts] == list(ORDERS) * 4
+    tie = [(verdict.choice, verdict.winner) for verdict in verdicts if verdict.id == "id.2"]
+    assert tie == [("first", "baseline"), ("first", "candidate")]
+    assert read_verdicts(files[2]) == verdicts
+
+
+def test_the_judge_sees_both_responses_in_both_orders(files):
+    judge = Scripted()
+    judge_files(judge, *files, progress=False)
+    assert judge.seen[:2] == [("id.0", "A", "AA"), ("id.0", "AA", "A")]
+
+
+def test_what_was_judged_is_never_judged_again(files):
+    first = judge_files(Scripted(), *files, progress=False)
+    content = files[2].read_bytes()
+    again = Scripted()
+    assert judge_files(again, *files, progress=False) == first
+    assert again.seen == []
+    assert files[2].read_bytes() == content
+
+
+@pytest.mark.parametrize("kept_bytes", [-1, -2, -30, 130, 5, 0])
+def test_an_interrupted_file_is_taken_up_where_it_was_cut(files, kept_bytes):
+    whole = judge_files(Scripted(), *files, progress=False)
+    content = files[2].read_bytes()
+    lines = content.splitlines()
+    files[2].write_bytes(content[:kept_bytes])
+    complete = sum(line in content[:kept_bytes].splitlines() for line in lines)
+    again = Scripted()
+    assert judge_files(again, *files, progress=False) == whole
+    assert len(again.seen) == len(whole) - complete
+    assert sorted(files[2].read_bytes().splitlines()) == sorted(lines)
+
+
+def test_a_judge_that_fails_leaves_its_verdicts_and_no_other(files):
+    with pytest.raises(ConnectionError):
+        judge_files(Scripted(fails_after=5), *files, progress=False)
+    assert len(read_verdicts(files[2])) == 4
+    judge = Scripted()
+    judge_files(judge, *files, progress=False)
+    assert len(judge.seen) == 4
+
+
+def test_every_batch_is_on_disk_before_the_next_one_is_judged(files):
+    class Watching(Scripted):
+        def choose(self, pairs):
+            assert len(files[2].read_bytes().splitlines()) == len(self.seen)
+            return super().choose(pairs)
+
+    assert len(judge_files(Watching(batch_size=3), *files, progress=False)) == 8
+
+
+def test_only_the_wanted_languages_are_judged(tmp_path):
+    both = [RECORD | {"language": code, "response": "A"} for code in ("en", "fi")]
+    for name in ("baseline", "candidate"):
+        text = "".join(json.dumps(record) + "\n" for record in both)
+        (tmp_path / name).write_text(text, "utf-8")
+    files = tmp_path / "baseline", tmp_path / "candidate", tmp_path / "out"
+    finnish = judge_files(Scripted(), *files, languages=["fi"], progress=False)
+    assert {verdict.language for verdict in finnish} == {"fi"}
+    judge = Scripted()
+    assert len(judge_files(judge, *files, progress=False)) == 4
+    assert len(judge.seen) == 2
+    with pytest.raises(ValueError, match="'sw'"):
+        judge_files(Scripted(), *files, languages=["sw"], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": "Another question?"}, r"prompt of .*id\.0"),
+        ({"reference": "Another answer."}, r"reference of .*id\.0"),
+        ({"language": "fi"}, r"no response to 4 prompts"),
+    ],
+)
+def test_files_that_answer_different_prompts_are_an_error(files, change, message):
+    write_responses(files[1], ["AA", "A", "A", "AAA"], **change)
+    with pytest.raises(ValueError, match=message):
+        judge_files(Scripted(), *files, progress=False)
+    assert not files[2].exists()
+
+
+def test_missing_and_repeated_responses_are_errors_that_name_them(files):
+    write_responses(files[1], ["AA", "A", "A"])
+    with pytest.raises(ValueError, match=r"candidate\.jsonl: no response to 1 .*id\.3"):
+        judge_files(Scripted(), *files, progress=False)
+    write_responses(files[1], ["AA", "A"], id="id.0")
+    with pytest.raises(ValueError, match=r"candidate\.jsonl:2: en 'id\.0' comes twice"):
+        judge_files(Scripted(), *files, progress=False)
+    files[1].write_text('{"id": "id.0"}\n')
+    with pytest.raises(ValueError, match=r"candidate\.jsonl:1: no field \['language'"):
+        judge_files(Scripted(), *files, progress=False)
+    with pytest.raises(FileNotFoundError, match=r"absent\.jsonl"):
+        judge_files(Scripted(), files[0], files[0].with_name("absent.jsonl"), files[2])
+
+
+def test_verdicts_of_another_judge_or_on_other_prompts_are_not_continued(files):
+    judge_files(Scripted(), *files, progress=False)
+    with pytest.raises(ValueError, match="'scripted', not 'reference'"):
+        judge_files(ReferenceJudge(), *files, progress=False)
+    for path in files[:2]:
+        write_responses(path, ["A"])
+    with pytest.raises(ValueError, match=r"id\.1.*not about these responses"):
+        judge_files(Scripted(), *files, progress=False)
+
+
+def test_the_reference_judge_ranks_every_kind_of_failure():
+    kinds = [
+        RIGHT,
+        WRONG_ANSWER,
+        RECORD["prompt"],
+        WRONG_LANGUAGE,
+        "",
+    ]
+    judge = ReferenceJudge()
+    for place, better in enumerate(kinds):
+        for worse in kinds[place + 1 :]:
+            pairs = [Pair(RECORD, better, worse), Pair(RECORD, worse, better)]
+            assert judge.choose(pairs) == ["first", "second"], (better, worse)
+
+
+def test_an_echo_loses_to_any_answer_and_of_two_wrong_answers_the_nearer_wins():
+    judge = ReferenceJudge()
+    unlike = "I do not know what you want from me, my friend."
+    assert chrf_score(RECORD["prompt"], RIGHT) > chrf_score(unlike, RIGHT)
+    assert judge.choose([Pair(RECORD, RECORD["prompt"], unlike)]) == ["second"]
+    assert judge.choose([Pair(RECORD, unlike, WRONG_ANSWER)]) == ["second"]
+
+
+def test_the_reference_judge_takes_a_short_answer_neither_for_wrong_nor_for_better():
+    judge = ReferenceJudge()
+    short, in_finnish = Pair(RECORD, "Shilling", WRONG_LANGUAGE), Pair(RECORD, "Shilling", RIGHT)
+    assert judge.choose([short, in_finnish]) == ["first", "second"]
+
+
+def test_responses_of_equal_quality_tie_because_the_place_decides(tmp_path):
+    paths = [write_responses(tmp_path / name, [RIGHT, WRONG_ANSWER]) for name in ("a", "b")]
+    verdicts = judge_files(ReferenceJudge(), *paths, tmp_path / "out", progress=False)
+    assert set(outcomes(verdicts).values()) == {0.5}
+    assert {verdict.choice for verdict in verdicts} == {"first"}

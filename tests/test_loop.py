@@ -1,0 +1,224 @@
+"""The loop: it stops anywhere and goes on as if it had not, on this mesh or on another."""
+
+import itertools
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
+
+from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.train.checkpoint import Checkpoints, state_shardings
+from pinch_jax.train.loop import Interrupted, train_loop
+from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
+from pinch_jax.train.step import init_state
+
+MESH = MeshConfig(2, 4, 1)
+OTHER_MESH = MeshConfig(2, 2, 2)
+PLAN = random_plan()
+
+
+def run(directory, mesh=MESH, at_step=lambda step: None, evaluators=(), checkpoint_period_steps=99):
+    """Returns the last state of the run in a directory, started there or gone on with.
+
+    `at_step` is called with the number of steps that are done, after each.
+    """
+    t, done, calls = trainer(mesh), 0, itertools.count()
+
+    def progress(steps):
+        nonlocal done
+        done += steps
+        # The first call tells of the steps that were done before.
+        if next(calls):
+            at_step(done)
+
+    with Checkpoints(directory / "checkpoints") as checkpoints:
+        state = checkpoints.restore(t.mesh, t.like) or t.start(random_params(GEMMA_LIKE))
+        metrics = MetricWriter(directory, int(state.step))
+        try:
+            state = train_loop(
+                state,
+                PLAN,
+                t.step,
+                t.mesh,
+                checkpoints,
+                metrics,
+                evaluators,
+                checkpoint_period_steps,
+                log_period_steps=1,
+                progress=progress,
+            )
+        finally:
+            metrics.close()
+    return jax.device_get(state)
+
+
+def lines_of(directory):
+    text = (directory / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def assert_same_bits(ours, theirs):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
+    ):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), jax.tree_util.keystr(path)
+
+
+def send(number, step):
+    """Returns a callback that sends this process a signal after a step."""
+    return lambda done: os.kill(os.getpid(), number) if done == step else None
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Directory and last state of a run that nothing interrupted."""
+    directory = tmp_path_factory.mktemp("whole")
+    return directory, run(directory)
+
+
+def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(whole, tmp_path):
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    for number, step in ((signal.SIGINT, 3), (signal.SIGTERM, 4), (signal.SIGINT, PLAN.steps)):
+        with pytest.raises(Interrupted, match=f"stopped after step {step} of {PLAN.steps}; run"):
+            run(tmp_path, at_step=send(number, step))
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert_same_bits(run(tmp_path), whole[1])
+    assert [line["step"] for line in lines_of(tmp_path)] == list(range(1, PLAN.steps + 1))
+    assert lines_of(tmp_path) == lines_of(whole[0])
+    # It is still the step that was compiled for the first run.
+    assert trainer(MESH).step._cache_size() == 1
+
+
+def test_a_run_goes_on_on_another_mesh(whole, tmp_path):
+    with pytest.raises(Interrupted):
+        run(tmp_path, at_step=send(signal.SIGINT, 3))
+    states = []
+    for mesh in (MESH, OTHER_MESH):
+        t = trainer(mesh)
+        with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+            states.append(checkpoints.restore(t.mesh, t.like))
+        shardings = jax.tree.map(lambda x: x.sharding, states[-1])
+        assert jax.tree.leaves(shardings) == jax.tree.leaves(state_shardings(t.mesh, t.like))
+    assert_same_bits(*states)
+    state = run(tmp_path, OTHER_MESH)
+    for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(whole[1]), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=2e-4)
+    losses = [[line["loss"] for line in lines_of(at)] for at in (tmp_path, whole[0])]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_run_that_died_goes_on_from_its_last_checkpoint(whole, tmp_path):
+    def fail(params, step):
+        raise FloatingPointError(f"no number at step {step}")
+
+    with pytest.raises(FloatingPointError, match="no number at step 5"):
+        run(tmp_path, evaluators=[(5, fail)], checkpoint_period_steps=2)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+    assert_same_bits(run(tmp_path), whole[1])
+    assert lines_of(tmp_path) == lines_of(whole[0])
+
+
+def test_the_lines_before_a_checkpoint_are_on_disk_with_it(tmp_path):
+    """A process that is killed outright must not lose lines that no later run writes again."""
+    on_disk = {}
+
+    def look(done):
+        on_disk[done] = [line["step"] for line in lines_of(tmp_path)]
+
+    with pytest.raises(Interrupted):
+        run(
+            tmp_path,
+            at_step=lambda done: (look(done), send(signal.SIGINT, 5)(done)),
+            checkpoint_period_steps=2,
+        )
+    assert on_disk[3] == [1, 2] and on_disk[5] == [1, 2, 3, 4]
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    def twice(done):
+        send(signal.SIGINT, 2)(done)
+        send(signal.SIGINT, 2)(done)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(tmp_path, at_step=twice)
+    assert caught.type is KeyboardInterrupt
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_evaluators_run_at_their_period_and_at_the_end(tmp_path):
+    called = []
+
+    def evaluate(params, step):
+        called.append(step)
+        return {"eval/en/loss": 1.0 * step}
+
+    run(tmp_path, evaluators=[(4, evaluate)])
+    assert called == [*range(4, PLAN.steps, 4), PLAN.steps]
+    found = [line for line in lines_of(tmp_path) if "eval/en/loss" in line]
+    assert found == [{"step": step, "eval/en/loss": 1.0 * step} for step in called]
+
+
+def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(tmp_path):
+    """Orbax writes in the background while donated steps overwrite the buffers it was given."""
+    mesh = make_mesh(MESH)
+    # Large enough that the writing takes longer than the steps.
+    params = {"embedding": np.random.default_rng(0).standard_normal((2048, 1024), np.float32)}
+    state = init_state(OPTIMIZER, params)
+    state = jax.device_put(state, state_shardings(mesh, state))
+    scale = jax.jit(lambda s: jax.tree.map(lambda x: -3 * x + 1, s), donate_argnums=0)
+    state = scale(state)
+    before = jax.tree.map(lambda x: np.array(x, copy=True), state)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state)
+        for _ in range(5):
+            donated, state = state, scale(state)
+            assert donated.params["embedding"].is_deleted()
+        jax.block_until_ready(state)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(mesh, state)
+    assert_same_bits(restored, before)
+    assert not np.array_equal(state.params["embedding"], before.params["embedding"])
+
+
+class Value:
+    """A metric that knows whether it was read."""
+
+    read = False
+
+    def __float__(self):
+        self.read = True
+        return 2.0
+
+
+def test_metrics_are_read_late_but_never_lost(tmp_path):
+    metrics, values = MetricWriter(tmp_path), [Value() for _ in range(LAG_STEPS + 1)]
+    for step, value in enumerate(values, 1):
+        metrics.write(step, {"loss": value})
+    # Reading the newest ones would wait for their steps.
+    assert [value.read for value in values] == [True] + LAG_STEPS * [False]
+    metrics.close()
+    assert lines_of(tmp_path) == [{"step": step, "loss": 2.0} for step in range(1, LAG_STEPS + 2)]
+
+
+def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path):
+    whole = "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 8))
+    (tmp_path / "metrics.jsonl").write_text(whole + '{"step": 8, "lo')
+    metrics = MetricWriter(tmp_path, 5)
+    metrics.write(6, {"loss": 0.5})
+    metrics.close()
+    expected = [{"step": step, "loss": 1.0} for step in range(1, 6)] + [{"step": 6, "loss": 0.5}]
+    assert lines_of(tmp_path) == expected
+    MetricWriter(tmp_path).close()
+    assert lines_of(tmp_path) == []
+
+
+def test_only_the_first_process_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metrics = MetricWriter(None)
+    metrics.write(1, {"loss": 1.0})
+    metrics.close()
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,157 @@
+"""The mesh: where parameters lie, and that a result does not depend on it."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import FAMILIES, random_params, random_plan, trainer
+
+from pinch_jax import mesh as mesh_module
+from pinch_jax.mesh import (
+    PARAMETER_AXES,
+    MeshConfig,
+    activation_sharding,
+    check_rows,
+    gathered,
+    local_rows,
+    make_mesh,
+    parameter_shardings,
+    parameter_spec,
+    path_name,
+    put_batch,
+)
+from pinch_jax.model.decoder import abstract_params
+
+STEPS = 3
+
+
+def trained(mesh_config):
+    """Returns the metrics of each step, and the state after them, from the same start."""
+    t, plan = trainer(mesh_config), random_plan()
+    state, lines = t.start(random_params(FAMILIES["gemma"])), []
+    for step in range(STEPS):
+        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
+        state, values = t.step(state, batch, plan.steps)
+        lines.append({name: float(value) for name, value in values.items()})
+    return lines, state
+
+
+@pytest.fixture(scope="module")
+def on_one_device():
+    lines, state = trained(None)
+    return lines, gathered(state)
+
+
+@pytest.mark.parametrize(
+    ("mesh_config", "query_shard"),
+    [(MeshConfig(2, 4, 1), (3, 4, 4, 8)), (MeshConfig(2, 2, 2), (3, 8, 2, 8))],
+    ids=["2 data x 4 fsdp", "2 data x 2 fsdp x 2 tensor"],
+)
+def test_eight_devices_train_as_one_does(mesh_config, query_shard, on_one_device):
+    lines, state = trained(mesh_config)
+    # Split, not copied: otherwise there would be nothing to compare.
+    for tree in (state.params, state.opt_state[1].mu, state.opt_state[1].nu):
+        query = tree["layers"]["attention"]["query"]
+        assert query.addressable_shards[0].data.shape == query_shard
+    for ours, theirs in zip(lines, on_one_device[0], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    for (path, ours), theirs in zip(
+        jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(on_one_device[1]), strict=True
+    ):
+        # Adam divides tiny gradients by their size: their rounding shows, scaled to the rate.
+        np.testing.assert_allclose(
+            ours, theirs, rtol=1e-3, atol=2e-5, err_msg=jax.tree_util.keystr(path)
+        )
+
+
+def test_a_program_is_compiled_once_whatever_the_number_of_steps(on_one_device):
+    t, plan = trainer(None), random_plan()
+    state = t.start(random_params(FAMILIES["gemma"]))
+    for total_steps in (plan.steps, 7):
+        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(0))
+        state, _ = t.step(state, batch, total_steps)
+    assert t.step._cache_size() == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_parameter_matches_exactly_one_row(family):
+    mesh = make_mesh(MeshConfig(2, 2, 2))
+    paths = jax.tree_util.tree_leaves_with_path(abstract_params(FAMILIES[family]))
+    for path, leaf in paths:
+        rows = [spec for row, spec in PARAMETER_AXES if re.fullmatch(row, path_name(path))]
+        assert len(rows) == 1, path_name(path)
+        assert len(rows[0]) == leaf.ndim
+        if path[0].key == "layers":
+            # Layers are run one after the other by every device.
+            assert rows[0][0] is None
+    parameter_shardings(mesh, abstract_params(FAMILIES[family]))
+
+
+def test_a_row_that_no_parameter_needs_is_not_there():
+    paths = {
+        path_name(path)
+        for config in FAMILIES.values()
+        for path, _ in jax.tree_util.tree_leaves_with_path(abstract_params(config))
+    }
+    for row, _ in PARAMETER_AXES:
+        assert any(re.fullmatch(row, path) for path in paths), row
+
+
+def test_an_unknown_path_or_one_of_two_rows_raises(monkeypatch):
+    with pytest.raises(ValueError, match="'layers/attention/gate' matches 0 rows"):
+        parameter_spec("layers/attention/gate")
+    with pytest.raises(ValueError, match="'embedding/more' matches 0 rows"):
+        parameter_spec("embedding/more")
+    monkeypatch.setattr(mesh_module, "PARAMETER_AXES", (*PARAMETER_AXES, PARAMETER_AXES[0]))
+    with pytest.raises(ValueError, match="'head' matches 2 rows"):
+        parameter_spec("head")
+
+
+def test_what_a_mesh_cannot_divide_says_so():
+    params = abstract_params(FAMILIES["llama"])
+    with pytest.raises(ValueError, match=r"'layers/attention/key' .* 2.* 'tensor' of 4 devices"):
+        parameter_shardings(make_mesh(MeshConfig(tensor=4)), params)
+    mesh = make_mesh(MeshConfig(fsdp=2))
+    check_rows(mesh, "config.batch.rows", 16)
+    with pytest.raises(ValueError, match=r"config.batch.rows=12 .* 8 devices.* such as 16"):
+        check_rows(mesh, "config.batch.rows", 12)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ((3, 1, 1), "data=3 x fsdp=1 x tensor=1 does not make 8 devices"),
+        ((-1, 3, 1), "fsdp=3 x tensor=1 does not make 8 devices"),
+        ((-1, 16, 1), "fsdp=16 x tensor=1 does not make 8 devices"),
+        ((-1, 0, 1), "config.mesh.fsdp=0: must be above 0"),
+        ((-1, 1, -1), "config.mesh.tensor=-1: must be above 0"),
+        ((0, 1, 1), "config.mesh.data=0: must be above 0, or -1"),
+        ((-8, -1, 1), "config.mesh.data=-8: must be above 0, or -1"),
+    ],
+)
+def test_axes_that_do_not_make_the_devices_are_an_error(axes, message):
+    with pytest.raises(ValueError, match=message):
+        make_mesh(MeshConfig(*axes))
+
+
+def test_data_takes_the_devices_that_the_other_axes_leave():
+    assert dict(make_mesh(MeshConfig(tensor=2)).shape) == {"data": 4, "fsdp": 1, "tensor": 2}
+
+
+def test_a_batch_arrives_whole_each_device_with_its_own_rows():
+    mesh, batch = make_mesh(MeshConfig(2, 2, 2)), random_plan().batch_at(0)
+    assert local_rows(mesh, 8) == slice(0, 8)
+    for ours, theirs in zip(put_batch(mesh, 8, batch), batch, strict=True):
+        assert np.array_equal(ours, theirs) and ours.dtype == theirs.dtype
+        assert [shard.data.shape[0] for shard in ours.addressable_shards] == 8 * [2]
+
+
+def test_an_activation_is_split_along_the_axes_of_its_letters():
+    mesh = make_mesh(MeshConfig(2, 2, 2))
+    place = jax.jit(activation_sharding(mesh), static_argnums=1)
+    assert place(jnp.zeros((4, 3, 6)), "BTF").addressable_shards[0].data.shape == (1, 3, 3)
+    assert place(jnp.zeros((8, 3, 4, 5)), "BTNH").addressable_shards[0].data.shape == (2, 3, 2, 5)
+    # One key-value head on two devices of an axis is held by both.
+    assert place(jnp.zeros((4, 3, 1, 5)), "BSKH").addressable_shards[0].data.shape == (1, 3, 1, 5)

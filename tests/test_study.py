@@ -1,0 +1,125 @@
+"""A miniature study, from nothing to the report."""
+
+import json
+
+import pytest
+
+from ml_collections_configs import tiny
+from pinch_jax.config import from_config_dict
+from pinch_jax.report.page import write_report
+from pinch_jax.study.analysis import analyse
+from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.run import response_path
+from pinch_jax.study.runner import describe, plan_study, run_study
+
+
+def miniature(data_dir):
+    config = tiny.get_config()
+    config.languages = ("en", "fi", "it", "ru")
+    config.corpus.data_dir = str(data_dir)
+    config.mixture.examples = 24
+    config.train.epochs = 1
+    config.evaluate.prompts = 6
+    config.evaluate.rows = 8
+    config.evaluate.loss_prompts = 2
+    config.study.percents = (0, 50, 100)
+    config.study.pinch_examples = 4
+    config.study.tuning_languages = ("en", "fi")
+    config.study.breadth_orders = (("en", "fi"), ("fi", "en"))
+    config.study.slavic_languages = ("ru", "hr")
+    config.study.bootstrap_resamples = 200
+    return config
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return miniature(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture(scope="module")
+def study(config, tmp_path_factory):
+    """A study that two shards have finished."""
+    study = plan_study(from_config_dict(config), tmp_path_factory.mktemp("study"), progress=False)
+    assert not run_study(study, (0, 2), progress=False)
+    assert run_study(study, (1, 2), progress=False)
+    return study
+
+
+def files(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.is_file()}
+
+
+def test_every_set_is_trained_once_by_one_compiled_step(study):
+    specs = {spec for arm in study.arms for spec in (arm.spec, *arm.baselines.values())}
+    # 4 monolingual and the untuned; pinch n4, 50, 100, over 4 languages and over 2; the pairs;
+    # hr. The even split of breadth is P = 100 over its languages.
+    assert len(specs) == 5 + 3 + 3 + 1 + 2 + 1
+    same = study.runs["uniform:en,fi"], study.runs["pinch:100:en,fi"]
+    assert same[0] is same[1]
+    assert len({run.fingerprint for run in study.distinct}) == len(study.distinct) < len(specs)
+    assert len(list((study.workdir / "runs").iterdir())) == len(study.distinct)
+    # The cache of answers has one program for each of the two widths of prompts.
+    assert study.bench.compilations() == {"train_step": 1, "decode": 2}
+    assert f"{len(study.distinct) - 1} distinct tuning sets" in describe(study)
+
+
+def test_every_run_has_all_of_its_examples_and_answers(study):
+    for run in study.distinct:
+        for language in study.languages[run.directory.name]:
+            lines = response_path(run, language).read_text("utf-8").splitlines()
+            asked = [json.loads(line)["id"] for line in lines]
+            heldout = study.bench.corpus.heldout[language]
+            assert asked == [example.id for example in heldout[:6]]
+        if run.spec != PRETRAINED:
+            described = json.loads((run.directory / "run.json").read_text())
+            assert sum(described["examples"].values()) == 24
+            metrics = (run.directory / "metrics.jsonl").read_text().splitlines()
+            losses = [json.loads(line) for line in metrics]
+            steps = [line["step"] for line in losses if "loss" in line]
+            assert steps == list(range(1, run.steps + 1))
+            assert "eval/ru/loss" in losses[-1]
+
+
+def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
+    before = files(study.workdir)
+    # study.json says how long it took and is written at each call; nothing else is touched.
+    assert run_study(study, progress=False)
+    changed = {path.name for path, time in files(study.workdir).items() if before.get(path) != time}
+    assert changed == {"study.json"}
+
+    lost = response_path(study.runs["pinch:50"], "fi")
+    answers = lost.read_bytes()
+    lost.unlink()
+    verdicts = next(path for path in before if "pinch-50-" in path.name and "--fi" in path.name)
+    whole = verdicts.read_bytes()
+    verdicts.write_bytes(whole[: len(whole) // 2])
+    assert run_study(study, progress=False)
+    assert lost.read_bytes() == answers
+    assert verdicts.read_bytes() == whole
+
+
+def test_the_report_comes_from_the_study(study):
+    analysis = analyse(study.workdir)
+    cells = {(row.experiment, row.x, row.language): row for row in analysis.scores}
+    assert cells["monolingual", "fi", "fi"].score == 50
+    assert len(analysis.findings) == 8
+    page = write_report(study.workdir)
+    text = page.read_text("utf-8")
+    for finding in analysis.findings:
+        assert finding.verdict in text
+    assert "pinch:50" in text
+
+
+def test_another_study_is_refused_in_the_same_directory(config, study):
+    other = config.copy_and_resolve_references()
+    other.train.learning_rate = 0.5
+    with pytest.raises(ValueError, match=r"config\.train\.learning_rate is 0\.\d+ there and 0\.5"):
+        plan_study(from_config_dict(other), study.workdir, progress=False)
+
+
+def test_a_budget_that_the_corpus_cannot_meet_stops_before_any_work(config, tmp_path):
+    greedy = config.copy_and_resolve_references()
+    greedy.mixture.examples = 100_000
+    with pytest.raises(ValueError, match="100000 .* available"):
+        plan_study(from_config_dict(greedy), tmp_path, progress=False)
+    assert not (tmp_path / "runs").exists()

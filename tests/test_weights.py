@@ -1,0 +1,130 @@
+"""Weights on disk: what was written is read, and what does not fit is listed."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from small import FAMILIES, LLAMA_LIKE, random_params
+
+import pinch_jax
+from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.tokenizer import Tokenizer, train_tokenizer
+from pinch_jax.model.directory import Model, load_model, save_model
+from pinch_jax.model.weights import checksum, load_weights, save_weights
+
+
+def assert_same(ours, theirs):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
+    ):
+        assert x.dtype == y.dtype == np.float32
+        assert np.array_equal(x, y), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_are_read_back_as_they_were_written(family, tmp_path):
+    config, path = FAMILIES[family], tmp_path / "weights.safetensors"
+    params = random_params(config)
+    save_weights(path, params)
+    assert_same(load_weights(path, config), params)
+    # Also such as lie on a device, in another order of axes in memory.
+    params["embedding"] = np.asfortranarray(params["embedding"])
+    save_weights(path, jax.tree.map(jax.numpy.asarray, params))
+    assert_same(load_weights(path, config), params)
+    assert [each.name for each in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_half_precision_rounds_once(tmp_path):
+    path, params = tmp_path / "weights.safetensors", random_params(LLAMA_LIKE)
+    save_weights(path, params, ml_dtypes.bfloat16)
+    assert {tensor.dtype.name for tensor in load_file(path).values()} == {"bfloat16"}
+    rounded = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16).astype(np.float32), params)
+    assert_same(load_weights(path, LLAMA_LIKE), rounded)
+
+
+def test_one_error_lists_all_that_does_not_fit(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, random_params(LLAMA_LIKE))
+    tensors = load_file(path)
+    del tensors["head"], tensors["layers/attention/query_bias"]
+    tensors["layers/attention/gate"] = np.zeros(3, np.float32)
+    tensors["final_norm/scale"] = np.zeros(25, np.float32)
+    tensors["embedding"] = np.zeros((24, 48), np.float32)
+    save_file(tensors, path)
+    with pytest.raises(ValueError) as caught:
+        load_weights(path, LLAMA_LIKE)
+    assert str(caught.value) == (
+        f"the weights in {path} do not fit config.model: "
+        "missing head (48, 24); missing layers/attention/query_bias (2, 6, 4); "
+        "left over layers/attention/gate; "
+        "embedding is (24, 48), not (48, 24); final_norm/scale is (25,), not (24,)"
+    )
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*absent\.safetensors"):
+        load_weights(tmp_path / "absent.safetensors", LLAMA_LIKE)
+
+
+def test_a_checksum_is_that_of_names_shapes_and_values():
+    params = random_params(LLAMA_LIKE)
+    same = dict(reversed(jax.tree.map(np.copy, params).items()))
+    assert checksum(params) == checksum(same)
+    changed = [
+        params | {"embedding": params["head"], "head": params["embedding"]},
+        params | {"head": params["head"].reshape(24, 48)},
+        params | {"head": np.nextafter(params["head"], 9)},
+        {name: leaf for name, leaf in params.items() if name != "head"},
+    ]
+    assert len({checksum(p) for p in (params, *changed)}) == 5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model with a tokenizer of its own."""
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    texts = ["what is the currency of Kenya?", "shillings of Kenya", "a week has 7 days"] * 3
+    tokenizer = train_tokenizer(texts, path, 286, ("<answer>", "<end>"))
+    template = Template(before=("<s>",), after=("<answer>",), end=("<end>", "</s>"))
+    config = dataclasses.replace(LLAMA_LIKE, vocab_size=286)
+    return Model(config, Renderer(template, tokenizer), random_params(config), {"en": 0.75})
+
+
+def test_a_model_directory_holds_all_that_is_needed_to_run_it(model, tmp_path):
+    save_model(tmp_path / "model", model)
+    loaded = load_model(tmp_path / "model")
+    assert_same(loaded.params, model.params)
+    assert loaded.checksum == model.checksum
+    assert loaded.decoder == model.decoder
+    assert loaded.pretraining_share == {"en": 0.75}
+    assert loaded.renderer.template == model.renderer.template
+    assert loaded.tokenizer.checksum == model.tokenizer.checksum
+    rendered = loaded.renderer.example("Kenya?", "shillings é")
+    assert rendered == model.renderer.example("Kenya?", "shillings é")
+    assert loaded.renderer.stop_id == loaded.tokenizer.eos_id
+
+
+def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(model):
+    small = dataclasses.replace(model.decoder, vocab_size=285)
+    with pytest.raises(ValueError, match=r"decoder.vocab_size=285 .* 286 pieces"):
+        dataclasses.replace(model, decoder=small)
+
+
+def test_a_model_that_is_not_there_says_which_are(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config.model.source='tinny'.*'tiny'"):
+        load_model("tinny")
+    with pytest.raises(FileNotFoundError, match=r"no model\.json"):
+        load_model(tmp_path)
+
+
+def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
+    assets = Path(pinch_jax.__file__).parent / "assets"
+    for path in assets.glob("*/tokenizer.model"):
+        renderer = Renderer(Template(), Tokenizer(path))
+        ids, prompt_length = renderer.example("क्या?", "é 東京")
+        tokenizer = renderer.tokenizer
+        assert ids[0] == tokenizer.bos_id and ids[-1] == renderer.stop_id == tokenizer.eos_id
+        assert tokenizer.pad_id not in ids
+        assert tokenizer.decode(ids[:prompt_length]) == "क्या?"
+        assert tokenizer.decode(ids[prompt_length:]) == "é 東京"
