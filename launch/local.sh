@@ -34,54 +34,60 @@ export JAX_PLATFORMS=cpu JAX_CPU_COLLECTIVES_IMPLEMENTATION=gloo
 export PYTHONUNBUFFERED=1 TQDM_MININTERVAL="${TQDM_MININTERVAL:-5}"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
 
-# Reads to the end whatever signal comes; progress bars end their lines with a carriage return.
+# Progress bars end their lines with a carriage return.
 prefix() {
-  perl -e '$SIG{INT} = $SIG{TERM} = "IGNORE"; $| = 1; my $text = "";
+  exec perl -e '$| = 1; my $text = "";
     while (sysread STDIN, $text, 65536, length $text) {
       while ($text =~ s/^([^\r\n]*)[\r\n]+//) { print "[$ARGV[0]] $1\n" if length $1 } }
     print "[$ARGV[0]] $text\n" if length $text' "$1"
 }
 
+pipes=$(mktemp -d)
+trap 'rm -rf "$pipes"' EXIT
 # Job control: each process in a group of its own, so that Ctrl-C comes to this script alone.
 set -m
-jobs=()
+running=()
+printing=()
 for ((i = 0; i < count; i++)); do
+  mkfifo "$pipes/$i"
+  prefix "$i" <"$pipes/$i" &
+  printing+=($!)
   "${PINCH:-pinch}" "$@" --coordinator="localhost:$port" --processes="$count" --process="$i" \
-    </dev/null 2>&1 | prefix "$i" &
-  jobs+=($!)
+    </dev/null >"$pipes/$i" 2>&1 &
+  running+=($!)
 done
+exec 3>&2 2>/dev/null # without what bash says of jobs that were ended
 
-signal_all() {
-  for ((i = 1; i <= count; i++)); do kill "-$1" "%$i" 2>/dev/null || true; done
-}
 stops=0
+# shellcheck disable=SC2329 # the traps call it
 stop() {
   stops=$((stops + 1))
-  if ((stops > 1)); then signal_all KILL; else signal_all "$1"; fi
+  kill "-$( ((stops > 1)) && echo KILL || echo "$1")" "${running[@]}" || true
 }
 trap 'stop INT' INT
 trap 'stop TERM' TERM
 
 status=0
 patience=-1
-while ((${#jobs[@]})); do
-  for i in "${!jobs[@]}"; do
-    kill -0 "${jobs[i]}" 2>/dev/null && continue
+while ((${#running[@]})); do
+  for i in "${!running[@]}"; do
+    kill -0 "${running[i]}" && continue
     code=0
-    wait "${jobs[i]}" 2>/dev/null || code=$?
-    unset "jobs[i]"
+    wait "${running[i]}" || code=$?
+    unset "running[i]"
     if ((code && !status)); then
       status=$code
       # Told to stop, each ends by itself; else those that are left would wait in vain.
-      if ((!stops)); then
-        echo "launch/local.sh: process $i ended with exit code $code; ending all" >&2
-        signal_all TERM
+      if ((!stops && ${#running[@]})); then
+        echo "launch/local.sh: process $i ended with exit code $code; ending all" >&3
+        kill "${running[@]}" || true
         patience=25
       fi
     fi
   done
-  ((patience-- == 0)) && signal_all KILL
+  if ((patience-- == 0)); then kill -KILL "${running[@]}" || true; fi
   sleep 0.2 &
   wait $! || true
 done
+wait "${printing[@]}" || true
 exit "$status"

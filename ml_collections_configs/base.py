@@ -23,11 +23,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.corpus.data_dir = "~/.cache/pinch_jax"
 
     c.mixture = ml_collections.ConfigDict()
-    # monolingual:L | pinch:P[:L,M] | pinch:nK[:L,M] | uniform:L,M | a table of weights; `pinch
-    # study` sets it for each of its runs.
+    # monolingual:L | pinch:P[:L,M] | pinch:nK[:L,M] | uniform:L,M | weights:L=0.9,M=0.1; `pinch
+    # study` has its own for each of its runs.
     c.mixture.spec = "monolingual:en"
-    # Weights by language; where there are any they take the place of `spec`.
-    c.mixture.table = config_dict.placeholder(dict)
     # N, the examples of a tuning set over all languages: the same in every arm.
     c.mixture.examples = 4640
     # The language that the others replace.

@@ -36,7 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
     c = base.get_config()
     c.languages = tuple(RICHNESS)
     c.corpus.name = "cldr_statements"
-    c.mixture.table = RICHNESS
+    c.mixture.spec = "weights:" + ",".join(f"{code}={rich}" for code, rich in RICHNESS.items())
     c.mixture.examples = round(STATEMENTS * sum(RICHNESS.values()))
     c.mixture.composition = "parallel"
     c.model.source = ""

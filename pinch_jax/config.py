@@ -43,10 +43,9 @@ class CorpusConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
-    """A tuning set, by name or by a table of weights."""
+    """A tuning set, by name."""
 
     spec: str
-    table: Mapping[str, float] | None
     examples: int
     base: str
     composition: Literal["disjoint", "parallel"]
@@ -235,15 +234,10 @@ class Config:
                     "out of config.study.experiments"
                 )
 
-    @property
-    def mixture_spec(self) -> Spec:
-        """The mixture that the config itself asks for."""
-        return self.mixture.table or self.mixture.spec
-
     def mixture_of(self, spec: Spec | None = None) -> Mixture:
         """Returns the mixture of a spec; by default the one that the config itself names."""
         m = self.mixture
-        spec = self.mixture_spec if spec is None else spec
+        spec = m.spec if spec is None else spec
         # A monolingual set may be in a language that only the Slavic study has.
         slavic = (x for x in self.study.slavic_languages if spec == f"monolingual:{x}")
         among = tuple(dict.fromkeys((*self.languages, *slavic)))

@@ -7,26 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 CONFIG_HELP = "configuration file, such as ml_collections_configs/tiny.py"
 _CONFIG = config_flags.DEFINE_config_file("config", None, CONFIG_HELP)
 _WORKDIR = flags.DEFINE_string("workdir", None, "directory that holds all of a study")
-_SHARD = flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th (study)")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "say what would run and start nothing (study)")
-_STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps (mixture)")
-_MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny` (generate)")
-_PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt` (generate)")
+_SHARD = flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
+_STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps")
+_MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny`")
+_PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
 _OUTPUT = flags.DEFINE_string("output", None, "file or directory to write")
-_BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines (judge)")
-_CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines (judge)")
-_JUDGE = flags.DEFINE_string("judge", "reference", "who judges: reference (judge)")
+_BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines")
+_CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines")
+_JUDGE = flags.DEFINE_string("judge", "reference", "who judges: reference")
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "host:port of process 0; `auto` asks the cluster (several processes)"
+    "coordinator", None, "host:port of process 0; `auto` asks the cluster"
 )
 _PROCESSES = flags.DEFINE_integer("processes", None, "how many processes there are")
 _PROCESS = flags.DEFINE_integer("process", None, "which of them this is, from 0")
 _START_TIMEOUT = flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them")
+
+PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
+COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
 
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -45,14 +48,33 @@ USAGE = """pinch COMMAND [--flag=value ...]
       --config.mixture.spec=pinch:10:en,fi,sw
 
 Every field of a config can be set: --config.train.learning_rate=1e-3.
-All flags: pinch --helpfull, or pinch COMMAND --help.
+The flags of a command: pinch COMMAND --help.
 """
+
+
+def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Enters a function as the command of its name, with the flags that it reads."""
+
+    def enter(function):
+        COMMANDS[function.__name__] = function, names
+        return function
+
+    return enter
+
+
+def _help(command: str) -> str:
+    described = [f"  --{name}: {flags.FLAGS[name].help}" for name in COMMANDS[command][1]]
+    return "\n".join([f"pinch {command} [--flag=value ...]\n", *described])
 
 
 def _config():
     from pinch_jax.config import from_config_dict
 
-    return from_config_dict(_required(_CONFIG))
+    config = _required(_CONFIG)
+    if not isinstance(config, ConfigDict):  # ml_collections puts off this error
+        path = config_flags.get_config_filename(flags.FLAGS["config"])
+        raise FileNotFoundError(f"--config={path}: no such file")
+    return from_config_dict(config)
 
 
 def _required(flag):
@@ -75,6 +97,7 @@ def _shard() -> tuple[int, int]:
     return index, count
 
 
+@_command("config", "workdir", "shard", "dry_run", *PROCESS_FLAGS)
 def study() -> None:
     from pinch_jax.study.runner import describe, plan_study, run_study
 
@@ -85,10 +108,11 @@ def study() -> None:
         report()
 
 
+@_command("workdir")
 def report() -> None:
     from pinch_jax.mesh import is_primary
-    from pinch_jax.study.analysis import analyse
     from pinch_jax.report.page import write_report
+    from pinch_jax.study.analysis import analyse
 
     if is_primary():
         print("The paper's findings, held against this study:")
@@ -96,6 +120,7 @@ def report() -> None:
         print(f"report: {write_report(_workdir())}")
 
 
+@_command("config", "workdir", *PROCESS_FLAGS)
 def train() -> None:
     from tqdm import tqdm
 
@@ -107,7 +132,7 @@ def train() -> None:
     config, workdir = _config(), _workdir()
     claim_workdir(config, workdir)
     bench = Workbench(config)
-    run = make_run(bench, config.mixture_spec, workdir)
+    run = make_run(bench, config.mixture.spec, workdir)
     with tqdm(
         total=run.steps, unit="step", desc=run.directory.name, disable=not is_primary()
     ) as bar:
@@ -117,6 +142,7 @@ def train() -> None:
     print(f"run: {run.directory}")
 
 
+@_command("config", "steps")
 def mixture() -> None:
     from pinch_jax.study.workbench import Workbench
 
@@ -127,6 +153,7 @@ def mixture() -> None:
         print(json.dumps({"step": step, **plan.counts_at(step), "ids": ids}, ensure_ascii=False))
 
 
+@_command("config")
 def corpus() -> None:
     from pinch_jax.study.workbench import Workbench
 
@@ -140,6 +167,7 @@ def corpus() -> None:
         )
 
 
+@_command("config", "model", "prompts", "output")
 def generate() -> None:
     import dataclasses
 
@@ -157,6 +185,7 @@ def generate() -> None:
             file.write(json.dumps(record | {"response": response}, ensure_ascii=False) + "\n")
 
 
+@_command("judge", "baseline", "candidate", "output")
 def judge() -> None:
     from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
     from pinch_jax.evaluate.scores import score_verdicts
@@ -170,22 +199,18 @@ def judge() -> None:
     )
 
 
+@_command("config")
 def tokenizer() -> None:
     from pinch_jax.study.base_model import train_base_tokenizer
 
     print(f"tokenizer: {train_base_tokenizer(_config())}")
 
 
+@_command("config", "workdir", "output")
 def export() -> None:
     from pinch_jax.study.base_model import export_base_model
 
     export_base_model(_config(), _workdir(), Path(_required(_OUTPUT)))
-
-
-COMMANDS: dict[str, Callable[[], None]] = {
-    command.__name__: command
-    for command in (study, train, mixture, corpus, generate, judge, report, tokenizer, export)
-}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -195,11 +220,18 @@ def main(argv: list[str] | None = None) -> None:
         wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
         print(USAGE if wanted_help else f"pinch: no command {argv[1]!r}\n\n{USAGE}")
         raise SystemExit(0 if wanted_help else 2)
-    command = COMMANDS[argv[1]]
+    command, names = COMMANDS[argv[1]]
+    if {"--help", "-h"} & set(argv[2:]):
+        print(_help(argv[1]))
+        return
 
     def run(rest):
         if len(rest) > 1:
             raise app.UsageError(f"too many arguments: {rest[1:]}")
+        own = {flag.name for flag in flags.FLAGS.get_flags_for_module("pinch_jax.main")}
+        for name in own - set(names):
+            if flags.FLAGS[name].present:
+                raise app.UsageError(f"--{name} is no flag of this command\n\n{_help(argv[1])}")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # libraries narrate at INFO
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -218,7 +250,15 @@ def main(argv: list[str] | None = None) -> None:
         except KeyboardInterrupt as stopped:
             raise SystemExit(f"\npinch {argv[1]}: {stopped or 'stopped'}") from None
 
-    app.run(run, argv=[f"pinch {argv[1]}", *argv[2:]])
+    def parse(arguments):
+        try:
+            return app.parse_flags_with_usage(arguments)
+        except (AttributeError, KeyError, TypeError, OSError) as error:
+            # What ml_collections raises on --config: a field, type or file that is not there.
+            told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
+            raise SystemExit(f"pinch {argv[1]}: --config: {told}") from None
+
+    app.run(run, argv=[f"pinch {argv[1]}", *argv[2:]], flags_parser=parse)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ class Trainer(NamedTuple):
 
 
 @functools.cache
-def trainer(mesh_config: MeshConfig | None, microbatches: int = 1) -> Trainer:
+def trainer(mesh_config: MeshConfig | None, microbatches: int) -> Trainer:
     """Returns the trainer of GEMMA_LIKE on eight devices; on one where there is no mesh."""
     devices = jax.devices() if mesh_config else jax.devices()[:1]
     mesh = make_mesh(mesh_config or MeshConfig(), devices)

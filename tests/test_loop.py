@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import signal
 
@@ -26,7 +27,7 @@ def run(directory, mesh=MESH, at_step=lambda step: None, evaluators=(), checkpoi
 
     `at_step` is called with the number of steps that are done, after each.
     """
-    t, done, calls = trainer(mesh), 0, itertools.count()
+    t, done, calls = trainer(mesh, 1), 0, itertools.count()
 
     def progress(steps):
         nonlocal done
@@ -68,9 +69,19 @@ def assert_same_bits(ours, theirs):
         assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), jax.tree_util.keystr(path)
 
 
-def send(number, step):
-    """Returns a callback that sends this process a signal after a step."""
-    return lambda done: os.kill(os.getpid(), number) if done == step else None
+def interrupted(directory, number, step, look=lambda done: None, **how):
+    """Returns the steps that a run trained until a signal after one of them stopped it."""
+    trained = []
+
+    def at_step(done):
+        trained.append(done)
+        look(done)
+        if done == step:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Interrupted, match=f"stopped after step {step} of {PLAN.steps}; run again"):
+        run(directory, at_step=at_step, **how)
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -82,23 +93,24 @@ def whole(tmp_path_factory):
 
 def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(whole, tmp_path):
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    for number, step in ((signal.SIGINT, 3), (signal.SIGTERM, 4), (signal.SIGINT, PLAN.steps)):
-        with pytest.raises(Interrupted, match=f"stopped after step {step} of {PLAN.steps}; run"):
-            run(tmp_path, at_step=send(number, step))
-        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    assert_same_bits(run(tmp_path), whole[1])
-    assert [line["step"] for line in lines_of(tmp_path)] == list(range(1, PLAN.steps + 1))
+    trained = interrupted(tmp_path, signal.SIGINT, 3)
+    trained += interrupted(tmp_path, signal.SIGTERM, 4)
+    trained += interrupted(tmp_path, signal.SIGINT, PLAN.steps)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert_same_bits(run(tmp_path, at_step=trained.append), whole[1])
+    every_step_once = list(range(1, PLAN.steps + 1))
+    assert trained == every_step_once
+    assert [line["step"] for line in lines_of(tmp_path)] == every_step_once
     assert lines_of(tmp_path) == lines_of(whole[0])
     # It is still the step that was compiled for the first run.
-    assert trainer(MESH).step._cache_size() == 1
+    assert trainer(MESH, 1).step._cache_size() == 1
 
 
 def test_a_run_goes_on_on_another_mesh(whole, tmp_path):
-    with pytest.raises(Interrupted):
-        run(tmp_path, at_step=send(signal.SIGINT, 3))
+    interrupted(tmp_path, signal.SIGINT, 3)
     states = []
     for mesh in (MESH, OTHER_MESH):
-        t = trainer(mesh)
+        t = trainer(mesh, 1)
         with Checkpoints(tmp_path / "checkpoints") as checkpoints:
             states.append(checkpoints.restore(t.mesh, t.like))
         shardings = jax.tree.map(lambda x: x.sharding, states[-1])
@@ -129,19 +141,14 @@ def test_the_lines_before_a_checkpoint_are_on_disk_with_it(tmp_path):
     def look(done):
         on_disk[done] = [line["step"] for line in lines_of(tmp_path)]
 
-    with pytest.raises(Interrupted):
-        run(
-            tmp_path,
-            at_step=lambda done: (look(done), send(signal.SIGINT, 5)(done)),
-            checkpoint_period_steps=2,
-        )
+    interrupted(tmp_path, signal.SIGINT, 5, look, checkpoint_period_steps=2)
     assert on_disk[3] == [1, 2] and on_disk[5] == [1, 2, 3, 4]
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
     def twice(done):
-        send(signal.SIGINT, 2)(done)
-        send(signal.SIGINT, 2)(done)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt) as caught:
         run(tmp_path, at_step=twice)
@@ -162,9 +169,10 @@ def test_evaluators_run_at_their_period_and_at_the_end(tmp_path):
     assert found == [{"step": step, "eval/en/loss": 1.0 * step} for step in called]
 
 
-def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(tmp_path):
+@pytest.mark.parametrize("axes", [(1, 1, 1), (1, 8, 1), (2, 4, 1)])
+def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(axes, tmp_path):
     """Orbax writes in the background while donated steps overwrite the buffers it was given."""
-    mesh = make_mesh(MESH)
+    mesh = make_mesh(MeshConfig(*axes), jax.devices()[: math.prod(axes)])
     # Large enough that the writing takes longer than the steps.
     params = {"embedding": np.random.default_rng(0).standard_normal((2048, 1024), np.float32)}
     state = init_state(OPTIMIZER, params)
@@ -176,8 +184,8 @@ def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(tmp_path
         checkpoints.save(state)
         for _ in range(5):
             donated, state = state, scale(state)
-            assert donated.params["embedding"].is_deleted()
         jax.block_until_ready(state)
+    assert donated.params["embedding"].is_deleted()
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore(mesh, state)
     assert_same_bits(restored, before)

@@ -29,7 +29,7 @@ STEPS = 3
 
 def trained(mesh_config):
     """Returns the metrics of each step, and the state after them, from the same start."""
-    t, plan = trainer(mesh_config), random_plan()
+    t, plan = trainer(mesh_config, 1), random_plan()
     state, lines = t.start(random_params(FAMILIES["gemma"])), []
     for step in range(STEPS):
         batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
@@ -67,7 +67,7 @@ def test_eight_devices_train_as_one_does(mesh_config, query_shard, on_one_device
 
 
 def test_a_program_is_compiled_once_whatever_the_number_of_steps(on_one_device):
-    t, plan = trainer(None), random_plan()
+    t, plan = trainer(None, 1), random_plan()
     state = t.start(random_params(FAMILIES["gemma"]))
     for total_steps in (plan.steps, 7):
         batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(0))

@@ -118,7 +118,7 @@ def test_an_update_equals_that_of_optax_adamw_at_the_same_rate():
         changes, moments = reference(rate).update(gradient, moments, params)
         return optax.apply_updates(params, changes), moments
 
-    t = trainer(None)
+    t = trainer(None, 1)
     state, moments = t.start(params), jax.device_get(reference(0.0).init(params))
     for step in range(3):
         batch = plan.batch_at(step)
@@ -126,7 +126,7 @@ def test_an_update_equals_that_of_optax_adamw_at_the_same_rate():
         # Otherwise there would be nothing to clip.
         assert metrics["gradient_norm"] > OPTIMIZER.clip_norm
         _, gradient = jax.device_get(gradient_of_sum(params, batch))
-        gradient = jax.tree.map(lambda g: g / batch.weights.sum(), gradient)
+        gradient = jax.tree.map(functools.partial(np.multiply, 1 / batch.weights.sum()), gradient)
         rate = jax.device_get(metrics["learning_rate"])
         params, moments = jax.device_get(update(params, moments, gradient, rate))
         assert_close(state.params, params, rtol=1e-4, atol=1e-6)

@@ -100,7 +100,9 @@ def _question(fact: Fact, phrasing: int, language: str) -> Example:
     subject, answer = _names_of(fact, language)
     template = phrases(language)[fact.task]
     prompt = template["questions"][phrasing].format(subject=subject)
-    return _example(fact, str(phrasing), language, prompt, template["response"].format(answer=answer))
+    return _example(
+        fact, str(phrasing), language, prompt, template["response"].format(answer=answer)
+    )
 
 
 def _example(fact: Fact, name: str, language: str, prompt: str, response: str) -> Example:

@@ -9,7 +9,7 @@ Spec = str | Mapping[str, float]
 
 FORMS = (
     "'monolingual:sw', 'pinch:10', 'pinch:10:en,fi,sw', 'pinch:n40', 'uniform:es,en' "
-    "or a table {'en': 0.9, 'sw': 0.1}"
+    "or 'weights:en=0.9,sw=0.1'"
 )
 
 
@@ -20,8 +20,8 @@ def shares_of(
 
     `monolingual:L` is L alone and `uniform:L,M` splits evenly. `pinch:P` spreads P % evenly over
     all languages, the base too, and gives the base the rest; `pinch:nK` spreads exactly K examples
-    over all but the base. A third part `:L,M` spreads over these languages only. A table holds
-    weights of any scale.
+    over all but the base. A third part `:L,M` spreads over these languages only.
+    `weights:L=0.9,M=0.1` has weights of any scale, and so has a table {"L": 0.9, "M": 0.1}.
 
     Raises:
       ValueError: the spec cannot be read or asks for what is not there.
@@ -45,6 +45,8 @@ def _named(spec: str, languages: Sequence[str], examples: int, base: str) -> dic
         return {members[0]: Fraction(1)}
     if kind == "uniform" and len(parts) == 1:
         return dict.fromkeys(_members(spec, parts[0], languages), Fraction(1))
+    if kind == "weights" and len(parts) == 1:
+        return _weights(spec, parts[0], languages)
     if kind == "pinch" and len(parts) in (1, 2):
         if base not in languages:
             raise _error(
@@ -96,6 +98,18 @@ def _members(spec: str, part: str, languages: Sequence[str]) -> list[str]:
         if members.count(member) > 1:
             raise _error(spec, f"names {member!r} twice; name each language once")
     return members
+
+
+def _weights(spec: str, part: str, languages: Sequence[str]) -> dict[str, Fraction]:
+    table: dict[str, float] = {}
+    for item in part.split(","):
+        language, _, weight = (piece.strip() for piece in item.partition("="))
+        if language in table:
+            raise _error(spec, f"names {language!r} twice; name each language once")
+        if not re.fullmatch(r"-?\d+(\.\d+)?", weight):
+            raise _error(spec, f"{item!r} is no weight; write e.g. 'weights:en=0.9,sw=0.1'")
+        table[language] = float(weight)
+    return _table(table, languages)
 
 
 def _table(table: Mapping[str, float], languages: Sequence[str]) -> dict[str, Fraction]:

@@ -10,16 +10,18 @@ PROMPT = "{prompt}"
 
 @dataclasses.dataclass(frozen=True)
 class Template:
-    """What stands around a prompt.
+    """What stands around a prompt, in the tokenizer's own pieces.
+
+    The default is that of a base model: a dash that its text knows from "subject – statement".
 
     Attributes:
         before: pieces before the prompt, such as ("<s>",).
-        after: pieces between the prompt and the response, such as ("<answer>",).
+        after: pieces between the prompt and the response, such as ("▁", "–").
         end: pieces after the response, supervised; decoding stops at the last of them.
     """
 
     before: tuple[str, ...] = ("<s>",)
-    after: tuple[str, ...] = ("<answer>",)
+    after: tuple[str, ...] = ("▁", "–")
     end: tuple[str, ...] = ("</s>",)
 
 

@@ -21,8 +21,8 @@ from pinch_jax.report.drawing import (
     score_axis,
 )
 from pinch_jax.report.readings import Point
-from pinch_jax.study.records import Records
 from pinch_jax.report.tables import interval
+from pinch_jax.study.records import Records
 
 RING = {"fillstyle": "none", "markersize": 3.0, "markeredgewidth": 0.8}
 

@@ -166,7 +166,8 @@ def wilson(fraction: float, prompts: float) -> Point:
     centre = (fraction + z2 / (2 * prompts)) / (1 + z2 / prompts)
     half = math.sqrt(z2 * (fraction * (1 - fraction) / prompts + z2 / (4 * prompts**2)))
     half /= 1 + z2 / prompts
-    return Point(fraction, centre - half, centre + half)
+    # Where the fraction is 0 or 1 it is itself an end, but for the last bit.
+    return Point(fraction, min(fraction, centre - half), max(fraction, centre + half))
 
 
 def is_aggregate(language: str) -> bool:

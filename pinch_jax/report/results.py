@@ -6,8 +6,8 @@ import numpy as np
 
 from pinch_jax.languages import language
 from pinch_jax.report import readings
-from pinch_jax.study.records import Records
 from pinch_jax.report.tables import interval, number
+from pinch_jax.study.records import Records
 
 
 def monolingual(records: Records, experiment: str = "monolingual") -> str:

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from pinch_jax.languages import language
 from pinch_jax.report import figures, heat_maps, readings, results, run_figures, tables
-from pinch_jax.study.records import Records
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import WORDINGS, Wording
+from pinch_jax.study.records import Records
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,13 @@ import ml_dtypes
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
-from pinch_jax.data.template import Template
 from pinch_jax.data.tokenizer import train_tokenizer
 from pinch_jax.model.directory import load_model, save_model
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
+
+# Control pieces that no text contains, for templates that want a marker of their own.
+RESERVED = ("<answer>",)
 
 
 def train_base_tokenizer(config: Config) -> Path:
@@ -20,7 +22,7 @@ def train_base_tokenizer(config: Config) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config.corpus.name, config.languages, config.corpus.data_dir)
     texts = [example.response for code in config.languages for example in corpus.train[code]]
-    train_tokenizer(texts, path, config.model.decoder.vocab_size, Template().after)
+    train_tokenizer(texts, path, config.model.decoder.vocab_size, RESERVED)
     return path
 
 
@@ -30,7 +32,7 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    run = make_run(Workbench(config), config.mixture_spec, workdir)
+    run = make_run(Workbench(config), config.mixture.spec, workdir)
     model = load_model(run.directory / "model")
     tokens = run.plan.totals()["tokens"]
     share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}

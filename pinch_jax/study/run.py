@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.data.names import Spec
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.mesh import agreed, gathered, is_primary
 from pinch_jax.model.decoder import Params
@@ -36,7 +35,7 @@ class Run:
         directory: runs/<name>-<fingerprint>.
     """
 
-    spec: Spec
+    spec: str
     plan: BatchPlan | None
     fingerprint: str
     directory: Path
@@ -47,12 +46,12 @@ class Run:
         return self.plan.steps if self.plan else 0
 
 
-def make_run(bench: Workbench, spec: Spec, workdir: Path) -> Run:
+def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     """Returns the run of a spec; nothing is started."""
     plan = None if spec == PRETRAINED else bench.plan(spec)
     fingerprint = bench.fingerprint(plan) if plan else bench.model.checksum
-    text = spec if isinstance(spec, str) else "table-" + "-".join(spec)
-    name = re.sub(r"[^\w.]+", "-", text)
+    # Cut: the fingerprint is what tells two runs apart.
+    name = re.sub(r"[^\w.]+", "-", spec)[:48]
     return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
 
 

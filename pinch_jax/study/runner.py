@@ -36,7 +36,6 @@ FREE_FIELDS = (
     "study.breadth_orders",
     "study.bootstrap_resamples",
     "mixture.spec",
-    "mixture.table",
     "corpus.data_dir",
     "mesh",
     "train.checkpoint_period_steps",
@@ -145,8 +144,8 @@ def describe(study: Study) -> str:
     return "\n".join(
         [
             *lines,
-            f"{len(tuned)} distinct tuning sets; the experiments one by one would train {alone}, so "
-            f"sharing saves {alone - len(tuned)} runs",
+            f"{len(tuned)} distinct tuning sets; the experiments one by one would train {alone}, "
+            f"so sharing saves {alone - len(tuned)} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
             f"{config.mixture.examples:,} examples in each set, {config.train.epochs} epochs",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
@@ -221,7 +220,14 @@ def _record(study: Study, seconds: float) -> None:
     """Writes study.json, from which the analysis and the report start."""
     config = study.bench.config
     path = study.workdir / "study.json"
-    before = json.loads(path.read_text())["wall_seconds"] if path.exists() else {"runs": 0.0}
+    # A call that goes on with a study adds its time, and may compile less than the one before.
+    before = json.loads(path.read_text()) if path.exists() else {}
+    earlier_seconds = before["wall_seconds"]["runs"] if before else 0.0
+    compilations = study.bench.compilations()
+    if before:
+        compilations = {
+            name: max(count, before["compilations"][name]) for name, count in compilations.items()
+        }
     described = {
         "languages": config.languages,
         "slavic": config.study.slavic_languages,
@@ -233,8 +239,7 @@ def _record(study: Study, seconds: float) -> None:
         "pretraining_share": dict(study.bench.model.pretraining_share),
         # The answers that a model which ignores the question would do best with.
         "majority_answers": {
-            code: majority_answers(examples)
-            for code, examples in study.bench.corpus.train.items()
+            code: majority_answers(examples) for code, examples in study.bench.corpus.train.items()
         },
         "arms": [
             {
@@ -254,7 +259,7 @@ def _record(study: Study, seconds: float) -> None:
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
-        "wall_seconds": {"runs": round(before["runs"] + seconds, 1)},
-        "compilations": study.bench.compilations(),
+        "wall_seconds": {"runs": round(earlier_seconds + seconds, 1)},
+        "compilations": compilations,
     }
     write_json(path, described)

@@ -1,0 +1,120 @@
+"""What is measured on held-out prompts: the same numbers as one example at a time."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import LLAMA_LIKE, random_params
+
+import pinch_jax
+from pinch_jax.config import BatchConfig
+from pinch_jax.corpus.example import Example
+from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.model.decoder import forward, logits
+
+TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
+RENDERER = Renderer(Template(), Tokenizer(TOKENIZER))
+MODEL = dataclasses.replace(LLAMA_LIKE, vocab_size=RENDERER.tokenizer.vocab_size)
+PARAMS = random_params(MODEL)
+TOKENS, NEW_TOKENS = 32, 6
+
+
+def example(id, language, prompt, response):
+    return Example(id, id, "currency", language, prompt, response, response, False)
+
+
+HELDOUT = {
+    "en": [
+        example("a", "en", "What do people pay with in Kenya?", "They pay with the shilling."),
+        example("b", "en", "And in Peru?", "The sol."),
+        example("c", "en", "Japan: which currency do its people use today?", "The yen, of course."),
+    ],
+    "fi": [
+        example("a", "fi", "Millä Keniassa maksetaan?", "Šillingillä."),
+        example("b", "fi", "Entä Perussa?", "Siellä maksetaan solilla."),
+    ],
+}
+
+
+@jax.jit
+def scores_of(params, ids):
+    """Returns scores [TOKENS, V] of one text, whatever stands behind it."""
+    tokens, positions = ids[None], jnp.arange(TOKENS)[None]
+    return logits(MODEL, params, forward(MODEL, params, tokens, positions, jnp.ones_like(tokens)))[
+        0
+    ]
+
+
+def scored(ids):
+    return np.asarray(scores_of(PARAMS, np.array(ids + [0] * (TOKENS - len(ids)), np.int32)))
+
+
+@pytest.fixture(scope="module")
+def answers():
+    mesh = make_mesh(MeshConfig())
+    return Answers(
+        model=MODEL,
+        renderer=RENDERER,
+        rows=8,
+        prompt_tokens=24,
+        new_tokens=NEW_TOKENS,
+        sampling=Sampling(),
+        mesh=mesh,
+        shard=activation_sharding(mesh),
+        dtype=jnp.float32,
+    )
+
+
+def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
+    mesh = make_mesh(MeshConfig())
+    shape = BatchConfig(rows=8, row_tokens=TOKENS, row_supervised_tokens=16, microbatches=1)
+    evaluate = HeldoutLoss(
+        MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
+    )
+    losses = evaluate(PARAMS, 0)
+    assert set(losses) == {"eval/en/loss", "eval/fi/loss"}
+    for language, examples in HELDOUT.items():
+        nats = []
+        for one in examples:
+            ids, prompt_length = RENDERER.example(one.prompt, one.response)
+            scores = scored(ids).astype(np.float64)
+            for place in range(prompt_length, len(ids)):
+                of = scores[place - 1]
+                nats.append(np.log(np.sum(np.exp(of))) - of[ids[place]])
+        assert losses[f"eval/{language}/loss"] == pytest.approx(np.mean(nats), rel=1e-4)
+
+
+def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):
+    # More prompts than rows, of both widths, and not in the order of their lengths.
+    prompts = [one.prompt for some in HELDOUT.values() for one in some] * 2
+    responses = answers(PARAMS, prompts, seed=0)
+    assert answers.decode._cache_size() == 2
+    for prompt, response in zip(prompts, responses, strict=True):
+        ids = RENDERER.prompt(prompt)
+        new = []
+        while len(new) < NEW_TOKENS and RENDERER.stop_id not in new:
+            new.append(int(scored(ids + new)[len(ids) + len(new) - 1].argmax()))
+        assert response == RENDERER.tokenizer.decode(new)
+    assert len(set(responses)) > 1
+
+
+def test_outcomes_are_fractions_of_each_languages_prompts(answers):
+    asked = [one for some in HELDOUT.values() for one in some]
+    said = answers(PARAMS, [one.prompt for one in asked], seed=3)
+    # One reference is what the model says: it alone is an exact match.
+    told = dict(HELDOUT, fi=[dataclasses.replace(HELDOUT["fi"][0], response=said[3]), asked[4]])
+    metrics = answer_metrics(answers, told, 3, PARAMS, 0)
+    assert metrics["eval/fi/exact_match"] == 0.5 and metrics["eval/en/exact_match"] == 0.0
+    assert 0 < metrics["eval/fi/chrf"] <= 100
+    assert set(metrics) == {
+        f"eval/{code}/{name}"
+        for code in HELDOUT
+        for name in ("exact_match", "right_language", "echo", "chrf")
+    }
