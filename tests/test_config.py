@@ -78,6 +78,7 @@ def built(changes, config=base):
         ),
         ({"model.dtype": "float16"}, r"config\.model\.dtype: 'float16' is not known; did you"),
         ({"batch.rows": 0}, r"config\.batch\.rows=0: must be above 0"),
+        ({"batch.examples": -1}, r"config\.batch\.examples=-1: 0 for no limit, or more"),
         ({"batch.microbatches": 5}, r"config\.batch\.microbatches=5 does not divide .*rows=32"),
         ({"train.learning_rate": 0}, r"config\.train\.learning_rate=0\.0: must be above 0"),
         ({"train.warmup_fraction": 1.5}, r"config\.train\.warmup_fraction=1\.5: must be between"),

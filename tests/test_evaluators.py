@@ -23,7 +23,7 @@ TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.mod
 RENDERER = Renderer(Template(), Tokenizer(TOKENIZER))
 MODEL = dataclasses.replace(LLAMA_LIKE, vocab_size=RENDERER.tokenizer.vocab_size)
 PARAMS = random_params(MODEL)
-TOKENS, NEW_TOKENS = 32, 6
+TOKENS, NEW_TOKENS = 40, 6
 
 
 def example(id, language, prompt, response):
@@ -74,7 +74,9 @@ def answers():
 
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
     mesh = make_mesh(MeshConfig())
-    shape = BatchConfig(rows=8, row_tokens=TOKENS, row_supervised_tokens=16, microbatches=1)
+    shape = BatchConfig(
+        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+    )
     evaluate = HeldoutLoss(
         MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
     )
@@ -93,7 +95,7 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
 
 def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):
     # More prompts than rows, of both widths, and not in the order of their lengths.
-    prompts = [one.prompt for some in HELDOUT.values() for one in some] * 2
+    prompts = [one.prompt for some in HELDOUT.values() for one in some] * 3
     responses = answers(PARAMS, prompts, seed=0)
     assert answers.decode._cache_size() == 2
     for prompt, response in zip(prompts, responses, strict=True):

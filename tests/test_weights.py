@@ -126,5 +126,6 @@ def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
         tokenizer = renderer.tokenizer
         assert ids[0] == tokenizer.bos_id and ids[-1] == renderer.stop_id == tokenizer.eos_id
         assert tokenizer.pad_id not in ids
-        assert tokenizer.decode(ids[:prompt_length]) == "क्या?"
+        prompt = tokenizer.encode("क्या?")
+        assert ids[1 : 1 + len(prompt)] == prompt and tokenizer.decode(prompt) == "क्या?"
         assert tokenizer.decode(ids[prompt_length:]) == "é 東京"

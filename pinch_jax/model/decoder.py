@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.model.dense import dense
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.model.layers import Block, Ends, Rope, Shard, rotation, softcap
+from pinch_jax.model.layers import Block, Ends, Rope, Shard, dense, rotation, softcap
 
 Params = dict[str, Any]
 KEEP_PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.model.dense import dense
 from pinch_jax.model.families import DecoderConfig
 
 # Called on every large activation with its axes ("BTD"); the mesh decides what that means.
@@ -65,6 +64,15 @@ def softcap(x: jax.Array, cap: float) -> jax.Array:
 def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
     """Returns a weight drawn from a normal distribution of variance 1 / fan_in."""
     return nnx.Param(jax.random.normal(rngs.params(), shape) / math.sqrt(fan_in))
+
+
+def dense(x: jax.Array, w: jax.Array) -> jax.Array:
+    """Returns x [..., I] @ w [I, O]: [..., O].
+
+    The leading axes are made one first: the gradient of a product over several batch axes is
+    strided reading to XLA on a CPU (tests/benchmarks/dense.py shows what that costs).
+    """
+    return (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[-1])
 
 
 def project(x: jax.Array, w: jax.Array) -> jax.Array:

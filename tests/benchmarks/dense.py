@@ -1,4 +1,4 @@
-"""The backward pass of gated feed-forwards with `dense` against the same with plain products.
+"""The backward pass of gated feed-forwards with `dense`, against the same with plain products.
 
     python tests/benchmarks/dense.py
 
@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.model.decoder import KEEP_PRODUCTS
-from pinch_jax.model.dense import dense
+from pinch_jax.model.layers import dense
 
-LAYERS, TOKENS, WIDTH, FEEDFORWARD, RUNS = 4, 1024, 192, 512, 21
+LAYERS, ROWS, TOKENS, WIDTH, FEEDFORWARD, RUNS = 4, 8, 1024, 192, 512, 21
 
 
 def gradient(product, remat):
@@ -37,7 +37,7 @@ def main():
         jax.random.normal(k, (LAYERS, *s)) / s[0] ** 0.5
         for k, s in zip(keys[:3], shapes, strict=True)
     )
-    x = jax.random.normal(keys[3], (TOKENS, WIDTH))
+    x = jax.random.normal(keys[3], (ROWS, TOKENS // ROWS, WIDTH))
     variants = {
         "plain": gradient(jnp.matmul, remat=False),
         "plain, products kept": gradient(jnp.matmul, remat=True),
