@@ -126,8 +126,8 @@ def train() -> None:
 
     from pinch_jax.mesh import is_primary
     from pinch_jax.study.run import answer, make_run, missing_responses, tuned_params
-    from pinch_jax.study.runner import claim_workdir
     from pinch_jax.study.workbench import Workbench
+    from pinch_jax.study.workdir import claim_workdir
 
     config, workdir = _config(), _workdir()
     claim_workdir(config, workdir)

@@ -3,9 +3,9 @@
 import collections
 import csv
 import dataclasses
+import io
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from pinch_jax.study.comparisons import Answers, Results, Scored, read_results
 from pinch_jax.study.findings import eight_findings
 from pinch_jax.study.predictors import share_correlation
 from pinch_jax.study.records import Finding, ResponseShares, Score
+from pinch_jax.study.workdir import write_json, write_text
 
 NAN = math.nan
 
@@ -53,7 +54,7 @@ def analyse(workdir: Path) -> Analysis:
     _write_table(workdir / "scores.csv", Score, analysis.scores)
     _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
-    _write_whole(workdir / "findings.json", json.dumps(findings, ensure_ascii=False, indent=1))
+    write_json(workdir / "findings.json", findings)
     return analysis
 
 
@@ -160,21 +161,15 @@ def _fields(row_type: type) -> tuple[dataclasses.Field, ...]:
 
 def _write_table(path: Path, row_type: type, rows: Iterable[Any]) -> None:
     """Write rows as CSV; NaN is an empty cell."""
-    with path.with_suffix(".part").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in _fields(row_type))
-        for row in rows:
-            writer.writerow(_cell(value) for value in dataclasses.astuple(row))
-    os.replace(path.with_suffix(".part"), path)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(field.name for field in _fields(row_type))
+    for row in rows:
+        writer.writerow(_cell(value) for value in dataclasses.astuple(row))
+    write_text(path, table.getvalue())
 
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)

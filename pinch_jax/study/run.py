@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import os
 import re
 import shutil
 import time
@@ -20,6 +19,7 @@ from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import load_model, save_model
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.study.workdir import write_json, write_text
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
 from pinch_jax.train.metrics import MetricWriter
@@ -53,14 +53,6 @@ def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     # Cut: the fingerprint is what tells two runs apart.
     name = re.sub(r"[^\w.]+", "-", spec)[:48]
     return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    text = json.dumps(value, ensure_ascii=False, indent=1)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
 
 
 def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Params:
@@ -181,9 +173,7 @@ def answer(bench: Workbench, run: Run, params: Params, languages: Sequence[str])
     (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     for code, records in by_language.items():
         lines = [json.dumps(r, ensure_ascii=False) + "\n" for r in records]
-        part = response_path(run, code).with_suffix(".part")
-        part.write_text("".join(lines), encoding="utf-8")
-        os.replace(part, response_path(run, code))
+        write_text(response_path(run, code), "".join(lines))
     path = run.directory / "run.json"
     known = json.loads(path.read_text()) if path.exists() else {"spec": run.spec, "steps": 0}
     seconds = known.pop("decode_seconds", 0.0) + time.monotonic() - started

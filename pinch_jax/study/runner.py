@@ -8,7 +8,6 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -25,25 +24,10 @@ from pinch_jax.study.run import (
     missing_responses,
     response_path,
     tuned_params,
-    write_json,
 )
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.study.workdir import claim_workdir, write_json
 
-# What may differ between two calls on one work directory: none of it decides a result.
-FREE_FIELDS = (
-    "study.experiments",
-    "study.percents",
-    "study.breadth_orders",
-    "study.bootstrap_resamples",
-    "mixture.spec",
-    "corpus.data_dir",
-    "mesh",
-    "train.checkpoint_period_steps",
-    "train.log_period_steps",
-    "evaluate.period_steps",
-    "evaluate.loss_prompts",
-    "evaluate.period_prompts",
-)
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -87,40 +71,6 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     for spec, codes in needed.items():
         languages.setdefault(runs[spec].directory.name, {}).update(dict.fromkeys(codes))
     return Study(bench, workdir, arms, runs, {name: list(c) for name, c in languages.items()})
-
-
-def claim_workdir(config: Config, workdir: Path) -> None:
-    """Writes the config into the work directory, or checks that it is the one that is there.
-
-    Raises:
-        ValueError: the directory belongs to another study; names the first field that differs.
-    """
-    path = workdir / "config.json"
-    ours = json.loads(config.to_json())
-    if path.exists():
-        ours_flat, theirs_flat = _flat(ours), _flat(json.loads(path.read_text()))
-        for field in sorted(ours_flat.keys() | theirs_flat.keys()):
-            if field.startswith(FREE_FIELDS):
-                continue
-            a, b = ours_flat.get(field, "absent"), theirs_flat.get(field, "absent")
-            if a != b:
-                raise ValueError(
-                    f"--workdir={workdir} holds another study: config.{field} is {b!r} there and "
-                    f"{a!r} here; choose another --workdir, or set --config.{field}={b}"
-                )
-    if is_primary():
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(path, ours)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def describe(study: Study) -> str:
