@@ -6,6 +6,8 @@ Any field can be set on the command line: `--config.train.learning_rate=1e-3`.
 import ml_collections
 from ml_collections import config_dict
 
+from pinch_jax.config import EXPERIMENTS
+
 
 def get_config() -> ml_collections.ConfigDict:
     """Returns the base configuration."""
@@ -96,18 +98,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate.period_prompts = 16
 
     c.study = ml_collections.ConfigDict()
-    # Of pinch_jax/study/experiments.py.
-    c.study.experiments = (
-        "monolingual",
-        "pretrained",
-        "pinch",
-        "unseen",
-        "breadth",
-        "pairs",
-        "slavic",
-        "pretraining_share",
-        "same_language",
-    )
+    # Any of them, in this order (pinch_jax/study/experiments.py says what each is).
+    c.study.experiments = EXPERIMENTS
     # P of `pinch` and `unseen`; P = 0 is the base language alone.
     c.study.percents = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
     # The paper's P = 1 is so many examples over the languages that are not the base.
