@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Runs one `pinch` command on every worker of a TPU slice, which it asks for if it is not there.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+usage() {
+  cat <<'TEXT'
+NAME=... ZONE=... ACCELERATOR_TYPE=... launch/tpu_pod.sh COMMAND --workdir=gs://BUCKET/PATH [...]
+
+  Asks for a TPU slice as a queued resource and waits for it, installs the commit that is checked
+  out on every worker, starts `pinch COMMAND ... --coordinator=auto` on all of them and shows what
+  they print. Workers go on when the connection is lost. Call it again with the same arguments
+  whenever it has ended: it takes up where it is, be it the queue, a slice that was taken away, or
+  workers that are running. The slice stays, and costs, until you delete it.
+
+  NAME=pinch ZONE=us-east5-a ACCELERATOR_TYPE=v5p-16 RUNTIME_VERSION=v2-alpha-tpuv5 \
+      launch/tpu_pod.sh study --config=ml_collections_configs/tiny.py --workdir=gs://bucket/tiny
+
+Environment:
+  NAME              of the slice and of its request
+  ZONE              such as us-east5-a
+  ACCELERATOR_TYPE  such as v5litepod-16, v5p-16, v6e-16
+  RUNTIME_VERSION   software of the workers    (tpu-ubuntu2204-base; see gcloud compute tpus versions)
+  PROJECT           Google Cloud project       (that of the gcloud configuration)
+  SPOT              1: a Spot slice            (on demand)
+  POLL_SECONDS      between looks at the queue (30)
+
+The bucket is mounted on every worker by gcsfuse, and should have a hierarchical namespace:
+  gcloud storage buckets create gs://BUCKET --location=... --uniform-bucket-level-access \
+      --enable-hierarchical-namespace
+TEXT
+}
+
+say() { echo "launch/tpu_pod.sh: $*" >&2; }
+die() { say "$*"; exit 2; }
+tpus() { gcloud compute tpus "$@" --zone="$ZONE" ${PROJECT:+--project="$PROJECT"}; }
+on_all() { tpus tpu-vm ssh "$NAME" --worker=all --command="$1"; }
+
+request_state() {
+  tpus queued-resources list --filter="name~/queuedResources/$NAME\$" --format='value(state.state)'
+}
+
+# Returns when the slice is there. What failed before is asked for anew; what fails now is an error.
+await_slice() {
+  local state asked=
+  while :; do
+    state=$(request_state)
+    case $state in
+      ACTIVE) return ;;
+      '')
+        say "asking for $ACCELERATOR_TYPE in $ZONE as $NAME"
+        tpus queued-resources create "$NAME" --node-id="$NAME" \
+          --accelerator-type="$ACCELERATOR_TYPE" \
+          --runtime-version="${RUNTIME_VERSION:-tpu-ubuntu2204-base}" ${SPOT:+--spot}
+        asked=1
+        ;;
+      FAILED | SUSPENDED)
+        if [[ $state$asked == FAILED1 ]]; then
+          tpus queued-resources describe "$NAME" --format='yaml(state)' >&2
+          die "the request $NAME failed, as above; call again to ask anew"
+        fi
+        say "$NAME is $state: deleting it to ask anew"
+        tpus queued-resources delete "$NAME" --force --quiet
+        ;;
+      *)
+        say "$NAME is $state"
+        sleep "${POLL_SECONDS:-30}"
+        ;;
+    esac
+  done
+}
+
+# Puts the tree of the commit on every worker.
+ship() {
+  local directory
+  directory=$(mktemp -d)
+  git archive --format=tar.gz --output="$directory/tree.tar.gz" "$commit"
+  tpus tpu-vm scp "$directory/tree.tar.gz" "$NAME:pinch-$commit.tar.gz" --worker=all
+  rm -r "$directory"
+  on_all "[ -d pinch/$commit ] || { rm -rf pinch/part; mkdir -p pinch/part; \
+    tar -xzf pinch-$commit.tar.gz -C pinch/part && mv pinch/part pinch/$commit; }"
+}
+
+case "${1:---help}" in -h | --help) usage; exit 0 ;; esac
+for variable in NAME ZONE ACCELERATOR_TYPE; do
+  [[ -n ${!variable:-} ]] || die "set $variable; see --help"
+done
+[[ " $*" == *" --workdir=gs://"* ]] || die "give --workdir=gs://BUCKET/PATH: all workers write there"
+cd "$here/.."
+git diff --quiet HEAD || die "commit your changes first: the workers get the commit"
+commit=$(git rev-parse HEAD)
+worker="pinch/$commit/launch/tpu_worker.sh"
+
+await_slice
+ship
+jobs=$(on_all "$worker status" | sort -u)
+ours="running $commit $*"
+case $jobs in
+  idle) ;;
+  "$ours") say "it is running; this is its output" ;;
+  "idle"$'\n'"$ours")
+    say "it is running on some workers only: starting anew on all"
+    on_all "$worker stop"
+    ;;
+  *)
+    say "$NAME is busy:"$'\n'"$jobs"
+    die "wait, take another NAME, or end that: on all workers, '$worker stop'"
+    ;;
+esac
+on_all "$worker run$(printf ' %q' "$@")"

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The part of tpu_pod.sh that runs on each worker: a job that outlives the connection.
+#   status        prints `idle`, or `running` with commit and command
+#   stop          ends the job
+#   run COMMAND   starts the job unless it is running, shows its output, returns its exit code
+set -euo pipefail
+cd "$(dirname "$0")/.."
+commit=$(basename "$PWD")
+job=$HOME/pinch/job
+mkdir -p "$job"
+
+running() { [[ -e $job/pid ]] && kill -0 "$(cat "$job/pid")" 2>/dev/null; }
+
+install() {
+  [[ -e .venv/installed ]] && return
+  export PATH="$HOME/.local/bin:$PATH"
+  command -v uv >/dev/null || curl -LsSf https://astral.sh/uv/install.sh | sh
+  # The Python of the image may be too old.
+  uv venv --quiet --clear --python 3.12 .venv
+  uv pip install --quiet --python .venv/bin/python . 'jax[tpu]'
+  touch .venv/installed
+}
+
+# Prints the directory at which a bucket is mounted.
+mounted() {
+  local directory=$HOME/gcs/$1 keyring=/usr/share/keyrings/cloud.google.asc
+  local packages=https://packages.cloud.google.com/apt
+  if ! mountpoint -q "$directory"; then
+    if ! command -v gcsfuse >/dev/null; then
+      curl -fsS "$packages/doc/apt-key.gpg" | sudo tee "$keyring" >/dev/null
+      echo "deb [signed-by=$keyring] $packages gcsfuse-$(lsb_release -cs) main" |
+        sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
+      sudo apt-get -qq update && sudo apt-get -qq install gcsfuse
+    fi >&2
+    mkdir -p "$directory"
+    # What one worker writes the others must see at once.
+    gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 \
+      --metadata-cache-negative-ttl-secs=0 "$1" "$directory" >&2
+  fi
+  echo "$directory"
+}
+
+start() {
+  local arguments=() argument path
+  install
+  for argument in "$@"; do
+    if [[ $argument == --workdir=gs://* ]]; then
+      path=${argument#--workdir=gs://}
+      argument="--workdir=$(mounted "${path%%/*}")/${path#*/}"
+    fi
+    arguments+=("$argument")
+  done
+  rm -f "$job/code"
+  echo "$commit $*" >"$job/command"
+  export PYTHONUNBUFFERED=1 TQDM_MININTERVAL="${TQDM_MININTERVAL:-30}" JOB=$job
+  # shellcheck disable=SC2016 # that shell expands it
+  setsid bash -c '"$@"; echo $? >"$JOB/code"' job .venv/bin/pinch "${arguments[@]}" \
+    --coordinator=auto >"$job/log" 2>&1 </dev/null &
+  echo $! >"$job/pid"
+}
+
+stop() {
+  local pid
+  running || return 0
+  pid=$(cat "$job/pid")
+  kill -TERM -- "-$pid"
+  for _ in {1..50}; do
+    running || return 0
+    sleep 0.2
+  done
+  kill -KILL -- "-$pid"
+}
+
+# Shows the output of the job from its start, each line with the number of the worker.
+follow() {
+  local name
+  name=$(hostname)
+  tail -n +1 -f --pid="$(cat "$job/pid")" "$job/log" | stdbuf -oL tr '\r' '\n' |
+    sed -u "/^\$/d; s/^/[${name##*-}] /"
+  return "$(cat "$job/code" 2>/dev/null || echo 1)"
+}
+
+case ${1:-} in
+  status) if running; then echo "running $(cat "$job/command")"; else echo idle; fi ;;
+  stop) stop ;;
+  run)
+    shift
+    running || start "$@"
+    follow
+    ;;
+  *) sed -n '2,5s/^# *//p' "$0" >&2; exit 2 ;;
+esac
