@@ -1,0 +1,334 @@
+"""The scripts of launch/: real bash, on stand-ins for `pinch` and `gcloud`."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LAUNCH = Path(__file__).parent.parent / "launch"
+
+# What it does is its first argument; what it is, its last: --process=N.
+PINCH = f"""#!{sys.executable}
+import pathlib, signal, sys, time
+number = int(sys.argv[-1].removeprefix("--process="))
+print("arguments", sys.argv[1:-1], flush=True)
+if sys.argv[1] == "end":
+    sys.stderr.write("\\r 1/2\\r 2/2\\nno newline")
+if sys.argv[1] == "fail" and number == 1:
+    sys.exit(7)
+if sys.argv[1] == "fail" and number == 2:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if sys.argv[1] == "save":
+    def save(*_):
+        print("saving", flush=True)
+        time.sleep(0.5 + number)
+        print("saved", flush=True)
+        sys.exit(3)
+    signal.signal(signal.SIGINT, save)
+    pathlib.Path(sys.argv[2], str(number)).touch()
+if sys.argv[1] != "end":
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Starts local.sh with a stand-in for `pinch`."""
+    pinch = tmp_path / "pinch"
+    pinch.write_text(PINCH)
+    pinch.chmod(0o755)
+
+    def start(*arguments):
+        return subprocess.Popen(
+            [LAUNCH / "local.sh", *map(str, arguments)],
+            env=os.environ | {"PINCH": str(pinch)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+def test_local_starts_n_processes_and_numbers_their_lines(local):
+    process = local(3, "end", "--name=a  b")
+    lines = process.communicate(timeout=30)[0].splitlines()
+    assert process.returncode == 0
+    for number in range(3):
+        mine = [line.split("] ", 1)[1] for line in lines if line.startswith(f"[{number}]")]
+        assert re.fullmatch(
+            r"arguments \['end', '--name=a  b', '--coordinator=localhost:\d+', '--processes=3'\]",
+            mine[0],
+        )
+        assert mine[1:] == [" 1/2", " 2/2", "no newline"]
+    assert len({line.split("] ", 1)[1] for line in lines if "arguments" in line}) == 1
+
+
+def test_local_ends_all_when_one_fails(local):
+    started = time.monotonic()
+    process = local(3, "fail")
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 7
+    assert "process 1 ended with exit code 7; ending all" in output
+    assert time.monotonic() - started < 20
+
+
+def test_local_passes_ctrl_c_on_and_waits_for_all_to_save(local, tmp_path):
+    process = local(2, "save", tmp_path)
+    while not all((tmp_path / str(number)).exists() for number in range(2)):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 3
+    for number in range(2):
+        assert output.count(f"[{number}] saving\n") == output.count(f"[{number}] saved\n") == 1
+
+
+def test_local_kills_all_at_a_second_ctrl_c(local, tmp_path):
+    process = local(2, "save", tmp_path)
+    while not all((tmp_path / str(number)).exists() for number in range(2)):
+        time.sleep(0.05)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    assert "saved" not in process.communicate(timeout=30)[0]
+    assert process.returncode == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("arguments", [("x", "train"), ("0", "train"), ("2",)])
+def test_local_says_what_is_wrong_with_its_arguments(local, arguments):
+    process = local(*arguments)
+    assert "see --help" in process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+
+
+# The tools of a worker that are not those of this machine. Its `pinch` works until it is told to
+# finish, with which exit code.
+TOOLS = {
+    "hostname": "echo t1v-n-0123abcd-w-${HOME##*-}",
+    "mountpoint": '[ -e "$2/mounted" ]',
+    "gcsfuse": 'echo "$@" >>$HOME/gcsfuse; for last; do :; done; touch "$last/mounted"',
+    "uv": """
+        echo "$@" >>$HOME/uv
+        if [ "$1" = pip ]; then cp $HOME/bin/job .venv/bin/pinch; else mkdir -p .venv/bin; fi""",
+    "job": """
+        echo start >>$HOME/starts
+        echo "working: $*"
+        until [ -e $HOME/finish ]; do sleep 0.05; done
+        exit $(cat $HOME/finish)""",
+}
+
+
+class Cloud:
+    """A project on Google Cloud whose slices have two workers, and a checkout to launch from."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.workers = [directory / f"worker-{number}" for number in range(2)]
+        for home in self.workers:
+            for name, text in TOOLS.items():
+                self._tool(home / "bin" / name, text)
+        gcloud = Path(__file__).with_name("fake_gcloud.py")
+        self._tool(directory / "bin" / "gcloud", f'exec {sys.executable} {gcloud} "$@"')
+        self.checkout = directory / "checkout"
+        shutil.copytree(LAUNCH, self.checkout / "launch")
+        for command in ("init -q", "add .", "commit -q -m all"):
+            self.git(*command.split())
+        self.commit = self.git("rev-parse", "HEAD")
+        self.started = []
+
+    def _tool(self, path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+
+    def git(self, *arguments):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        command = ["git", *identity, *arguments]
+        return subprocess.check_output(command, cwd=self.checkout, text=True).strip()
+
+    def futures(self, *states_of_each_request):
+        (self.directory / "futures.json").write_text(json.dumps(states_of_each_request))
+
+    def launch(self, *arguments, **environment):
+        """Starts tpu_pod.sh, in a group of its own."""
+        settings = {
+            "NAME": "pinch",
+            "ZONE": "us-east5-a",
+            "ACCELERATOR_TYPE": "v5p-16",
+            "POLL_SECONDS": "0.05",
+            "CLOUD": str(self.directory),
+            "PATH": f"{self.directory}/bin:{os.environ['PATH']}",
+        }
+        process = subprocess.Popen(
+            [self.checkout / "launch/tpu_pod.sh", *arguments],
+            env=os.environ | settings | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def calls(self, verb):
+        lines = (self.directory / "calls.jsonl").read_text().splitlines()
+        return [call for call in map(json.loads, lines) if call["verb"] == verb]
+
+    def starts(self):
+        """Returns how often the job was started on each worker."""
+        files = [home / "starts" for home in self.workers]
+        return [len(f.read_text().split()) if f.exists() else 0 for f in files]
+
+    def await_starts(self, *wanted):
+        deadline = time.monotonic() + 30
+        while self.starts() != list(wanted):
+            assert time.monotonic() < deadline, self.starts()
+            time.sleep(0.05)
+
+    def finish(self, *codes):
+        for home, code in zip(self.workers, codes, strict=True):
+            (home / "finish").write_text(str(code))
+
+    def close(self):
+        self.finish(0, 0)
+        for process in self.started:
+            lose(process)
+
+
+def lose(process):
+    """Ends a launch as a lost connection does: nobody is told."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    cloud = Cloud(tmp_path)
+    yield cloud
+    cloud.close()
+
+
+STUDY = ("study", "--config=a b.py", "--workdir=gs://bucket/some/where")
+
+
+def test_a_pod_is_asked_for_awaited_set_up_and_started(cloud):
+    cloud.futures(["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"])
+    process = cloud.launch(*STUDY, SPOT="1", PROJECT="mine")
+    cloud.await_starts(1, 1)
+    cloud.finish(0, 0)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    (created,) = cloud.calls("create")
+    assert created == {
+        "group": "queued-resources", "verb": "create", "name": "pinch", "zone": "us-east5-a",
+        "project": "mine", "spot": True, "node_id": "pinch", "accelerator_type": "v5p-16",
+        "runtime_version": "tpu-ubuntu2204-base",
+    }  # fmt: skip
+    assert "pinch is WAITING_FOR_RESOURCES" in output and "pinch is PROVISIONING" in output
+    for number, home in enumerate(cloud.workers):
+        flags = f"--workdir={home}/gcs/bucket/some/where --coordinator=auto"
+        assert f"[{number}] working: study --config=a b.py {flags}\n" in output
+        assert (home / f"pinch/{cloud.commit}/launch/tpu_pod.sh").exists()
+        assert (home / "gcsfuse").read_text().split()[-2:] == ["bucket", f"{home}/gcs/bucket"]
+        assert "jax[tpu]" in (home / "uv").read_text()
+
+
+def test_called_again_it_joins_the_workers_that_are_running(cloud):
+    cloud.futures(["ACTIVE"])
+    first = cloud.launch(*STUDY)
+    cloud.await_starts(1, 1)
+    lose(first)
+    second = cloud.launch(*STUDY)
+    while len(cloud.calls("ssh")) < 6:
+        time.sleep(0.05)
+    cloud.finish(0, 4)
+    output = second.communicate(timeout=30)[0]
+    assert second.returncode == 4
+    assert "it is running" in output
+    assert "[0] working: study" in output and "[1] working: study" in output
+    assert cloud.starts() == [1, 1] and len(cloud.calls("create")) == 1
+    # What has ended, in whatever way, is started again, and not installed again.
+    cloud.finish(0, 0)
+    third = cloud.launch(*STUDY)
+    assert third.wait(30) == 0
+    assert cloud.starts() == [2, 2]
+    assert (cloud.workers[0] / "uv").read_text().count("pip install") == 1
+
+
+def test_a_job_that_lost_a_worker_is_started_anew_on_all(cloud):
+    cloud.futures(["ACTIVE"])
+    first = cloud.launch(*STUDY)
+    cloud.await_starts(1, 1)
+    lose(first)
+    os.killpg(int((cloud.workers[1] / "pinch/job/pid").read_text()), signal.SIGKILL)
+    second = cloud.launch(*STUDY)
+    cloud.await_starts(2, 2)
+    cloud.finish(0, 0)
+    output = second.communicate(timeout=30)[0]
+    assert second.returncode == 0
+    assert "running on some workers only: starting anew on all" in output
+
+
+@pytest.mark.parametrize("state", ["FAILED", "SUSPENDED"])
+def test_a_slice_that_is_lost_is_asked_for_anew(cloud, state):
+    cloud.futures(["ACTIVE", state, "SUSPENDING", state], ["CREATING", "ACTIVE"])
+    cloud.finish(0, 0)
+    subprocess.run(
+        [cloud.directory / "bin/gcloud", "compute", "tpus", "queued-resources", "create", "pinch"]
+        + ["--zone=z", "--node-id=pinch", "--accelerator-type=v5p-16", "--runtime-version=v"],
+        env=os.environ | {"CLOUD": str(cloud.directory)},
+        check=True,
+    )
+    lost = json.loads((cloud.directory / "request.json").read_text())
+    (cloud.directory / "request.json").write_text(json.dumps(lost | {"states": [state]}))
+    process = cloud.launch(*STUDY)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert f"pinch is {state}: deleting it to ask anew" in output
+    assert [call["force"] for call in cloud.calls("delete")] == [True]
+    assert len(cloud.calls("create")) == 2
+
+
+def test_a_request_that_fails_at_once_is_not_repeated(cloud):
+    cloud.futures(["PROVISIONING", "FAILED"], ["ACTIVE"])
+    process = cloud.launch(*STUDY)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+    assert "no more capacity" in output and "call again to ask anew" in output
+    assert len(cloud.calls("create")) == 1
+
+
+def test_a_slice_that_does_something_else_is_left_alone(cloud):
+    cloud.futures(["ACTIVE"])
+    first = cloud.launch(*STUDY)
+    cloud.await_starts(1, 1)
+    lose(first)
+    process = cloud.launch("train", STUDY[-1])
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+    assert f"pinch is busy:\nrunning {cloud.commit} {' '.join(STUDY)}\n" in output
+    assert cloud.starts() == [1, 1]
+
+
+def test_a_pod_is_not_asked_for_when_the_command_is_wrong(cloud):
+    for arguments, environment, message in (
+        (STUDY, {"ZONE": ""}, "set ZONE"),
+        (("study", "--workdir=here"), {}, "give --workdir=gs://BUCKET/PATH"),
+    ):
+        process = cloud.launch(*arguments, **environment)
+        assert message in process.communicate(timeout=30)[0]
+        assert process.returncode == 2
+    (cloud.checkout / "launch/slurm.sh").write_text("changed")
+    process = cloud.launch(*STUDY)
+    assert "commit your changes first" in process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+    assert not (cloud.directory / "calls.jsonl").exists()

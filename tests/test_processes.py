@@ -1,0 +1,289 @@
+"""Several processes: they meet or say who is missing, and together they do what one does."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pinch_jax.processes import meet, start_processes
+
+ROOT = Path(__file__).parent.parent
+CONFIG = """
+from ml_collections_configs import tiny
+
+def get_config():
+    c = tiny.get_config()
+    c.languages = ("en", "fi")
+    c.corpus.data_dir = "DATA_DIR"
+    c.mixture.examples = 64
+    c.mixture.spec = "pinch:25"
+    c.model.source = ""
+    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    c.model.decoder = dict(
+        vocab_size=5120, layers=1, width=16, heads=2, kv_heads=1, head_size=8, feedforward=16
+    )
+    c.batch.rows = 2
+    c.batch.examples = 2
+    c.train.checkpoint_period_steps = 4
+    c.evaluate.prompts = 2
+    c.evaluate.rows = 4
+    c.evaluate.new_tokens = 2
+    c.evaluate.loss_prompts = 2
+    c.study.experiments = ("monolingual",)
+    return c
+"""
+
+
+def free_port():
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def address():
+    return f"localhost:{free_port()}"
+
+
+def meet_all(*sides):
+    """Returns what becomes of meetings that start some seconds after one another."""
+
+    async def one(wait_seconds, *arguments):
+        await asyncio.sleep(wait_seconds)
+        await meet(*arguments)
+
+    async def every():
+        return await asyncio.gather(*(one(*side) for side in sides), return_exceptions=True)
+
+    return asyncio.run(every())
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_processes_meet_in_any_order(host, capfd):
+    address = f"{host}:{free_port()}"
+    met = meet_all((0, address, 3, 2, 20), (0.5, address, 3, 0, 20), (1, address, 3, 1, 20))
+    assert met == [None, None, None]
+    said = capfd.readouterr().err
+    assert "process 0 of 3 waits for 1, 2; here: 0; 20 s left\n" in said
+    assert f"process 1 is here: {socket.gethostname()}:{os.getpid()}\n" in said
+
+
+def test_all_processes_give_up_with_the_number_of_the_missing_one(address):
+    # The first to come has the least patience: as long as process 0 listens it waits for that.
+    host, guest, other = meet_all(
+        (0.2, address, 4, 0, 3), (0, address, 4, 1, 2), (0, address, 4, 3, 2)
+    )
+    missing = re.escape(f"process 0 of 4 waits for 2; here: 0, 1 ({socket.gethostname()}:")
+    assert isinstance(host, TimeoutError) and re.match(f"gave up: {missing}", str(host))
+    for error in (guest, other):
+        assert isinstance(error, ValueError)
+        assert re.match(f"process 0 at {address} gave up: {missing}", str(error))
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("localhost:{port}", "process 0 at localhost:.*: .*"), ("nowhere.invalid:1", ".*nowhere.*")],
+)
+def test_a_process_that_cannot_reach_process_0_says_so(target, reason):
+    (error,) = meet_all((0, target.format(port=free_port()), 2, 1, 1.5))
+    assert isinstance(error, TimeoutError)
+    assert re.fullmatch(f"gave up: process 1 waits for {reason}", str(error))
+    assert not str(error).endswith("not there yet")
+
+
+def test_strangers_and_doubles_hold_up_nobody(address, capfd):
+    port = int(address.split(":")[1])
+
+    async def everyone():
+        host = asyncio.create_task(meet(address, 3, 0, 20))
+        await asyncio.sleep(0.3)
+        _, silent = await asyncio.open_connection("localhost", port)
+        for line in (b"GET / HTTP/1.1\r\n\r\n", b"pinch one of 3, x\n", bytes(200_000)):
+            _, stranger = await asyncio.open_connection("localhost", port)
+            with contextlib.suppress(OSError):
+                stranger.write(line)
+                await stranger.drain()
+            stranger.close()
+        gone = asyncio.create_task(meet(address, 3, 1, 20))
+        await asyncio.sleep(0.3)
+        for processes, process, refusal in (
+            (3, 1, "--process=1 is .*; give each its own number"),
+            (2, 1, "--process=1 --processes=2 in a run of 3"),
+        ):
+            with pytest.raises(ValueError, match=f"process 0 at {address} refused: {refusal}"):
+                await meet(address, processes, process, 20)
+        # A process that is started again takes its own place.
+        gone.cancel()
+        await asyncio.sleep(0.3)
+        assert not host.done()
+        await asyncio.gather(host, meet(address, 3, 1, 20), meet(address, 3, 2, 20))
+        silent.close()
+
+    asyncio.run(everyone())
+    said = capfd.readouterr().err
+    assert said.count("process 1 is here") == 2 and said.count("process 1 has gone") == 1
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("", 0)) as server:
+        address = f"localhost:{server.getsockname()[1]}"
+        (error,) = meet_all((0, address, 2, 0, 5))
+    assert isinstance(error, ValueError)
+    assert re.match(f"--coordinator={address}: .*in use.*; choose another port", str(error))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((None, 2, None), "--processes=2 .* need --coordinator=HOST:PORT"),
+        ((None, None, 1), "--process=1: several processes need --coordinator"),
+        (("a:1", 2, None), "--processes=2 --process=None: .* give both"),
+        (("a:1", 2, 2), "--processes=2 --process=2: .* 0 <= process < processes"),
+        (("nonsense", 2, 0), "--coordinator=nonsense: write HOST:PORT"),
+        (("a:70000", 2, 0), "--coordinator=a:70000: write HOST:PORT"),
+        (("auto", None, None), "--coordinator=auto: JAX finds no cluster here"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_an_error(flags, message):
+    with pytest.raises(ValueError, match=message):
+        start_processes(*flags, timeout_seconds=1)
+
+
+def start(code_or_command, output, devices=1, **environment):
+    """Returns a process of this Python, whose output goes to a file."""
+    if isinstance(code_or_command, str):
+        command = [sys.executable, "-c", code_or_command]
+    else:
+        command = [sys.executable, "-m", "pinch_jax.main", *map(str, code_or_command)]
+    environment |= {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": str(devices),
+        "PYTHONPATH": str(ROOT),
+    }
+    with output.open("w") as file:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=subprocess.STDOUT
+        )
+
+
+@contextlib.contextmanager
+def ended(*processes):
+    """Leaves no process behind, whatever the test found."""
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+TWO = """
+import time
+from pinch_jax.processes import end_processes, start_processes
+start_processes("auto", None, None, 60)
+import jax
+assert jax.process_count() == jax.device_count() == 2
+{}
+end_processes()
+print("ended", flush=True)
+"""
+
+
+def as_slurm(task, port):
+    """Returns the environment of a task of a Slurm job, as far as JAX looks at it."""
+    return {
+        "SLURM_JOB_ID": "1",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": str(task),
+        "SLURM_LOCALID": str(task),
+        "JAX_COORDINATOR_PORT": str(port),
+    }
+
+
+def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_path):
+    port = free_port()
+    logs = [tmp_path / "0", tmp_path / "1"]
+    code = TWO.format("time.sleep(8 * (1 - jax.process_index())); print('worked', flush=True)")
+    with ended(*(start(code, logs[i], **as_slurm(i, port)) for i in range(2))) as (first, second):
+        while "worked" not in logs[1].read_text():
+            assert second.poll() is None, logs[1].read_text()
+            time.sleep(0.1)
+        assert "worked" not in logs[0].read_text() and "ended" not in logs[1].read_text()
+        assert first.wait(60) == second.wait(60) == 0
+    assert all("ended" in log.read_text() for log in logs)
+
+
+def test_a_process_that_fails_ends_at_once(tmp_path):
+    port = free_port()
+    code = TWO.format("if jax.process_index(): raise SystemExit('a fault')")
+    processes = [start(code, tmp_path / str(i), **as_slurm(i, port)) for i in range(2)]
+    with ended(*processes) as (first, second):
+        assert second.wait(60) == 1
+        assert first.poll() is None
+    assert (tmp_path / "1").read_text().endswith("a fault\n")
+
+
+def contents(workdir):
+    """Returns what a study came to: everything that does not tell of time or place."""
+    kept = ("metrics.jsonl", "weights.safetensors", "scores.csv", "findings.json", "mixture.json")
+    return {
+        str(path.relative_to(workdir)): path.read_bytes()
+        for path in workdir.rglob("*")
+        if path.name in kept or path.parent.name in ("responses", "verdicts")
+    }
+
+
+def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_path):
+    """All three build the corpus at once; Ctrl-C comes to one of the two only."""
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.replace("DATA_DIR", str(tmp_path / "corpora")))
+
+    def study(workdir):
+        return ["study", f"--config={config}", f"--workdir={tmp_path / workdir}"]
+
+    logs = [tmp_path / "0", tmp_path / "1"]
+    join = [f"--coordinator=localhost:{free_port()}", "--processes=2"]
+    alone = start(study("one"), tmp_path / "alone", devices=2)
+    both = [start([*study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
+    with ended(alone, *both):
+        while not list(tmp_path.glob("two/runs/*/checkpoints/[0-9]")):
+            assert both[0].poll() is None, logs[0].read_text()
+            time.sleep(0.05)
+        both[1].send_signal(signal.SIGINT)
+        assert [process.wait(60) for process in both] == [1, 1]
+        stops = [re.findall(r"stopped after step (\d+) of (\d+); run", p.read_text()) for p in logs]
+        assert stops[0] == stops[1] and len(stops[0]) == 1
+        step, steps = map(int, stops[0][0])
+        assert step < steps
+        (stopped,) = tmp_path.glob("two/runs/*")
+        assert [path.name for path in (stopped / "checkpoints").iterdir()] == [str(step)]
+        assert len((stopped / "metrics.jsonl").read_text().splitlines()) == step
+        assert alone.wait(60) == 0, (tmp_path / "alone").read_text()
+    again = subprocess.run(
+        [ROOT / "launch/local.sh", "2", *study("two")],
+        env=os.environ | {"PINCH": str(Path(sys.executable).with_name("pinch"))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+    assert again.returncode == 0, again.stdout
+    assert f"[0] report: {tmp_path}/two/report/index.html" in again.stdout
+    ours, theirs = contents(tmp_path / "two"), contents(tmp_path / "one")
+    assert sum(name.endswith("weights.safetensors") for name in theirs) == 2
+    assert ours.keys() == theirs.keys()
+    for name in theirs:
+        assert ours[name] == theirs[name], name
+    losses = [json.loads(line) for line in ours[f"runs/{stopped.name}/metrics.jsonl"].splitlines()]
+    assert [line["step"] for line in losses if "loss" in line] == list(range(1, steps + 1))
