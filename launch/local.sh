@@ -61,8 +61,10 @@ exec 3>&2 2>/dev/null # without what bash says of jobs that were ended
 stops=0
 # shellcheck disable=SC2329 # the traps call it
 stop() {
+  local signal=$1
   stops=$((stops + 1))
-  kill "-$( ((stops > 1)) && echo KILL || echo "$1")" "${running[@]}" || true
+  ((stops == 1)) || signal=KILL
+  kill "-$signal" "${running[@]}" || true
 }
 trap 'stop INT' INT
 trap 'stop TERM' TERM

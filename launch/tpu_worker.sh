@@ -9,7 +9,8 @@ commit=$(basename "$PWD")
 job=$HOME/pinch/job
 mkdir -p "$job"
 
-running() { [[ -e $job/pid ]] && kill -0 "$(cat "$job/pid")" 2>/dev/null; }
+# The job and all its children hold the lock; a number in a file would outlive a reboot.
+running() { ! flock --nonblock "$job/lock" true; }
 
 install() {
   [[ -e .venv/installed ]] && return
@@ -30,7 +31,8 @@ mounted() {
       curl -fsS "$packages/doc/apt-key.gpg" | sudo tee "$keyring" >/dev/null
       echo "deb [signed-by=$keyring] $packages gcsfuse-$(lsb_release -cs) main" |
         sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
-      sudo apt-get -qq update && sudo apt-get -qq install gcsfuse
+      sudo apt-get -qq update
+      sudo apt-get -qq -y -o DPkg::Lock::Timeout=300 install gcsfuse
     fi >&2
     mkdir -p "$directory"
     # What one worker writes the others must see at once.
@@ -51,11 +53,12 @@ start() {
     arguments+=("$argument")
   done
   rm -f "$job/code"
+  : >"$job/log"
   echo "$commit $*" >"$job/command"
   export PYTHONUNBUFFERED=1 TQDM_MININTERVAL="${TQDM_MININTERVAL:-30}" JOB=$job
   # shellcheck disable=SC2016 # that shell expands it
-  setsid bash -c '"$@"; echo $? >"$JOB/code"' job .venv/bin/pinch "${arguments[@]}" \
-    --coordinator=auto >"$job/log" 2>&1 </dev/null &
+  setsid flock "$job/lock" bash -c '"$@"; echo $? >"$JOB/code"' job \
+    .venv/bin/pinch "${arguments[@]}" --coordinator=auto >>"$job/log" 2>&1 </dev/null &
   echo $! >"$job/pid"
 }
 

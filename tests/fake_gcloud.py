@@ -19,32 +19,29 @@ WORKERS = sorted(CLOUD.glob("worker-*"))
 
 
 def parse() -> argparse.Namespace:
+    """Returns the arguments; `--x?` may be left out, `--x!` takes no value."""
     parser = argparse.ArgumentParser("gcloud", allow_abbrev=False)
     groups = parser.add_subparsers(dest="group", required=True)
 
-    def command(parent, name, **flags):
-        sub = parent.add_parser(name, allow_abbrev=False)
-        sub.add_argument("--zone", required=True)
-        sub.add_argument("--project")
-        for flag, options in flags.items():
-            sub.add_argument(flag if options.pop("bare", 0) else f"--{flag}", **options)
+    def command(parent, verb, *arguments):
+        sub = parent.add_parser(verb, allow_abbrev=False)
+        for argument in ("--zone", "--project?", *arguments):
+            if argument.endswith("!"):
+                sub.add_argument(argument[:-1], action="store_true")
+            elif argument.startswith("--"):
+                sub.add_argument(argument.rstrip("?"), required=not argument.endswith("?"))
+            else:
+                sub.add_argument(argument)
 
-    needed, switch = {"required": True}, {"action": "store_true"}
     requests = groups.add_parser("queued-resources").add_subparsers(dest="verb", required=True)
-    name = {"bare": 1}
-    command(requests, "list", filter=dict(needed), format=dict(needed))
-    command(requests, "describe", name=dict(name), format=dict(needed))
-    command(requests, "delete", name=dict(name), force=dict(switch), quiet=dict(switch))
-    command(
-        requests,
-        "create",
-        name=dict(name),
-        spot=dict(switch),
-        **{flag: dict(needed) for flag in ("node-id", "accelerator-type", "runtime-version")},
-    )
+    command(requests, "list", "--filter", "--format")
+    command(requests, "describe", "name", "--format")
+    command(requests, "delete", "name", "--force!", "--quiet!")
+    node = ("--node-id", "--accelerator-type", "--runtime-version", "--spot!")
+    command(requests, "create", "name", *node)
     machines = groups.add_parser("tpu-vm").add_subparsers(dest="verb", required=True)
-    command(machines, "ssh", name=dict(name), worker=dict(needed), command=dict(needed))
-    command(machines, "scp", source=dict(name), target=dict(name), worker=dict(needed))
+    command(machines, "ssh", "name", "--worker", "--command")
+    command(machines, "scp", "source", "target", "--worker")
     if sys.argv[1:3] != ["compute", "tpus"]:
         parser.error(f"Invalid choice: {sys.argv[1:3]}")
     return parser.parse_args(sys.argv[3:])
