@@ -140,8 +140,8 @@ def _export(bench: Workbench, params: Params, directory: Path) -> None:
 
 
 def missing_responses(run: Run, languages: Sequence[str]) -> list[str]:
-    """Returns the languages in which the run has not answered yet."""
-    return [code for code in languages if not response_path(run, code).exists()]
+    """Returns the languages in which the run has not answered yet: the same in all processes."""
+    return [code for code in languages if not agreed(response_path(run, code).exists())]
 
 
 def response_path(run: Run, language: str) -> Path:

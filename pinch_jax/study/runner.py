@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
-from pinch_jax.mesh import agreed, is_primary
+from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
 from pinch_jax.study.run import (
@@ -139,7 +139,7 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
 def _complete(study: Study, run: Run, bar: tqdm) -> None:
     languages = study.languages[run.directory.name]
     missing = missing_responses(run, languages)
-    if agreed(not missing):
+    if not missing:
         bar.update(run.steps)
         return
     params = tuned_params(study.bench, run, bar.update)
