@@ -47,13 +47,12 @@ def local(tmp_path):
 
     def start(*arguments):
         return subprocess.Popen(
-            [LAUNCH / "local.sh", *map(str, arguments)],
+            # A background shell ignores SIGINT, and bash cannot trap what was ignored.
+            ["env", "--default-signal=INT", LAUNCH / "local.sh", *map(str, arguments)],
             env=os.environ | {"PINCH": str(pinch)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # Who runs the tests in the background ignores it, and bash cannot trap it then.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return start
