@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
   cat <<'TEXT'
-NAME=... ZONE=... ACCELERATOR_TYPE=... launch/tpu_pod.sh COMMAND --workdir=gs://BUCKET/PATH [...]
+launch/tpu_pod.sh COMMAND --workdir=gs://BUCKET/PATH [--flag=value ...]
 
   Asks for a TPU slice as a queued resource and waits for it, installs the commit that is checked
   out on every worker, starts `pinch COMMAND ... --coordinator=auto` on all of them and shows what
@@ -20,8 +20,9 @@ Environment:
   NAME              of the slice and of its request
   ZONE              such as us-east5-a
   ACCELERATOR_TYPE  such as v5litepod-16, v5p-16, v6e-16
-  RUNTIME_VERSION   software of the workers    (tpu-ubuntu2204-base; see gcloud compute tpus versions)
-  PROJECT           Google Cloud project       (that of the gcloud configuration)
+  RUNTIME_VERSION   software of the workers: v2-alpha-tpuv5-lite for v5litepod,
+                    v2-alpha-tpuv5 for v5p, v2-alpha-tpuv6e for v6e
+  PROJECT           of Google Cloud            (that of the gcloud configuration)
   SPOT              1: a Spot slice            (on demand)
   POLL_SECONDS      between looks at the queue (30)
 
@@ -51,7 +52,7 @@ await_slice() {
         say "asking for $ACCELERATOR_TYPE in $ZONE as $NAME"
         tpus queued-resources create "$NAME" --node-id="$NAME" \
           --accelerator-type="$ACCELERATOR_TYPE" \
-          --runtime-version="${RUNTIME_VERSION:-tpu-ubuntu2204-base}" ${SPOT:+--spot}
+          --runtime-version="$RUNTIME_VERSION" ${SPOT:+--spot}
         asked=1
         ;;
       FAILED | SUSPENDED)
@@ -82,7 +83,7 @@ ship() {
 }
 
 case "${1:---help}" in -h | --help) usage; exit 0 ;; esac
-for variable in NAME ZONE ACCELERATOR_TYPE; do
+for variable in NAME ZONE ACCELERATOR_TYPE RUNTIME_VERSION; do
   [[ -n ${!variable:-} ]] || die "set $variable; see --help"
 done
 [[ " $*" == *" --workdir=gs://"* ]] || die "give --workdir=gs://BUCKET/PATH: all workers write there"

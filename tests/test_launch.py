@@ -14,27 +14,29 @@ import pytest
 
 LAUNCH = Path(__file__).parent.parent / "launch"
 
-# What it does is its first argument; what it is, its last: --process=N.
+# What it does is its first argument; what it is, its last: --process=N. Each says by a file in the
+# directory of the second argument that it is ready for signals.
 PINCH = f"""#!{sys.executable}
 import pathlib, signal, sys, time
 number = int(sys.argv[-1].removeprefix("--process="))
 print("arguments", sys.argv[1:-1], flush=True)
+
+def leave(*_):
+    print("leaving", flush=True)
+    time.sleep(0.5 + number)
+    print("left", flush=True)
+    sys.exit(3)
+
 if sys.argv[1] == "end":
     sys.stderr.write("\\r 1/2\\r 2/2\\nno newline")
-if sys.argv[1] == "fail" and number == 1:
-    sys.exit(7)
-if sys.argv[1] == "fail" and number == 2:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if sys.argv[1] == "save":
-    def save(*_):
-        print("saving", flush=True)
-        time.sleep(0.5 + number)
-        print("saved", flush=True)
-        sys.exit(3)
-    signal.signal(signal.SIGINT, save)
-    pathlib.Path(sys.argv[2], str(number)).touch()
-if sys.argv[1] != "end":
-    time.sleep(60)
+    sys.exit()
+signal.signal(signal.SIGINT, leave)
+if sys.argv[1] == "fail":
+    signal.signal(signal.SIGTERM, leave if number == 0 else signal.SIG_IGN)
+pathlib.Path(sys.argv[2], str(number)).touch()
+while not (sys.argv[1] == "fail" and number == 1 and pathlib.Path(sys.argv[2], "go").exists()):
+    time.sleep(0.05)
+sys.exit(7)
 """
 
 
@@ -45,8 +47,10 @@ def local(tmp_path):
     pinch.write_text(PINCH)
     pinch.chmod(0o755)
 
+    started = []
+
     def start(*arguments):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             # A background shell ignores SIGINT, and bash cannot trap what was ignored.
             ["env", "--default-signal=INT", LAUNCH / "local.sh", *map(str, arguments)],
             env=os.environ | {"PINCH": str(pinch)},
@@ -54,8 +58,15 @@ def local(tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        with process:
+            while process.poll() is None:
+                process.terminate()
+                time.sleep(0.2)
 
 
 def test_local_starts_n_processes_and_numbers_their_lines(local):
@@ -72,34 +83,39 @@ def test_local_starts_n_processes_and_numbers_their_lines(local):
     assert len({line.split("] ", 1)[1] for line in lines if "arguments" in line}) == 1
 
 
-def test_local_ends_all_when_one_fails(local):
-    started = time.monotonic()
-    process = local(3, "fail")
+def await_ready(directory, count):
+    while not all((directory / str(number)).exists() for number in range(count)):
+        time.sleep(0.05)
+
+
+def test_local_ends_all_when_one_fails(local, tmp_path):
+    process = local(3, "fail", tmp_path)
+    await_ready(tmp_path, 3)
+    (tmp_path / "go").touch()
     output = process.communicate(timeout=30)[0]
     assert process.returncode == 7
     assert "process 1 ended with exit code 7; ending all" in output
-    assert time.monotonic() - started < 20
+    # Process 2 ignores that it should end, and is killed.
+    assert "[0] left\n" in output
 
 
 def test_local_passes_ctrl_c_on_and_waits_for_all_to_save(local, tmp_path):
-    process = local(2, "save", tmp_path)
-    while not all((tmp_path / str(number)).exists() for number in range(2)):
-        time.sleep(0.05)
+    process = local(2, "wait", tmp_path)
+    await_ready(tmp_path, 2)
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=30)[0]
     assert process.returncode == 3
     for number in range(2):
-        assert output.count(f"[{number}] saving\n") == output.count(f"[{number}] saved\n") == 1
+        assert output.count(f"[{number}] leaving\n") == output.count(f"[{number}] left\n") == 1
 
 
 def test_local_kills_all_at_a_second_ctrl_c(local, tmp_path):
-    process = local(2, "save", tmp_path)
-    while not all((tmp_path / str(number)).exists() for number in range(2)):
-        time.sleep(0.05)
+    process = local(2, "wait", tmp_path)
+    await_ready(tmp_path, 2)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    assert "saved" not in process.communicate(timeout=30)[0]
+    assert "left" not in process.communicate(timeout=30)[0]
     assert process.returncode == 128 + signal.SIGKILL
 
 
@@ -121,7 +137,7 @@ TOOLS = {
         if [ "$1" = pip ]; then cp $HOME/bin/job .venv/bin/pinch; else mkdir -p .venv/bin; fi""",
     "job": """
         echo start >>$HOME/starts
-        echo "working: $*"
+        echo "working:$(printf ' <%s>' "$@")"
         until [ -e $HOME/finish ]; do sleep 0.05; done
         exit $(cat $HOME/finish)""",
 }
@@ -164,6 +180,7 @@ class Cloud:
             "NAME": "pinch",
             "ZONE": "us-east5-a",
             "ACCELERATOR_TYPE": "v5p-16",
+            "RUNTIME_VERSION": "v2-alpha-tpuv5",
             "POLL_SECONDS": "0.05",
             "CLOUD": str(self.directory),
             "PATH": f"{self.directory}/bin:{os.environ['PATH']}",
@@ -232,12 +249,12 @@ def test_a_pod_is_asked_for_awaited_set_up_and_started(cloud):
     assert created == {
         "group": "queued-resources", "verb": "create", "name": "pinch", "zone": "us-east5-a",
         "project": "mine", "spot": True, "node_id": "pinch", "accelerator_type": "v5p-16",
-        "runtime_version": "tpu-ubuntu2204-base",
+        "runtime_version": "v2-alpha-tpuv5",
     }  # fmt: skip
     assert "pinch is WAITING_FOR_RESOURCES" in output and "pinch is PROVISIONING" in output
     for number, home in enumerate(cloud.workers):
-        flags = f"--workdir={home}/gcs/bucket/some/where --coordinator=auto"
-        assert f"[{number}] working: study --config=a b.py {flags}\n" in output
+        flags = f"<--workdir={home}/gcs/bucket/some/where> <--coordinator=auto>"
+        assert f"[{number}] working: <study> <--config=a b.py> {flags}\n" in output
         assert (home / f"pinch/{cloud.commit}/launch/tpu_pod.sh").exists()
         assert (home / "gcsfuse").read_text().split()[-2:] == ["bucket", f"{home}/gcs/bucket"]
         assert "jax[tpu]" in (home / "uv").read_text()
@@ -255,7 +272,7 @@ def test_called_again_it_joins_the_workers_that_are_running(cloud):
     output = second.communicate(timeout=30)[0]
     assert second.returncode == 4
     assert "it is running" in output
-    assert "[0] working: study" in output and "[1] working: study" in output
+    assert "[0] working: <study>" in output and "[1] working: <study>" in output
     assert cloud.starts() == [1, 1] and len(cloud.calls("create")) == 1
     # What has ended, in whatever way, is started again, and not installed again.
     cloud.finish(0, 0)

@@ -66,7 +66,16 @@ def meet_all(*sides):
     return asyncio.run(every())
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+HOSTS = ["localhost", "127.0.0.1", *(["[::1]"] if has_ipv6() else [])]
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_processes_meet_in_any_order(host, capfd):
     address = f"{host}:{free_port()}"
     met = meet_all((0, address, 3, 2, 20), (0.5, address, 3, 0, 20), (1, address, 3, 1, 20))
@@ -88,14 +97,10 @@ def test_all_processes_give_up_with_the_number_of_the_missing_one(address):
         assert re.match(f"process 0 at {address} gave up: {missing}", str(error))
 
 
-@pytest.mark.parametrize(
-    ("target", "reason"),
-    [("localhost:{port}", "process 0 at localhost:.*: .*"), ("nowhere.invalid:1", ".*nowhere.*")],
-)
-def test_a_process_that_cannot_reach_process_0_says_so(target, reason):
-    (error,) = meet_all((0, target.format(port=free_port()), 2, 1, 1.5))
+def test_a_process_that_cannot_reach_process_0_says_so(address):
+    (error,) = meet_all((0, address, 2, 1, 1.5))
     assert isinstance(error, TimeoutError)
-    assert re.fullmatch(f"gave up: process 1 waits for {reason}", str(error))
+    assert re.match(f"gave up: process 1 waits for process 0 at {address}: ", str(error))
     assert not str(error).endswith("not there yet")
 
 
@@ -212,7 +217,7 @@ def as_slurm(task, port):
 def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_path):
     port = free_port()
     logs = [tmp_path / "0", tmp_path / "1"]
-    code = TWO.format("time.sleep(8 * (1 - jax.process_index())); print('worked', flush=True)")
+    code = TWO.format("time.sleep(4 * (1 - jax.process_index())); print('worked', flush=True)")
     with ended(*(start(code, logs[i], **as_slurm(i, port)) for i in range(2))) as (first, second):
         while "worked" not in logs[1].read_text():
             assert second.poll() is None, logs[1].read_text()
