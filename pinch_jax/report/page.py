@@ -110,14 +110,12 @@ def _headline(records: Records) -> list[str]:
 def _tiles(records: Records, prompts: int) -> list[tuple[str, str]]:
     """Return the numbers a reader asks for first."""
     tuned = set(records.tuned_runs)
-    apart = sum(len(tuned.intersection(runs)) for runs in records.runs_of.values())
-    wall = records.study["wall_seconds"]
-    minutes = (wall["total"] if "total" in wall else sum(wall.values())) / 60
+    minutes = sum(records.study["wall_seconds"].values()) / 60
     examples = {sum(records.study["runs"][run]["budgets"].values()) for run in tuned}
     judged = {row.language for row in records.responses}
     return [
         ("tuned models", f"{len(tuned):,}"),
-        ("runs saved by sharing between experiments", f"{apart - len(tuned):,}"),
+        ("runs saved by sharing between experiments", f"{records.study['runs_saved']:,}"),
         ("languages", f"{len(judged):,}"),
         ("examples a model", f"{max(examples, default=0):,}"),
         ("held-out prompts a language", f"{prompts:,}"),

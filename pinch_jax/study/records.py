@@ -108,26 +108,13 @@ class Records:
         return tuple(row for row in self.scores if row.experiment == name)
 
     @functools.cached_property
-    def runs_of(self) -> dict[str, tuple[str, ...]]:
-        """Each experiment's runs (candidates, then baselines), without repetition."""
-        runs: dict[str, dict[str, None]] = {}
-        for arm in self.study["arms"]:
-            named = runs.setdefault(arm["experiment"], {})
-            named.update(dict.fromkeys([arm["run"], *arm["baseline_runs"].values()]))
-        return {name: tuple(named) for name, named in runs.items()}
-
-    @functools.cached_property
-    def candidates_of(self) -> dict[str, tuple[str, ...]]:
-        """Each experiment's candidates alone."""
-        runs: dict[str, dict[str, None]] = {}
-        for arm in self.study["arms"]:
-            runs.setdefault(arm["experiment"], {})[arm["run"]] = None
-        return {name: tuple(named) for name, named in runs.items()}
-
-    @functools.cached_property
     def runs(self) -> dict[str, str]:
         """Run directory -> the spec of its tuning set, in the order the experiments name them."""
-        ordered = dict.fromkeys(run for named in self.runs_of.values() for run in named)
+        ordered = dict.fromkeys(
+            run
+            for arm in self.study["arms"]
+            for run in (arm["run"], *arm["baseline_runs"].values())
+        )
         ordered.update(dict.fromkeys(self.study["runs"]))
         return {run: self.study["runs"][run]["spec"] for run in ordered}
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import itertools
 import json
 import platform
 import time
@@ -51,6 +50,16 @@ class Study:
         """Each run once, in the order in which the experiments need them."""
         return list({run.directory.name: run for run in self.runs.values()}.values())
 
+    @property
+    def saved(self) -> int:
+        """Runs that sharing saves: each experiment by itself would train all of its own."""
+        needed: dict[str, set[str]] = {}
+        for arm in self.arms:
+            specs = {arm.spec, *arm.baselines.values()} - {PRETRAINED}
+            names = {self.runs[spec].directory.name for spec in specs}
+            needed.setdefault(arm.experiment, set()).update(names)
+        return sum(map(len, needed.values())) - len(set().union(*needed.values()))
+
 
 def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     """Returns the study of a config, planned to the last batch; nothing is started.
@@ -78,10 +87,6 @@ def describe(study: Study) -> str:
     config = study.bench.config
     distinct = study.distinct
     tuned = [run for run in distinct if run.plan]
-    alone = sum(
-        len({spec for arm in arms for spec in (arm.spec, *arm.baselines.values())} - {PRETRAINED})
-        for arms in _by_experiment(study.arms)
-    )
     tokens = sum(sum(run.plan.totals()["tokens"].values()) for run in tuned)
     prompts = config.evaluate.prompts
     answers = sum(prompts * len(study.languages[run.directory.name]) for run in distinct)
@@ -94,18 +99,14 @@ def describe(study: Study) -> str:
     return "\n".join(
         [
             *lines,
-            f"{len(tuned)} distinct tuning sets; the experiments one by one would train {alone}, "
-            f"so sharing saves {alone - len(tuned)} runs",
+            f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
+            f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
             f"{config.mixture.examples:,} examples in each set, {config.train.epochs} epochs",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
         ]
     )
-
-
-def _by_experiment(arms: Sequence[Arm]) -> list[list[Arm]]:
-    return [list(group) for _, group in itertools.groupby(arms, lambda arm: arm.experiment)]
 
 
 def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = True) -> bool:
@@ -171,10 +172,10 @@ def _record(study: Study, seconds: float) -> None:
     config = study.bench.config
     path = study.workdir / "study.json"
     # A call that goes on with a study adds its time, and may compile less than the one before.
-    before = json.loads(path.read_text()) if path.exists() else {}
-    earlier_seconds = before["wall_seconds"]["runs"] if before else 0.0
     compilations = study.bench.compilations()
-    if before:
+    if path.exists():
+        before = json.loads(path.read_text())
+        seconds += before["wall_seconds"]["runs"]
         compilations = {
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
@@ -209,7 +210,8 @@ def _record(study: Study, seconds: float) -> None:
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
-        "wall_seconds": {"runs": round(earlier_seconds + seconds, 1)},
+        "wall_seconds": {"runs": round(seconds, 1)},
+        "runs_saved": study.saved,
         "compilations": compilations,
     }
     write_json(path, described)
