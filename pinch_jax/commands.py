@@ -72,7 +72,10 @@ def _required(flag):
 
 
 def _workdir() -> Path:
-    return Path(_required(_WORKDIR)).expanduser()
+    workdir = _required(_WORKDIR)
+    if "://" in workdir:
+        raise ValueError(f"--workdir={workdir}: must be a folder that every process can reach")
+    return Path(workdir).expanduser()
 
 
 def _shard() -> tuple[int, int]:
@@ -219,10 +222,11 @@ def report() -> None:
     from pinch_jax.report.page import write_report
     from pinch_jax.study.analysis import analyse
 
+    workdir = _workdir()
     if is_primary():
         print("The paper's findings, held against this study:")
-        print(*analyse(_workdir()).findings, sep="\n")
-        print(f"report: {write_report(_workdir())}")
+        print(*analyse(workdir).findings, sep="\n")
+        print(f"report: {write_report(workdir)}")
 
 
 @_command("config")
