@@ -129,6 +129,9 @@ FRAGMENTS = st.sampled_from([*_CODE, *_SPACE, *_LATEX, *_REST])
 @example("- ```\n  a\n\n      b\r\n> ```\n\n\tc = 1;\n", 10)
 def test_a_translator_that_changes_nothing_changes_nothing(text, piece_characters):
     pieces = cut(text, piece_characters)
+    masked = [part for piece in pieces.pieces for part in piece.parts]
+    for part in protected_parts(text):
+        assert part in masked or any(part in between for between in pieces.between)
     for piece in pieces.pieces:
         assert 0 < len(piece.text) <= piece_characters
         assert piece.text == piece.text.strip()

@@ -221,22 +221,25 @@ def test_a_service_that_stays_busy_is_given_up_after_so_many_attempts(config, se
     assert server.asked == Counter({OPENING: 1, HOURS: 4})
 
 
-def test_an_error_does_not_wait_for_those_who_wait(config, server, tmp_path):
-    server.plan[OPENING] = [(429, {"Retry-After": "60"}, ())]
-    server.plan[HOURS] = [403]
-    both = threading.Barrier(2)
+def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
+    config, server, tmp_path
+):
+    *waiting, failing = pieces_of(many(4))
+    server.plan |= {piece: [(429, {"Retry-After": "60"}, ())] for piece in waiting}
+    server.plan[failing] = [403]
+    all_there = threading.Barrier(8)
 
     def gate(text):
-        both.wait(5)
-        if text == HOURS:
-            time.sleep(0.2)  # the other one waits by then
+        all_there.wait(5)
+        if text == failing:
+            time.sleep(0.2)  # the others wait by then
 
     server.gate = gate
     start = time.monotonic()
     with pytest.raises(TranslationError, match="HTTP 403"):
-        translate(dataclasses.replace(config, concurrency=2), tmp_path, EXAMPLES[:1])
+        translate(dataclasses.replace(config, concurrency=8), tmp_path, many(4))
     assert time.monotonic() - start < 30
-    assert server.asked == Counter({OPENING: 1, HOURS: 1})
+    assert server.asked == Counter(pieces_of(many(4)))
 
 
 FAULTS = {
@@ -281,8 +284,10 @@ def test_an_answer_that_the_response_no_longer_holds_rejects_the_example(server,
     assert [one.reason.partition(":")[0] for one in translated.rejected] == ["answer"]
 
 
+# A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, "tests")
 from test_translate import config_of, many, translate
 translate(config_of(sys.argv[1], sys.argv[2], concurrency=2), sys.argv[3], many(10))

@@ -67,9 +67,7 @@ class Patience:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Busy),
             stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_random_exponential(self._wait_seconds, _LONGEST_WAIT_SECONDS)
-            + tenacity.wait_exception(lambda busy: busy.retry_after_seconds),
-            before_sleep=self._hold_all,
+            wait=tenacity.wait_random_exponential(self._wait_seconds, _LONGEST_WAIT_SECONDS),
             sleep=self._stop.wait,
             reraise=True,
         )
@@ -90,10 +88,6 @@ class Patience:
                 raise TranslationError(
                     f"the service asks to come back in {busy.retry_after_seconds:.0f} s ({busy})"
                 ) from busy
-            raise
-
-    def _hold_all(self, state: tenacity.RetryCallState) -> None:
-        """Keep the other threads from running into the same wall."""
-        busy = state.outcome.exception()
-        if busy.retry_after_seconds:
+            # Nobody is to run into the same wall before that, this call as little as the others.
             self._pace.hold(busy.retry_after_seconds)
+            raise

@@ -63,7 +63,6 @@ def translate_pieces(
         except BaseException:
             # What is under way is paid for: leaving the pool waits until it is in the file.
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
             bar.set_postfix_str("waiting for what is under way")
             raise
 
