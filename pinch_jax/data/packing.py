@@ -75,9 +75,10 @@ def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, ro
         length = row_tokens - tokens[i]
         order[ends[length]] = i
         ends[length] += 1
+    opened = 0
     for i in order:
         best, most = -1, -1
-        for r in range(rows):
+        for r in range(min(opened + 1, rows)):  # of the empty rows one is as good as another
             full = used[r] + tokens[i]
             if most < full <= row_tokens and slots[r] + supervised[i] <= row_supervised:
                 best, most = r, full
@@ -86,6 +87,7 @@ def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, ro
         if best < 0:
             return tokens[i]
         row[i - start] = best
+        opened = max(opened, best + 1)
         used[best] = most
         slots[best] += supervised[i]
     return 0

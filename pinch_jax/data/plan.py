@@ -21,19 +21,14 @@ def plan_batches(
     Raises:
       ValueError: the corpus has too few examples, or none of them fits into a row.
     """
-    if epochs < 1:
-        raise ValueError(f"config.train.epochs={epochs}: must be at least 1")
-    for name in ("rows", "row_tokens", "row_supervised_tokens"):
-        if getattr(shape, name) < 1:
-            raise ValueError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
+    _check(mixture, corpus, shape, epochs)
     members = mixture.languages
-    for member in members:
-        if member not in corpus.languages:
-            known = list(corpus.languages)
-            raise ValueError(f"config.languages: the corpus has no {member!r}, only {known}")
-
-    supervised = {member: corpus.languages[member].supervised_lengths for member in members}
-    owned = assign(mixture, len(corpus.ids), seed, supervised)
+    owned = assign(
+        mixture,
+        len(corpus.ids),
+        seed,
+        {member: corpus.languages[member].supervised_lengths for member in members},
+    )
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
         raise ValueError(
@@ -45,13 +40,15 @@ def plan_batches(
     if apart:  # packed one language after the other, and put in turn afterwards
         place = np.argsort(language, kind="stable") if mixture.schedule else None
         language.sort()
-    example = np.empty(len(language), np.int32)
+    example, tokens, supervised = np.empty((3, len(language)), np.int32)
     for index, member in enumerate(members):
         mine = np.flatnonzero(language == index)
-        example[mine] = _rounds(member, owned.pop(member), len(mine), seed)
+        rows = _rounds(member, owned.pop(member), len(mine), seed)
+        example[mine] = rows
+        tokens[mine] = corpus.languages[member].lengths[rows]
+        supervised[mine] = corpus.languages[member].supervised_lengths[rows]
 
     room = room_of(shape)
-    tokens, supervised = corpus.lengths(members, language, example)
     fits = room.fits(tokens, supervised)
     if not fits.any():
         raise ValueError(
@@ -64,7 +61,8 @@ def plan_batches(
         language, example = language[fits], example[fits]
         tokens, supervised = tokens[fits], supervised[fits]
     if apart:
-        ends = np.cumsum([0, *np.bincount(language, minlength=len(members))])
+        ends = np.searchsorted(language, np.arange(len(members)).astype(language.dtype))
+        ends = np.append(ends, len(language))
         parts = [slice(*pair) for pair in pairwise(ends)]
         steps = [_pairs(room.steps(tokens[p], supervised[p])) + p.start for p in parts]
         bounds = _in_turn(steps, None if place is None else place[fits])
@@ -72,6 +70,18 @@ def plan_batches(
         bounds = _pairs(room.steps(tokens, supervised))
     dropped = dict(zip(members, lost.tolist(), strict=True))
     return BatchPlan(mixture, corpus, shape, language, example, bounds, budgets, dropped)
+
+
+def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int) -> None:
+    if epochs < 1:
+        raise ValueError(f"config.train.epochs={epochs}: must be at least 1")
+    for name in ("rows", "row_tokens", "row_supervised_tokens"):
+        if getattr(shape, name) < 1:
+            raise ValueError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
+    for member in mixture.languages:
+        if member not in corpus.languages:
+            known = list(corpus.languages)
+            raise ValueError(f"config.languages: the corpus has no {member!r}, only {known}")
 
 
 def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:
