@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinch_jax.data.mixture import assign, parse_mixture
 from pinch_jax.data.order import apportion
-from pinch_jax.selection import select_languages
+from pinch_jax.data.selection import select_languages
 
 LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
 quick = settings(deadline=None, derandomize=True, max_examples=200)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from pinch_jax import selection
+from pinch_jax.data import selection
+from pinch_jax.data.selection import STRATEGIES, select_languages, uriel_vectors
 from pinch_jax.languages import LANGUAGES, STUDY_LANGUAGES, language
-from pinch_jax.selection import STRATEGIES, select_languages, uriel_vectors
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 some_languages = st.lists(st.sampled_from([*LANGUAGES]), min_size=1, unique=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from pinch_jax.data.schedule import SHAPES, Schedule, parse_schedule
-from pinch_jax.selection import select_languages
+from pinch_jax.data.selection import select_languages
 
 Spec = str | Mapping[str, float]
 
@@ -50,7 +50,7 @@ class Names:
         examples over all but the base. A third part `:L,M` spreads over these members only.
         `weights:L=0.9,M=0.1` has weights of any scale, and so has a table {"L": 0.9, "M": 0.1}.
         Where `L,M` stands, `K-by-typology`, `K-by-family`, `K-by-script` or `K-by-random7` picks K
-        languages (`pinch_jax.selection`), 7 being a seed.
+        languages (`pinch_jax.data.selection`), 7 being a seed.
 
         Raises:
           ValueError: the spec cannot be read or asks for what is not there.
