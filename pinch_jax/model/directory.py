@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pinch_jax.config_fields import build
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenizer import Tokenizer
 from pinch_jax.model.decoder import Params
@@ -69,7 +70,7 @@ def load_model(source: str | Path) -> Model:
             f"one of those that come with the package: {sorted(p.name for p in BUNDLED.iterdir())}"
         )
     described = json.loads((directory / "model.json").read_text())
-    decoder = DecoderConfig(**described["decoder"])
+    decoder = build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
     template = Template(**{side: tuple(pieces) for side, pieces in described["template"].items()})
     return Model(
         decoder=decoder,
