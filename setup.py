@@ -43,5 +43,10 @@ setup(
         "tensorflow-datasets>=4.9.9",
         "tqdm",
     ],
-    extras_require={"test": ["hypothesis", "pytest", "ruff", "scipy"]},
+    extras_require={
+        "gguf": ["gguf"],
+        # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
+        "parity": ["gguf", "torch", "transformers>=5"],
+        "test": ["hypothesis", "pytest", "ruff", "scipy"],
+    },
 )

@@ -192,6 +192,12 @@ def test_what_is_not_supported_is_said_by_name(field, value, message):
         read_config(LLAMA31_8B | {field: value})
 
 
+def test_a_cap_that_only_gemma_2_applies_is_an_error_in_gemma_3():
+    assert read_config(GEMMA2_2B).attention_softcap == 50.0
+    with pytest.raises(ValueError, match=r"attn_logit_softcapping=50\.0"):
+        read_config({**GEMMA3_4B["text_config"], "attn_logit_softcapping": 50.0})
+
+
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
@@ -207,19 +213,23 @@ def test_layers_of_another_kind_or_pattern_are_an_error(kinds, message):
 
 @pytest.mark.parametrize("family", SMALL)
 def test_a_decoder_of_our_own_is_written_as_the_family_that_has_it(family):
-    written = write_config(SMALL[family])
+    decoder = dataclasses.replace(SMALL[family], attention_softcap=0.0)
+    written = write_config(decoder)
     assert written["model_type"] == {"gemma": "gemma3_text", "llama": "qwen2"}[family]
     shared = read_config(written)
-    assert shared.global_layers == SMALL[family].global_layers
-    assert abstract_params(shared) == abstract_params(SMALL[family])
+    assert shared.global_layers == decoder.global_layers
+    assert abstract_params(shared) == abstract_params(decoder)
 
 
 def test_a_decoder_that_transformers_does_not_have_says_in_what_it_differs():
     mixed = dataclasses.replace(read_config(LLAMA31_8B), scale_embeddings=True)
     with pytest.raises(ValueError, match=r"in 'llama', .*scale_embeddings=True is False"):
         write_config(mixed)
+    with pytest.raises(ValueError, match=r"in 'gemma3_text', .*attention_softcap=3.0 is 0.0"):
+        write_config(GEMMA_LIKE)
+    fraction = dataclasses.replace(GEMMA_LIKE, attention_softcap=0.0, query_scale=6.5)
     with pytest.raises(ValueError, match=r"in 'gemma3_text', .*query_scale=6.5 is 6.0"):
-        write_config(dataclasses.replace(GEMMA_LIKE, query_scale=6.5))
+        write_config(fraction)
 
 
 def test_scaled_rotations_turn_as_their_paper_says():

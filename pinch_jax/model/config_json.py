@@ -13,7 +13,8 @@ from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScalin
 Config = Mapping[str, Any]
 
 ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu"}
-# What the decoder cannot do, by the only values that a config.json may have there.
+# What the decoder cannot do, by the only values that a config.json may have there, unless it is
+# among the fields of the family. transformers reads Gemma 3's attention cap and never applies it.
 ONLY: dict[str, tuple[Any, ...]] = {
     "attention_bias": (None, False),
     "mlp_bias": (None, False),
@@ -23,6 +24,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "dual_chunk_attention_config": (None,),
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
+    "attn_logit_softcapping": (None,),
 }
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
@@ -64,10 +66,7 @@ def read_config(config: Config) -> DecoderConfig:
     """
     family, config = family_of(config), text_part(config)
     for name, values in ONLY.items():
-        # Qwen 2 has the bias that its decoder has, whether or not the file says so.
-        if config.get(name) not in values and not (
-            name == "attention_bias" and family.fixed["qkv_bias"]
-        ):
+        if name not in family.fields and config.get(name) not in values:
             raise _unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"

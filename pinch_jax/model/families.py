@@ -194,7 +194,6 @@ FAMILIES: tuple[Family, ...] = (
         rope_theta=1_000_000.0,
         rope_local_base_freq=10_000.0,
         sliding_window_pattern=6,
-        attn_logit_softcapping=None,
         final_logit_softcapping=None,
     ),
     _family(
