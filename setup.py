@@ -46,7 +46,7 @@ setup(
     extras_require={
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
-        "parity": ["gguf", "torch", "transformers>=5"],
-        "test": ["hypothesis", "pytest", "ruff", "scipy"],
+        "parity": ["accelerate", "gguf", "torch", "transformers>=5"],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy"],
     },
 )

@@ -17,6 +17,10 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "say what would run and start not
 _STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps")
 _MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny`")
 _PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Hugging Face directory, GGUF file or model directory to read"
+)
+_TARGET = flags.DEFINE_string("target", None, "Hugging Face directory to write")
 _OUTPUT = flags.DEFINE_string("output", None, "file or directory to write")
 _BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines")
 _CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines")
@@ -42,6 +46,7 @@ USAGE = """pinch COMMAND [--flag=value ...]
   report    the report of a study that has run
   tokenizer train the tokenizer of a base model on a config's corpus
   export    a finished run as a model directory in bfloat16
+  convert   a model as a Hugging Face directory
 
   pinch study --config=ml_collections_configs/tiny.py --workdir=/tmp/pinch --dry_run
   pinch train --config=ml_collections_configs/tiny.py --workdir=/tmp/one \\
@@ -211,6 +216,14 @@ def export() -> None:
     from pinch_jax.study.base_model import export_base_model
 
     export_base_model(_config(), _workdir(), Path(_required(_OUTPUT)))
+
+
+@_command("source", "target")
+def convert() -> None:
+    from pinch_jax.model.convert import convert as convert_model
+
+    source, target = Path(_required(_SOURCE)).expanduser(), Path(_required(_TARGET)).expanduser()
+    print(f"{convert_model(source, target)} became the Hugging Face directory {target}")
 
 
 def main(argv: list[str] | None = None) -> None:

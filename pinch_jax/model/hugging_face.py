@@ -1,6 +1,5 @@
 """A Hugging Face directory: config.json, and tensors in one safetensors file or in several."""
 
-import functools
 import json
 import re
 from collections.abc import Mapping
@@ -48,7 +47,8 @@ class HuggingFaceDirectory:
         self.decoder: DecoderConfig = read_config(self.config_json)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, np.dtype] = {}
-        self._stored: dict[str, tuple[Path, str]] = {}
+        # The opened file that holds a tensor, and what it is called there.
+        self._stored: dict[str, tuple[Any, str]] = {}
         for file in self._files():
             self._enter(file)
         self._leave_out_tied_head()
@@ -56,7 +56,7 @@ class HuggingFaceDirectory:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor, read from disk when it is asked for."""
         file, stored = self._stored[name]
-        return _open(file).get_slice(stored)[index]
+        return file.get_slice(stored)[index]
 
     def _files(self) -> list[Path]:
         if (self.path / SINGLE).exists():
@@ -73,19 +73,19 @@ class HuggingFaceDirectory:
             raise FileNotFoundError(f"{INDEX} names files that are not there: {', '.join(absent)}")
         return files
 
-    def _enter(self, file: Path) -> None:
-        for stored in _open(file).keys():  # noqa: SIM118 (it is no mapping)
+    def _enter(self, path: Path) -> None:
+        file = safe_open(path, framework="np")
+        for stored in file.keys():  # noqa: SIM118 (it is no mapping)
             if NOT_OURS.fullmatch(stored):
                 continue
-            part = _open(file).get_slice(stored)
-            name = _plain_name(stored)
+            part, name = file.get_slice(stored), _plain_name(stored)
             if part.get_dtype() not in DTYPES:
                 raise ValueError(
-                    f"{stored} in {file} is of type {part.get_dtype()}, which is not supported: "
+                    f"{stored} in {path} is of type {part.get_dtype()}, which is not supported: "
                     f"only {', '.join(DTYPES)}"
                 )
             if name in self._stored:
-                raise ValueError(f"{stored} is in {file} and in {self._stored[name][0]}")
+                raise ValueError(f"{stored} in {path} is there twice; remove one of the two")
             self._stored[name] = file, stored
             self.shapes[name] = tuple(part.get_shape())
             self.dtypes[name] = DTYPES[part.get_dtype()]
@@ -101,11 +101,6 @@ class HuggingFaceDirectory:
         if np.array_equal(self.read(head, everything), self.read(embedding, everything)):
             for known in (self.shapes, self.dtypes, self._stored):
                 del known[head]
-
-
-@functools.lru_cache(maxsize=256)
-def _open(file: Path) -> Any:
-    return safe_open(file, framework="np")
 
 
 def _plain_name(stored: str) -> str:

@@ -100,8 +100,10 @@ def make_peer(config: transformers.PreTrainedConfig, seed: int) -> transformers.
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():
-        for parameter in model.parameters():
-            spread = 0.3 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
+        for name, parameter in model.named_parameters():
+            # Layers weigh more than the token itself, or a tied model would only repeat it.
+            weight = 2.0 if "layers" in name else 1.0
+            spread = 0.3 if parameter.ndim == 1 else weight * parameter.shape[-1] ** -0.5
             kept = parameter if parameter.ndim == 1 else 0
             parameter.copy_(kept + spread * torch.randn_like(parameter))
             # So that a file may hold them in half precision.
