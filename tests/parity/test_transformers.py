@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from peers import make_configs, make_peer, their_outputs
 from reference import our_outputs, random_tokens
 
+from pinch_jax.model.config_json import read_config
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
 
@@ -48,3 +51,44 @@ def test_the_loss_and_its_gradient_are_equal(outputs):
         np.testing.assert_allclose(
             ours.gradient[name], expected, atol=1e-4 * largest, rtol=1e-3, err_msg=name
         )
+
+
+def test_the_decoder_inside_an_image_model_makes_the_same_logits(tmp_path):
+    vision = {
+        "hidden_size": 12,
+        "intermediate_size": 12,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+    }
+    config = transformers.Gemma3Config(
+        text_config=CONFIGS["gemma3"].to_dict(), vision_config=vision, mm_tokens_per_image=1
+    )
+    config._attn_implementation = "eager"
+    torch.manual_seed(4)
+    peer = transformers.Gemma3ForConditionalGeneration(config).eval()
+    peer.save_pretrained(tmp_path)
+    source = HuggingFaceDirectory(tmp_path)
+    assert source.decoder == read_config(CONFIGS["gemma3"].to_dict())
+    tokens = random_tokens(source.decoder.vocab_size)
+    ours = our_outputs(source.decoder, load_params(source, source.decoder), tokens)
+    with torch.no_grad():
+        theirs = peer(torch.tensor(tokens, dtype=torch.long)).logits.numpy()
+    assert np.abs(ours.logits - theirs).max() <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Gemma3TextConfig",
+        "Gemma2Config",
+        "Qwen3Config",
+        "Qwen2Config",
+        "LlamaConfig",
+        "MistralConfig",
+    ],
+)
+def test_what_a_file_leaves_out_is_what_transformers_assumes(name):
+    config = getattr(transformers, name)()
+    assert read_config({"model_type": config.model_type}) == read_config(config.to_dict())
