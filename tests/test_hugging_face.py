@@ -38,6 +38,17 @@ def tensors_of(directory):
     return found
 
 
+class CountedDirectory(HuggingFaceDirectory):
+    """A directory that knows how many elements were read from it."""
+
+    elements = 0
+
+    def read(self, name, index):
+        block = super().read(name, index)
+        self.elements += block.size
+        return block
+
+
 def exported(family, directory, **options):
     """Returns random parameters, after they were written as a Hugging Face directory."""
     decoder, params = DECODERS[family], random_params(DECODERS[family])
@@ -80,12 +91,14 @@ def test_a_large_model_is_written_in_several_files_with_an_index(tmp_path):
 @pytest.mark.parametrize("axes", [(2, 2, 2), (1, 4, 2), None])
 def test_parameters_arrive_where_the_mesh_wants_them(family, axes, tmp_path):
     params = exported(family, tmp_path / "model")
-    source = HuggingFaceDirectory(tmp_path / "model")
+    source = CountedDirectory(tmp_path / "model")
     shardings = None
     if axes:
         mesh = make_mesh(MeshConfig(*axes))
         shardings = parameter_shardings(mesh, abstract_params(source.decoder))
     loaded = load_params(source, source.decoder, shardings=shardings)
+    # Once, although some devices hold the same.
+    assert source.elements == sum(leaf.size for leaf in jax.tree.leaves(params))
     for path, leaf in jax.tree_util.tree_leaves_with_path(loaded):
         expected = params
         for key in path:

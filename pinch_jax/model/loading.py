@@ -57,8 +57,14 @@ def load_params(
         place = where[path_name(path)]
         kind = np.dtype(dtype) if dtype is not None else _stored_dtype(tensors, place, like.shape)
 
+        held: dict[Any, np.ndarray] = {}
+
         def block(index: Index) -> np.ndarray:
-            return read_block(tensors, place, like.shape, index, kind)
+            # Devices that hold the same block share what was read once.
+            span = tuple((part.start, part.stop) for part in index)
+            if span not in held:
+                held[span] = read_block(tensors, place, like.shape, index, kind)
+            return held[span]
 
         if sharding is None:
             return block((slice(None),) * like.ndim)
