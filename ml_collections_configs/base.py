@@ -19,17 +19,59 @@ def get_config() -> ml_collections.ConfigDict:
 
     c.corpus = ml_collections.ConfigDict()
     # "cldr_instructions": questions about facts of Unicode CLDR. "cldr_statements": the facts as
-    # text, for a base model.
+    # text, for a base model. Any other name is a corpus of your own, made of the sources below.
     c.corpus.name = "cldr_instructions"
     # Where built corpora are kept, shared by all runs of this machine.
     c.corpus.data_dir = "~/.cache/pinch_jax"
+    # Sources, as "reader:path"; pinch_jax/corpus/reading/readers.py lists the readers and their
+    # options. With {language} in its path a source brings every language itself.
+    c.corpus.train = ()
+    c.corpus.heldout = ()
+    # Training prompts that are held out too, at least so similar (Jaccard index of the runs of 5
+    # characters), are left out of training in every language; if not, only reported.
+    c.corpus.drop_duplicates = True
+    c.corpus.duplicate_similarity = 0.8
+    # What the metadata says beside the licences and citations of published corpora.
+    c.corpus.license = ""
+    c.corpus.citation = ""
+
+    # For sources without {language}. "google" (Cloud Translation v3), "openai" (any compatible
+    # service), "jsonl" (translations that somebody made); "": none. Keys come from the environment.
+    c.corpus.translation = ml_collections.ConfigDict()
+    c.corpus.translation.by = ""
+    # The language of those sources.
+    c.corpus.translation.source = "en"
+    # Of "jsonl": files with {language} in their path.
+    c.corpus.translation.path = ""
+    # Of "openai" a model's name, and where it is asked if not at OpenAI; of "google" a path.
+    c.corpus.translation.model = ""
+    c.corpus.translation.base_url = ""
+    c.corpus.translation.project = ""
+    c.corpus.translation.location = "global"
+    # In the currency of the bill; for the table that is shown before the first call.
+    c.corpus.translation.price_per_million_characters = 20.0
+    c.corpus.translation.requests_per_second = 10.0
+    c.corpus.translation.concurrency = 8
+    # Longer texts are cut at the ends of paragraphs.
+    c.corpus.translation.piece_characters = 4000
+    # How often a request is made before it has failed; the first wait, which doubles; patience.
+    c.corpus.translation.attempts = 8
+    c.corpus.translation.wait_seconds = 1.0
+    c.corpus.translation.timeout_seconds = 60.0
 
     c.mixture = ml_collections.ConfigDict()
-    # monolingual:L | pinch:P[:L,M] | pinch:nK[:L,M] | uniform:L,M | weights:L=0.9,M=0.1; `pinch
-    # study` has its own for each of its runs.
+    # monolingual:L | pinch:P[:L,M] | pinch:nK[:L,M] | uniform:L,M | weights:L=0.9,M=0.1; for L,M
+    # also K-by-typology, K-by-family, K-by-script, K-by-randomSEED. Over the run from one to the
+    # next: linear:SPEC..SPEC, cosine:SPEC@0.2..SPEC@0.8, piecewise:SPEC..SPEC@0.5. `pinch study`
+    # has its own for each of its runs.
     c.mixture.spec = "monolingual:en"
     # N, the examples of a tuning set over all languages: the same in every arm.
     c.mixture.examples = 4640
+    # Its size in supervised tokens instead, with c.mixture.examples = 0.
+    c.mixture.supervised_tokens = 0
+    # Made of the parallel examples, and named in a spec like languages: translation-en-fi,
+    # question_translation-en-fi, cross_lingual-fi-en, code_switched-en-fi (corpus/recipes.py).
+    c.mixture.recipes = ()
     # The language that the others replace.
     c.mixture.base = "en"
     # "disjoint": every id once, in one language. "parallel": ids repeat across languages.

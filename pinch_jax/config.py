@@ -12,6 +12,9 @@ from typing import Any, Literal
 import ml_collections
 
 from pinch_jax.config_fields import build, choose, positive
+from pinch_jax.corpus.config import CorpusConfig
+from pinch_jax.corpus.recipes import parse_recipe
+from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.evaluate.decode import Sampling
@@ -34,25 +37,6 @@ EXPERIMENTS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class CorpusConfig:
-    """Which parallel corpus, and where it is kept once built."""
-
-    name: Literal["cldr_instructions", "cldr_statements"]
-    data_dir: str
-
-
-@dataclasses.dataclass(frozen=True)
-class MixtureConfig:
-    """A tuning set, by name."""
-
-    spec: str
-    examples: int
-    base: str
-    composition: Literal["disjoint", "parallel"]
-    granularity: Literal["example", "step"]
-
-
-@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Where a model comes from; `tokenizer` and `decoder` only where `source` is empty."""
 
@@ -72,29 +56,6 @@ class ModelConfig:
             raise ValueError(
                 "config.model.source='' asks for a model from nothing; set both "
                 "config.model.tokenizer and config.model.decoder"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class BatchConfig:
-    """The shape of the global batch of a step."""
-
-    rows: int
-    row_tokens: int
-    row_supervised_tokens: int
-    examples: int
-    microbatches: int
-
-    def __post_init__(self) -> None:
-        positive(
-            self, "config.batch", "rows", "row_tokens", "row_supervised_tokens", "microbatches"
-        )
-        if self.examples < 0:
-            raise ValueError(f"config.batch.examples={self.examples}: 0 for no limit, or more")
-        if self.rows % self.microbatches:
-            raise ValueError(
-                f"config.batch.microbatches={self.microbatches} does not divide "
-                f"config.batch.rows={self.rows}; choose a divisor of it"
             )
 
 
@@ -217,12 +178,21 @@ class Config:
         _languages("config.languages", self.languages)
         _languages("config.mixture.base", (self.mixture.base,))
         self._check_tuning_languages()
+        for name in self.mixture.recipes:
+            parse_recipe(name, self.languages)
+        self.corpus.check_languages(self.corpus_languages)
         if self.study.judge != "reference":
             raise ValueError(
                 f"config.study.judge={self.study.judge!r}: only 'reference' is there so far; "
                 "'model' and 'api' are to come"
             )
         self.mixture_of()
+
+    @property
+    def corpus_languages(self) -> tuple[str, ...]:
+        """Those that examples are needed in: the config's own, and the Slavic study's."""
+        extra = self.study.slavic_languages if "slavic" in self.study.experiments else ()
+        return tuple(dict.fromkeys((*self.languages, *extra)))
 
     def _check_tuning_languages(self) -> None:
         for name in ("unseen", "breadth"):
@@ -240,8 +210,16 @@ class Config:
         spec = m.spec if spec is None else spec
         # A monolingual set may be in a language that only the Slavic study has.
         slavic = (x for x in self.study.slavic_languages if spec == f"monolingual:{x}")
-        among = tuple(dict.fromkeys((*self.languages, *slavic)))
-        return parse_mixture(spec, among, m.examples, m.base, m.composition, m.granularity)
+        return parse_mixture(
+            spec,
+            tuple(dict.fromkeys((*self.languages, *slavic))),
+            m.examples,
+            m.base,
+            m.composition,
+            m.granularity,
+            m.supervised_tokens,
+            m.recipes,
+        )
 
     def to_json(self) -> str:
         """Returns the config as JSON, sorted and indented."""

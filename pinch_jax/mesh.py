@@ -8,7 +8,8 @@ import dataclasses
 import itertools
 import math
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+Result = TypeVar("Result")
 
 # One row for each kind of parameter. A path that matches no row, or two, is an error: a
 # parameter that nobody placed would be copied to every device without a word.
@@ -190,6 +193,19 @@ def agreed(value: bool) -> bool:
     if jax.process_count() == 1:
         return value
     return bool(multihost_utils.broadcast_one_to_all(np.array(value)))
+
+
+def primary_first(call: Callable[[], Result]) -> Result:
+    """Returns what a call returns; only once it has in the first process do the others make it.
+
+    So the first one writes files, and the others find them.
+    """
+    if is_primary():
+        result = call()
+        agreed(True)
+        return result
+    agreed(True)
+    return call()
 
 
 def any_process(value: bool) -> bool | jax.Array:

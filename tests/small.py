@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.config import BatchConfig
-from pinch_jax.data.batches import Batch, BatchPlan, plan_batches
+from pinch_jax.data.batches import Batch, BatchPlan
 from pinch_jax.data.mixture import parse_mixture
+from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name
 from pinch_jax.model.decoder import Params, abstract_params
@@ -89,13 +90,13 @@ def random_plan(vocab_size: int = 64, examples: int = 150, epochs: int = 1) -> B
     def language():
         lengths = random.integers(3, 12, examples)
         return TokenizedLanguage(
-            ids=tuple(str(i) for i in range(examples)),
             tokens=random.integers(1, vocab_size, lengths.sum()).astype(np.int32),
             offsets=np.concatenate([[0], np.cumsum(lengths)]),
             prompt_lengths=random.integers(1, lengths).astype(np.int32),
         )
 
-    corpus = TokenizedCorpus({"en": language(), "fi": language()}, pad_id=0)
+    ids = tuple(str(i) for i in range(examples))
+    corpus = TokenizedCorpus(ids, {"en": language(), "fi": language()}, pad_id=0)
     return plan_batches(
         parse_mixture("pinch:40", ("en", "fi"), examples), corpus, SHAPE, epochs, seed=0
     )

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pinch_jax.corpus.cldr import examples, heldout_examples
+from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results

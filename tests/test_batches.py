@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinch_jax.data.batches import plan_batches
 from pinch_jax.data.mixture import parse_mixture
-from pinch_jax.data.order import permutation
+from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 
 LANGUAGES = ("ar", "en", "fi", "sw")
@@ -50,7 +49,7 @@ def render(prompt, response):
 EXAMPLES = {
     language: [
         Example(f"x{i}", f"{language}{i}?", f"{language} é" * (1 + (3 * i + n) % 5))
-        for i in permutation(80, n, "test").tolist()
+        for i in range(80)
     ]
     for n, language in enumerate(LANGUAGES)
 }
@@ -60,7 +59,7 @@ RENDERED = {
     for example in examples
 }
 SHAPE = Shape(4, 96, 60)
-CORPUS = tokenize_corpus(EXAMPLES, Bytes(), render)
+CORPUS = tokenize_corpus(EXAMPLES, PAD, render)
 
 specs = st.one_of(
     st.sampled_from(["monolingual:sw", "pinch:10", "pinch:n9", "pinch:100", "uniform:ar,fi"]),
@@ -218,6 +217,23 @@ def test_epochs_hold_the_same_examples_in_another_order():
     assert [language for language, _ in first] == [language for language, _ in second]
 
 
+@pytest.mark.parametrize("granularity", ["example", "step"])
+def test_a_schedule_spans_all_epochs_and_each_language_goes_round_its_own(granularity):
+    spec = "piecewise:monolingual:en..uniform:fi,sw@0.5"
+    mixture = parse_mixture(spec, LANGUAGES, 40, granularity=granularity)
+    plan = plan_batches(mixture, CORPUS, SHAPE, 3, 0)
+    steps = [plan.examples_at(step) for step in range(plan.steps)]
+    names = [name for step in steps for name in step]
+    assert plan.budgets == {"ar": 0, "en": 20, "fi": 10, "sw": 10}
+    assert {language for language, _ in names[:60]} == {"en"}
+    assert {language for language, _ in names[60:]} == {"fi", "sw"}
+    assert set(Counter(names).values()) == {3} and len(names) == 120
+    if granularity == "step":
+        turns = [{language for language, _ in step} for step in steps]
+        assert all(len(turn) == 1 for turn in turns)
+        assert turns.index({"sw"}) < len(turns) - 1 - turns[::-1].index({"fi"})
+
+
 def test_the_fingerprint_is_that_of_what_the_run_holds():
     def fingerprint(spec="pinch:50", n=60, shape=SHAPE, epochs=2, seed=0, corpus=CORPUS, **how):
         mixture = parse_mixture(spec, LANGUAGES, n, **how)
@@ -234,7 +250,7 @@ def test_the_fingerprint_is_that_of_what_the_run_holds():
         fingerprint("pinch:70"), fingerprint(n=61), fingerprint(shape=Shape(4, 80, 60)),
         fingerprint(shape=Shape(5, 96, 60)), fingerprint(epochs=3), fingerprint(seed=1),
         fingerprint(composition="parallel"), fingerprint(granularity="step"), fingerprint(),
-        fingerprint(corpus=tokenize_corpus(renamed, Bytes(), render)),
+        fingerprint(corpus=tokenize_corpus(renamed, PAD, render)),
     ]  # fmt: skip
     assert len(set(changed)) == len(changed)
 
@@ -247,5 +263,5 @@ def test_what_cannot_be_planned_says_why():
         plan_batches(mixture, CORPUS, Shape(0, 5, 60), 1, 0)
     with pytest.raises(ValueError, match=r"config.train.epochs=0: must be at least 1"):
         plan_batches(mixture, CORPUS, SHAPE, 0, 0)
-    with pytest.raises(ValueError, match=r"'en' has a budget of 1[0-9]+ .* 80 available"):
+    with pytest.raises(ValueError, match=r"examples=300: the corpus has only 80 .* at most 80"):
         plan_batches(parse_mixture("pinch:50", LANGUAGES, 300), CORPUS, SHAPE, 1, 0)

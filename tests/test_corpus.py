@@ -11,8 +11,11 @@ import unicodedata
 import pytest
 from babel import Locale
 
-from pinch_jax.corpus import cldr, locale_names, m49
-from pinch_jax.corpus.facts import TASKS, facts
+from ml_collections_configs import base
+from pinch_jax.config import from_config_dict
+from pinch_jax.corpus.cldr import examples as cldr
+from pinch_jax.corpus.cldr import locale_names, m49
+from pinch_jax.corpus.cldr.facts import TASKS, facts
 from pinch_jax.corpus.sources import check_parallel, load_corpus
 from pinch_jax.languages import LANGUAGES, SLAVIC_LANGUAGES, STUDY_LANGUAGES, language
 
@@ -186,17 +189,24 @@ def test_a_prefix_of_the_held_out_prompts_is_a_fair_sample():
     assert len({example.id[-1] for example in heldout[:8]}) > 1  # phrasings are mixed too
 
 
+def bundled(data_dir, name="cldr_instructions"):
+    corpus = from_config_dict(base.get_config()).corpus
+    return dataclasses.replace(corpus, name=name, data_dir=str(data_dir))
+
+
 def test_what_tfds_reads_is_what_was_written(tmp_path):
-    corpus = load_corpus("cldr_instructions", ("sw", "he"), tmp_path, progress=False)
+    config = bundled(tmp_path)
+    corpus = load_corpus(config, ("sw", "he"), progress=False)
     for code in ("sw", "he"):
         assert corpus.train[code] == cldr.train_examples(code)
         assert corpus.heldout[code] == cldr.heldout_examples(code)
     built = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.array_record*")}
-    again = load_corpus("cldr_instructions", ("he", "sw"), tmp_path, progress=False)
-    assert again.checksum == corpus.checksum and len(built) == 4
+    again = load_corpus(config, ("he", "sw"), progress=False)
+    assert again.checksums == corpus.checksums and len(built) == 4
     assert built == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.array_record*")}
-    alone = load_corpus("cldr_instructions", ("he",), tmp_path, progress=False)
-    assert alone.checksum != corpus.checksum and list(alone.train) == ["he"]
+    alone = load_corpus(config, ("he",), progress=False)
+    assert alone.checksums == {"he": corpus.checksums["he"]} and list(alone.train) == ["he"]
+    assert corpus.checksums["he"] != corpus.checksums["sw"]
 
 
 def test_importing_the_corpus_starts_neither_jax_nor_tensorflow():
@@ -206,12 +216,11 @@ def test_importing_the_corpus_starts_neither_jax_nor_tensorflow():
 
 
 def test_errors_name_what_is_wrong_and_what_would_be_right(tmp_path):
-    with pytest.raises(ValueError, match=r"corpus\.name='lima'.*cldr_instructions"):
-        load_corpus("lima", ("en",), tmp_path)
+    config = bundled(tmp_path)
     with pytest.raises(ValueError, match=r"language='xx'.*'sw'"):
-        load_corpus("cldr_instructions", ("en", "xx"), tmp_path)
+        load_corpus(config, ("en", "xx"))
     with pytest.raises(ValueError, match="at least one language"):
-        load_corpus("cldr_instructions", (), tmp_path)
+        load_corpus(config, ())
     english = cldr.examples("en")[:3]
     odd = (*english[:2], dataclasses.replace(english[2], id="currency.XX.0"))
     with pytest.raises(ValueError, match=r"'sw' is not parallel to 'en'.*missing.*currency\.XX\.0"):

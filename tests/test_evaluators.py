@@ -93,6 +93,29 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
         assert losses[f"eval/{language}/loss"] == pytest.approx(np.mean(nats), rel=1e-4)
 
 
+def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
+    mesh = make_mesh(MeshConfig())
+    shape = BatchConfig(
+        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+    )
+
+    def losses(heldout):
+        shard = activation_sharding(mesh)
+        return HeldoutLoss(MODEL, RENDERER, heldout, shape, mesh, shard, jnp.float32)(PARAMS, 0)
+
+    untold = [dataclasses.replace(one, response="", answer="") for one in HELDOUT["en"]]
+    mixed = {"en": [*HELDOUT["en"][:2], untold[2]], "fi": untold}
+    assert losses(mixed) == losses({"en": HELDOUT["en"][:2]}) and len(losses(mixed)) == 1
+    assert losses({"en": untold}) == {}
+
+    mixed["fi"] = [dataclasses.replace(one, language="fi") for one in untold]
+    metrics = answer_metrics(answers, mixed, 3, PARAMS, 0)
+    told = answer_metrics(answers, {"en": HELDOUT["en"][:2]}, 3, PARAMS, 0)
+    assert metrics["eval/en/chrf"] == told["eval/en/chrf"] > 0
+    assert {"eval/fi/right_language", "eval/fi/echo"} <= set(metrics)
+    assert not {"eval/fi/exact_match", "eval/fi/chrf"} & set(metrics)
+
+
 def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):
     # More prompts than rows, of both widths, and not in the order of their lengths.
     prompts = [one.prompt for some in HELDOUT.values() for one in some] * 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pinch_jax.corpus.cldr import examples
+from pinch_jax.corpus.cldr.examples import examples
 from pinch_jax.evaluate.language_id import TOO_SHORT, classify, identify
 from pinch_jax.evaluate.text_match import contains_words, normalise
 from pinch_jax.languages import LANGUAGES, STUDY_LANGUAGES

@@ -1,14 +1,16 @@
 """The mixture's arithmetic: exact budgets, nested arms, clear errors."""
 
-import itertools
 from fractions import Fraction
+from itertools import chain, permutations
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pinch_jax.data.mixture import apportion, assign, parse_mixture
-from pinch_jax.data.order import permutation
+from pinch_jax.data.mixture import assign, parse_mixture
+from pinch_jax.data.order import apportion
+from pinch_jax.selection import select_languages
 
 LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
 quick = settings(deadline=None, derandomize=True, max_examples=200)
@@ -23,19 +25,11 @@ percents = st.decimals(0, 100, places=1).map(str)
 seeds = st.integers(0, 2**40)
 
 
-def corpus(languages, examples, seed=0):
-    """Ids of a parallel corpus, in another order and with other ids of its own in each language."""
-    ids = {}
-    for number, language in enumerate(languages):
-        own = [f"shared.{i}" for i in range(examples)] + [f"{language}.{i}" for i in range(number)]
-        ids[language] = [own[i] for i in permutation(len(own), seed, "test", language)]
-    return ids
-
-
-def rows_of(mixture, ids, seed):
-    """{language: ids it gives}."""
-    rows = assign(mixture, ids, seed)
-    return {language: [ids[language][row] for row in rows[language]] for language in rows}
+def rows_of(mixture, available, seed, lengths=None):
+    """{language: rows it gives, as a list}."""
+    assigned = assign(mixture, available, seed, lengths)
+    assert set().union(*(own.tolist() for own in assigned.values())) <= set(range(available))
+    return {language: own.tolist() for language, own in assigned.items()}
 
 
 def pairs(given_ids, but):
@@ -51,7 +45,7 @@ def test_budgets_add_up_to_n_within_one_of_the_share_by_largest_remainder(table,
     budgets = [mixture.budgets[language] for language in LANGUAGES]
 
     assert sum(budgets) == n
-    for (i, up), (j, down) in itertools.permutations(enumerate(quotas), 2):
+    for (i, up), (j, down) in permutations(enumerate(quotas), 2):
         assert abs(budgets[i] - up) < 1
         if budgets[i] > up and budgets[j] <= down:  # i was rounded up and j was not
             assert (up % 1, -i) > (down % 1, -j)
@@ -62,7 +56,7 @@ def test_budgets_add_up_to_n_within_one_of_the_share_by_largest_remainder(table,
 @example({"ar": 5, "zh": 1, "cs": 2}, 5, "disjoint", 0)  # places owned and budgets differ by one
 def test_each_language_gives_as_many_distinct_ids_as_its_budget(table, n, composition, seed):
     mixture = parse_mixture(table, LANGUAGES, n, composition=composition)
-    given_ids = rows_of(mixture, corpus(LANGUAGES, n + 7), seed)
+    given_ids = rows_of(mixture, n + 7, seed)
     assert {language: len(set(own)) for language, own in given_ids.items()} == mixture.budgets
     together = [id for own in given_ids.values() for id in own]
     longest = max(given_ids.values(), key=len)
@@ -87,12 +81,11 @@ def test_arms_of_one_family_are_nested_and_share_their_base_rows(p, q, data, n, 
             ),
         )
     )
-    ids = corpus(LANGUAGES, n + 5)
     small, large = (
         parse_mixture(f"pinch:{percent}{family}", LANGUAGES, n, composition=composition)
         for percent in (lower, upper)
     )
-    small, large = rows_of(small, ids, seed), rows_of(large, ids, seed)
+    small, large = rows_of(small, n + 5, seed), rows_of(large, n + 5, seed)
     assert pairs(small, but="en") <= pairs(large, but="en")
     assert set(large["en"]) <= set(small["en"])
     for language in set(LANGUAGES) - {"en"}:
@@ -106,28 +99,77 @@ def test_arms_of_one_family_are_nested_and_share_their_base_rows(p, q, data, n, 
 @given(st.integers(0, 60), percents, st.booleans(), st.integers(60, 400), seeds)
 def test_a_pinch_of_n_examples_is_nested_in_every_larger_arm(count, p, some, n, seed):
     family = ":en,ar,fi,it,ru,sw" if some else ""
-    ids = corpus(LANGUAGES, n + 5)
     few = parse_mixture(f"pinch:n{count}{family}", LANGUAGES, n)
     more = parse_mixture(f"pinch:{p}{family}", LANGUAGES, n)
     assert n - few.budgets["en"] == count
     small, large = (few, more) if few.budgets["en"] >= more.budgets["en"] else (more, few)
-    small, large = rows_of(small, ids, seed), rows_of(large, ids, seed)
+    small, large = rows_of(small, n + 5, seed), rows_of(large, n + 5, seed)
     assert pairs(small, but="en") <= pairs(large, but="en")
     assert set(large["en"]) <= set(small["en"])
 
 
-def test_the_same_ids_serve_every_arm_whatever_the_order_of_the_corpus_files():
+def test_the_same_ids_serve_every_arm():
     specs = ["monolingual:sw", "monolingual:en", "pinch:n40", "pinch:100", "uniform:es,ru"]
-    sets = {
-        frozenset(id for own in rows_of(parse_mixture(spec, LANGUAGES, 90), ids, 3).values()
-                  for id in own)
-        for spec in specs
-        for ids in (corpus(LANGUAGES, 200, seed=0), corpus(LANGUAGES, 200, seed=1))
-    }  # fmt: skip
+    mixtures = [parse_mixture(spec, LANGUAGES, 90) for spec in specs]
+    sets = {frozenset(chain(*rows_of(mixture, 200, 3).values())) for mixture in mixtures}
     assert len(sets) == 1
-    mixture, ids = parse_mixture("pinch:10", LANGUAGES, 90), corpus(LANGUAGES, 200)
-    assert rows_of(mixture, ids, 3) == rows_of(mixture, ids, 3)
-    assert set(rows_of(mixture, ids, 4)["en"]) != set(rows_of(mixture, ids, 3)["en"])
+    assert rows_of(mixtures[0], 200, 3) == rows_of(mixtures[0], 200, 3)
+    assert set(rows_of(mixtures[0], 200, 4)["sw"]) != set(rows_of(mixtures[0], 200, 3)["sw"])
+
+
+def random_lengths(longest, examples, seed):
+    draw = np.random.default_rng(seed)
+    return {language: draw.integers(1, longest + 1, examples) for language in LANGUAGES}
+
+
+@quick
+@given(tables, st.integers(1, 4000), st.sampled_from(["disjoint", "parallel"]), seeds)
+def test_budgets_in_tokens_are_met_to_within_half_an_example(table, size, composition, seed):
+    lengths = random_lengths(40, 4200, seed)
+    mixture = parse_mixture(table, LANGUAGES, 0, composition=composition, supervised_tokens=size)
+    rows = rows_of(mixture, 4200, seed, lengths)
+    assert sum(mixture.budgets.values()) == size
+    for language, own in rows.items():
+        given_tokens = lengths[language][own]
+        off = abs(given_tokens.sum() - mixture.budgets[language])
+        assert 2 * off <= max([*given_tokens, *lengths[language][:0], 40])
+        assert own or 2 * mixture.budgets[language] <= 40
+    together = list(chain(*rows.values()))
+    if composition == "disjoint":
+        assert len(set(together)) == len(together)
+    else:
+        longest = max(rows.values(), key=len)
+        assert all(own == longest[: len(own)] for own in rows.values())
+
+
+@quick
+@given(percents, percents, st.integers(1, 3000), seeds)
+def test_arms_counted_in_tokens_are_nested_but_for_the_base(p, q, size, seed):
+    lengths = random_lengths(9, 9000, seed)
+    small, large = (
+        rows_of(parse_mixture(f"pinch:{percent}", LANGUAGES, 0, supervised_tokens=size), 9000, seed,
+                lengths)
+        for percent in sorted((p, q), key=Fraction)
+    )  # fmt: skip
+    assert pairs(small, but="en") <= pairs(large, but="en")
+
+
+@quick
+@given(st.data(), st.integers(1, 1500))
+def test_a_schedule_gives_each_language_the_integral_of_its_share(data, n):
+    shape = data.draw(st.sampled_from(["linear", "cosine", "piecewise"]))
+    specs = data.draw(st.lists(st.sampled_from(["monolingual:en", "pinch:100", "pinch:7",
+                      "uniform:fi,sw", "weights:en=1,ar=3"]), min_size=2, max_size=4))  # fmt: skip
+    mixture = parse_mixture(f"{shape}:" + "..".join(specs), LANGUAGES, n)
+    knots = [parse_mixture(spec, LANGUAGES, n).shares for spec in specs]
+    for language, share, *values in zip(LANGUAGES, mixture.shares, *knots, strict=True):
+        if shape == "piecewise":
+            mean = sum(values) / len(values)
+        else:  # the trapezoid rule is exact for a line, and for half a cosine wave
+            mean = (sum(values) - (values[0] + values[-1]) / 2) / (len(values) - 1)
+        assert share == mean
+        assert abs(mixture.budgets[language] - n * mean) < 1 + 1e-5
+    assert sum(mixture.budgets.values()) == n
 
 
 def test_names_mean_the_tables_that_they_stand_for():
@@ -151,6 +193,17 @@ def test_names_mean_the_tables_that_they_stand_for():
     )
 
 
+def test_a_count_by_a_strategy_stands_for_the_languages_that_it_selects():
+    def members(spec):
+        return {code for code, n in parse_mixture(spec, LANGUAGES, 90).budgets.items() if n}
+
+    for strategy, seed in [("family", 0), ("script", 0), ("random", 7), ("random", 8)]:
+        chosen = select_languages(strategy, 4, LANGUAGES, "en", seed)
+        name = f"4-by-{strategy}" + (str(seed) if seed else "")
+        assert members(f"uniform:{name}") == members(f"pinch:90:{name}") == set(chosen)
+    assert members("uniform:4-by-random7") != members("uniform:4-by-random8")
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -167,6 +220,11 @@ def test_names_mean_the_tables_that_they_stand_for():
         ("uniform:es,en,es", ["'es' twice"]),
         ("monolingual:es,en", ["is one language", "'uniform:es,en'"]),
         ("pinch", ["not the name of a mixture", "'monolingual:sw'"]),
+        ("linear:pinch:10", ["from one mixture to another", "'linear:monolingual:en..pinch:100'"]),
+        ("cosine:pinch:10@0.5..pinch:20", ["some points have an @"]),
+        ("linear:pinch:10@0.5..pinch:20@0.4", ["must rise from 0 to 1"]),
+        ("piecewise:pinch:10@0.1..pinch:20@0.4", ["the first piece begins at 0"]),
+        ("linear:pinch:10..pinch:200", ["'pinch:200'", "P must be between 0 and 100"]),
         ("salad:10", ["not the name of a mixture", "'uniform:es,en'"]),
         (7, ["neither a name nor a table"]),
         ({}, ["holds no language", "{'en': 0.9, 'sw': 0.1}"]),
@@ -191,6 +249,10 @@ def test_fields_beside_the_spec_are_checked_by_name():
         ({"examples": 1.5}, "config.mixture.examples=1.5: must be a whole number"),
         ({"composition": "mixed"}, "config.mixture.composition='mixed'"),
         ({"granularity": "row"}, "config.mixture.granularity='row'"),
+        ({"supervised_tokens": 9}, "are two sizes of one mixture; set one of them to 0"),
+        ({"supervised_tokens": 9, "examples": 0, "spec": "linear:pinch:1..pinch:9"}, "a schedule"),
+        ({"supervised_tokens": 9, "examples": 0, "spec": "pinch:n4"}, "counts examples"),
+        ({"recipes": ("en",)}, "config.mixture.recipes=['en']: 'en' stands twice"),
     ]
     for change, words in cases:
         with pytest.raises(ValueError) as error:
@@ -200,19 +262,22 @@ def test_fields_beside_the_spec_are_checked_by_name():
         assert words in str(error.value)
 
 
-def test_a_budget_beyond_the_corpus_names_language_budget_available_and_fix():
-    ids = {"en": [f"{i}" for i in range(100)], "sw": [f"{i}" for i in range(40)]}
-    with pytest.raises(ValueError, match=r"'sw' has a budget of 50 .* has 40 available; lower"):
-        assign(parse_mixture("uniform:en,sw", ("en", "sw"), 100), ids, 0)
-    with pytest.raises(
-        ValueError, match=r"the mixture has a budget of 41 .* only 40 are available"
-    ):
-        assign(parse_mixture("pinch:10", ("en", "sw"), 41), ids, 0)
-    parallel = parse_mixture({"en": 41, "sw": 1}, ("en", "sw"), 42, composition="parallel")
-    with pytest.raises(ValueError, match=r"'en' has a budget of 41 .*only 40 .*'sw' has 40"):
-        assign(parallel, ids, 0)
-    with pytest.raises(ValueError, match="the corpus has no 'fi'"):
-        assign(parse_mixture("pinch:10", ("en", "fi"), 10), ids, 0)
+def test_a_budget_beyond_the_corpus_names_language_budget_what_is_left_and_the_fix():
+    def error(spec, examples, available, **how):
+        mixture = parse_mixture(spec, ("en", "sw"), examples, **how)
+        with pytest.raises(ValueError) as raised:
+            assign(mixture, available, 0, {"en": np.full(100, 7), "sw": np.full(100, 9)})
+        return str(raised.value)
+
+    assert "the corpus has only 90 examples to tune on; lower" in error("uniform:en,sw", 100, 90)
+    assert "'en' has a budget of 41 examples, and only 40 " in error(
+        {"en": 41, "sw": 1}, 42, 40, composition="parallel"
+    )
+    told = error({"en": 1, "sw": 9}, 0, 100, supervised_tokens=1000)
+    assert (
+        "config.mixture.supervised_tokens=1000: 'en' has a budget of 100 supervised tokens, and"
+        in told
+    )
 
 
 def test_shares_are_apportioned_to_the_earlier_language_on_a_tie():

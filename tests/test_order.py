@@ -1,5 +1,7 @@
 """The order of languages and the permutations behind it, checked one position at a time."""
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,16 @@ def test_every_prefix_of_the_order_is_within_one_of_the_share(weights, data):
 )
 def test_the_order_is_exact_where_64_bits_overflow(weights, length):
     assert prefix_deviation_is_below_one(weights, interleave(weights, length))
+
+
+def test_a_tie_goes_to_the_lower_index():
+    assert interleave([2, 2, 2], 6).tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_every_permutation_is_as_likely_as_any_other():
+    drawn = Counter(tuple(permutation(3, seed, "likely").tolist()) for seed in range(6000))
+    assert len(drawn) == 6
+    assert all(abs(count - 1000) < 5 * 30 for count in drawn.values())  # 5 standard deviations
 
 
 @quick

@@ -1,113 +1,100 @@
-"""Packing from lengths: nothing split, nothing over the rim, in order, every drop known."""
+"""Packing from lengths: nothing split, nothing over the rim, in order, little left empty."""
+
+from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinch_jax.data.packing import pack, pack_apart
+from pinch_jax.data.packing import Room
 
-quick = settings(deadline=None, derandomize=True, max_examples=150)
+quick = settings(deadline=None, derandomize=True, max_examples=200)
 
-rooms = st.tuples(
-    st.integers(1, 6), st.integers(4, 40), st.integers(1, 20), st.sampled_from((0, 1, 3, 8))
+rooms = st.builds(
+    Room, st.integers(1, 6), st.integers(4, 40), st.integers(1, 20), st.sampled_from((0, 1, 3, 8))
 )
 
 
 @st.composite
-def lengths(draw):
-    """Lengths and supervised lengths of up to 120 examples, some too long for any row above."""
-    tokens = np.array(draw(st.lists(st.integers(2, 48), max_size=120)), np.int64)
-    limit = draw(st.integers(1, 25))
-    return tokens, np.minimum(np.maximum(tokens // 2, 1), limit)
+def packings(draw):
+    """A room, and up to 120 examples that fit into its rows."""
+    room = draw(rooms)
+    tokens = np.array(draw(st.lists(st.integers(2, room.row_tokens), max_size=120)), np.int32)
+    supervised = np.minimum(np.maximum(tokens // 2, 1), room.row_supervised_tokens)
+    return room, tokens, supervised.astype(np.int32)
 
 
-def replay(packing, tokens, supervised, rows, row_tokens, row_supervised_tokens, examples):
-    """Fills the rows once more by hand, and checks each place against the definition."""
-    used, slots, open_step, held = [0] * rows, [0] * rows, 0, 0
-    places = zip(
-        packing.index, packing.step, packing.row, packing.offset, packing.slot, strict=True
-    )
-    for i, step, row, offset, slot in places:
-        room = [
-            r
-            for r in range(rows)
-            if used[r] + tokens[i] <= row_tokens
-            and slots[r] + supervised[i] <= row_supervised_tokens
-        ]
-        if step != open_step:
-            # A step closes only when it must.
-            assert step == open_step + 1 and (not room or held == examples)
-            used, slots, open_step, held, room = [0] * rows, [0] * rows, step, 0, [0]
-        assert row == room[0]
-        assert (offset, slot) == (used[row], slots[row])
-        used[row] += tokens[i]
-        slots[row] += supervised[i]
-        held += 1
-        assert not examples or held <= examples
-        assert used[row] <= row_tokens and slots[row] <= row_supervised_tokens
+def steps(room, tokens, supervised):
+    bounds = room.steps(tokens, supervised)
+    return [slice(a, b) for a, b in pairwise(bounds)]
 
 
 @quick
-@given(lengths(), rooms)
-def test_examples_fill_the_first_row_with_room_in_their_order(sizes, room):
-    packing = pack(*sizes, *room)
-    replay(packing, *sizes, *room)
-    assert np.all(np.diff(packing.index) > 0)
-    assert packing.steps == len(set(packing.step.tolist()))
+@given(packings())
+def test_steps_hold_all_examples_in_their_order(packing):
+    room, tokens, _ = packing
+    held = [i for step in steps(*packing) for i in range(len(tokens))[step]]
+    assert held == list(range(len(tokens)))
+    for step in steps(*packing):
+        assert step.stop > step.start
+        assert not room.examples or step.stop - step.start <= room.examples
 
 
 @quick
-@given(lengths(), rooms)
-def test_what_is_longer_than_a_row_is_dropped_and_nothing_else(sizes, room):
-    tokens, supervised = sizes
-    packing = pack(tokens, supervised, *room)
-    too_long = {i for i in range(len(tokens)) if tokens[i] > room[1] or supervised[i] > room[2]}
-    assert set(packing.dropped.tolist()) == too_long
-    assert sorted([*packing.index, *packing.dropped]) == list(range(len(tokens)))
+@given(packings())
+def test_rows_hold_their_examples_end_to_end_and_nothing_over_the_rim(packing):
+    room, tokens, supervised = packing
+    for step in steps(*packing):
+        used, slots = np.zeros((2, room.rows), int)
+        places = zip(*room.place(tokens[step], supervised[step]), strict=True)
+        for i, (row, offset, slot) in enumerate(places, start=step.start):
+            assert (offset, slot) == (used[row], slots[row])
+            used[row] += tokens[i]
+            slots[row] += supervised[i]
+        assert used.max() <= room.row_tokens and slots.max() <= room.row_supervised_tokens
 
 
 @quick
-@given(lengths(), rooms, st.data())
-def test_apart_each_step_holds_one_language_and_the_steps_interleave(sizes, room, data):
-    tokens, supervised = sizes
-    size = len(tokens)
-    language = np.array(
-        data.draw(st.lists(st.integers(0, 4), min_size=size, max_size=size)), np.int16
-    )
-    packing = pack_apart(language, tokens, supervised, *room)
-
-    assert np.all(np.diff(packing.step) >= 0)
-    held = {}
-    for i, step in zip(packing.index, packing.step, strict=True):
-        held.setdefault(int(step), set()).add(int(language[i]))
-    assert sorted(held) == list(range(packing.steps))
-    assert all(len(some) == 1 for some in held.values())
-
-    turns = [min(held[step]) for step in range(packing.steps)]
-    for n in range(1, len(turns) + 1):
-        for number in set(turns):
-            deviation = len(turns) * turns[:n].count(number) - n * turns.count(number)
-            assert abs(deviation) < len(turns)
+@given(packings())
+def test_a_step_closes_only_when_the_next_example_has_no_room(packing):
+    room, tokens, supervised = packing
+    for step in steps(*packing)[:-1]:
+        if room.examples and step.stop - step.start == room.examples:
+            continue
+        one_more = slice(step.start, step.stop + 1)
+        with pytest.raises(ValueError, match="no room in one step"):
+            room.place(tokens[one_more], supervised[one_more])
 
 
+def test_a_long_run_of_full_steps_never_closes_one_too_early():
+    random = np.random.default_rng(0)
+    room = Room(rows=4, row_tokens=40, row_supervised_tokens=40, examples=0)
+    tokens = random.integers(5, 30, 3000).astype(np.int32)
+    for step in steps(room, tokens, tokens // 2)[:-1]:
+        one_more = tokens[step.start : step.stop + 1]
+        with pytest.raises(ValueError, match="no room in one step"):
+            room.place(one_more, one_more // 2)
+
+
+@given(rooms, st.lists(st.integers(2, 48), max_size=20))
 @quick
-@given(lengths(), rooms, st.data())
-def test_apart_each_language_is_packed_as_if_it_were_alone(sizes, room, data):
-    tokens, supervised = sizes
-    size = len(tokens)
-    language = np.array(
-        data.draw(st.lists(st.integers(0, 4), min_size=size, max_size=size)), np.int16
-    )
-    packing = pack_apart(language, tokens, supervised, *room)
-    dropped = []
-    for number in range(5):
-        members = np.flatnonzero(language == number)
-        alone = pack(tokens[members], supervised[members], *room)
-        here = language[packing.index] == number
-        assert np.array_equal(packing.index[here], members[alone.index])
-        _, step = np.unique(packing.step[here], return_inverse=True)
-        assert np.array_equal(step, alone.step)
-        for name in ("row", "offset", "slot"):
-            assert np.array_equal(getattr(packing, name)[here], getattr(alone, name))
-        dropped.extend(members[alone.dropped])
-    assert packing.dropped.tolist() == sorted(dropped)
+def test_an_example_fits_where_a_row_of_its_own_could_hold_it(room, lengths):
+    tokens = np.array(lengths, np.int32)
+    supervised = np.maximum(tokens // 2, 1)
+    for i, fits in enumerate(room.fits(tokens, supervised)):
+        alone = tokens[i : i + 1], supervised[i : i + 1]
+        assert fits == (
+            tokens[i] <= room.row_tokens and supervised[i] <= room.row_supervised_tokens
+        )
+        if fits:
+            room.place(*alone)
+
+
+def test_lengths_as_in_real_corpora_leave_less_than_a_twentieth_empty():
+    random = np.random.default_rng(0)
+    tokens = np.clip(random.lognormal(5.3, 0.9, 20_000), 8, 1024).astype(np.int32)
+    supervised = np.maximum(tokens * random.uniform(0.3, 0.95, len(tokens)), 1).astype(np.int32)
+    room = Room(rows=32, row_tokens=1024, row_supervised_tokens=1024, examples=0)
+    capacity = len(steps(room, tokens, supervised)) * room.rows * room.row_tokens
+    assert 1 - tokens.sum() / capacity < 0.05

@@ -120,6 +120,6 @@ def test_another_study_is_refused_in_the_same_directory(config, study):
 def test_a_budget_that_the_corpus_cannot_meet_stops_before_any_work(config, tmp_path):
     greedy = config.copy_and_resolve_references()
     greedy.mixture.examples = 100_000
-    with pytest.raises(ValueError, match=r"100000 .* available"):
+    with pytest.raises(ValueError, match=r"100000: the corpus has only .* examples"):
         plan_study(from_config_dict(greedy), tmp_path, progress=False)
     assert not (tmp_path / "runs").exists()

@@ -1,16 +1,41 @@
-"""The bundled corpus as a TensorFlow dataset: ArrayRecord files, written without TensorFlow.
+"""Corpora as TensorFlow datasets: ArrayRecord files, a config a language, without TensorFlow.
 
-Thin on purpose: what is written is what `cldr` yields.
+`cldr_instructions` and `cldr_statements` come with the package; `parallel_instructions` is any
+corpus that `pinch corpus` assembled, and its data directory is that corpus's own. All three are
+built on first use. By hand, this is `tfds build` with all of its options:
+
+    python -m pinch_jax.corpus cldr_instructions/fi --data_dir=$HOME/.cache/pinch_jax
+    python -m pinch_jax.corpus parallel_instructions/fi --data_dir=$HOME/.cache/pinch_jax/NAME
+
+The program `tfds` itself starts only where TensorFlow, Apache Beam and mlcroissant are installed:
+
+    tfds build parallel_instructions/fi --imports=pinch_jax.corpus.builder \\
+        --file_format=array_record --data_dir=$HOME/.cache/pinch_jax/NAME
 """
 
+import abc
 import dataclasses
+import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pinch_jax.corpus import cldr
+from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.example import Example, checksum
+from pinch_jax.corpus.manifest import (
+    SPLITS,
+    Manifest,
+    SplitFile,
+    content_version,
+    language_version,
+    read_manifest,
+    read_split,
+    split_path,
+)
 from pinch_jax.languages import LANGUAGES
 
 INSTRUCTIONS = {"train": cldr.train_examples, "heldout": cldr.heldout_examples}
@@ -30,6 +55,11 @@ The facts of cldr_instructions as declarative text, in several phrasings, with t
 every language: what a base model is pretrained on. Questions stand alone, without an answer.
 """
 
+_PARALLEL = """
+Instructions of several sources in several languages, with the same example ids in the same order
+in every language. `manifest.json` in the data directory says what they come from.
+"""
+
 _CITATION = """
 @misc{cldr,
   title = {Unicode Common Locale Data Repository},
@@ -39,63 +69,133 @@ _CITATION = """
 """
 
 
-def _configs(splits: Splits) -> list[tfds.core.BuilderConfig]:
-    """Return a config for each language; its version is its content's: no build outlives it."""
+class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A builder with one config a language and the splits `train` and `heldout`.
 
-    def version(code: str) -> tfds.core.Version:
-        fingerprint = checksum((name, split(code)) for name, split in splits.items())
-        return tfds.core.Version(f"1.0.{int(fingerprint[:8], 16)}")
+    Its metadata holds the ids of each split: in every language the same.
+    """
 
-    return [
-        tfds.core.BuilderConfig(name=code, version=version(code), description=language.name)
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
+        tfds.core.BuilderConfig(name=code, description=language.name)
         for code, language in LANGUAGES.items()
     ]
 
+    @property
+    @abc.abstractmethod
+    def canonical_version(self) -> tfds.core.Version:
+        """The version of the language: that of its content, so that no build outlives it."""
 
-class _CldrBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A builder with one config a language and the splits `train` and `heldout`."""
+    @abc.abstractmethod
+    def _examples(self, split: str) -> Iterable[Example]:
+        """Return the examples of this config's language."""
 
-    SPLITS: Splits
-    DESCRIPTION: str
-
-    def _info(self) -> tfds.core.DatasetInfo:
+    def _described(self, **about: str) -> tfds.core.DatasetInfo:
         types = {str: tfds.features.Text(), bool: tfds.features.Scalar(np.bool_)}
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.DESCRIPTION,
             features=tfds.features.FeaturesDict(
                 {field.name: types[field.type] for field in dataclasses.fields(Example)}
             ),
             supervised_keys=("prompt", "response"),
-            homepage="https://cldr.unicode.org",
-            citation=_CITATION,
-            license="Names and facts: Unicode License v3. Phrases: the license of pinch_jax.",
+            metadata=tfds.core.MetadataDict(),
             disable_shuffling=True,  # the order of the held-out split has a meaning
+            **about,
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         del dl_manager  # nothing to download
-        return {
-            name: self._generate_examples(split(self.builder_config.name))
-            for name, split in self.SPLITS.items()
+        examples = {split: tuple(self._examples(split)) for split in SPLITS}
+        self.info.metadata["ids"] = {
+            split: [example.id for example in own] for split, own in examples.items()
         }
+        return {split: self._generate_examples(own) for split, own in examples.items()}
 
     def _generate_examples(self, examples: Iterable[Example]) -> Iterator[tuple[int, dict]]:
         for index, example in enumerate(examples):
             yield index, dataclasses.asdict(example)
 
 
+class _CldrBuilder(_Parallel, skip_registration=True):
+    """What the package brings with it."""
+
+    CONTENT: Splits
+    DESCRIPTION: str
+
+    @functools.cached_property
+    def canonical_version(self) -> tfds.core.Version:
+        """The version of the examples that the package makes."""
+        content = checksum((split, self._examples(split)) for split in SPLITS)
+        return tfds.core.Version(content_version([content]))
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self._described(
+            description=self.DESCRIPTION,
+            homepage="https://cldr.unicode.org",
+            citation=_CITATION,
+            license="Names and facts: Unicode License v3. Phrases: the license of pinch_jax.",
+        )
+
+    def _examples(self, split: str) -> Iterable[Example]:
+        return self.CONTENT[split](self.builder_config.name)
+
+
 class CldrInstructions(_CldrBuilder):
     """Questions with their responses, split by fact."""
 
-    BUILDER_CONFIGS = _configs(INSTRUCTIONS)
-    SPLITS = INSTRUCTIONS
+    CONTENT = INSTRUCTIONS
     DESCRIPTION = _INSTRUCTIONS
 
 
 class CldrStatements(_CldrBuilder):
     """Texts without prompts, split by phrasing."""
 
-    BUILDER_CONFIGS = _configs(STATEMENTS)
-    SPLITS = STATEMENTS
+    CONTENT = STATEMENTS
     DESCRIPTION = _STATEMENTS
+
+
+class ParallelInstructions(_Parallel):
+    """A corpus of one's own, from the files that its manifest names in `data_dir`."""
+
+    def __init__(self, *, data_dir: str | os.PathLike[str] | None = None, **options: Any):
+        self._directory = Path(data_dir or "").expanduser()
+        super().__init__(data_dir=str(self._directory), **options)
+
+    @functools.cached_property
+    def _manifest(self) -> Manifest:
+        manifest = read_manifest(self._directory)
+        if manifest is None:
+            raise FileNotFoundError(
+                f"{self._directory}: no manifest.json there; let `pinch corpus` assemble the "
+                "corpus, and give the directory that it names"
+            )
+        return manifest
+
+    @property
+    def _files(self) -> Mapping[str, SplitFile]:
+        code = self.builder_config.name
+        if code not in self._manifest.languages:
+            raise ValueError(
+                f"{self._directory}: no language {code!r} in the corpus "
+                f"{self._manifest.name!r}; there are {list(self._manifest.languages)}"
+            )
+        return self._manifest.languages[code]
+
+    @functools.cached_property
+    def canonical_version(self) -> tfds.core.Version:
+        """The version of the language's files."""
+        return tfds.core.Version(language_version(self._files))
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        manifest = self._manifest
+        return self._described(
+            description=_PARALLEL, citation=manifest.citation, license=manifest.license
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        self.info.metadata["corpus"] = self._manifest.name
+        self.info.metadata["sha256"] = {split: self._files[split].sha256 for split in SPLITS}
+        return super()._split_generators(dl_manager)
+
+    def _examples(self, split: str) -> Iterable[Example]:
+        path = split_path(self._directory, split, self.builder_config.name)
+        return read_split(path, self._files[split])

@@ -13,6 +13,9 @@ class Example:
     `id` is the same in every language; `fact` is the unit of the train / held-out split.
     `answer` is the name inside `response` that makes it right. `english_answer` is True where
     that name is spelt as in English, so that it cannot show the language of a response.
+
+    `answer` is "" where no short one makes it right, and `response` is "" where a held-out
+    instruction has no reference: nothing is measured then that would need it.
     """
 
     id: str

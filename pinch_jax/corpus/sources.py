@@ -1,70 +1,84 @@
-"""A corpus by its name: built once into ArrayRecord files, then read, parallel by check."""
+"""A corpus by its config: built once into ArrayRecord files, then read, parallel by check."""
 
 import contextlib
 import dataclasses
 import io
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from pinch_jax.corpus.builder import CldrInstructions, CldrStatements
+from pinch_jax.corpus.builder import CldrInstructions, CldrStatements, ParallelInstructions
+from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
+from pinch_jax.corpus.manifest import SPLITS, read_manifest
 from pinch_jax.languages import language as known_language
 
-__all__ = ["CORPORA", "Corpus", "Example", "check_parallel", "load_corpus"]
+__all__ = ["Corpus", "Example", "check_parallel", "load_corpus"]
 
-SPLITS = ("train", "heldout")
-CORPORA: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
-    "cldr_instructions": CldrInstructions,
-    "cldr_statements": CldrStatements,
-}
+_BUNDLED = {"cldr_instructions": CldrInstructions, "cldr_statements": CldrStatements}
 
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
     """Examples by language, with the same ids in the same order in every language.
 
-    Any prefix of `heldout` is a fair sample of it. `checksum` (SHA-256) covers every example of
-    these languages, its split and its place.
+    `checksums` (SHA-256 by language) cover every example of a language, its split and its place.
+    Any prefix of the `heldout` of a bundled corpus is a fair sample of it.
     """
 
     train: Mapping[str, tuple[Example, ...]]
     heldout: Mapping[str, tuple[Example, ...]]
-    checksum: str
+    checksums: Mapping[str, str]
 
 
-def load_corpus(
-    name: str, languages: Sequence[str], data_dir: str | os.PathLike[str], progress: bool = True
-) -> Corpus:
-    """Return the corpus in these languages, after building what `data_dir` lacks of it.
+def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool = True) -> Corpus:
+    """Return the corpus in these languages, after building what its directory lacks of it.
 
     Raises:
-      ValueError: nobody knows the corpus or a language, or the languages are not parallel.
+      FileNotFoundError: a source of a corpus of one's own is not there.
+      ValueError: a language is unknown, the languages are not parallel, or the corpus cannot be
+        built without being asked for: it needs a paid translation, or another one stands there.
     """
-    if name not in CORPORA:
-        raise ValueError(f"corpus.name={name!r}: no such corpus; use one of {sorted(CORPORA)}")
     if not languages:
         raise ValueError("languages=(): a corpus needs at least one language, e.g. ('en',)")
     for code in languages:
         known_language(code)
-    data_dir = os.path.expanduser(data_dir)
+    if config.bundled:
+        builder, data_dir = _BUNDLED[config.name], Path(config.data_dir).expanduser()
+    else:
+        _stand(config, languages, progress)
+        builder, data_dir = ParallelInstructions, config.directory
     examples: dict[str, dict[str, tuple[Example, ...]]] = {split: {} for split in SPLITS}
-    bar = tqdm(languages, desc=f"corpus {name}", unit="language", disable=not progress)
+    bar = tqdm(languages, desc=f"corpus {config.name}", unit="language", disable=not progress)
     for code in bar:
-        prepared = _prepare(CORPORA[name], code, data_dir)
+        prepared = _prepare(builder, code, data_dir)
         for split in SPLITS:
             examples[split][code] = _read(prepared, split)
     for split in SPLITS:
         check_parallel(split, examples[split])
-    return Corpus(
-        train=examples["train"],
-        heldout=examples["heldout"],
-        checksum=checksum(
-            (split, examples[split][code]) for split in SPLITS for code in sorted(languages)
-        ),
-    )
+    checksums = {
+        code: checksum((split, examples[split][code]) for split in SPLITS) for code in languages
+    }
+    return Corpus(examples["train"], examples["heldout"], checksums)
+
+
+def _stand(config: CorpusConfig, languages: Sequence[str], progress: bool) -> None:
+    """Assemble a corpus that is not there yet; one that is there is not touched."""
+    # Only here: a bundled corpus needs no library to read files or to translate with.
+    from pinch_jax.corpus.assemble import assemble, outdated
+
+    standing = read_manifest(config.directory)
+    if standing is None:
+        assemble(config, languages, progress, confirmed=False)
+    elif why := outdated(config, languages, standing):
+        raise ValueError(
+            f"config.corpus.name={config.name!r}: the corpus in {config.directory} is not that of "
+            f"the config: {why}; run `pinch corpus --config=...` to build it anew, or choose "
+            "another name"
+        )
 
 
 def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> None:
@@ -89,12 +103,12 @@ def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> Non
 
 
 def _prepare(
-    builder: type[tfds.core.GeneratorBasedBuilder], language: str, data_dir: str | os.PathLike[str]
+    builder: type[tfds.core.GeneratorBasedBuilder], language: str, data_dir: Path
 ) -> tfds.core.DatasetBuilder:
     """Return a builder whose files exist."""
 
     def opened() -> tfds.core.DatasetBuilder:
-        return builder(config=language, data_dir=data_dir, file_format="array_record")
+        return builder(config=language, data_dir=str(data_dir), file_format="array_record")
 
     dataset = opened()
     tfds.disable_progress_bar()

@@ -7,9 +7,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pinch_jax.data.mixture import Mixture, assign
-from pinch_jax.data.order import interleave, permutation
-from pinch_jax.data.packing import Packing, pack, pack_apart
+from pinch_jax.data.mixture import Mixture
+from pinch_jax.data.packing import Room
 from pinch_jax.data.tokenized import TokenizedCorpus
 
 
@@ -43,12 +42,13 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-    """All batches of a run; the arrays [packed] are by step, then in the mixture's order.
+    """All batches of a run; the arrays [packed] are in the order of the steps.
 
     Attributes:
-      language: index into `mixture.languages`.
-      example: row of that language's corpus.
-      packing: where it stands.
+      language: index into `mixture.languages`, uint8.
+      example: row of that language's corpus, int32.
+      bounds: int32 [steps, 2]; step i holds the examples from bounds[i, 0] to bounds[i, 1].
+      budgets: distinct examples of each of `mixture.languages`.
       dropped: examples longer than a row, counted per language over all epochs.
     """
 
@@ -57,13 +57,14 @@ class BatchPlan:
     shape: BatchShape
     language: np.ndarray
     example: np.ndarray
-    packing: Packing
+    bounds: np.ndarray
+    budgets: dict[str, int]
     dropped: dict[str, int]
 
     @property
     def steps(self) -> int:
         """Number of steps in the run."""
-        return self.packing.steps
+        return len(self.bounds)
 
     def batch_at(self, step: int, rows: slice | None = None) -> Batch:
         """The rows `rows` of the batch of `step`, all of them by default; no other rows are read.
@@ -80,27 +81,27 @@ class BatchPlan:
             self.shape.row_supervised_tokens,
             self.corpus.pad_id,
         )
-        for i in range(*self._bounds(step)):
-            row = int(self.packing.row[i]) - first
-            if 0 <= row < last - first:
-                ids, prompt_length = self._example(i)
-                _write(
-                    batch,
-                    row,
-                    int(self.packing.offset[i]),
-                    int(self.packing.slot[i]),
-                    ids,
-                    prompt_length,
-                )
+        here = self._slice(step)
+        lengths = self.corpus.lengths(
+            self.mixture.languages, self.language[here], self.example[here]
+        )
+        places = zip(*room_of(self.shape).place(*lengths), strict=True)
+        for i, (row, offset, slot) in enumerate(places, start=here.start):
+            if first <= row < last:
+                _write(batch, row - first, offset, slot, *self._example(i))
         return batch
 
     def examples_at(self, step: int) -> list[tuple[str, str]]:
         """The (language, id) of each example of `step`, in the mixture's order."""
-        return [self._name(i) for i in range(*self._bounds(step))]
+        here = self._slice(step)
+        return [
+            (self.mixture.languages[language], self.corpus.ids[example])
+            for language, example in zip(self.language[here], self.example[here], strict=True)
+        ]
 
     def counts_at(self, step: int) -> dict[str, dict[str, int]]:
         """{"examples": {language: count}, "tokens": ..., "supervised_tokens": ...} of `step`."""
-        return self._counts(slice(*self._bounds(step)))
+        return self._counts(self._slice(step))
 
     def totals(self) -> dict[str, dict[str, int]]:
         """The counts of `counts_at` over the whole run."""
@@ -108,27 +109,17 @@ class BatchPlan:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """The sha256 of every (language, id) of the run, in order, with its place."""
-        digest = hashlib.sha256()
-        places = np.stack(
-            [self.packing.step, self.packing.row, self.packing.offset, self.packing.slot], axis=1
-        )
-        for i, place in enumerate(places.tolist()):
-            digest.update(repr((*self._name(i), *place)).encode())
+        """The sha256 of every (language, id) of the run, in order, and of where steps begin."""
+        digest = hashlib.sha256(self.corpus.ids_checksum.encode())
+        digest.update("\x1f".join(self.mixture.languages).encode())
+        for numbers, kind in ((self.language, "u1"), (self.example, "<i4"), (self.bounds, "<i4")):
+            digest.update(np.ascontiguousarray(numbers, kind))
         return digest.hexdigest()
 
-    @functools.cached_property
-    def _starts(self) -> np.ndarray:
-        return np.searchsorted(self.packing.step, np.arange(self.steps + 1))
-
-    def _bounds(self, step: int) -> tuple[int, int]:
+    def _slice(self, step: int) -> slice:
         if not 0 <= step < self.steps:
             raise IndexError(f"step={step}: the run has steps 0 to {self.steps - 1}")
-        return int(self._starts[step]), int(self._starts[step + 1])
-
-    def _name(self, i: int) -> tuple[str, str]:
-        language = self.mixture.languages[self.language[i]]
-        return language, self.corpus.languages[language].ids[self.example[i]]
+        return slice(*self.bounds[step].tolist())
 
     def _example(self, i: int) -> tuple[np.ndarray, int]:
         language = self.mixture.languages[self.language[i]]
@@ -148,53 +139,9 @@ class BatchPlan:
         return counts
 
 
-def plan_batches(
-    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int, seed: int
-) -> BatchPlan:
-    """The plan of a run over `epochs` epochs, in each of which every example is seen once.
-
-    Each epoch keeps the order of the languages and permutes the examples within each language.
-
-    Raises:
-      ValueError: the corpus has too few examples, or none of them fits into a row.
-    """
-    if epochs < 1:
-        raise ValueError(f"config.train.epochs={epochs}: must be at least 1")
-    for name in ("rows", "row_tokens", "row_supervised_tokens"):
-        if getattr(shape, name) < 1:
-            raise ValueError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
-    ids = {language: tokenized.ids for language, tokenized in corpus.languages.items()}
-    owned = assign(mixture, ids, seed)
-    turns = interleave(list(mixture.budgets.values()), mixture.examples)
-    language = np.tile(turns, epochs)
-    example = np.empty(len(language), np.int64)
-    tokens = np.empty(len(language), np.int64)
-    supervised = np.empty(len(language), np.int64)
-    for index, code in enumerate(mixture.languages):
-        mine = language == index
-        own = owned[code]
-        example[mine] = np.concatenate(
-            [own[permutation(len(own), seed, "epoch", code, epoch)] for epoch in range(epochs)]
-        )
-        tokens[mine] = corpus.languages[code].lengths[example[mine]]
-        supervised[mine] = corpus.languages[code].supervised_lengths[example[mine]]
-
-    room = (shape.rows, shape.row_tokens, shape.row_supervised_tokens, shape.examples)
-    if mixture.granularity == "step":
-        packing = pack_apart(language, tokens, supervised, *room)
-    else:
-        packing = pack(tokens, supervised, *room)
-    if not packing.steps:
-        raise ValueError(
-            f"config.batch.row_tokens={shape.row_tokens}, config.batch.row_supervised_tokens="
-            f"{shape.row_supervised_tokens}: no example fits into a row; the shortest needs"
-            f" {tokens.min()} tokens, the one with the fewest supervised tokens {supervised.min()}"
-        )
-    lost = np.bincount(language[packing.dropped], minlength=len(mixture.languages))
-    dropped = dict(zip(mixture.languages, lost.tolist(), strict=True))
-    return BatchPlan(
-        mixture, corpus, shape, language[packing.index], example[packing.index], packing, dropped
-    )
+def room_of(shape: BatchShape) -> Room:
+    """What a step of this shape has room for."""
+    return Room(shape.rows, shape.row_tokens, shape.row_supervised_tokens, shape.examples)
 
 
 def _empty(rows: int, row_tokens: int, slots: int, pad_id: int) -> Batch:

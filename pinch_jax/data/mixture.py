@@ -1,4 +1,4 @@
-"""The mixture as arithmetic: how many examples each language gives, and which ids are whose."""
+"""The mixture as arithmetic: how many examples each member gives, and which ids are whose."""
 
 import dataclasses
 import functools
@@ -9,40 +9,61 @@ from typing import Literal
 
 import numpy as np
 
-from pinch_jax.data.names import Spec, shares_of
-from pinch_jax.data.order import interleave, permutation
+from pinch_jax.data.names import Names, Spec
+from pinch_jax.data.order import apportion, interleave, permutation
+from pinch_jax.data.schedule import Schedule
 
+Composition = Literal["disjoint", "parallel"]
+Granularity = Literal["example", "step"]
 COMPOSITIONS = ("disjoint", "parallel")
 GRANULARITIES = ("example", "step")
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """How many examples each language gives, and how they are put together.
+    """How much each member (language or recipe) gives, and how they are put together.
 
     Attributes:
-      languages: all languages of the config, in its order, also those that give nothing.
+      languages: all members, in the config's order, also those that give nothing.
       shares: the exact share of each of `languages`; they add up to 1.
-      examples: N, the same in every arm of a study.
+      examples: N, the same in every arm of a study; 0 where `supervised_tokens` counts.
       base: the language that the others replace.
       composition: "disjoint": an id appears once, in one language; "parallel": each language takes
         the first ids of one list, so ids repeat across languages.
       granularity: "example": each step carries the whole mixture; "step": each step carries one
         language, and the steps interleave.
+      supervised_tokens: the size in supervised tokens, if it is not in examples.
+      schedule: how the shares change over the run, if they do; `shares` are then their mean.
     """
 
     languages: tuple[str, ...]
     shares: tuple[Fraction, ...]
     examples: int
     base: str = "en"
-    composition: Literal["disjoint", "parallel"] = "disjoint"
-    granularity: Literal["example", "step"] = "example"
+    composition: Composition = "disjoint"
+    granularity: Granularity = "example"
+    supervised_tokens: int = 0
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.examples, bool) or not isinstance(self.examples, int | np.integer):
-            raise ValueError(f"config.mixture.examples={self.examples!r}: must be a whole number")
-        if self.examples < 1:
+        for name in ("examples", "supervised_tokens"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise ValueError(f"config.mixture.{name}={value!r}: must be a whole number")
+        if min(self.examples, self.supervised_tokens) < 0 or not (
+            self.examples or self.supervised_tokens
+        ):
             raise ValueError(f"config.mixture.examples={self.examples}: must be at least 1")
+        if self.examples and self.supervised_tokens:
+            raise ValueError(
+                f"config.mixture.examples={self.examples} and config.mixture.supervised_tokens="
+                f"{self.supervised_tokens} are two sizes of one mixture; set one of them to 0"
+            )
+        if self.schedule and self.supervised_tokens:
+            raise ValueError(
+                f"config.mixture.supervised_tokens={self.supervised_tokens}: a schedule counts "
+                "examples; set config.mixture.examples instead, or a spec without a schedule"
+            )
         for name, known in (("composition", COMPOSITIONS), ("granularity", GRANULARITIES)):
             if getattr(self, name) not in known:
                 raise ValueError(
@@ -51,8 +72,25 @@ class Mixture:
 
     @functools.cached_property
     def budgets(self) -> dict[str, int]:
-        """Examples of each of `languages`; they add up to `examples` exactly."""
-        return dict(zip(self.languages, apportion(self.shares, self.examples), strict=True))
+        """Examples, or supervised tokens, of each of `languages`; they add up to the size exactly.
+
+        Each is within one of its share, or of the integral of its share.
+        """
+        if self.schedule:
+            counts = np.bincount(self.schedule.order(self.examples), minlength=len(self.languages))
+            return dict(zip(self.languages, counts.tolist(), strict=True))
+        size = self.examples or self.supervised_tokens
+        return dict(zip(self.languages, apportion(self.shares, size), strict=True))
+
+    def turns(self, counts: Sequence[int], epochs: int) -> np.ndarray:
+        """Whose turn it is at each position of a run: uint8 [positions], indices of `languages`.
+
+        `counts` are the examples of each of `languages` in one epoch.
+        """
+        if self.schedule:
+            return self.schedule.order(self.examples * epochs)
+        once = interleave(counts, sum(counts))
+        return once if epochs == 1 else np.tile(once, epochs)
 
 
 def parse_mixture(
@@ -60,121 +98,125 @@ def parse_mixture(
     languages: Sequence[str],
     examples: int,
     base: str = "en",
-    composition: Literal["disjoint", "parallel"] = "disjoint",
-    granularity: Literal["example", "step"] = "example",
+    composition: Composition = "disjoint",
+    granularity: Granularity = "example",
+    supervised_tokens: int = 0,
+    recipes: Sequence[str] = (),
 ) -> Mixture:
-    """The mixture of `examples` examples that a name such as "pinch:10" or a table stands for.
+    """The mixture that a name such as "pinch:10" or a table stands for.
+
+    Its size is `examples`, or, where they are 0, `supervised_tokens`. `recipes` are members beside
+    the languages, in it only where the spec names them.
 
     Raises:
-      ValueError: names the field, the value and the fix; `names.shares_of` has the grammar.
+      ValueError: names the field, the value and the fix; `names.Names` has the grammar.
     """
-    languages = tuple(languages)
-    for language in languages:
-        if languages.count(language) > 1:
+    members = (*languages, *recipes)
+    for member in members:
+        if members.count(member) > 1:
+            field = "mixture.recipes" if member in recipes else "languages"
             raise ValueError(
-                f"config.languages={list(languages)}: {language!r} stands twice; name it once"
+                f"config.{field}={list(recipes or languages)}: {member!r} stands twice; name it "
+                "once"
             )
-    shares = shares_of(spec, languages, examples, base)
-    return Mixture(languages, tuple(shares.values()), examples, base, composition, granularity)
+    names = Names(tuple(languages), tuple(recipes), examples, base)
+    schedule = names.schedule(spec)
+    shares = schedule.mean() if schedule else tuple(names.shares(spec).values())
+    return Mixture(
+        members, shares, examples, base, composition, granularity, supervised_tokens, schedule
+    )
 
 
-def apportion(shares: Sequence[Fraction], total: int) -> list[int]:
-    """Whole numbers that add up to `total`, each within one of its share of it.
+def assign(
+    mixture: Mixture, available: int, seed: int, supervised_lengths: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Which of the corpus's `available` parallel examples each member gives: int32 arrays.
 
-    Largest remainder, ties to the earlier. `shares` add up to 1.
+    The study's list is a permutation of all of them by `seed`. Parallel: each member takes the
+    first of the list, as many as its budget asks for.
+
+    Disjoint: the list's places belong to the members other than the base by their shares relative
+    to each other, interleaved; a member takes the first of its own, and the base the first of what
+    nobody took. So the owner of a place does not change with P, and arms are nested: from P to a
+    larger P', the others keep their places and gain some, and, as the first N places are those of
+    every arm, what the base keeps is unchanged. It holds as long as no other budget falls, so for
+    every pinch; in a table of uneven weights rounding may take one example from a member whose
+    share grows. Arms that differ in the others' relative shares cannot all be nested where there
+    are three languages or more: no one assignment of places has every choice of budgets among its
+    parts. A budget in tokens is met to the nearest example, by `supervised_lengths` [available] of
+    each member; what the base then takes may reach further down the list.
+
+    Raises:
+      ValueError: the corpus has too few examples for a budget.
     """
-    quotas = [share * total for share in shares]
-    counts = [math.floor(quota) for quota in quotas]
-    by_remainder = sorted(range(len(quotas)), key=lambda i: (counts[i] - quotas[i], i))
-    for index in by_remainder[: total - sum(counts)]:
-        counts[index] += 1
-    return counts
+    study = permutation(available, seed, "study")
 
+    def needed(member: str, places: np.ndarray) -> int:
+        """How many of these places meet the member's budget; more than there are if none do."""
+        budget = mixture.budgets[member]
+        if not mixture.supervised_tokens:
+            return budget
+        sums = np.cumsum(supervised_lengths[member][study[places]], dtype=np.int64)
+        below = int(np.searchsorted(sums, budget))
+        if below == len(sums):
+            return below + (budget > (sums[-1] if below else 0))
+        before = sums[below - 1] if below else 0
+        return below + int(sums[below] - budget < budget - before)
 
-def positions(mixture: Mixture) -> dict[str, np.ndarray]:
-    """Which places of the study's list of N ids each language takes: int64 arrays [budget].
-
-    Parallel: the first ones, for every language.
-
-    Disjoint: places 0 to N-1 belong to the languages other than the base by their shares relative
-    to each other, interleaved; a language takes the first of its own, and the base all that nobody
-    took. So the owner of a place does not change with P, and arms are nested: from P to a larger
-    P', the other languages keep their places and gain some, and what the base keeps is unchanged.
-    It holds as long as no other budget falls, so for every pinch; in a table of uneven weights
-    rounding may take one example from a language whose share grows. Arms that differ in the
-    others' relative shares cannot all be nested where there are three languages or more: no one
-    assignment of places has every choice of budgets among its parts.
-    """
-    budgets = mixture.budgets
     if mixture.composition == "parallel":
-        return {language: np.arange(budget) for language, budget in budgets.items()}
+        places = np.arange(available)
+        counts = {member: needed(member, places) for member in mixture.languages}
+        for member, count in counts.items():
+            _check_enough(mixture, member, count, available)
+        return {member: study[:count] for member, count in counts.items()}
 
-    others = [
-        (language, share)
-        for language, share in zip(mixture.languages, mixture.shares, strict=True)
-        if language != mixture.base and share > 0
-    ]
-    taken = {language: np.arange(0) for language in mixture.languages}
-    free = np.ones(mixture.examples, bool)
-    if others:
-        scale = math.lcm(*(share.denominator for _, share in others))
-        owner = interleave([int(share * scale) for _, share in others], mixture.examples)
-        for index, (language, _) in enumerate(others):
-            taken[language] = np.flatnonzero(owner == index)[: budgets[language]]
-            free[taken[language]] = False
-    for language, _ in others:
-        # Two roundings, of budgets and of owners, can differ by one: the tail makes it up.
-        missing = budgets[language] - len(taken[language])
-        if missing:
-            tail = np.flatnonzero(free)[-missing:]
-            taken[language] = np.concatenate([taken[language], tail])
-            free[tail] = False
-    if mixture.base in taken:
-        taken[mixture.base] = np.flatnonzero(free)
-    return taken
-
-
-def assign(mixture: Mixture, ids: Mapping[str, Sequence[str]], seed: int) -> dict[str, np.ndarray]:
-    """Which rows of its corpus each language gives: int64 arrays [budget] of indices into its ids.
-
-    `ids` are each language's own, in any order. The study's list is a permutation by `seed` of the
-    ids that all languages of the mixture have in common; its first N are the same in every arm.
-
-    Raises:
-      ValueError: a language or the common list has too few ids.
-    """
-    for language in mixture.languages:
-        if language not in ids:
-            raise ValueError(f"config.languages: the corpus has no {language!r}, only {list(ids)}")
-    common = sorted(set.intersection(*(set(ids[language]) for language in mixture.languages)))
-    _check_enough(mixture, ids, len(common))
-    study = permutation(len(common), seed, "study")
-    rows = {}
-    for language, places in positions(mixture).items():
-        row_of = {id: row for row, id in enumerate(ids[language])} if len(places) else {}
-        rows[language] = np.array([row_of[common[i]] for i in study[places]], np.int64)
-    return rows
-
-
-def _check_enough(mixture: Mixture, ids: Mapping[str, Sequence[str]], common: int) -> None:
-    for language, budget in mixture.budgets.items():
-        available = len(ids[language])
-        if budget > available:
-            raise ValueError(
-                f"config.mixture.examples={mixture.examples}: {language!r} has a budget of {budget}"
-                f" examples, and its corpus has {available} available; lower"
-                f" config.mixture.examples or the share of {language!r}"
-            )
-    if mixture.composition == "disjoint":
-        needed, who = mixture.examples, "the mixture"
-    else:
-        largest = max(mixture.budgets, key=mixture.budgets.__getitem__)
-        needed, who = mixture.budgets[largest], repr(largest)
-    if needed > common:
-        fewest = min(mixture.languages, key=lambda language: len(ids[language]))
+    if mixture.examples > available:
         raise ValueError(
-            f"config.mixture.examples={mixture.examples}: {who} has a budget of {needed} ids that"
-            f" all of config.languages have, and only {common} are available ({fewest!r} has"
-            f" {len(ids[fewest])}); lower config.mixture.examples to at most {common}, or take"
-            f" {fewest!r} out of config.languages"
+            f"config.mixture.examples={mixture.examples}: the corpus has only {available} examples "
+            f"to tune on; lower config.mixture.examples to at most {available}"
         )
+    horizon = mixture.examples or available
+    owner = _owners(mixture, horizon)
+    free = np.ones(horizon, bool)
+    rows, short = {}, []
+    for index, member in enumerate(mixture.languages):
+        own = np.flatnonzero(owner == index)
+        count = needed(member, own) if member != mixture.base else 0
+        if count > len(own):
+            short.append(member)
+        free[own[:count]] = False
+        rows[member] = own[:count]
+    # Two roundings, of budgets and of owners, can differ by one, and tokens by more; the places at
+    # the end of the list make it up. The base comes last.
+    for member in [*short, *(m for m in mixture.languages if m == mixture.base)]:
+        rest = np.flatnonzero(free)
+        places = rest if member == mixture.base else np.concatenate([rows[member], rest[::-1]])
+        count = needed(member, places)
+        _check_enough(mixture, member, count, len(places))
+        rows[member] = places[:count]
+        free[rows[member]] = False
+    return {member: study[places] for member, places in rows.items()}
+
+
+def _owners(mixture: Mixture, horizon: int) -> np.ndarray:
+    """The member other than the base that each place of the list belongs to: indices [horizon]."""
+    shares = [
+        Fraction(0) if member == mixture.base else share
+        for member, share in zip(mixture.languages, mixture.shares, strict=True)
+    ]
+    if not any(shares):
+        return np.full(horizon, len(shares))
+    scale = math.lcm(*(share.denominator for share in shares))
+    return interleave([int(share * scale) for share in shares], horizon)
+
+
+def _check_enough(mixture: Mixture, member: str, count: int, available: int) -> None:
+    if count <= available:
+        return
+    field = "supervised_tokens" if mixture.supervised_tokens else "examples"
+    unit = field.replace("_", " ")
+    raise ValueError(
+        f"config.mixture.{field}={getattr(mixture, field)}: {member!r} has a budget of "
+        f"{mixture.budgets[member]} {unit}, and only {available} examples of the corpus are left "
+        f"for it; lower config.mixture.{field} or the share of {member!r}"
+    )

@@ -1,112 +1,127 @@
-"""Which row of which step each example goes to, planned from lengths alone."""
+"""Which step and row each example goes to, planned from lengths alone."""
 
 import dataclasses
 
+import numba
 import numpy as np
-
-from pinch_jax.data.order import interleave
 
 
 @dataclasses.dataclass(frozen=True)
-class Packing:
-    """Where each packed example stands: arrays [packed], by step, then in the mixture's order.
+class Room:
+    """What a step has room for: tokens and supervised tokens of each of its rows.
 
-    Attributes:
-      index: which of the examples that were handed in.
-      step, row: the row of the step's batch that it is in.
-      offset: tokens before it in that row.
-      slot: supervised tokens before it in that row.
-      dropped: indices of the examples longer than a row, int64 [dropped].
+    A step also closes when it holds `examples`; 0 means as many as fit.
     """
 
-    index: np.ndarray
-    step: np.ndarray
-    row: np.ndarray
-    offset: np.ndarray
-    slot: np.ndarray
-    dropped: np.ndarray
+    rows: int
+    row_tokens: int
+    row_supervised_tokens: int
+    examples: int
 
-    @property
-    def steps(self) -> int:
-        """Number of steps."""
-        return int(self.step[-1]) + 1 if len(self.step) else 0
+    def fits(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
+        """Which examples fit into an empty row: bool [examples]."""
+        return (tokens <= self.row_tokens) & (supervised <= self.row_supervised_tokens)
+
+    def steps(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
+        """The bounds of the steps, int32 [steps + 1]: step i holds examples bounds[i:i + 1].
+
+        Each example must fit into a row. A step takes as many of the next examples as `place` can
+        place at once, so examples keep their order from step to step.
+        """
+        return _steps(tokens, supervised, *dataclasses.astuple(self))
+
+    def place(
+        self, tokens: np.ndarray, supervised: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(row, tokens before it, supervised tokens before it) of each example of one step.
+
+        The longest first, each into the fullest row with room for it; within a row the examples
+        stand in their order.
+        """
+        row = np.empty(len(tokens), np.int64)
+        scratch = np.empty((2, self.rows), np.int64)
+        left = _place(
+            tokens, supervised, 0, len(tokens), *dataclasses.astuple(self)[:3], row, *scratch
+        )
+        if left:
+            raise ValueError(f"{left} tokens of these examples have no room in one step")
+        return row, _before(row, tokens, self.rows), _before(row, supervised, self.rows)
 
 
-def pack(
-    tokens: np.ndarray,
-    supervised_tokens: np.ndarray,
-    rows: int,
-    row_tokens: int,
-    row_supervised_tokens: int,
-    examples: int,
-) -> Packing:
-    """The packing of examples, whose lengths are given in the mixture's order, into whole rows.
+@numba.njit(cache=True)
+def _before(row, lengths, rows):
+    """The sum of the lengths of the earlier examples in the same row."""
+    used = np.zeros(rows, np.int64)
+    before = np.empty(len(row), np.int64)
+    for i in range(len(row)):
+        before[i] = used[row[i]]
+        used[row[i]] += lengths[i]
+    return before
 
-    An example goes to the first row of the open step with room for its tokens and its supervised
-    tokens. Where none has, the step closes and the next one opens, so that an example never
-    comes in an earlier step than one before it. A step also closes when it holds `examples`;
-    0 means as many as fit. One longer than a row is dropped, never cut.
-    """
-    fits = (tokens <= row_tokens) & (supervised_tokens <= row_supervised_tokens)
-    index = np.flatnonzero(fits)
-    places = []
-    step, held, used, slots = 0, 0, [0] * rows, [0] * rows
-    lengths = zip(tokens[index].tolist(), supervised_tokens[index].tolist(), strict=True)
-    for length, supervised in lengths:
-        row = 0
-        while row < rows and (
-            used[row] + length > row_tokens or slots[row] + supervised > row_supervised_tokens
+
+@numba.njit(cache=True)
+def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, row, used, slots):
+    """Best fit decreasing; returns the tokens of the first example without room, or 0."""
+    used[:] = 0
+    slots[:] = 0
+    # Sorted by counting: lengths are small numbers, and equal ones keep their order.
+    ends = np.zeros(row_tokens + 2, np.int64)
+    for i in range(start, stop):
+        ends[row_tokens - tokens[i] + 1] += 1
+    for length in range(row_tokens + 1):
+        ends[length + 1] += ends[length]
+    order = np.empty(stop - start, np.int64)
+    for i in range(start, stop):
+        length = row_tokens - tokens[i]
+        order[ends[length]] = i
+        ends[length] += 1
+    for i in order:
+        best, most = -1, -1
+        for r in range(rows):
+            full = used[r] + tokens[i]
+            if most < full <= row_tokens and slots[r] + supervised[i] <= row_supervised:
+                best, most = r, full
+                if full == row_tokens:
+                    break
+        if best < 0:
+            return tokens[i]
+        row[i - start] = best
+        used[best] = most
+        slots[best] += supervised[i]
+    return 0
+
+
+@numba.njit(cache=True)
+def _steps(tokens, supervised, rows, row_tokens, row_supervised, examples):
+    count = len(tokens)
+    bounds = np.empty(count + 1, np.int32)
+    bounds[0] = 0
+    used = np.empty(rows, np.int64)
+    slots = np.empty(rows, np.int64)
+    row = np.empty(0, np.int64)
+    steps, start = 0, 0
+    while start < count:
+        stop, held, kept = start, 0, 0
+        while (
+            stop < count
+            and (examples == 0 or stop - start < examples)
+            and held + tokens[stop] <= rows * row_tokens
+            and kept + supervised[stop] <= rows * row_supervised
         ):
-            row += 1
-        if row == rows or (examples and held == examples):
-            step, row, held, used, slots = step + 1, 0, 0, [0] * rows, [0] * rows
-        places.append((step, row, used[row], slots[row]))
-        used[row] += length
-        slots[row] += supervised
-        held += 1
-    fields = np.array(places, np.int32).reshape(-1, 4).T
-    return Packing(index, *fields, dropped=np.flatnonzero(~fits))
-
-
-def pack_apart(
-    group: np.ndarray,
-    tokens: np.ndarray,
-    supervised_tokens: np.ndarray,
-    rows: int,
-    row_tokens: int,
-    row_supervised_tokens: int,
-    examples: int,
-) -> Packing:
-    """The packing with one group (language) a step, the groups' steps evenly interleaved.
-
-    `group` [examples] numbers the groups from 0. Each is packed in its own order; over any prefix
-    of the run each has its share of the steps to within one step.
-    """
-    packings = []
-    for number in range(int(group.max(initial=0)) + 1):
-        members = np.flatnonzero(group == number)
-        packing = pack(
-            tokens[members],
-            supervised_tokens[members],
-            rows,
-            row_tokens,
-            row_supervised_tokens,
-            examples,
-        )
-        packings.append(
-            dataclasses.replace(
-                packing, index=members[packing.index], dropped=members[packing.dropped]
+            held += tokens[stop]
+            kept += supervised[stop]
+            stop += 1
+        if stop - start > len(row):
+            row = np.empty(2 * (stop - start), np.int64)
+        # One always fits; of more, the last are given up until all find room.
+        while stop - start > 1:
+            left = _place(
+                tokens, supervised, start, stop, rows, row_tokens, row_supervised, row, used, slots
             )
-        )
-    counts = [packing.steps for packing in packings]
-    if sum(counts):
-        turns = interleave(counts, sum(counts))
-        for number, packing in enumerate(packings):
-            packing.step[:] = np.flatnonzero(turns == number)[packing.step]
-    fields = {
-        name: np.concatenate([getattr(packing, name) for packing in packings])
-        for name in ("index", "step", "row", "offset", "slot")
-    }
-    by_step = np.argsort(fields["step"], kind="stable")
-    dropped = np.sort(np.concatenate([packing.dropped for packing in packings]))
-    return Packing(**{name: field[by_step] for name, field in fields.items()}, dropped=dropped)
+            if left == 0:
+                break
+            stop -= 1
+        start = stop
+        steps += 1
+        bounds[steps] = start
+    return bounds[: steps + 1].copy()

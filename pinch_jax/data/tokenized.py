@@ -1,11 +1,20 @@
-"""Each language's examples as ids, tokenized once; every mixture is only an index into them."""
+"""Each member's examples as ids, tokenized once; every mixture is only an index into them."""
 
+import array
 import dataclasses
 import functools
+import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from tqdm import tqdm
+
+Render = Callable[[str, str], tuple[list[int], int]]
 
 
 class Example(Protocol):
@@ -16,37 +25,37 @@ class Example(Protocol):
     response: str
 
 
-class Tokenizer(Protocol):
-    """The part of a tokenizer that is needed beside the rendering."""
-
-    pad_id: int
-
-
 @dataclasses.dataclass(frozen=True)
 class TokenizedLanguage:
-    """The examples of one language.
+    """The examples of one language, or of one recipe.
 
     Attributes:
-      ids: the id of each example.
       tokens: int32 [all tokens], the examples end to end.
       offsets: int64 [examples + 1]; example i is tokens[offsets[i]:offsets[i + 1]].
       prompt_lengths: int32 [examples]; tokens before the first supervised one.
     """
 
-    ids: tuple[str, ...]
     tokens: np.ndarray
     offsets: np.ndarray
     prompt_lengths: np.ndarray
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
-        """Tokens of each example, int64 [examples]."""
-        return np.diff(self.offsets)
+        """Tokens of each example, int32 [examples]."""
+        return np.diff(self.offsets).astype(np.int32)
 
     @functools.cached_property
     def supervised_lengths(self) -> np.ndarray:
-        """Supervised tokens of each example, int64 [examples]."""
+        """Supervised tokens of each example, int32 [examples]."""
         return self.lengths - self.prompt_lengths
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """The sha256 of all of it."""
+        digest = hashlib.sha256()
+        for name in ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name)))
+        return digest.hexdigest()
 
     def example(self, row: int) -> tuple[np.ndarray, int]:
         """The ids of one example and the length of the prompt in them."""
@@ -54,55 +63,123 @@ class TokenizedLanguage:
         return ids, int(self.prompt_lengths[row])
 
 
+ARRAYS = tuple(field.name for field in dataclasses.fields(TokenizedLanguage))
+
+
 @dataclasses.dataclass(frozen=True)
 class TokenizedCorpus:
-    """All languages of a corpus, and the id that fills what is left of a row."""
+    """All members of a corpus; example i of each has the id ids[i].
 
+    `pad_id` fills what is left of a row.
+    """
+
+    ids: tuple[str, ...]
     languages: dict[str, TokenizedLanguage]
     pad_id: int
+
+    def lengths(
+        self, members: Sequence[str], member: np.ndarray, example: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens and supervised tokens of some examples: int32 [examples] each.
+
+        `member` [examples] are indices into `members`, `example` rows of theirs.
+        """
+        tokens, supervised = np.empty((2, len(member)), np.int32)
+        for index in np.unique(member):
+            mine = np.flatnonzero(member == index)
+            tokenized = self.languages[members[index]]
+            tokens[mine] = tokenized.lengths[example[mine]]
+            supervised[mine] = tokenized.supervised_lengths[example[mine]]
+        return tokens, supervised
+
+    @functools.cached_property
+    def ids_checksum(self) -> str:
+        """The sha256 of the ids, in order."""
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cache:
+    """Where ids are kept between runs, and what they depend on beside the text.
+
+    `rendering` names tokenizer and template: another one is another file.
+    """
+
+    directory: Path
+    rendering: str
+
+    def load(
+        self, name: str, examples: Sequence[Example], make: Callable[[], TokenizedLanguage]
+    ) -> TokenizedLanguage:
+        """The ids of these examples, mapped from disk; made and written first if need be."""
+        digest = hashlib.sha256(self.rendering.encode())
+        for example in examples:
+            digest.update(f"\x1e{example.prompt}\x1f{example.response}".encode())
+        folder = self.directory / f"{name}-{digest.hexdigest()[:32]}"
+        if not folder.exists():
+            self._write(make(), folder)
+        return TokenizedLanguage(
+            *(np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
+        )
+
+    def _write(self, tokenized: TokenizedLanguage, folder: Path) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=self.directory, prefix=".unfinished-"))
+        for name in ARRAYS:
+            np.save(unfinished / f"{name}.npy", getattr(tokenized, name))
+        try:
+            os.rename(unfinished, folder)
+        except OSError:
+            if not folder.exists():  # another process was not quicker: something is wrong
+                raise
+            shutil.rmtree(unfinished)
 
 
 def tokenize_corpus(
     examples: Mapping[str, Sequence[Example]],
-    tokenizer: Tokenizer,
-    render: Callable[[str, str], tuple[list[int], int]],
+    pad_id: int,
+    render: Render,
+    cache: Cache | None = None,
+    progress: bool = False,
 ) -> TokenizedCorpus:
-    """The examples of each language as ids.
+    """The examples of each member as ids.
 
     `render(prompt, response)` returns the ids of an example and the length of the prompt in them:
     `Renderer.example` of `pinch_jax.data.template`.
 
     Raises:
-      ValueError: an id stands twice in a language, or an example has no token before the first
-        supervised one, or no supervised one.
+      ValueError: the members do not have the same ids in the same order, an id stands twice, or an
+        example has no token before the first supervised one, or no supervised one.
     """
-    languages = {code: _tokenize(code, some, render) for code, some in examples.items()}
-    return TokenizedCorpus(languages, tokenizer.pad_id)
+    (first, ids), *others = (
+        (name, tuple(example.id for example in own)) for name, own in examples.items()
+    )
+    for other, own in others:
+        if own != ids:
+            raise ValueError(f"{other} and {first} are not parallel: their ids differ")
+    if len(set(ids)) < len(ids):
+        twice = next(id for i, id in enumerate(ids) if id in ids[:i])
+        raise ValueError(f"{first}: the id {twice!r} stands twice; ids must be unique")
+    languages = {}
+    for name, own in tqdm(examples.items(), "tokenize", unit="language", disable=not progress):
+        make = functools.partial(_tokenize, name, own, render)
+        languages[name] = cache.load(name, own, make) if cache else make()
+    return TokenizedCorpus(ids, languages, pad_id)
 
 
-def _tokenize(
-    language: str,
-    examples: Sequence[Example],
-    render: Callable[[str, str], tuple[list[int], int]],
-) -> TokenizedLanguage:
-    flat: list[int] = []
-    offsets, prompt_lengths, seen = [0], [], set()
+def _tokenize(name: str, examples: Sequence[Example], render: Render) -> TokenizedLanguage:
+    flat = array.array("i")
+    offsets, prompt_lengths = [0], []
     for example in examples:
-        if example.id in seen:
-            raise ValueError(f"{language}: the id {example.id!r} stands twice; ids must be unique")
-        seen.add(example.id)
         ids, prompt_length = render(example.prompt, example.response)
         if not 0 < prompt_length < len(ids):
             raise ValueError(
-                f"{language}, {example.id!r}: {len(ids)} tokens with a prompt of {prompt_length};"
+                f"{name}, {example.id!r}: {len(ids)} tokens with a prompt of {prompt_length};"
                 " an example needs a token before the first supervised one, and a supervised one"
             )
         flat.extend(ids)
         offsets.append(len(flat))
         prompt_lengths.append(prompt_length)
     return TokenizedLanguage(
-        tuple(example.id for example in examples),
-        np.array(flat, np.int32),
-        np.array(offsets, np.int64),
-        np.array(prompt_lengths, np.int32),
+        np.array(flat, np.int32), np.array(offsets, np.int64), np.array(prompt_lengths, np.int32)
     )

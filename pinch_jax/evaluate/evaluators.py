@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.data.batches import BatchPlan, BatchShape, plan_batches
+from pinch_jax.data.batches import BatchPlan, BatchShape
 from pinch_jax.data.mixture import parse_mixture
+from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.template import Renderer
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode
@@ -23,7 +24,10 @@ from pinch_jax.train.step import summed_loss
 
 
 class HeldoutLoss:
-    """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses."""
+    """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses.
+
+    Prompts without a reference are passed over; a language without any has no loss.
+    """
 
     def __init__(
         self,
@@ -35,16 +39,18 @@ class HeldoutLoss:
         shard: Shard,
         dtype: Any,
     ):
-        corpus = tokenize_corpus(heldout, renderer.tokenizer, renderer.example)
+        pad_id = renderer.tokenizer.pad_id
+        told = {code: [e for e in examples if e.response] for code, examples in heldout.items()}
         self._plans: dict[str, BatchPlan] = {
             code: plan_batches(
-                parse_mixture(f"monolingual:{code}", (code,), len(heldout[code]), code),
-                corpus,
+                parse_mixture(f"monolingual:{code}", (code,), len(examples), code),
+                tokenize_corpus({code: examples}, pad_id, renderer.example),
                 shape,
                 epochs=1,
                 seed=0,
             )
-            for code in heldout
+            for code, examples in told.items()
+            if examples
         }
         self._mesh = mesh
         self._loss = jax.jit(functools.partial(summed_loss, model, dtype, shard))
@@ -118,7 +124,10 @@ class Answers:
 def answer_metrics(
     answers: Answers, heldout: Mapping[str, Sequence[Example]], seed: int, params: Params, step: int
 ) -> dict[str, float]:
-    """Returns, for each language, the fraction of prompts with each outcome; an evaluator."""
+    """Returns, for each language, the fraction of prompts with each outcome; an evaluator.
+
+    What needs a reference is over the prompts that have one, and absent if none has.
+    """
     examples = [e for some in heldout.values() for e in some]
     responses = answers(params, [e.prompt for e in examples], seed + step)
     outcomes: dict[str, list[Any]] = {code: [] for code in heldout}
@@ -126,8 +135,10 @@ def answer_metrics(
         outcomes[example.language].append(
             classify(example.prompt, response, example.language, example.response)
         )
-    return {
-        f"eval/{code}/{name}": float(np.mean([getattr(o, name) for o in some]))
-        for code, some in outcomes.items()
-        for name in ("exact_match", "right_language", "echo", "chrf")
-    }
+    metrics = {}
+    for code, some in outcomes.items():
+        for name in ("exact_match", "right_language", "echo", "chrf"):
+            values = [getattr(o, name) for o in some if getattr(o, name) is not None]
+            if values:
+                metrics[f"eval/{code}/{name}"] = float(np.mean(values))
+    return metrics

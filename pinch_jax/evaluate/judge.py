@@ -7,12 +7,13 @@ it was cut.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from tqdm import tqdm
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.language_id import classify
 from pinch_jax.evaluate.records import Verdict, mend_last_line, read_responses, read_verdicts
 from pinch_jax.languages import LANGUAGES
@@ -59,7 +60,11 @@ class ReferenceJudge:
         self.candidates = candidates
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
-        """Return the better response of each pair."""
+        """Return the better response of each pair.
+
+        Raises:
+          ValueError: a pair has no reference.
+        """
         return [
             "first"
             if self.quality(pair.record, pair.first) >= self.quality(pair.record, pair.second)
@@ -71,6 +76,11 @@ class ReferenceJudge:
         self, record: Mapping[str, Any], response: str
     ) -> tuple[bool, bool, bool, bool, float]:
         """Return what ranks a response, best last: said anything, language, echo, exact, chrF."""
+        if not record["reference"]:
+            raise ValueError(
+                f"judge={self.name!r}: {record['language']} {record['id']!r} has no reference to "
+                "judge by; leave such prompts out, or use another judge"
+            )
         outcome = classify(
             record["prompt"],
             response,
@@ -85,6 +95,22 @@ class ReferenceJudge:
             not outcome.echo,
             outcome.exact_match,
             outcome.chrf,
+        )
+
+
+def check_references(heldout: Iterable[Example]) -> None:
+    """Check that `ReferenceJudge` can judge the responses to these prompts.
+
+    Raises:
+      ValueError: some of them have no reference; names one and how many.
+    """
+    examples = tuple(heldout)
+    if without := [example for example in examples if not example.response]:
+        raise ValueError(
+            f"config.study.judge={ReferenceJudge.name!r}: {len(without)} of {len(examples)} "
+            f"held-out prompts have no reference, such as {without[0].language} "
+            f"{without[0].id!r}; hold out examples with responses, or only `pinch train`, which "
+            "answers them without judging"
         )
 
 

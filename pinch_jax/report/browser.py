@@ -133,7 +133,7 @@ def sample_rows(records: Records, runs: tuple[str, ...]) -> list[tuple[str, tupl
 
 def _texts(lines: list[dict[str, Any]]) -> tuple[str, ...]:
     """Return the texts of one prompt's records."""
-    return (lines[0]["prompt"], lines[0]["reference"], *(line["response"] for line in lines))
+    return (lines[0]["prompt"], lines[0]["reference"] or "–", *(line["response"] for line in lines))
 
 
 def evenly(items: list[str], count: int) -> list[str]:

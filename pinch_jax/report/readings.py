@@ -176,8 +176,11 @@ def is_aggregate(language: str) -> bool:
 
 
 def own_language_rows(records: Records) -> tuple[ResponseShares, ...]:
-    """Return what each monolingual model answered in its own language, in the study's order."""
-    rows = records.responses
+    """Return what each monolingual model answered in its own language, in the study's order.
+
+    Without references there is no exact match, and no row.
+    """
+    rows = [row for row in records.responses if not math.isnan(row.exact_match)]
     held = {row.language: row for row in rows if row.spec == f"monolingual:{row.language}"}
     return tuple(held[code] for code in LANGUAGES if code in held)
 

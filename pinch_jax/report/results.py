@@ -115,8 +115,9 @@ def exact_match(records: Records) -> str:
     """Say the median language's exact match beside chance."""
     rows = readings.own_language_rows(records)
     median = 100 * float(np.median([row.exact_match for row in rows]))
-    chance = 100 * float(np.median([row.chance for row in rows]))
-    return f"Median language: {number(median)} % exact match, {number(chance)} % by chance."
+    by_chance = [100 * row.chance for row in rows if not math.isnan(row.chance)]
+    chance = f", {number(float(np.median(by_chance)))} % by chance" if by_chance else ""
+    return f"Median language: {number(median)} % exact match{chance}."
 
 
 def training(records: Records) -> str:

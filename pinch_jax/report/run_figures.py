@@ -1,5 +1,7 @@
 """Figures of the runs themselves: what they were tuned on, how they learned, what they know."""
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -31,12 +33,11 @@ def exact_match_bars(records: Records, label: str) -> str:
                 capsize=2.5,
             )
             chance = 100 * row.chance
-            axes.plot([place - 0.38, place + 0.38], [chance, chance], color=INK, linewidth=2)
-            drawing.tip(
-                bar,
-                f"{language(row.language).name}: {value:.1f} [{low:.1f}, {high:.1f}] %, "
-                f"chance {chance:.1f} %",
-            )
+            told = f"{language(row.language).name}: {value:.1f} [{low:.1f}, {high:.1f}] %"
+            if not math.isnan(chance):
+                axes.plot([place - 0.38, place + 0.38], [chance, chance], color=INK, linewidth=2)
+                told += f", chance {chance:.1f} %"
+            drawing.tip(bar, told)
         median = 100 * float(np.median([row.exact_match for row in rows]))
         axes.axhline(median, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_title(f"median {median:.0f} %; the line across a bar is chance")

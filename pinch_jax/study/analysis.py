@@ -61,11 +61,13 @@ def analyse(workdir: Path) -> Analysis:
 def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
     """Return task -> the answer that most of its training examples have, the first of equals.
 
-    Always giving it is what a model that ignores the question could do: the chance level.
+    Always giving it is what a model that ignores the question could do: the chance level. A task
+    without short answers has none.
     """
     answers: dict[str, collections.Counter[str]] = {}
     for example in examples:
-        answers.setdefault(example.task, collections.Counter())[example.answer] += 1
+        if example.answer:
+            answers.setdefault(example.task, collections.Counter())[example.answer] += 1
     return {task: counter.most_common(1)[0][0] for task, counter in answers.items()}
 
 
@@ -129,15 +131,19 @@ def response_shares(
     """Return a row of responses.csv: what share of a run's answers in a language is what.
 
     `chance` is the exact match of always giving the most frequent training answer of the task.
+    What needs a reference or an answer is over the prompts that have one, NaN if none has.
     """
     held = list(answers.outcomes.values())
     majority = study["majority_answers"][language]
     by_chance = [
-        majority.get(record["task"]) == record["answer"] for record in answers.records.values()
+        majority.get(record["task"]) == record["answer"]
+        for record in answers.records.values()
+        if record["answer"]
     ]
 
-    def share(flags: Sequence[bool]) -> float:
-        return float(np.mean(flags))
+    def share(values: Sequence[float | None]) -> float:
+        told = [value for value in values if value is not None]
+        return float(np.mean(told)) if told else NAN
 
     return ResponseShares(
         run=run,
@@ -150,7 +156,7 @@ def response_shares(
         wrong_language=share([outcome.wrong_language for outcome in held]),
         too_short=share([outcome.too_short for outcome in held]),
         echo=share([outcome.echo for outcome in held]),
-        chrf=float(np.mean([outcome.chrf for outcome in held])),
+        chrf=share([outcome.chrf for outcome in held]),
         chance=share(by_chance),
     )
 

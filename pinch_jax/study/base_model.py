@@ -20,7 +20,7 @@ def train_base_tokenizer(config: Config) -> Path:
     """Returns where the tokenizer of the config's decoder was written, trained on its corpus."""
     path = Path(config.model.tokenizer)
     path.parent.mkdir(parents=True, exist_ok=True)
-    corpus = load_corpus(config.corpus.name, config.languages, config.corpus.data_dir)
+    corpus = load_corpus(config.corpus, config.languages)
     texts = [example.response for code in config.languages for example in corpus.train[code]]
     train_tokenizer(texts, path, config.model.decoder.vocab_size, RESERVED)
     return path

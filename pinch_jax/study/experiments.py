@@ -61,6 +61,11 @@ def _percents(config: Config, experiment: str, among: str) -> list[Arm]:
     """P percent spread evenly, the rest in the base language: sections 3.2 and 3.3."""
     baselines = _each_monolingual(config.languages)
     examples = config.study.pinch_examples
+    if not config.mixture.examples:
+        raise ValueError(
+            f"config.study.experiments: {experiment!r} counts {examples} examples, and this mixture"
+            " is counted in tokens; set config.mixture.examples, or leave it out"
+        )
     points = [(100 * examples / config.mixture.examples, f"pinch:n{examples}{among}")]
     for percent in config.study.percents:
         spec = f"pinch:{percent:g}{among}" if percent else monolingual(config.mixture.base)

@@ -42,7 +42,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class ResponseShares:
-    """One row of responses.csv; fractions of the prompts, chrF from 0 to 100."""
+    """One row of responses.csv: fractions of the prompts, chrF from 0 to 100; NaN if not told."""
 
     run: str
     spec: str

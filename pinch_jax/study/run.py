@@ -88,7 +88,7 @@ def _described(run: Run) -> dict[str, Any]:
         "spec": run.spec,
         "fingerprint": run.fingerprint,
         "steps": plan.steps,
-        "budgets": plan.mixture.budgets,
+        "budgets": plan.budgets,
         "composition": plan.mixture.composition,
         "granularity": plan.mixture.granularity,
         "dropped": plan.dropped,

@@ -12,7 +12,7 @@ import jax
 from tqdm import tqdm
 
 from pinch_jax.config import Config
-from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+from pinch_jax.evaluate.judge import ReferenceJudge, check_references, judge_files
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
@@ -65,12 +65,16 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     """Returns the study of a config, planned to the last batch; nothing is started.
 
     Raises:
-        ValueError: a tuning set cannot be met, or the work directory is another study's.
+        ValueError: a tuning set cannot be met, the answers could not be judged, or the work
+            directory is another study's.
     """
     claim_workdir(config, workdir)
     bench = Workbench(config, progress)
     arms = arms_of(config)
     needed = judged_languages(arms)
+    judged = dict.fromkeys(code for codes in needed.values() for code in codes)
+    prompts = config.evaluate.prompts
+    check_references(e for code in judged for e in bench.corpus.heldout[code][:prompts])
     runs: dict[str, Run] = {}
     by_fingerprint: dict[str, Run] = {}
     for spec in tqdm(needed, "planning", unit="set", disable=not progress, leave=False):
@@ -102,7 +106,7 @@ def describe(study: Study) -> str:
             f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
             f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
-            f"{config.mixture.examples:,} examples in each set, {config.train.epochs} epochs",
+            f"{config.mixture.size} in each set, {config.train.epochs} epochs",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
         ]

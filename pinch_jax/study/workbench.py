@@ -4,27 +4,36 @@ import dataclasses
 import functools
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from pinch_jax.config import Config
+from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
-from pinch_jax.data.batches import BatchPlan, plan_batches
+from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.names import Spec
+from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenized import TokenizedCorpus, tokenize_corpus
-from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
+from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding, check_rows, make_mesh, parameter_shardings
+from pinch_jax.mesh import (
+    activation_sharding,
+    check_rows,
+    make_mesh,
+    parameter_shardings,
+    primary_first,
+)
 from pinch_jax.model.decoder import Params, abstract_params, init
 from pinch_jax.model.directory import Model, load_model
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.step import TrainState, init_state, make_train_step
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
-ARITHMETIC_VERSION = 1
+ARITHMETIC_VERSION = 2
 
 
 class Workbench:
@@ -54,21 +63,25 @@ class Workbench:
         if m.source:
             return load_model(m.source)
         params = jax.tree.map(jax.device_get, init(m.decoder, jax.random.key(self.config.seed)))
-        return Model(m.decoder, Renderer(Template(), Tokenizer(m.tokenizer)), params, {})
+        return Model(m.decoder, Renderer(Template(), load_tokenizer(m.tokenizer)), params, {})
 
     @functools.cached_property
     def corpus(self) -> Corpus:
         """The corpus in all languages of the study."""
         c = self.config
-        extra = c.study.slavic_languages if "slavic" in c.study.experiments else ()
-        languages = tuple(dict.fromkeys((*c.languages, *extra)))
-        return load_corpus(c.corpus.name, languages, c.corpus.data_dir, self._progress)
+        return primary_first(lambda: load_corpus(c.corpus, c.corpus_languages, self._progress))
 
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:
-        """The training examples as ids."""
-        renderer = self.model.renderer
-        return tokenize_corpus(self.corpus.train, renderer.tokenizer, renderer.example)
+        """The training examples as ids, and those that recipes make of them."""
+        c, renderer = self.config, self.model.renderer
+        train = dict(self.corpus.train)
+        for name in c.mixture.recipes:
+            train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
+        rendering = f"{renderer.tokenizer.checksum} {renderer.template}"
+        cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
+        pad_id = renderer.tokenizer.pad_id
+        return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
 
     def plan(self, spec: Spec | None = None) -> BatchPlan:
         """Returns all batches of the tuning set of a spec; by default the config's own."""
@@ -88,7 +101,12 @@ class Workbench:
             "decoder": dataclasses.asdict(self.model.decoder),
             "template": dataclasses.asdict(self.model.renderer.template),
             "tokenizer": self.model.tokenizer.checksum,
-            "corpus": self.corpus.checksum,
+            "corpus": dict(self.corpus.checksums),
+            "tokens": {
+                member: self.tokenized.languages[member].checksum
+                for member, budget in plan.budgets.items()
+                if budget
+            },
             "plan": plan.fingerprint,
             "batch": dataclasses.asdict(c.batch),
             "optimizer": dataclasses.asdict(c.train.optimizer),

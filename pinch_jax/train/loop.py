@@ -10,6 +10,7 @@ import jax
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.mesh import any_process, local_rows, put_batch
 from pinch_jax.train.checkpoint import Checkpoints
+from pinch_jax.train.feed import feed
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
 from pinch_jax.train.step import TrainState
 
@@ -80,10 +81,9 @@ def train_loop(
     first = int(state.step)
     progress(first)
     with StopSignal().listening() as stop:
-        for step in range(first, plan.steps):
-            batch = put_batch(mesh, plan.shape.rows, plan.batch_at(step, rows))
+        for done, batch in enumerate(feed(plan, rows, first), start=first + 1):
+            batch = put_batch(mesh, plan.shape.rows, batch)
             state, values = train_step(state, batch, plan.steps)
-            done = step + 1
             if done % log_period_steps == 0:
                 metrics.write(done, values)
             for period_steps, evaluate in evaluators:

@@ -45,7 +45,7 @@
   const side = (run, place, note, won, reference) => {
     const box = element("div", won ? "side won" : "side");
     const text = response(run, place);
-    const same = text === reference ? " · equals the reference" : "";
+    const same = reference && text === reference ? " · equals the reference" : "";
     box.append(element("h4", "", data.runs[run] + note + same));
     box.append(text === null ? element("p", "empty", "(no response kept)") : foreign("text", text));
     return box;
@@ -53,7 +53,8 @@
   const card = ([place, letter]) => {
     const [prompt, reference] = data.prompts[language.value][place];
     const box = element("article", "pair");
-    box.append(row("prompt", prompt), row("reference", reference));
+    box.append(row("prompt", prompt));
+    if (reference) box.append(row("reference", reference));
     const two = element("div", "two");
     two.append(
       side(model.value, place, " · " + WORDS[letter], letter === "w", reference),

@@ -11,9 +11,9 @@ import json
 import pathlib
 from collections.abc import Mapping
 
+from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
+from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
-from pinch_jax.corpus.facts import TASKS, Fact, facts
-from pinch_jax.corpus.locale_names import names
 from pinch_jax.languages import language as known_language
 
 PHRASES = pathlib.Path(__file__).parent / "phrases"

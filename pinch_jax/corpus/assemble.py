@@ -1,0 +1,180 @@
+"""From sources to a corpus of one's own: read, translated, parallel, without leaks, on disk.
+
+What fails in one language is left out of all of them. Nothing is done twice: a corpus that stands
+is left alone, and a translation that was stopped goes on behind its last piece.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+
+from pinch_jax.corpus.config import CorpusConfig
+from pinch_jax.corpus.manifest import (
+    SPLITS,
+    Dropped,
+    Manifest,
+    corpus_version,
+    read_manifest,
+    split_path,
+    write_manifest,
+    write_split,
+)
+from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_leaks
+from pinch_jax.corpus.parts import Part, input_checksums, read_parts
+from pinch_jax.corpus.reading.published import PUBLISHED
+from pinch_jax.corpus.reading.readers import parse_source
+from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
+from pinch_jax.corpus.translation.translators import make_translator
+
+# Part of every recipe: raised when the same files come to be other examples.
+ASSEMBLY_VERSION = 1
+
+Show = Callable[[Sequence[Estimate]], None]
+
+
+def assemble(
+    config: CorpusConfig,
+    languages: Sequence[str],
+    progress: bool,
+    confirmed: bool,
+    show: Show = lambda costs: None,
+) -> Manifest:
+    """Return the manifest of a corpus that stands on disk as the config has it.
+
+    Where something is to be translated, `show` is given what that takes before the first call;
+    what is paid for is begun only when `confirmed`.
+
+    Raises:
+      FileNotFoundError: a source is not there.
+      ValueError: a source is not what it should be, two of them have the same id, nothing is left
+        in every language, or the translation was not confirmed.
+    """
+    standing = read_manifest(config.directory)
+    if standing and not outdated(config, languages, standing):
+        return standing
+    inputs = input_checksums(config, languages)
+    parts = read_parts(config, languages)
+    _check_responses(parts)
+    if costs := _costs(config, languages, parts):
+        show(costs)
+        _check_confirmed(config, costs, confirmed)
+    rejected = _translate(config, languages, parts, progress)
+    examples, dropped = {}, []
+    for split in SPLITS:
+        own = [{code: p.examples[code] for code in languages} for p in parts if p.split == split]
+        examples[split], why = in_every_language(split, own, rejected)
+        dropped += why
+    leaks = find_leaks(examples["train"], examples["heldout"], config.duplicate_similarity)
+    if config.drop_duplicates:
+        examples["train"] = without_leaks(examples["train"], leaks)
+    files = {
+        code: {
+            split: write_split(split_path(config.directory, split, code), examples[split][code])
+            for split in SPLITS
+        }
+        for code in languages
+    }
+    license, citation = _rights(config)
+    manifest = Manifest(
+        name=config.name,
+        version=corpus_version(files),
+        languages=files,
+        recipe=_recipe(config),
+        inputs=inputs,
+        translator=config.translation.name if config.translation.by else "",
+        dropped=tuple(dropped),
+        leaks=leaks,
+        leaks_dropped=config.drop_duplicates,
+        license=license,
+        citation=citation,
+    )
+    write_manifest(config.directory, manifest)
+    return manifest
+
+
+def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest) -> str:
+    """Return why a corpus is not what a config asks for in some languages; "" if it is.
+
+    Sources that have gone since do not matter: what was made of them is there.
+    """
+    if absent := [code for code in languages if code not in manifest.languages]:
+        return f"it is not in {', '.join(absent)}"
+    recipe = _recipe(config)
+    for field in sorted(recipe.keys() | manifest.recipe.keys()):
+        if recipe.get(field) != manifest.recipe.get(field):
+            return f"its {field} was {manifest.recipe.get(field)!r}, not {recipe.get(field)!r}"
+    for path, content in input_checksums(config, languages).items():
+        if manifest.inputs.get(path) != content:
+            return f"{path} has changed since"
+    return ""
+
+
+def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[Estimate, ...]:
+    """Return what is still to be translated, language by language; translates nothing."""
+    standing = read_manifest(config.directory)
+    if standing and not outdated(config, languages, standing):
+        return ()
+    return _costs(config, languages, read_parts(config, languages))
+
+
+def _check_confirmed(config: CorpusConfig, costs: Sequence[Estimate], confirmed: bool) -> None:
+    if config.translation.is_paid and not confirmed:
+        raise ValueError(
+            f"config.corpus.name={config.name!r}: {sum(cost.characters for cost in costs):,} "
+            f"characters are still to be translated by {config.translation.name}, which is paid "
+            "for; run `pinch corpus --config=... --yes` first"
+        )
+
+
+def _check_responses(parts: Iterable[Part]) -> None:
+    """Check that what is tuned on has a response: an empty one teaches to say nothing."""
+    for part in parts:
+        own = next(iter(part.examples.values()))
+        empty = [one.id for one in own if not one.response.strip()] * (part.split == "train")
+        if empty:
+            raise ValueError(
+                f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
+                f"response, such as {empty[0]!r}; only held-out ones may lack it"
+            )
+
+
+def _recipe(config: CorpusConfig) -> dict:
+    return config.recipe | {"assembly": ASSEMBLY_VERSION}
+
+
+def _costs(
+    config: CorpusConfig, languages: Sequence[str], parts: Iterable[Part]
+) -> tuple[Estimate, ...]:
+    t = config.translation
+    single = [one for part in parts if not part.source.parallel for one in part.examples[t.source]]
+    targets = [code for code in languages if code != t.source]
+    if not (single and targets):
+        return ()
+    costs = estimate(single, targets, t, config.directory / "translations")
+    return tuple(cost for cost in costs if cost.characters)
+
+
+def _translate(
+    config: CorpusConfig, languages: Sequence[str], parts: Iterable[Part], progress: bool
+) -> list[Dropped]:
+    """Add to each part the languages that it lacks; return what failed in them."""
+    t = config.translation
+    missing = [(part, code) for part in parts for code in languages if code not in part.examples]
+    if not missing:
+        return []
+    rejected = []
+    with contextlib.closing(make_translator(t)) as translator:
+        for part, code in missing:
+            single, kept = part.examples[t.source], config.directory / "translations"
+            translated = translate_examples(single, code, translator, t, kept, progress)
+            part.examples[code] = translated.examples
+            rejected += [Dropped(r.id, part.split, code, r.reason) for r in translated.rejected]
+    return rejected
+
+
+def _rights(config: CorpusConfig) -> tuple[str, str]:
+    """Return the licence and the citation of all sources together."""
+    readers = {parse_source(text).reader for text in (*config.train, *config.heldout)}
+    known = [about for reader, about in PUBLISHED.items() if reader in readers]
+    licenses = [*(f"{about.name}: {about.license}" for about in known), config.license]
+    citations = [*(about.citation for about in known), config.citation]
+    return "; ".join(filter(None, licenses)), "\n\n".join(filter(None, citations))

@@ -1,0 +1,1 @@
+"""The bundled corpus: facts of Unicode CLDR as questions and as statements."""

@@ -1,0 +1,125 @@
+"""Which parallel corpus: one that comes with the package, or one's own, and from what."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pinch_jax.corpus.translation.translators import TranslationConfig
+
+BUNDLED = ("cldr_instructions", "cldr_statements")
+
+# What decides which examples a corpus has and what they say; the rest of the fields decide how
+# fast and for how much it comes to be.
+_DECISIVE = ("train", "heldout", "drop_duplicates", "duplicate_similarity")
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusConfig:
+    """A corpus by its name, and where it is kept once built.
+
+    Attributes:
+      train, heldout: the sources of a corpus of one's own, such as "lima:/data/train.jsonl".
+      translation: of the sources that do not bring every language themselves.
+    """
+
+    name: str
+    data_dir: str
+    train: tuple[str, ...]
+    heldout: tuple[str, ...]
+    drop_duplicates: bool
+    duplicate_similarity: float
+    license: str
+    citation: str
+    translation: TranslationConfig
+
+    def __post_init__(self) -> None:
+        if self.bundled:
+            self._check_bundled()
+            return
+        if not (self.train or self.heldout) or not re.fullmatch(r"[a-z]\w*", self.name):
+            raise ValueError(
+                f"config.corpus.name: {self.name!r} is not known; choose one of "
+                f"{', '.join(BUNDLED)}, or name a corpus of your own (a-z, 0-9, _) and set "
+                "config.corpus.train and config.corpus.heldout to its sources"
+            )
+        for field in ("train", "heldout"):
+            if not getattr(self, field):
+                raise ValueError(
+                    f"config.corpus.{field}=(): the corpus {self.name!r} needs a source of it, "
+                    "such as 'jsonl:/data/{language}.jsonl'"
+                )
+        if not 0 < self.duplicate_similarity <= 1:
+            raise ValueError(
+                f"config.corpus.duplicate_similarity={self.duplicate_similarity}: must be above 0 "
+                "and at most 1, such as 0.8"
+            )
+        self._check_sources()
+
+    def _check_bundled(self) -> None:
+        for field in ("train", "heldout", "license", "citation"):
+            if value := getattr(self, field):
+                raise ValueError(
+                    f"config.corpus.name={self.name!r} and config.corpus.{field}={value!r} "
+                    "contradict each other: that corpus comes with the package; give yours "
+                    f"another name, or leave config.corpus.{field} empty"
+                )
+        if self.translation.by:
+            raise ValueError(
+                f"config.corpus.name={self.name!r} and config.corpus.translation.by="
+                f"{self.translation.by!r} contradict each other: that corpus is in every language"
+            )
+
+    def _check_sources(self) -> None:
+        # Only here: a bundled corpus needs no library to read files with.
+        from pinch_jax.corpus.reading.readers import parse_source
+
+        parallel = []
+        for field in ("train", "heldout"):
+            for text in getattr(self, field):
+                try:
+                    parallel.append(parse_source(text).parallel)
+                except ValueError as error:
+                    raise ValueError(f"config.corpus.{field}: {error}") from None
+        if self.translation.by and all(parallel):
+            raise ValueError(
+                f"config.corpus.translation.by={self.translation.by!r}: there is nothing to "
+                "translate, since every source brings {language} itself; set it to ''"
+            )
+
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """Check that every language comes from somewhere.
+
+        Raises:
+          ValueError: a source is in one language, and nothing translates it.
+        """
+        if self.bundled or self.translation.by:
+            return
+        for text in (*self.train, *self.heldout):
+            others = [code for code in languages if code != self.translation.source]
+            if "{language}" not in text and others:
+                raise ValueError(
+                    f"config.corpus: the source {text!r} is in {self.translation.source!r} alone, "
+                    f"not in {', '.join(others)}; set config.corpus.translation.by, or name files "
+                    "with {language} in their path"
+                )
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it comes with the package."""
+        return self.name in BUNDLED
+
+    @property
+    def directory(self) -> Path:
+        """Where all of a corpus of one's own is kept."""
+        return Path(self.data_dir).expanduser() / self.name
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The fields that decide what the examples are."""
+        fields = {name: getattr(self, name) for name in _DECISIVE}
+        if t := self.translation if self.translation.by else None:
+            fields |= {"translator": t.name, "source": t.source, "pieces": t.piece_characters}
+        # As JSON gives it back.
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}

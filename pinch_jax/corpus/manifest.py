@@ -1,0 +1,153 @@
+"""A corpus of one's own on disk: its files, and `manifest.json`, written when all are there.
+
+DIRECTORY/train/fi.jsonl, DIRECTORY/heldout/fi.jsonl    the examples, parallel
+DIRECTORY/manifest.json                                 what they are and come from
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pinch_jax.corpus.example import Example
+
+SPLITS = ("train", "heldout")
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitFile:
+    """One language of a split: how many examples, and the sha256 of its file."""
+
+    examples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """An example that is in no language of the corpus, because it failed in this one."""
+
+    id: str
+    split: str
+    language: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """A training prompt that is also a held-out one, in these languages, and at most so similar."""
+
+    train_id: str
+    heldout_id: str
+    kind: Literal["exact", "near"]
+    similarity: float
+    languages: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """A corpus as it stands on disk.
+
+    Attributes:
+      version: changes with any byte of any language.
+      languages: language -> split -> its file.
+      recipe: the fields of config.corpus that decide the examples.
+      inputs: each file that was read -> its sha256.
+      translator: what translated; "" where every source brought its languages.
+      leaks: found between the splits; `leaks_dropped` says whether `train` is without them.
+    """
+
+    name: str
+    version: str
+    languages: Mapping[str, Mapping[str, SplitFile]]
+    recipe: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    translator: str
+    dropped: tuple[Dropped, ...]
+    leaks: tuple[Leak, ...]
+    leaks_dropped: bool
+    license: str
+    citation: str
+
+
+def content_version(checksums: Iterable[str]) -> str:
+    """Return a version that is another one as soon as any of these checksums is."""
+    digest = hashlib.sha256(" ".join(checksums).encode()).hexdigest()
+    return f"1.0.{int(digest[:8], 16)}"
+
+
+def language_version(files: Mapping[str, SplitFile]) -> str:
+    """Return the version of one language, which other languages do not change."""
+    return content_version(files[split].sha256 for split in SPLITS)
+
+
+def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
+    """Return the version of a whole corpus."""
+    files = (
+        (code, split, languages[code][split]) for code in sorted(languages) for split in SPLITS
+    )
+    return content_version(f"{code} {split} {file.sha256}" for code, split, file in files)
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """Return the manifest of a corpus; None where none was built."""
+    try:
+        text = (directory / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    values = json.loads(text)
+    values["languages"] = {
+        code: {split: SplitFile(**file) for split, file in splits.items()}
+        for code, splits in values["languages"].items()
+    }
+    values["dropped"] = tuple(Dropped(**entry) for entry in values["dropped"])
+    values["leaks"] = tuple(
+        Leak(**entry | {"languages": tuple(entry["languages"])}) for entry in values["leaks"]
+    )
+    return Manifest(**values)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write the manifest; until then the corpus is not there."""
+    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
+    _replace(directory / MANIFEST, f"{text}\n".encode())
+
+
+def split_path(directory: Path, split: str, language: str) -> Path:
+    """Return where the examples of a language are."""
+    return directory / split / f"{language}.jsonl"
+
+
+def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
+    """Write examples as JSON lines; return what the manifest says of them."""
+    lines = [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in examples]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, content)
+    return SplitFile(len(lines), hashlib.sha256(content).hexdigest())
+
+
+def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
+    """Return the examples of a file.
+
+    Raises:
+      FileNotFoundError: it is gone.
+      ValueError: it is not the file that the manifest speaks of.
+    """
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ValueError(
+            f"{path} was changed after it was built; change the source instead, and delete "
+            f"{path.parent.parent / MANIFEST} to build the corpus anew"
+        )
+    return tuple(Example(**json.loads(line)) for line in content.splitlines())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file at once: whoever reads it sees the old one or the new one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

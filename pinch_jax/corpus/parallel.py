@@ -1,0 +1,88 @@
+"""What is left of examples where the same ids stand in the same order in every language."""
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+
+from pinch_jax.corpus.duplicates import find_duplicates
+from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.manifest import Dropped, Leak
+
+NOT_THERE = "not in the source"
+
+ByLanguage = Mapping[str, Sequence[Example]]
+
+
+def in_every_language(
+    split: str, sources: Iterable[ByLanguage], dropped: Iterable[Dropped]
+) -> tuple[dict[str, tuple[Example, ...]], tuple[Dropped, ...]]:
+    """Return the examples of a split that are in every language, and why the others are not.
+
+    They come source after source, each in the order of its first language. `dropped` says what is
+    known of examples that are not there.
+
+    Raises:
+      ValueError: two sources have the same id, or nothing is left.
+    """
+    dropped = [entry for entry in dropped if entry.split == split]
+    explained = {(entry.id, entry.language) for entry in dropped}
+    merged: dict[str, list[Example]] = collections.defaultdict(list)
+    seen: collections.Counter[str] = collections.Counter()
+    for source in sources:
+        by_id = {code: {one.id: one for one in own} for code, own in source.items()}
+        every = dict.fromkeys(id for own in by_id.values() for id in own)
+        absent = [(id, code) for id in every for code in by_id if id not in by_id[code]]
+        dropped += [
+            Dropped(id, split, code, NOT_THERE)
+            for id, code in absent
+            if (id, code) not in explained
+        ]
+        lost = {id for id, _ in absent}
+        kept = [id for id in every if id not in lost]
+        seen.update(kept)
+        for code, own in by_id.items():
+            merged[code] += [own[id] for id in kept]
+    if twice := [id for id, count in seen.items() if count > 1]:
+        raise ValueError(
+            f"config.corpus.{split}: {len(twice)} ids are in two sources, such as {twice[0]!r}; "
+            "leave one of the sources out"
+        )
+    if not seen:
+        raise ValueError(
+            f"config.corpus.{split}: no example is in every language; the same one needs the same "
+            f"id everywhere, and {dropped[0].id!r} fails in {dropped[0].language!r}: "
+            f"{dropped[0].reason}"
+        )
+    return {code: tuple(own) for code, own in merged.items()}, tuple(dropped)
+
+
+def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tuple[Leak, ...]:
+    """Return the training prompts that are held out too, in whatever language that shows."""
+    found: dict[tuple[str, str], dict] = collections.defaultdict(dict)
+    for code, own in train.items():
+        for pair in find_duplicates(own, heldout[code], similarity):
+            found[pair.train_id, pair.heldout_id][code] = pair
+    return tuple(
+        Leak(
+            *ids,
+            kind="exact" if any(pair.kind == "exact" for pair in pairs.values()) else "near",
+            similarity=max(pair.similarity for pair in pairs.values()),
+            languages=tuple(pairs),
+        )
+        for ids, pairs in found.items()
+    )
+
+
+def without_leaks(train: ByLanguage, leaks: Iterable[Leak]) -> dict[str, tuple[Example, ...]]:
+    """Return the training examples whose prompts are not held out.
+
+    Raises:
+      ValueError: none is left.
+    """
+    leaking = {leak.train_id for leak in leaks}
+    left = {code: tuple(one for one in own if one.id not in leaking) for code, own in train.items()}
+    if not all(left.values()):
+        raise ValueError(
+            "config.corpus.train: every prompt is in config.corpus.heldout too; give other "
+            "sources, or set config.corpus.drop_duplicates=False"
+        )
+    return left

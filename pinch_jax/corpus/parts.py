@@ -1,0 +1,65 @@
+"""What the sources of a corpus of one's own bring: each in one language, or in every one."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+from etils import epath
+
+from pinch_jax.corpus.config import CorpusConfig
+from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.manifest import SPLITS
+from pinch_jax.corpus.reading.readers import Source, parse_source, read_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One source of a split, in the languages that it is in so far."""
+
+    split: str
+    source: Source
+    examples: dict[str, tuple[Example, ...]]
+
+
+def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
+    """Return the sources as they are: a parallel one in all languages, another in its own.
+
+    Raises:
+      FileNotFoundError: a file is not there.
+      ValueError: a file is not what its reader expects.
+    """
+    parts = []
+    for split in SPLITS:
+        for text in getattr(config, split):
+            source = parse_source(text)
+            codes = languages if source.parallel else (config.translation.source,)
+            parts.append(Part(split, source, {code: _read(source, code) for code in codes}))
+    return parts
+
+
+def _read(source: Source, code: str) -> tuple[Example, ...]:
+    try:
+        return read_source(source, code)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(
+            f"{error} (read for {code!r}, which config.languages or, for the experiment 'slavic', "
+            "config.study.slavic_languages names)"
+        ) from None
+
+
+def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
+    """Return each file that is there to be read, with the sha256 of its content."""
+    patterns = [parse_source(text).path for text in (*config.train, *config.heldout)]
+    if config.translation.by:
+        patterns.append(config.translation.path)
+    paths = {pattern.replace("{language}", code) for pattern in patterns for code in languages}
+    checksums = {}
+    for path in sorted(paths):
+        named = epath.Path(path).expanduser()
+        for file in named.parent.glob(named.name) if "*" in named.name else (named,):
+            # Of what TFDS prepared, this file stands for all: it says how large they are.
+            file = file / "dataset_info.json" if file.is_dir() else file
+            if file.exists():
+                with file.open("rb") as stream:
+                    checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return checksums

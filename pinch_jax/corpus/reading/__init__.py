@@ -1,0 +1,1 @@
+"""Corpora as they were published, read from their files."""

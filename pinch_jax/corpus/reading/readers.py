@@ -1,0 +1,188 @@
+"""Corpora as they are published, read into examples: "reader:path", with options behind a "?".
+
+    lima:PATH         train.jsonl of LIMA: the first turn and its reply
+    oasst:PATH        trees or messages of OpenAssistant: roots with their best-ranked reply
+    alpaca_farm:PATH  the evaluation set of AlpacaFarm: instructions without references
+    sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
+    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
+                      records with the fields `prompt` and `response`, which is "" where there is
+                      no reference, and optionally those of `Example`
+
+PATH ends in .jsonl, .json (lines or a list) or .tsv, also with .gz, or in .parquet; a `*` in its
+name stands for shards. Any of them may be a directory that TFDS prepared. Options:
+
+    ?without=PART,PART     leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
+    ?split=SPLIT           of a TFDS directory, also as `train[:10%]`
+    ?text=text_{language}  of OpenAssistant messages: the field that holds their text
+
+Options are joined by "&". `{language}` in a source means that it brings every language itself.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.reading.oasst import oasst_examples
+from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
+from pinch_jax.corpus.reading.topics import topic_examples
+
+OPTIONS = ("without", "split", "text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where examples come from, as parsed; `str` gives the text back."""
+
+    reader: str
+    path: str
+    without: tuple[str, ...]
+    split: str
+    text: str
+
+    @property
+    def parallel(self) -> bool:
+        """Whether it brings every language itself, so that nothing is translated."""
+        return "{language}" in f"{self.path} {self.split} {self.text}"
+
+    def __str__(self) -> str:
+        values = {"without": ",".join(self.without), "split": self.split, "text": self.text}
+        options = "&".join(f"{name}={value}" for name, value in values.items() if value)
+        return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
+
+
+def parse_source(text: str) -> Source:
+    """Return the source that a text such as "lima:/data/train.jsonl?without=multi_turn" names.
+
+    Raises:
+      ValueError: no such reader or option, an option that is empty or comes twice, or no path.
+    """
+    location, _, query = text.partition("?")
+    reader, colon, path = location.partition(":")
+    if reader not in READERS or not (colon and path):
+        raise ValueError(
+            f"source={text!r}: not READER:PATH with a known reader; write e.g. "
+            f"'lima:/data/lima/train.jsonl', with one of {sorted(READERS)}"
+        )
+    options = dict.fromkeys(OPTIONS, "")
+    for option in query.split("&") if query else ():
+        name, _, value = option.partition("=")
+        if name not in OPTIONS or options[name] or not value:
+            raise ValueError(
+                f"source={text!r}: the option {option!r} is unknown, empty, or there twice; use "
+                f"each of {list(OPTIONS)} once, e.g. '?without=multi_turn'"
+            )
+        options[name] = value
+    without = tuple(part for part in options["without"].split(",") if part)
+    if options["text"] and reader != "oasst":
+        raise ValueError(f"source={text!r}: only oasst has the option 'text'; leave it out")
+    return Source(reader, path, without, options["split"], options["text"])
+
+
+def read_source(source: Source, language: str) -> tuple[Example, ...]:
+    """Return the examples of a source in a language, in the order of the file.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: a record is not what its reader expects, an id comes twice, a part that is to
+        be left out is not there, or nothing is left.
+    """
+    path = source.path.replace("{language}", language)
+    rows = read_rows(path, source.split.replace("{language}", language))
+    examples = tuple(READERS[source.reader](source, rows, language))
+    parts = {_part(example) for example in examples}
+    if unknown := [part for part in source.without if part not in parts]:
+        raise ValueError(
+            f"source={str(source)!r}: no part {unknown[0]!r} to leave out; "
+            f"there are {sorted(parts)[:20]}"
+        )
+    kept = tuple(example for example in examples if _part(example) not in source.without)
+    counts = collections.Counter(example.id for example in kept)
+    if repeated := [identity for identity, count in counts.items() if count > 1]:
+        raise ValueError(
+            f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
+            "ids must be unique, so rename or delete their records"
+        )
+    if not kept:
+        raise ValueError(
+            f"source={str(source)!r}: no example in language={language!r}; name a file that has "
+            "some, or leave the source out"
+        )
+    return kept
+
+
+def _part(example: Example) -> str:
+    """Return the part of its source that an example is of: "koala" of "alpaca_farm/koala"."""
+    return example.task.rpartition("/")[2]
+
+
+def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    """Yield first turns; a conversation of one turn, as in LIMA's test set, has no reference."""
+    for row in rows:
+        turns = row.value("conversations", list)
+        if not turns or not all(isinstance(turn, str) for turn in turns):
+            raise ValueError(
+                f"{row.place}: conversations={str(turns)[:40]!r}: not a list of texts; make it "
+                "[prompt, response, ...]"
+            )
+        prompt = check_text(row.place, "conversations[0]", turns[0])
+        response = [check_text(row.place, "conversations[1]", turn) for turn in turns[1:2]]
+        part = row.text("source")
+        yield _example(f"lima-{row.index}", f"lima/{part}", language, prompt, *response)
+
+
+def _oasst(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    return oasst_examples(rows, language, source.text)
+
+
+def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    """Yield instructions, with what they are about below; published outputs are a model's."""
+    for row in rows:
+        # The form published with AlpacaEval has no `input`: it is part of the instruction.
+        below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
+        prompt = row.text("instruction") + (f"\n\n{below}" if below else "")
+        identity = f"alpaca_farm-{row.index}"
+        yield _example(identity, f"alpaca_farm/{row.text('dataset')}", language, prompt)
+
+
+def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    return topic_examples(rows, language)
+
+
+def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    """Yield records that are examples already, with what they leave out filled in."""
+    for row in rows:
+        given = {name for name, value in row.fields.items() if value is not None}
+        if "language" in given and row.text("language") != language:
+            raise ValueError(
+                f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
+                "keep each language in a file of its own, with {language} in the path"
+            )
+        identity = row.name("id") if "id" in given else f"{source.reader}-{row.index}"
+        yield dataclasses.replace(
+            _example(
+                identity,
+                row.text("task") if "task" in given else source.reader,
+                language,
+                row.text("prompt"),
+                row.text("response", empty=True),
+            ),
+            fact=row.name("fact") if "fact" in given else identity,
+            answer=row.text("answer", empty=True) if "answer" in given else "",
+            english_answer="english_answer" in given and row.value("english_answer", bool),
+        )
+
+
+def _example(id: str, task: str, language: str, prompt: str, response: str = "") -> Example:
+    return Example(id, id, task, language, prompt, response, answer="", english_answer=False)
+
+
+READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterator[Example]]] = {
+    "lima": _lima,
+    "oasst": _oasst,
+    "alpaca_farm": _alpaca_farm,
+    "sib200": _sib200,
+    "jsonl": _records,
+    "parquet": _records,
+    "tfds": _records,
+}

@@ -1,0 +1,223 @@
+"""Rows of the files that corpora are published as, each with its place for messages.
+
+JSON lines, a JSON list, TSV with a header (all also as .gz), Parquet, and a prepared TFDS
+directory of ArrayRecord files. A `*` in a file's name stands for all shards.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import gzip
+import io
+import itertools
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import tensorflow_datasets as tfds
+from etils import epath
+
+_ROWS_AT_ONCE = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One record: where it stands, its index from 0 over all shards, and its fields."""
+
+    place: str
+    index: int
+    fields: Mapping[str, Any]
+
+    def value(self, field: str, kind: type) -> Any:
+        """Return a field of this type.
+
+        Raises:
+          ValueError: there is no such field, or it is of another type.
+        """
+        if field not in self.fields:
+            raise ValueError(
+                f"{self.place}: no field {field!r}, only {sorted(self.fields)}; add it, or read "
+                "the file with the reader it is for"
+            )
+        value = self.fields[field]
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"{self.place}: {field}={str(value)[:40]!r} is of type {type(value).__name__}; "
+                f"make it {kind.__name__}"
+            )
+        return value
+
+    def text(self, field: str, empty: bool = False) -> str:
+        """Return a field of text; only with `empty` may there be nothing in it.
+
+        Raises:
+          ValueError: there is no such field, or no text in it that can be written as UTF-8.
+        """
+        return check_text(self.place, field, self.value(field, str), empty)
+
+    def name(self, field: str) -> str:
+        """Return a field that names something, a text or a whole number, as text."""
+        number = isinstance(self.fields.get(field), int)
+        return str(self.value(field, int)) if number else self.text(field)
+
+
+def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
+    """Return the text, if there is one and it can be written as UTF-8; spaces alone are none."""
+    if not text.strip():
+        if not empty:
+            raise ValueError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{place}: {field}: character {error.start} is half of a surrogate pair, no text; "
+            "replace it"
+        ) from None
+    return text
+
+
+def read_rows(path: str, split: str) -> Iterator[Row]:
+    """Yield the records of a file, of files, or of a split of a TFDS directory.
+
+    Raises:
+      FileNotFoundError: there is nothing of that name.
+      ValueError: a file is broken, out of reach or of no known format, or a record is not one;
+        `split` is missing, unknown, or given for a file.
+    """
+    files = _files(path)
+    if files[0].is_dir():
+        records = _tfds_records(files[0], split)
+    elif split:
+        raise ValueError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
+    else:
+        records = itertools.chain.from_iterable(_file_records(file) for file in files)
+    for index, (place, record) in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise ValueError(f"{place}: not an object with fields; repair or delete it")
+        yield Row(place, index, record)
+
+
+def _files(path: str) -> list[epath.Path]:
+    try:
+        named = epath.Path(path).expanduser()
+        found = sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
+        is_there = bool(found) and found[0].exists()
+    except (ImportError, KeyError) as error:  # of a URL whose kind is unknown, or lacks a library
+        raise ValueError(
+            f"{path}: not within reach ({error}); name a file here, or a URL of a kind that "
+            "etils.epath knows, such as gs:// with gcsfs installed"
+        ) from error
+    if not is_there:
+        raise FileNotFoundError(f"{path}: no such file; correct the path of the source")
+    return found
+
+
+def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+    readers = {
+        ".json": _json_records,
+        ".jsonl": _json_records,
+        ".tsv": _tsv_records,
+        ".parquet": _parquet_records,
+    }
+    suffix = file.name.removesuffix(".gz")
+    suffix = suffix[suffix.rfind(".") :]
+    if suffix not in readers:
+        raise ValueError(
+            f"{file}: no known format; its name has to end in one of {sorted(readers)}, "
+            "the text ones also with .gz"
+        )
+    try:
+        yield from readers[suffix](file)
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, pyarrow.ArrowInvalid) as e:
+        raise ValueError(f"{file}: broken ({e}); copy or download it anew") from e
+
+
+@contextlib.contextmanager
+def _opened(file: epath.Path, newline: str) -> Iterator[IO[str]]:
+    with contextlib.ExitStack() as stack:
+        stream: Any = stack.enter_context(file.open("rb"))
+        if file.name.endswith(".gz"):
+            stream = stack.enter_context(gzip.open(stream))
+        # Some editors put a byte-order mark before the text, which is none of it.
+        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline))
+
+
+def _json_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a JSON list, or the objects of JSON lines, by how the file begins."""
+    with _opened(file, "\n") as lines:
+        first = lines.readline()
+        if first.lstrip().startswith("["):
+            entries = _parsed(str(file), first + lines.read())
+            yield from ((f"{file}, entry {n}", entry) for n, entry in enumerate(entries, start=1))
+            return
+        for number, line in enumerate(itertools.chain([first], lines), start=1):
+            if line.strip():
+                place = f"{file}:{number}"
+                yield place, _parsed(place, line)
+
+
+def _parsed(place: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
+
+
+def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+    """Yield header -> cell of each row; a cell may be quoted as spreadsheets do."""
+    with _opened(file, "") as lines:
+        reader = csv.DictReader(lines, dialect="excel-tab", strict=True)
+        try:
+            for row in reader:
+                place = f"{file}:{reader.line_num}"
+                if None in row or None in row.values():
+                    raise ValueError(
+                        f"{place}: not as many cells as the header has ({reader.fieldnames}); "
+                        "repair or delete it"
+                    )
+                yield place, row
+        except csv.Error as error:
+            raise ValueError(f"{file}:{reader.line_num}: not TSV ({error}); repair it") from error
+
+
+def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+    with file.open("rb") as stream:
+        batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+        rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+        for number, row in enumerate(rows, start=1):
+            yield f"{file}, row {number}", row
+
+
+def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
+    if not split:
+        raise ValueError(f"{directory}: which split of it? Write it as ?split=train")
+    try:
+        source = tfds.builder_from_directory(directory).as_data_source(split)
+    except (ValueError, KeyError, OSError, NotImplementedError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(
+            f"{directory}, split={split!r}: not readable ({told}); name a directory that holds a "
+            "dataset_info.json, prepared with file_format='array_record', and a split of it"
+        ) from error
+    for start in range(0, len(source), _ROWS_AT_ONCE):
+        places = range(start, min(start + _ROWS_AT_ONCE, len(source)))
+        for number, record in zip(places, source.__getitems__(places), strict=True):
+            yield f"{directory}, {split} record {number}", _plain(record)
+
+
+def _plain(value: Any) -> Any:
+    """Return what TFDS decodes as the same in plain Python: text for bytes, lists for arrays."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value.decode() if isinstance(value, bytes) else value

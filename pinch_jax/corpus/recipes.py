@@ -1,0 +1,200 @@
+"""Examples of two languages at once, made from parallel ones: recipes of neighbouring work.
+
+A recipe takes the same example in two languages to one example with the same id, so that its
+examples are mixed like those of a language. "<recipe>-<source>-<target>" is its name, and `target`
+is always the language of the response. The phrases are in `recipes.json`, each grammatical
+whatever language it names; which of them an example gets depends on its id alone.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+
+from pinch_jax.corpus.cldr.locale_names import names
+from pinch_jax.corpus.example import Example
+
+PHRASES = pathlib.Path(__file__).with_name("recipes.json")
+# A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
+# no space after the mark. The space belongs to the sentence before it.
+_SENTENCE_END = re.compile(r"(?:[.!?…؟۔।]+[\"'’”»)\]]*(?=\s)|[。！？]+[’”」』）]*|(?=\n))\s*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is made of two languages; `kind` is one of `RECIPES`."""
+
+    kind: str
+    source: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        """Its name as a member of a mixture."""
+        return f"{self.kind}-{self.source}-{self.target}"
+
+
+def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
+    """Return the recipe that a name such as "translation-en-fi" stands for.
+
+    Raises:
+      ValueError: there is no such recipe, or not both of its languages are among `languages`.
+    """
+
+    def error(problem: str) -> ValueError:
+        return ValueError(f"config.mixture.recipes: {name!r} {problem}")
+
+    kind, *codes = name.split("-")
+    if kind not in RECIPES or len(codes) != 2:
+        form = f"{kind if kind in RECIPES else 'translation'}-en-fi"
+        raise error(f"is not RECIPE-LANGUAGE-LANGUAGE with one of {[*RECIPES]}; write e.g. {form}")
+    for code in codes:
+        if code not in languages:
+            raise error(
+                f"names {code!r}, which is not in config.languages={list(languages)}; "
+                "use one of these or add it there"
+            )
+    if codes[0] == codes[1]:
+        raise error(f"names {codes[0]!r} twice; name two languages")
+    return Recipe(kind, *codes)
+
+
+def recipe_examples(
+    recipe: Recipe, parallel: Mapping[str, Sequence[Example]]
+) -> tuple[Example, ...]:
+    """Return one example for each of the parallel ones, with their ids in their order.
+
+    Raises:
+      ValueError: the two languages do not have the same ids in the same order, or an example lacks
+        the text that the recipe is about.
+    """
+    source, target = (list(parallel[code]) for code in (recipe.source, recipe.target))
+    if [example.id for example in source] != [example.id for example in target]:
+        raise ValueError(
+            f"the recipe {recipe.name!r} needs parallel examples, but {recipe.source!r} and "
+            f"{recipe.target!r} differ in their ids or in the order of them"
+        )
+    part = "response" if recipe.kind == "translation" else "prompt"
+    for example in (*source, *target):
+        if not getattr(example, part).strip():
+            raise ValueError(
+                f"the recipe {recipe.name!r} needs a {part} in every example, and {example.id!r} "
+                f"has none in {example.language!r}; leave it out of config.mixture.recipes"
+            )
+    return tuple(map(RECIPES[recipe.kind], source, target))
+
+
+def translation(source: Example, target: Example) -> Example:
+    """Return the instruction to translate a response, and its translation.
+
+    Source: arXiv 2305.15083, finetuning with translation instructions.
+    """
+    return dataclasses.replace(target, prompt=_translate(source, target, source.response))
+
+
+def question_translation(source: Example, target: Example) -> Example:
+    """Return the instruction to translate a question; no answer is used, in either language.
+
+    Source: arXiv 2405.13816, translated questions alone.
+    """
+    prompt = _translate(source, target, source.prompt)
+    return dataclasses.replace(
+        target, prompt=prompt, response=target.prompt, answer="", english_answer=False
+    )
+
+
+def cross_lingual(source: Example, target: Example) -> Example:
+    """Return the question in one language, which asks for the answer in the other, and that answer.
+
+    Source: arXiv 2103.13309, cross-lingual and code-switched prompts.
+    """
+    line = _phrase("answer_in", source, target)
+    return dataclasses.replace(target, prompt=f"{source.prompt}\n\n{line}")
+
+
+def code_switched(source: Example, target: Example) -> Example:
+    """Return the question in both languages at once, and the answer in the second of them.
+
+    Where both have the same number of sentences, and at least two, the sentences alternate;
+    otherwise the language changes once, at the word boundary nearest the middle. Half of the ids
+    begin with either language.
+
+    Source: arXiv 2103.13309, cross-lingual and code-switched prompts.
+    """
+    texts = [source.prompt, target.prompt]
+    if _draw("begin", source.id, 2):
+        texts.reverse()
+    first, second = map(_sentences, texts)
+    if len(first) == len(second) > 1:
+        turns = zip(first, second, strict=True)
+        parts = [pair[turn % 2] for turn, pair in enumerate(turns)]
+    else:
+        parts = [_halves(texts[0])[0], _halves(texts[1])[1]]
+    return dataclasses.replace(target, prompt=_joined(parts))
+
+
+RECIPES: dict[str, Callable[[Example, Example], Example]] = {
+    "translation": translation,
+    "question_translation": question_translation,
+    "cross_lingual": cross_lingual,
+    "code_switched": code_switched,
+}
+
+
+def _translate(source: Example, target: Example, text: str) -> str:
+    return f"{_phrase('translate', source, target)}\n\n{text}"
+
+
+def _phrase(kind: str, source: Example, target: Example) -> str:
+    """Return an instruction in the source's language that names the target's."""
+    templates = _phrases()[source.language][kind]
+    template = templates[_draw(kind, source.id, len(templates))]
+    return template.format(language=names(source.language)["language"][target.language])
+
+
+@functools.cache
+def _phrases() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    return json.loads(PHRASES.read_text(encoding="utf-8"))
+
+
+def _draw(purpose: str, id: str, among: int) -> int:
+    """Return a number below `among` that depends on the purpose and the id alone."""
+    digest = hashlib.sha256(f"recipe {purpose}:{id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % among
+
+
+def _sentences(text: str) -> list[str]:
+    """Return the sentences of a text, each with the space that follows it."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    parts = (text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True))
+    return [part for part in parts if part.strip()]
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """Return a text in two, cut at the word boundary nearest its middle; one word is both."""
+    text = text.strip()
+    cuts = [place for place in range(1, len(text)) if _begins_word(text[place - 1], text[place])]
+    if not cuts:
+        return text, text
+    cut = min(cuts, key=lambda place: abs(2 * place - len(text)))
+    return text[:cut], text[cut:]
+
+
+def _begins_word(before: str, char: str) -> bool:
+    """Return whether a word may begin at `char`: behind a space, or beside a Chinese character.
+
+    Source: Unicode Standard Annex 29, the default word boundaries, which need no dictionary.
+    """
+    if before.isspace():
+        return not char.isspace()
+    beside = (unicodedata.name(neighbour, "") for neighbour in (before, char))
+    return char.isalnum() and any(name.startswith(("CJK", "HIRAGANA")) for name in beside)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return the parts end to end, with a space where none has come with them."""
+    return "".join(part if part[-1].isspace() else f"{part} " for part in parts).rstrip()

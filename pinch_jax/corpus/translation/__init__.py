@@ -1,0 +1,1 @@
+"""A corpus in one language made into the same corpus in others."""

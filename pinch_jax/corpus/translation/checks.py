@@ -1,0 +1,90 @@
+"""What can be wrong with a translation that can be seen without reading both languages.
+
+A text is checked only as far as it is long enough to tell: a fault is meant to be one. What is
+counted is a translator's business alone, without code, URLs and the other protected parts.
+"""
+
+import collections
+
+from pinch_jax.corpus.lid import language_probabilities
+from pinch_jax.corpus.translation.protect import protected_parts, without_protected
+from pinch_jax.languages import language
+
+# Characters that say what one character of Latin script says: medians over the parallel texts
+# of SIB-200, Tatoeba, UDHR and MT-Bench. Scripts that are not here take as many as Latin.
+_DENSITY = {"Arabic": 0.85, "Hebrew": 0.75, "Chinese": 0.36}
+# In these texts 99.5 % of the translations of 40 characters and more are within this factor of
+# the expected length.
+_LENGTH_FACTOR = 2.5
+# Latin characters below which lengths and languages are not told, and copies are let pass.
+_MIN_CHARACTERS = 40
+_MIN_LETTERS = 40
+_MIN_COPIED_LETTERS = 12
+# lid.176 must be sure of another language and see none of the right one.
+_SURE, _NOT_AT_ALL = 0.5, 0.05
+
+
+def find_fault(original: str, translation: str, source: str, target: str) -> str | None:
+    """Return what is wrong with a translation from language `source` to `target`, or None.
+
+    The words before the colon are the kind of the fault, from a small set.
+    """
+    if original.strip() and not translation.strip():
+        return "empty: nothing came back"
+    return (
+        _changed_part(original, translation)
+        or _copy(original, translation, source)
+        or _length(original, translation, source, target)
+        or _wrong_language(translation, target)
+    )
+
+
+def _changed_part(original: str, translation: str) -> str | None:
+    for part, count in collections.Counter(protected_parts(original)).items():
+        found = translation.count(part)
+        # A part may be inside another one, so that a count can only be compared with its like.
+        if found != original.count(part):
+            return f"changed part: {part[:40]!r} came {found} times instead of {count}"
+    return None
+
+
+def _copy(original: str, translation: str, source: str) -> str | None:
+    """Tell a copy; names and numbers, words without a small letter, translate as themselves."""
+    if original.split() != translation.split():
+        return None
+    words = [word for word in without_protected(original).split() if not word[0].isupper()]
+    letters = sum(character.isalpha() for word in words for character in word)
+    if letters < _MIN_COPIED_LETTERS * _density(source):
+        return None
+    return "copy: came back as it was"
+
+
+def _length(original: str, translation: str, source: str, target: str) -> str | None:
+    sent, came = _characters(original), _characters(translation)
+    if sent < _MIN_CHARACTERS * _density(source):
+        return None
+    expected = sent * _density(target) / _density(source)
+    if expected / _LENGTH_FACTOR <= came <= expected * _LENGTH_FACTOR:
+        return None
+    return f"length: {came} characters, about {expected:.0f} expected"
+
+
+def _wrong_language(translation: str, target: str) -> str | None:
+    words = without_protected(translation)
+    letters = sum(character.isalpha() for character in words)
+    if letters < _MIN_LETTERS * _density(target):
+        return None
+    probabilities = language_probabilities(words)
+    likely = max(probabilities, key=probabilities.__getitem__)
+    of_target = probabilities.get(target, 0.0)
+    if likely == target or probabilities[likely] < _SURE or of_target >= _NOT_AT_ALL:
+        return None
+    return f"wrong language: reads as {likely}, not {target}"
+
+
+def _characters(text: str) -> int:
+    return sum(len(word) for word in without_protected(text).split())
+
+
+def _density(code: str) -> float:
+    return _DENSITY.get(language(code).script, 1.0)

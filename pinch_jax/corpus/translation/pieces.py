@@ -1,0 +1,117 @@
+"""Translated pieces on disk, a JSON line each: what was paid for is never paid for again.
+
+A line is written and flushed as soon as its piece is there. It holds what came back, word for
+word, so that a check that learns something new can look again without a call.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back for a piece: a translation, or else the reason that there is none."""
+
+    translation: str | None
+    refused: str | None
+
+
+class PieceFile:
+    """The file of one target language, open for one process; made by `open_pieces`."""
+
+    def __init__(
+        self, file: IO[str], known: Mapping[str, Answer], identity: tuple[str, str, str]
+    ) -> None:
+        self._file = file
+        self._known = dict(known)
+        self._identity = identity
+        self._lock = threading.Lock()
+
+    def get(self, text: str) -> Answer | None:
+        """Return the answer to a piece, or None if it was never asked."""
+        return self._known.get(piece_key(self._identity, text))
+
+    def add(self, text: str, answer: Answer) -> None:
+        """Keep an answer, on disk before this returns; from any thread."""
+        key = piece_key(self._identity, text)
+        fields = {"key": key, "by": self._identity[0], "text": text}
+        line = json.dumps(fields | dataclasses.asdict(answer), ensure_ascii=False)
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+            self._known[key] = answer
+
+
+def piece_key(identity: tuple[str, str, str], text: str) -> str:
+    """Return the SHA-256 of a piece; `identity` is (translator, source, target)."""
+    return hashlib.sha256(json.dumps([*identity, text]).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
+    """Open the pieces of a language to read and add to, for this process alone.
+
+    Raises:
+      ValueError: another process is at it, or a line before the last is broken.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8", newline="\n") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{path}: another process is translating into it; wait until it is done"
+            ) from None
+        mend_last_line(path)
+        yield PieceFile(file, read_pieces(path), identity)
+
+
+def read_pieces(path: Path) -> dict[str, Answer]:
+    """Return key -> answer of a file, {} if there is none; a last line that was cut is left out.
+
+    Raises:
+      ValueError: a line before the last is broken.
+    """
+    if not path.exists():
+        return {}
+    answers = {}
+    *lines, last = path.read_bytes().split(b"\n")
+    if _is_whole(last):
+        lines.append(last)
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            answers[record["key"]] = Answer(record["translation"], record["refused"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path}:{number}: not a piece ({error!r}); delete the line"
+            ) from error
+    return answers
+
+
+def mend_last_line(path: Path) -> None:
+    """Complete a last line without its newline if it is whole, and cut it off if it is not."""
+    content = path.read_bytes()
+    start = content.rfind(b"\n") + 1
+    if start == len(content):
+        return
+    with path.open("r+b") as file:
+        if _is_whole(content[start:]):
+            file.seek(len(content))
+            file.write(b"\n")
+        else:
+            file.truncate(start)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

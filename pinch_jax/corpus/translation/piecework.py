@@ -1,0 +1,75 @@
+"""Many pieces at a time, at a pace that the service allows, into the file of their language."""
+
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from pinch_jax.corpus.translation.pacing import Pace, Patience, Stopped
+from pinch_jax.corpus.translation.pieces import Answer, PieceFile
+from pinch_jax.corpus.translation.services import Refused
+from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
+
+
+def translate_pieces(
+    pieces: Sequence[str],
+    target: str,
+    translator: Translator,
+    config: TranslationConfig,
+    file: PieceFile,
+    progress: bool,
+) -> None:
+    """Put into the file what it lacks of some pieces, each as soon as it is there.
+
+    Many are translated at a time. Ctrl-C and errors end it when the requests under way are done.
+
+    Raises:
+      TranslationError: the translator cannot go on.
+    """
+    missing = [piece for piece in pieces if file.get(piece) is None]
+    stop = threading.Event()
+    pace = Pace(config.requests_per_second)
+    patience = Patience(pace, config.attempts, config.wait_seconds, stop)
+
+    def translate(piece: str) -> int:
+        try:
+            file.add(
+                piece,
+                patience.request(
+                    translator.name, lambda: ask(translator, piece, config.source, target)
+                ),
+            )
+        except BaseException:
+            stop.set()  # before another thread makes a request that would fail likewise
+            raise
+        return len(piece)
+
+    bar = tqdm(
+        desc=f"translate into {target}",
+        total=sum(map(len, missing)),
+        unit="character",
+        unit_scale=True,
+        disable=not progress,
+    )
+    with bar, concurrent.futures.ThreadPoolExecutor(config.concurrency) as pool:
+        try:
+            futures = [pool.submit(translate, piece) for piece in missing]
+            for future in concurrent.futures.as_completed(futures):
+                # Others stop because one failed, whose own error is still to come.
+                with contextlib.suppress(Stopped):
+                    bar.update(future.result())
+        except BaseException:
+            # What is under way is paid for: leaving the pool waits until it is in the file.
+            stop.set()
+            bar.set_postfix_str("waiting for what is under way")
+            raise
+
+
+def ask(translator: Translator, text: str, source: str, target: str) -> Answer:
+    """Return what a translator has to say to a text, also where it refuses."""
+    try:
+        return Answer(translator.translate(text, source, target), None)
+    except Refused as refused:
+        return Answer(None, str(refused))

@@ -1,0 +1,205 @@
+"""A corpus in one language becomes the same corpus in another, by way of a translator.
+
+Texts are cut into pieces, what must survive is masked, each different piece is translated once
+and kept in DIRECTORY/<target>.jsonl, texts are joined again and checked. An example whose prompt,
+response or answer fails a check is rejected with the reason; to drop it in every language is the
+caller's part. An interrupted translation is taken up where it was.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.translation.checks import find_fault
+from pinch_jax.corpus.translation.cutting import CutText, cut, whole_text
+from pinch_jax.corpus.translation.pieces import Answer, open_pieces, piece_key, read_pieces
+from pinch_jax.corpus.translation.piecework import ask, translate_pieces
+from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
+from pinch_jax.languages import language
+
+FIELDS = ("prompt", "response", "answer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a language still costs; `price` is in the currency of the config's price.
+
+    `characters` are those sent, markers included, as Google counts them; the few words that a chat
+    model is told with each piece come on top.
+    """
+
+    language: str
+    examples: int
+    characters: int
+    pieces: int
+    price: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """An example that has no good translation; `reason` is "field: kind of fault: details"."""
+
+    id: str
+    language: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """The examples that passed, in the order they came, and those that did not."""
+
+    examples: tuple[Example, ...]
+    rejected: tuple[Rejection, ...]
+
+
+def estimate(
+    examples: Sequence[Example],
+    targets: Sequence[str],
+    config: TranslationConfig,
+    directory: str | os.PathLike[str],
+) -> tuple[Estimate, ...]:
+    """Return what each language still costs; what is on disk or the same text costs nothing.
+
+    Raises:
+      ValueError: a file of pieces is broken, or a language unknown.
+    """
+    pieces = _pieces(_cut_texts(examples, config).values()) if config.is_paid else ()
+    estimates = []
+    for target in targets:
+        known = read_pieces(_file(directory, target))
+        identity = _identity(config.name, config, target)
+        missing = [piece for piece in pieces if piece_key(identity, piece) not in known]
+        characters = sum(map(len, missing))
+        estimates.append(
+            Estimate(
+                language=target,
+                examples=len(examples),
+                characters=characters,
+                pieces=len(missing),
+                price=characters / 1e6 * config.price_per_million_characters,
+                seconds=config.seconds(len(missing), characters),
+            )
+        )
+    return tuple(estimates)
+
+
+def translate_examples(
+    examples: Sequence[Example],
+    target: str,
+    translator: Translator,
+    config: TranslationConfig,
+    directory: str | os.PathLike[str],
+    progress: bool = True,
+) -> Translated:
+    """Return the examples in the language `target`, translated from `config.source`.
+
+    Each piece is on disk as soon as it is there. Ctrl-C waits for the requests under way, which
+    are paid for; the next call goes on from there.
+
+    Raises:
+      ValueError: the languages are the same or unknown; the translator cannot go on
+        (`TranslationError`); another process is translating into the directory.
+    """
+    identity = _identity(translator.name, config, target)
+    if translator.whole_texts:
+        texts = {text: whole_text(text) for text in _texts(examples)}
+        answers = {text: ask(translator, text, config.source, target) for text in texts}
+    else:
+        texts = _cut_texts(examples, config)
+        with open_pieces(_file(directory, target), identity) as file:
+            translate_pieces(_pieces(texts.values()), target, translator, config, file, progress)
+            answers = {piece: file.get(piece) for piece in _pieces(texts.values())}
+    passed, rejected = [], []
+    for example in examples:
+        try:
+            passed.append(_translated(example, target, config.source, texts, answers))
+        except _Fault as fault:
+            rejected.append(Rejection(example.id, target, str(fault)))
+    return Translated(tuple(passed), tuple(rejected))
+
+
+def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[str, str, str]:
+    if language(target) == language(config.source):
+        raise ValueError(
+            f"config.corpus.translation.source={config.source!r}: nothing is translated from a "
+            "language into itself; leave it out of the targets"
+        )
+    return translator, config.source, target
+
+
+def _file(directory: str | os.PathLike[str], target: str) -> Path:
+    return Path(directory).expanduser() / f"{target}.jsonl"
+
+
+def _texts(examples: Iterable[Example]) -> Iterator[str]:
+    """Yield every text to translate, once."""
+    fields = (getattr(example, field) for example in examples for field in FIELDS)
+    yield from dict.fromkeys(text for text in fields if text)
+
+
+def _cut_texts(examples: Iterable[Example], config: TranslationConfig) -> dict[str, CutText]:
+    return {text: cut(text, config.piece_characters) for text in _texts(examples)}
+
+
+def _pieces(texts: Iterable[CutText]) -> tuple[str, ...]:
+    """Return what is sent, each different piece once, in order."""
+    return tuple(dict.fromkeys(piece.text for text in texts for piece in text.pieces))
+
+
+class _Fault(Exception):
+    """Why an example has no translation."""
+
+
+def _translated(
+    example: Example,
+    target: str,
+    source: str,
+    texts: Mapping[str, CutText],
+    answers: Mapping[str, Answer],
+) -> Example:
+    """Return an example in the target language; raises `_Fault`."""
+    translations = {"prompt": "", "response": "", "answer": ""}
+    for field in FIELDS:
+        text = getattr(example, field)
+        if not text:
+            continue
+        try:
+            translations[field] = _joined(text, texts[text], answers, source, target)
+        except _Fault as fault:
+            raise _Fault(f"{field}: {fault}") from None
+    answer, response = translations["answer"].casefold(), translations["response"].casefold()
+    if example.answer.casefold() in example.response.casefold() and answer not in response:
+        raise _Fault("answer: not in response: translated in another way than in the response")
+    return dataclasses.replace(
+        example,
+        language=target,
+        english_answer=bool(answer) and answer == example.answer.casefold(),
+        **translations,
+    )
+
+
+def _joined(
+    text: str, parts: CutText, answers: Mapping[str, Answer], source: str, target: str
+) -> str:
+    restored = []
+    for piece in parts.pieces:
+        answer = answers[piece.text]
+        if answer.translation is None:
+            raise _Fault(f"refused: {answer.refused}")
+        try:
+            restored.append(piece.restore(answer.translation))
+        except ValueError as error:
+            raise _Fault(f"changed part: {error}") from None
+    joined = parts.join(restored)
+    # A long text may hide a piece that came back untranslated.
+    originals = [piece.restore(piece.text) for piece in parts.pieces]
+    pairs = [(text, joined)]
+    if len(originals) > 1:
+        pairs += zip(originals, restored, strict=True)
+    for original, translation in pairs:
+        if fault := find_fault(original, translation, source, target):
+            raise _Fault(fault)
+    return joined

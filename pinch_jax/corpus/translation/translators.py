@@ -1,0 +1,176 @@
+"""Who translates: Google Cloud Translation, an OpenAI-compatible model, or a file somebody made.
+
+`TranslationConfig` says who and how; `make_translator` returns it ready to work.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from pinch_jax.config_fields import positive
+from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
+
+_PATH = "config.corpus.translation"
+_NEEDED = {"google": "project", "openai": "model", "jsonl": "path"}
+GOOGLE_MODEL = "general/nmt"
+# A rough guide for the table before the first call; the progress bar knows better.
+# by -> (seconds of a request, characters a second)
+_PACE = {"google": (0.3, 20_000.0), "openai": (1.0, 200.0)}
+
+
+@dataclasses.dataclass(frozen=True)
+class TranslationConfig:
+    """How a corpus in one language becomes a corpus in all of them; `by` is "" for not at all.
+
+    `source` is the language translated from. `path`, with {language} in it, is for "jsonl";
+    `project` and `location` are for "google"; `model` is a name for "openai" and a path such as
+    general/nmt for "google". A request fails after `timeout_seconds` and is tried `attempts`
+    times in all, waiting about `wait_seconds` at first and twice as long each time.
+    """
+
+    by: Literal["", "google", "openai", "jsonl"]
+    source: str
+    path: str
+    model: str
+    base_url: str
+    project: str
+    location: str
+    price_per_million_characters: float
+    requests_per_second: float
+    concurrency: int
+    piece_characters: int
+    attempts: int
+    wait_seconds: float
+    timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        positive(
+            self,
+            _PATH,
+            "requests_per_second",
+            "concurrency",
+            "piece_characters",
+            "attempts",
+            "timeout_seconds",
+        )
+        for name in ("price_per_million_characters", "wait_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{_PATH}.{name}={getattr(self, name)}: must be at least 0")
+        needed = _NEEDED.get(self.by)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
+        if self.by != "jsonl" and self.path:
+            raise ValueError(
+                f"{_PATH}.path={self.path!r}: only by='jsonl' reads a file, and by={self.by!r}"
+            )
+        if self.base_url and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError(f"{_PATH}.base_url={self.base_url!r}: start with https://")
+        if self.by == "jsonl" and "{language}" not in self.path:
+            raise ValueError(f"{_PATH}.path={self.path!r}: write {{language}} for the language")
+
+    @property
+    def name(self) -> str:
+        """Who translates, as kept with every translation: "google:general/nmt"."""
+        if not self.by:
+            raise ValueError(f"{_PATH}.by='': choose google, openai or jsonl")
+        model = self.model or GOOGLE_MODEL
+        return f"{self.by}:{self.path if self.by == 'jsonl' else model}"
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether a translation takes a call to a service."""
+        return self.by in _PACE
+
+    def seconds(self, pieces: int, characters: int) -> float:
+        """Return about how long a service takes for so much."""
+        if not self.is_paid:
+            return 0.0
+        request, speed = _PACE[self.by]
+        working = (pieces * request + characters / speed) / self.concurrency
+        return max(working, pieces / self.requests_per_second)
+
+
+class Translator(Protocol):
+    """Whoever translates a text; `name` is kept with each translation and in the manifest.
+
+    `whole_texts`: it wants texts as they are, neither cut nor masked.
+    """
+
+    name: str
+    whole_texts: bool
+
+    def translate(self, text: str, source: str, target: str) -> str:
+        """Return a text of the language `source` in `target`.
+
+        Raises:
+          Busy: it may work a little later.
+          Refused: it will not translate this text.
+          TranslationError: it will not translate any text.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close whatever is open, when all languages are done."""
+        ...
+
+
+class JsonlTranslator:
+    """Translations that somebody made, a file a language: {"source": text, "translation": text}.
+
+    `path` has {language} in it and is what `read_rows` reads, JSON lines above all; `source` is
+    a whole prompt, response or answer, to the letter. A text that the file lacks is refused. A
+    corpus that was translated example by example needs no translator: it is a parallel source,
+    jsonl:DIRECTORY/{language}.jsonl.
+    """
+
+    whole_texts = True
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self._path = path
+        self._known: dict[str, Mapping[str, str]] = {}
+
+    def translate(self, text: str, source: str, target: str) -> str:
+        """Return what the file of `target` has for a text; see `Translator`."""
+        del source
+        if target not in self._known:
+            self._known[target] = self._read(target)
+        if text not in self._known[target]:
+            raise Refused(f"not in {self._file(target)}")
+        return self._known[target][text]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _file(self, target: str) -> str:
+        return self._path.replace("{language}", target)
+
+    def _read(self, target: str) -> Mapping[str, str]:
+        from pinch_jax.corpus.reading.rows import (
+            read_rows,  # with TFDS, which takes seconds to import
+        )
+
+        known: dict[str, str] = {}
+        for row in read_rows(self._file(target), split=""):
+            source, translation = row.text("source"), row.text("translation", empty=True)
+            if known.setdefault(source, translation) != translation:
+                raise ValueError(
+                    f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
+                )
+        return known
+
+
+def make_translator(config: TranslationConfig) -> Translator:
+    """Return the translator of a config.
+
+    Raises:
+      ValueError: the config names none, its library is not installed, or a key is missing.
+    """
+    c = config
+    if c.by == "google":
+        return GoogleTranslator(
+            c.name, c.model or GOOGLE_MODEL, c.project, c.location, c.base_url, c.timeout_seconds
+        )
+    if c.by == "openai":
+        return OpenAITranslator(c.name, c.model, c.base_url, c.timeout_seconds)
+    return JsonlTranslator(c.name, c.path)

@@ -1,0 +1,106 @@
+"""The plan of a run: whose turn it is, with which example, and where a step ends."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from pinch_jax.data.batches import BatchPlan, BatchShape, room_of
+from pinch_jax.data.mixture import Mixture, assign
+from pinch_jax.data.order import interleave, permutation
+from pinch_jax.data.tokenized import TokenizedCorpus
+
+
+def plan_batches(
+    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int, seed: int
+) -> BatchPlan:
+    """The plan of a run over `epochs` epochs, in each of which every example is seen once.
+
+    A language goes round its examples, each round in another order, for as long as its turns last;
+    under a schedule the rounds are its own, and the last of them may end early.
+
+    Raises:
+      ValueError: the corpus has too few examples, or none of them fits into a row.
+    """
+    if epochs < 1:
+        raise ValueError(f"config.train.epochs={epochs}: must be at least 1")
+    for name in ("rows", "row_tokens", "row_supervised_tokens"):
+        if getattr(shape, name) < 1:
+            raise ValueError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
+    members = mixture.languages
+    for member in members:
+        if member not in corpus.languages:
+            known = list(corpus.languages)
+            raise ValueError(f"config.languages: the corpus has no {member!r}, only {known}")
+
+    supervised = {member: corpus.languages[member].supervised_lengths for member in members}
+    owned = assign(mixture, len(corpus.ids), seed, supervised)
+    budgets = {member: len(rows) for member, rows in owned.items()}
+    if sum(budgets.values()) * epochs >= 2**31:
+        raise ValueError(
+            f"config.train.epochs={epochs}: a run holds fewer than 2**31 examples, counted in every"
+            " epoch; lower it or config.mixture.examples"
+        )
+    language = mixture.turns(list(budgets.values()), epochs)
+    apart = mixture.granularity == "step"
+    if apart:  # packed one language after the other, and put in turn afterwards
+        place = np.argsort(language, kind="stable") if mixture.schedule else None
+        language.sort()
+    example = np.empty(len(language), np.int32)
+    for index, member in enumerate(members):
+        mine = np.flatnonzero(language == index)
+        example[mine] = _rounds(member, owned.pop(member), len(mine), seed)
+
+    room = room_of(shape)
+    tokens, supervised = corpus.lengths(members, language, example)
+    fits = room.fits(tokens, supervised)
+    if not fits.any():
+        raise ValueError(
+            f"config.batch.row_tokens={shape.row_tokens}, config.batch.row_supervised_tokens="
+            f"{shape.row_supervised_tokens}: no example fits into a row; the shortest needs"
+            f" {tokens.min()} tokens, the one with the fewest supervised tokens {supervised.min()}"
+        )
+    lost = np.bincount(language[~fits], minlength=len(members))
+    if lost.any():
+        language, example = language[fits], example[fits]
+        tokens, supervised = tokens[fits], supervised[fits]
+    if apart:
+        ends = np.cumsum([0, *np.bincount(language, minlength=len(members))])
+        parts = [slice(*pair) for pair in pairwise(ends)]
+        steps = [_pairs(room.steps(tokens[p], supervised[p])) + p.start for p in parts]
+        bounds = _in_turn(steps, None if place is None else place[fits])
+    else:
+        bounds = _pairs(room.steps(tokens, supervised))
+    dropped = dict(zip(members, lost.tolist(), strict=True))
+    return BatchPlan(mixture, corpus, shape, language, example, bounds, budgets, dropped)
+
+
+def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:
+    """The rows that fill a member's turns, round after round: int32 [turns]."""
+    if turns and not len(own):
+        raise ValueError(
+            f"config.mixture.spec: {member!r} has turns in this run and no example of its own; "
+            "raise config.mixture.examples or its share"
+        )
+    rounds = -(-turns // max(len(own), 1))
+    orders = [own[permutation(len(own), seed, "epoch", member, r)] for r in range(rounds)]
+    return np.concatenate([own[:0], *orders])[:turns]
+
+
+def _pairs(ends: np.ndarray) -> np.ndarray:
+    """From and to of what lies between these: [len(ends) - 1, 2]."""
+    return np.stack([ends[:-1], ends[1:]], axis=1)
+
+
+def _in_turn(steps: list[np.ndarray], place: np.ndarray | None) -> np.ndarray:
+    """The bounds of all languages' steps in the order of the run.
+
+    Over any prefix each language has its share of the steps to within one step. Under a schedule
+    `place` tells where each example would stand alone, and a step stands where its middle one does.
+    """
+    bounds = np.concatenate(steps)
+    if place is not None:
+        return bounds[np.argsort(place[bounds.mean(axis=1).astype(int)], kind="stable")]
+    turns = interleave([len(own) for own in steps], len(bounds))
+    in_turn = np.empty_like(bounds)
+    in_turn[np.argsort(turns, kind="stable")] = bounds
+    return in_turn

@@ -1,0 +1,88 @@
+"""How finely a tokenizer cuts texts of one's own, language by language."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pinch_jax.corpus.fertility import Fertility, fertility
+from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.languages import LANGUAGES
+from pinch_jax.report.tables import number
+from pinch_jax.report.text_table import text_table
+
+LANGUAGE = "{language}"
+COLUMNS = ("tokens/word", "tokens/character", "continued words")
+
+
+def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") -> str:
+    """Return a table for each tokenizer, of the text files that a pattern names.
+
+    Raises:
+        FileNotFoundError: no file is named so, or there is no such tokenizer.
+        ValueError: the pattern lacks {language}, or a file is not UTF-8 or has no text.
+    """
+    texts = read_texts(pattern)
+    tables = []
+    for path in tokenizers:
+        tokenizer = load_tokenizer(path)
+        counts = {code: fertility(lines, tokenizer) for code, lines in texts.items()}
+        title = f"{tokenizer.path}: {tokenizer.vocab_size:,} pieces"
+        tables.append(f"{title}\n\n{fertility_table(counts, base)}")
+    return "\n\n".join(tables)
+
+
+def read_texts(pattern: str) -> dict[str, list[str]]:
+    """Return the lines with text of each language's file, in the order of `LANGUAGES`."""
+    path = Path(pattern).expanduser()
+    if path.name.count(LANGUAGE) != 1 or LANGUAGE in str(path.parent):
+        raise ValueError(
+            f"--texts={pattern}: write {LANGUAGE} once, in the name of the file, "
+            "such as texts/{language}.txt"
+        )
+    before, after = path.name.split(LANGUAGE)
+    named = re.compile(f"{re.escape(before)}(.+){re.escape(after)}")
+    files = {
+        match[1]: file for file in path.parent.glob("*") if (match := named.fullmatch(file.name))
+    }
+    if not files:
+        raise FileNotFoundError(f"--texts={pattern}: no such file")
+    order = {code: place for place, code in enumerate(LANGUAGES)}
+    codes = sorted(files, key=lambda code: (order.get(code, len(order)), code))
+    return {code: _lines(files[code]) for code in codes}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 ({error}); convert it") from None
+    if not (texts := [line for line in lines if line.strip()]):
+        raise ValueError(f"{file}: no text in it; leave it out")
+    return texts
+
+
+def fertility_table(counts: Mapping[str, Fertility], base: str) -> str:
+    """Return a row a language; the last column compares texts that say the same."""
+    parallel = (f"tokens / {base}",) if base in counts else ()
+    rows = [
+        [
+            LANGUAGES[code].name if code in LANGUAGES else code,
+            f"{own.characters:,}",
+            f"{own.words:,}",
+            f"{own.tokens:,}",
+            *fertility_cells(own),
+            *(number(own.tokens / counts[base].tokens, 2) for _ in parallel),
+        ]
+        for code, own in counts.items()
+    ]
+    columns = ("language", "characters", "words", "tokens", *COLUMNS, *parallel)
+    return "\n".join(text_table(columns, rows))
+
+
+def fertility_cells(own: Fertility) -> tuple[str, str, str]:
+    """Return what stands under `COLUMNS`."""
+    return (
+        number(own.tokens_per_word, 2),
+        number(own.tokens_per_character, 3),
+        f"{number(100 * own.continued_fraction)} %",
+    )

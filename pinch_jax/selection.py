@@ -1,0 +1,158 @@
+"""Which k languages to tune on, by "typology", "family", "script" or at "random".
+
+Every strategy grows one order from the base language, so the languages for k are among those for
+k + 1. Nothing in it is rounded: the order is the same on every machine.
+"""
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+
+from pinch_jax.data.order import permutation
+from pinch_jax.languages import language
+
+
+def select_languages(
+    strategy: str, k: int, languages: Sequence[str], base: str, seed: int
+) -> tuple[str, ...]:
+    """Return k of `languages`, the base first, in the order in which the strategy takes them.
+
+    "typology" takes the language farthest from all that it has (`by_typology`). "family" and
+    "script" take one of the family or script that was taken least often so far, and so spread over
+    as many as there are. "random" is drawn by `seed`, which the others do not use. Ties go to the
+    earlier one in `languages`.
+
+    Raises:
+      ValueError: there is no such strategy, there are not k languages, or the base is not among
+        them; or URIEL's vectors are not installed or lack a language.
+    """
+    if strategy not in STRATEGIES:
+        raise ValueError(
+            f"config.mixture.spec: no selection by {strategy!r}; use one of {[*STRATEGIES]}"
+        )
+    if base not in languages:
+        raise ValueError(
+            f"config.mixture.base={base!r}: a selection begins with it, but it is not in "
+            f"config.languages={list(languages)}; add it there"
+        )
+    if not 1 <= k <= len(languages):
+        raise ValueError(
+            f"config.mixture.spec: cannot select {k} of the {len(languages)} languages in "
+            f"config.languages; select 1 to {len(languages)}, or add languages there"
+        )
+    others = [code for code in languages if code != base]
+    return STRATEGIES[strategy](base, others, seed)[:k]
+
+
+def by_typology(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+    """Return the base, then each time the language whose nearest one so far is farthest from it.
+
+    The distance is the cosine distance of the languages' vectors (`uriel_vectors`).
+
+    Source: choosing tuning languages by typological distance is arXiv 2410.07809's; the rule is
+    farthest-first traversal, Gonzalez (1985), "Clustering to minimize the maximum intercluster
+    distance".
+    """
+    codes = [base, *others]
+    vectors = uriel_vectors(codes)
+    products = (vectors @ vectors.T).tolist()
+
+    def closeness(i: int, j: int) -> Fraction:
+        # The square of the cosine, exactly: vectors of 0 and 1 have whole numbers as products.
+        return Fraction(products[i][j] ** 2, products[i][i] * products[j][j])
+
+    taken, left = [0], list(range(1, len(codes)))
+    nearest = {i: closeness(i, 0) for i in left}
+    while left:
+        farthest = min(left, key=nearest.__getitem__)
+        left.remove(farthest)
+        taken.append(farthest)
+        nearest = {i: max(nearest[i], closeness(i, farthest)) for i in left}
+    return tuple(codes[i] for i in taken)
+
+
+def by_family(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+    """Return the base, then each time one of the language family with the fewest so far."""
+    return _spread(base, others, lambda code: language(code).family)
+
+
+def by_script(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+    """Return the base, then each time one of the script with the fewest so far."""
+    return _spread(base, others, lambda code: language(code).script)
+
+
+def _spread(base: str, others: Sequence[str], group: Callable[[str], str]) -> tuple[str, ...]:
+    taken, left = [base], list(others)
+    counts = Counter([group(base)])
+    while left:
+        rarest = min(left, key=lambda code: counts[group(code)])
+        left.remove(rarest)
+        taken.append(rarest)
+        counts[group(rarest)] += 1
+    return tuple(taken)
+
+
+def by_chance(base: str, others: Sequence[str], seed: int) -> tuple[str, ...]:
+    """Return the base, then the others as drawn by the seed, whatever order they are given in."""
+    drawn = permutation(len(others), seed, "selection")
+    return base, *(sorted(others)[i] for i in drawn)
+
+
+STRATEGIES: dict[str, Callable[[str, Sequence[str], int], tuple[str, ...]]] = {
+    "typology": by_typology,
+    "family": by_family,
+    "script": by_script,
+    "random": by_chance,
+}
+
+
+def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
+    """Return URIEL's features of syntax, int64 [languages, 103], each 0 or 1.
+
+    They are the set "syntax_knn", without a gap: what its sources do not say, URIEL's authors
+    predicted from the nearest languages by family, place and features. The sources alone have 12 of
+    the features for Croatian and none for Slovak. Sounds are left out: the models read text.
+
+    The file comes with lang2vec 1.1.2, whose code is not imported: it needs `pkg_resources`, which
+    setuptools has dropped. urielplus is kept better, but has the sources alone; it would fill the
+    gaps by fitting a model with scikit-learn, and it writes into its own installation.
+
+    Source: Littell et al. (2017), "URIEL and lang2vec: representing languages as typological,
+    geographical, and phylogenetic vectors".
+
+    Raises:
+      ValueError: lang2vec is not installed, or URIEL does not know a language.
+    """
+    codes, features, known = _uriel()
+    unknown = [code for code in languages if codes.get(code) not in known]
+    if unknown:
+        raise ValueError(
+            f"config.languages: URIEL has no language {unknown[0]!r}; leave it out, or select "
+            "by family, by script, at random or by hand"
+        )
+    return features[[known[codes[code]] for code in languages]]
+
+
+@functools.cache
+def _uriel() -> tuple[dict[str, str], np.ndarray, dict[str, int]]:
+    """Return ISO 639-1 to ISO 639-3, the features, and the row of each ISO 639-3 code in them."""
+    try:
+        # Not `importlib.resources`: beside an installed command, `lang2vec` is a script.
+        folder = Path(distribution("lang2vec").locate_file("lang2vec/data"))
+    except PackageNotFoundError:
+        raise ValueError(
+            "config.mixture.spec: a selection by 'typology' needs URIEL's vectors; "
+            "pip install 'pinch_jax[typology]'"
+        ) from None
+    codes = json.loads((folder / "letter_codes.json").read_text(encoding="utf-8"))
+    with np.load(folder / "feature_predictions.npz") as arrays:
+        syntax = [name.startswith("S_") for name in arrays["feats"].tolist()]
+        features = arrays["data"][:, syntax, 0].astype(np.int64)
+        rows = {code: row for row, code in enumerate(arrays["langs"].tolist())}
+    return codes, features, rows

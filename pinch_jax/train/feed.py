@@ -1,0 +1,35 @@
+"""Batches made in the background, while the devices work on the ones before."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import grain
+
+from pinch_jax.data.batches import Batch, BatchPlan
+
+# More threads than these only wait for each other: making a batch holds Python's lock.
+THREADS = 2
+BATCHES_AHEAD = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class _Steps:
+    """The steps of a plan as a data source: a length, and any step at any time."""
+
+    plan: BatchPlan
+    rows: slice
+
+    def __len__(self) -> int:
+        return self.plan.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.plan.batch_at(step, self.rows)
+
+
+def feed(plan: BatchPlan, rows: slice, first: int) -> Iterator[Batch]:
+    """The batches of a plan from step `first` on, this host's `rows` of each, in order."""
+    if first >= plan.steps:
+        return iter(())
+    steps = grain.MapDataset.source(_Steps(plan, rows))[first:]
+    ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=BATCHES_AHEAD)
+    return iter(steps.to_iter_dataset(ahead))

@@ -1,0 +1,193 @@
+"""A corpus of one's own: parallel, without leaks, built once, and never paid for unasked."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from own_corpus import LANGUAGES, built, config, ids, prompt, write, write_sources
+
+from pinch_jax.corpus import assemble as assembling
+from pinch_jax.corpus.assemble import assemble, outdated
+from pinch_jax.corpus.manifest import SPLITS, read_manifest
+from pinch_jax.corpus.sources import load_corpus
+
+
+def test_what_one_language_lacks_is_in_none_and_the_manifest_says_so(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "train" / "fi.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([lines[5], *lines[:2], *lines[3:5]]), encoding="utf-8")
+    c = config(tmp_path)
+    corpus = built(c)
+    expected = [f"train-{n}" for n in (0, 1, 3, 4, 5)]
+    assert [ids(corpus.train[code]) for code in LANGUAGES] == [expected] * 3
+    assert corpus.train["sw"][2].prompt == prompt("sw", 3)
+    manifest = read_manifest(c.directory)
+    assert [dataclasses.astuple(entry) for entry in manifest.dropped] == [
+        ("train-2", "train", "fi", "not in the source")
+    ]
+    assert manifest.languages["fi"]["train"].examples == 5
+
+
+def test_a_held_out_prompt_is_not_tuned_on_in_any_language(tmp_path):
+    write_sources(tmp_path)
+    for code, number in (("fi", 1), ("en", 3)):
+        path = tmp_path / "heldout" / f"{code}.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        record = json.loads(lines[0]) | {"prompt": prompt(code, number)}
+        path.write_text("\n".join([json.dumps(record), *lines[1:]]), encoding="utf-8")
+    reporting = config(tmp_path, drop_duplicates=False, name="reported")
+    assert len(built(reporting).train["sw"]) == 6
+    corpus = built(config(tmp_path))
+    for c in (reporting, config(tmp_path)):
+        leaks = read_manifest(c.directory).leaks
+        assert {(leak.train_id, leak.kind, leak.languages) for leak in leaks} == {
+            ("train-1", "exact", ("fi",)),
+            ("train-3", "exact", ("en",)),
+        }
+    for code in LANGUAGES:
+        assert ids(corpus.train[code]) == [f"train-{n}" for n in (0, 2, 4, 5)]
+        assert len(corpus.heldout[code]) == 3
+
+
+def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_path):
+    write_sources(tmp_path)
+    c = config(tmp_path)
+    first = built(c)
+    stamps = {path: path.stat().st_mtime_ns for path in c.directory.rglob("*") if path.is_file()}
+    again = built(c)
+    assert again.checksums == first.checksums and again.train == first.train
+    # Fewer languages are there already, and sources that have gone are not needed.
+    for code in LANGUAGES:
+        (tmp_path / "train" / f"{code}.jsonl").rename(tmp_path / "train" / f"{code}.gone")
+    assert built(c, ("fi",)).checksums == {"fi": first.checksums["fi"]}
+    assert stamps == {
+        path: path.stat().st_mtime_ns for path in c.directory.rglob("*") if path.is_file()
+    }
+    write_sources(tmp_path, train=range(5))
+    stale = "mine.* is not that of the config: .*train/en.jsonl has changed .*run `pinch corpus"
+    with pytest.raises(ValueError, match=stale):
+        load_corpus(c, LANGUAGES, progress=False)
+    changed = built(c)
+    assert len(changed.train["fi"]) == 5 and changed.checksums["fi"] != first.checksums["fi"]
+    assert changed.heldout == first.heldout
+    other = dataclasses.replace(c, duplicate_similarity=0.5)
+    manifest = read_manifest(c.directory)
+    assert outdated(other, LANGUAGES, manifest) == "its duplicate_similarity was 0.8, not 0.5"
+    assert outdated(c, (*LANGUAGES, "et"), manifest) == "it is not in et"
+    assert outdated(c, LANGUAGES, manifest) == ""
+
+
+def translations(root, numbers):
+    """What somebody translated: for each language the English texts with theirs."""
+    for code in ("fi", "sw"):
+        pairs = [{"source": f"en {n}", "translation": f"{code} {n}"} for n in numbers] + [
+            {"source": prompt("en", n), "translation": prompt(code, n)} for n in numbers
+        ]
+        write(root / "made" / f"{code}.jsonl", pairs)
+    return {"by": "jsonl", "path": f"{root}/made/{{language}}.jsonl"}
+
+
+def english_only(root, **changes):
+    sources = {split: (f"jsonl:{root}/{split}/en.jsonl",) for split in SPLITS}
+    return config(root, **sources | changes)
+
+
+def test_what_is_not_parallel_is_translated_and_what_cannot_be_is_in_no_language(tmp_path):
+    write_sources(tmp_path)
+    numbers = [0, 1, 2, 4, 5, 8, 9, 10]
+    c = english_only(tmp_path, translation=translations(tmp_path, numbers))
+    corpus = load_corpus(c, LANGUAGES, progress=False)  # free, so it is built on first use
+    for code in LANGUAGES:
+        assert ids(corpus.train[code]) == [f"train-{n}" for n in (0, 1, 2, 4, 5)]
+        assert [e.prompt for e in corpus.heldout[code]] == [prompt(code, n) for n in (8, 9, 10)]
+        assert {e.language for e in corpus.train[code]} == {code}
+    manifest = read_manifest(c.directory)
+    assert {(e.id, e.split, e.language) for e in manifest.dropped} == {
+        ("train-3", "train", code) for code in ("fi", "sw")
+    }
+    assert all("not in the source" not in entry.reason for entry in manifest.dropped)
+    assert manifest.translator.startswith("jsonl:")
+
+
+def test_nothing_is_paid_for_without_being_asked(tmp_path, monkeypatch):
+    write_sources(tmp_path)
+    c = english_only(tmp_path, translation={"by": "openai", "model": "m", "base_url": "http://x"})
+    monkeypatch.setattr(assembling, "make_translator", None)  # whoever asks for one fails
+    shown = []
+    with pytest.raises(
+        ValueError, match=r"mine.*characters are still .* by openai:m.*--yes` first"
+    ):
+        assemble(c, LANGUAGES, progress=False, confirmed=False, show=shown.append)
+    (costs,) = shown
+    texts = [prompt("en", n) + f"en {n}" for n in (*range(6), 8, 9, 10)]
+    assert {cost.language: cost.characters for cost in costs} == {
+        code: sum(map(len, texts)) for code in ("fi", "sw")
+    }
+    with pytest.raises(ValueError, match=r"run `pinch corpus --config=\.\.\. --yes` first"):
+        load_corpus(c, LANGUAGES, progress=False)
+    assert not (c.directory / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "Mine!"}, r"config\.corpus\.name: 'Mine!' is not known; choose one of cldr_ins"),
+        ({"train": ()}, r"config\.corpus\.train=\(\): the corpus 'mine' needs a source"),
+        ({"heldout": ()}, r"config\.corpus\.heldout=\(\): the corpus 'mine' needs a source"),
+        ({"train": ("lime:/x",)}, r"config\.corpus\.train: source='lime:/x': not READER:PATH"),
+        (
+            {"train": ("jsonl:/x.jsonl",)},
+            r"the source 'jsonl:/x.jsonl' is in 'en' alone, not in fi",
+        ),
+        ({"name": "cldr_statements"}, r"'cldr_statements' and config\.corpus\.train=.* contradict"),
+        ({"duplicate_similarity": 0}, r"config\.corpus\.duplicate_similarity=0\.0: must be above"),
+        (
+            {"translation": {"by": "jsonl", "path": "/{language}"}},
+            r"config\.corpus\.translation\.by='jsonl': there is nothing to translate",
+        ),
+    ],
+)
+def test_a_contradiction_is_named_before_anything_is_read(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(tmp_path, **changes)
+
+
+def test_sources_that_cannot_be_joined_are_named(tmp_path):
+    write_sources(tmp_path)
+    twice = (f"jsonl:{tmp_path}/train/{{language}}.jsonl",) * 2
+    with pytest.raises(ValueError, match=r"config\.corpus\.train: 6 ids are in two sources, .*-0"):
+        built(config(tmp_path, train=twice))
+    with pytest.raises(FileNotFoundError, match=r"train/et\.jsonl.*read for 'et', which config"):
+        built(config(tmp_path), ("en", "et"))
+    write(tmp_path / "train" / "fi.jsonl", [{"id": "other", "prompt": "x", "response": "y"}])
+    with pytest.raises(
+        ValueError, match=r"no example is in every language.*'train-0' fails in 'fi'"
+    ):
+        built(config(tmp_path))
+    same = (f"jsonl:{tmp_path}/heldout/{{language}}.jsonl",)
+    with pytest.raises(
+        ValueError, match=r"config\.corpus\.train: every prompt is in .*heldout too"
+    ):
+        built(config(tmp_path, train=same))
+    assert not Path(tmp_path / "built" / "mine" / "manifest.json").exists()
+
+
+def test_only_held_out_examples_may_lack_a_response(tmp_path):
+    write_sources(tmp_path)
+    for split in SPLITS:
+        for code in LANGUAGES:
+            path = tmp_path / split / f"{code}.jsonl"
+            lines = path.read_text(encoding="utf-8").splitlines()
+            last = json.loads(lines[-1]) | {"response": ""}
+            path.write_text("\n".join([*lines[:-1], json.dumps(last)]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"train: 1 examples of 'jsonl:.*no response, .*'train-5'"):
+        built(config(tmp_path))
+    write_sources(tmp_path, heldout=())
+    heldout = tmp_path / "heldout" / "{language}.jsonl"
+    for code in LANGUAGES:
+        write(
+            Path(str(heldout).format(language=code)), [{"id": "h", "prompt": "x", "response": ""}]
+        )
+    assert built(config(tmp_path)).heldout["fi"][0].response == ""

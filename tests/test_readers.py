@@ -1,0 +1,251 @@
+"""Published corpora as examples: small files of the real structure, read field by field."""
+
+import gzip
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import tensorflow_datasets as tfds
+
+from pinch_jax.corpus.reading.readers import parse_source, read_source
+
+LIMA = [
+    {"conversations": ["Why is the sky blue?", "It scatters."], "source": "stackexchange"},
+    {"conversations": ["Hello!", "Hi!", "More?", "No."], "source": "multi_turn"},
+    {"conversations": ["Write\na poem.", "Roses — red."], "source": "wikihow"},
+]
+ALPACA = [
+    {"instruction": "Name a fruit.", "input": "", "output": "Fig.", "dataset": "koala"},
+    {"instruction": "Shorten this.", "input": "Long text.", "output": "-", "dataset": "oasst"},
+    {"instruction": "Who are you?", "output": "I am.", "dataset": "selfinstruct"},
+]
+
+
+def message(name, role, lang, rank=None, parent=None, **others):
+    fields = {"message_id": name, "parent_id": parent, "text": f"{name} says", "role": role}
+    fields |= {"lang": lang, "review_count": 3, "review_result": True, "deleted": False}
+    return fields | {"rank": rank, "synthetic": False, "emojis": {"+1": 1}} | others
+
+
+ROOTS = {
+    "a": [("a1", 1, {}), ("a0", 0, {}), ("a2", 2, {})],
+    "b": [("b0", None, {})],  # never ranked
+    "c": [("c0", 0, {"deleted": True}), ("c1", 1, {})],
+    "d": [("d0", 0, {"review_result": False})],
+    "e": [("e0", 0, {"lang": "de"})],
+    "pt": [("pt0", 0, {"lang": "pt-BR"})],
+    "f": [("f0", 0, {})],
+    "unready": [("u0", 0, {})],
+}
+
+
+def trees():
+    for root, replies in ROOTS.items():
+        lang = "pt-BR" if root == "pt" else "en"
+        follow_up = message(f"{root}x", "prompter", lang, parent=replies[0][0], replies=[])
+        held = [
+            message(name, "assistant", more.get("lang", lang), rank, root, replies=[follow_up])
+            | more
+            for name, rank, more in replies
+        ]
+        state = "growing" if root == "unready" else "ready_for_export"
+        prompt = message(root, "prompter", lang, replies=held)
+        yield {"message_tree_id": root, "tree_state": state, "prompt": prompt}
+
+
+def flat():
+    """The same messages as a list, replies before their roots."""
+
+    def walk(node, tree):
+        for reply in node["replies"]:
+            yield from walk(reply, tree)
+        where = {"message_tree_id": tree["message_tree_id"], "tree_state": tree["tree_state"]}
+        yield {name: value for name, value in node.items() if name != "replies"} | where
+
+    for tree in trees():
+        yield from walk(tree["prompt"], tree)
+
+
+def written(path, records):
+    """Write records in the format that the name says."""
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    if path.name.endswith(".parquet"):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), path)
+    elif path.name.endswith(".gz"):
+        path.write_bytes(gzip.compress(lines.encode()))
+    else:
+        path.write_text(lines if path.suffix == ".jsonl" else json.dumps(records), "utf-8")
+    return path
+
+
+def read(text, language="en"):
+    return read_source(parse_source(text), language)
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.jsonl.gz", "lima.json", "lima.parquet"])
+def test_lima_gives_first_turns_whatever_it_is_kept_in(tmp_path, name):
+    path = written(tmp_path / name, LIMA)
+    examples = read(f"lima:{path}")
+    assert [(e.id, e.fact) for e in examples] == [(f"lima-{i}", f"lima-{i}") for i in range(3)]
+    assert [(e.prompt, e.response) for e in examples] == [
+        tuple(record["conversations"][:2]) for record in LIMA
+    ]
+    assert examples[2].task == "lima/wikihow" and examples[2].answer == ""
+    # What is left keeps its ids.
+    assert read(f"lima:{path}?without=multi_turn") == (examples[0], examples[2])
+
+
+def test_oasst_pairs_a_root_with_the_reply_ranked_first(tmp_path):
+    tree_file = written(tmp_path / "ready.trees.jsonl.gz", list(trees()))
+    examples = read(f"oasst:{tree_file}")
+    assert [(e.id, e.prompt, e.response) for e in examples] == [
+        ("oasst-a", "a says", "a0 says"),
+        ("oasst-f", "f says", "f0 says"),
+    ]
+    assert [e.prompt for e in read(f"oasst:{tree_file}", "pt")] == ["pt says"]
+    messages = list(flat())
+    assert read(f"oasst:{written(tmp_path / 'ready.messages.jsonl', messages)}") == examples
+    assert read(f"oasst:{written(tmp_path / 'train-00000.parquet', messages)}") == examples
+    bare = [{k: v for k, v in m.items() if v is not None} for m in messages]
+    assert read(f"oasst:{written(tmp_path / 'bare.messages.jsonl', bare)}") == examples
+
+
+def test_oasst_messages_may_bring_translations_of_their_text(tmp_path):
+    kept = ("message_id", "parent_id", "message_tree_id", "role", "rank")
+    messages = [
+        {name: m[name] for name in kept}
+        | {"text_en": m["text"], "text_fi": m["text"].replace("says", "sanoo")}
+        for m in flat()
+        if m["message_tree_id"] in "af"
+    ]
+    path = written(tmp_path / "both.jsonl", messages)
+    for text in (f"oasst:{path}", f"oasst:{path}?text=text_{{language}}"):
+        source = parse_source(text)
+        assert source.parallel == ("?" in text)
+        english, finnish = (read_source(source, code) for code in ("en", "fi"))
+        assert [e.id for e in english] == [e.id for e in finnish] == ["oasst-a", "oasst-f"]
+        assert english[0].response == "a0 says" and finnish[0].response == "a0 sanoo"
+        with pytest.raises(ValueError, match=r"both\.jsonl:.*'text(_sw)?'"):
+            read_source(source, "sw")
+
+
+@pytest.mark.parametrize("name", ["alpaca_eval.json", "alpaca_eval.jsonl.gz"])
+def test_alpaca_farm_gives_instructions_without_references(tmp_path, name):
+    path = written(tmp_path / name, ALPACA)
+    examples = read(f"alpaca_farm:{path}?without=oasst")
+    assert [e.prompt for e in examples] == ["Name a fruit.", "Who are you?"]
+    assert {e.response for e in examples} == {""} and examples[1].id == "alpaca_farm-2"
+    assert read(f"alpaca_farm:{path}")[1].prompt == "Shorten this.\n\nLong text."
+    assert examples[1].task == "alpaca_farm/selfinstruct"
+    with pytest.raises(ValueError, match=r"no part 'oast' to leave out; there are .*'oasst'"):
+        read(f"alpaca_farm:{path}?without=oast")
+
+
+def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):
+    records = [
+        {"id": "x", "prompt": "Two and two?", "response": "Four.", "answer": "four"},
+        {"id": "y", "prompt": "Kääntäisitkö?", "response": " ", "answer": ""},
+    ]
+    records = [r | {"task": "sums", "fact": f"f{i}"} for i, r in enumerate(records)]
+
+    class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {name: tfds.features.Text() for name in records[0]}
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                disable_shuffling=True,
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"heldout": enumerate(records)}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    builder = Made(data_dir=tmp_path, file_format="array_record")
+    tfds.disable_progress_bar()
+    builder.download_and_prepare()
+    sources = [
+        f"tfds:{builder.data_dir}?split=heldout",
+        f"jsonl:{written(tmp_path / 'made.jsonl', records)}",
+        f"parquet:{written(tmp_path / 'made.parquet', records)}",
+    ]
+    made, *others = (read(source) for source in sources)
+    assert [others[0], others[1]] == [made, made]
+    assert [vars(e) for e in made] == [
+        r | {"language": "en", "english_answer": False, "response": r["response"].strip()}
+        for r in records
+    ]
+    with pytest.raises(ValueError, match="split=train"):
+        read(f"tfds:{builder.data_dir}")
+    with pytest.raises(ValueError, match=r"split='test'.*heldout"):
+        read(f"tfds:{builder.data_dir}?split=test")
+
+
+def test_shards_are_read_in_order_as_one_file(tmp_path):
+    for shard, record in enumerate(LIMA):
+        written(tmp_path / f"train-{shard:05}-of-00003.parquet", [record])
+    examples = read(f"lima:{tmp_path}/train-*.parquet")
+    assert [e.id for e in examples] == ["lima-0", "lima-1", "lima-2"]
+    assert examples == read(f"lima:{written(tmp_path / 'whole.jsonl', LIMA)}")
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "told"),
+    [
+        ("lima", '{"conversations": ["a"], "source": "s"}\n{"conversations"', r":2: not JSON"),
+        ("lima", '{"conversations": "a", "source": "s"}', r":1: conversations='a' is of type str"),
+        ("lima", '{"conversations": ["a", "b"]}', r":1: no field 'source'"),
+        ("lima", "\n\n[1]", r":3: not an object"),
+        ("lima", '{"conversations": ["a", ""], "source": "s"}', r"conversations\[1\]='' is empty"),
+        ("oasst", '{"message_tree_id": "1"}', r":1: no field 'prompt'"),
+        ("oasst", '{"prompt": {"message_id": "1"}}', r":1, prompt: no field 'replies'"),
+        ("oasst", '{"message_id": "1", "role": "prompter"}', r"no example in language='en'"),
+        ("alpaca_farm", '[{"instruction": 5, "dataset": "koala"}]', r", entry 1: instruction='5'"),
+        ("jsonl", '{"prompt": " ", "response": ""}', r":1: prompt=' ' is empty; fill it"),
+        ("jsonl", '{"prompt": "a"}', r":1: no field 'response'"),
+        ("jsonl", '{"prompt": "\\ud800", "response": ""}', r":1: prompt: character 0 is half"),
+        ("jsonl", '{"prompt": "a", "response": "", "language": "fi"}', r":1: language='fi' where"),
+        ("jsonl", '{"id": 1, "prompt": "a", "response": ""}\n' * 2, r"2|such as '1'.*unique"),
+        ("jsonl", "", r"no example in language='en'"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named_by_place_and_field(tmp_path, reader, content, told):
+    path = tmp_path / "made.jsonl"
+    path.write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=told):
+        read(f"{reader}:{path}")
+
+
+def test_broken_missing_and_unknown_files_are_named(tmp_path):
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(b'{"prompt": "a", "response": ""}\n' * 99)[:-9])
+    for path, told in ((cut, "broken"), (tmp_path, "split=train")):
+        with pytest.raises(ValueError, match=f"{path}.*{told}"):
+            read(f"jsonl:{path}")
+    with pytest.raises(ValueError, match=r"http://a/b\.jsonl: not within reach"):
+        read("jsonl:http://a/b.jsonl")
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(ValueError, match=r"a\.txt: no known format"):
+        read(f"jsonl:{tmp_path}/a.txt")
+    with pytest.raises(ValueError, match="only a TFDS directory has splits"):
+        read(f"jsonl:{cut}?split=train")
+    for name in ("b.jsonl", "b-*.jsonl"):
+        with pytest.raises(FileNotFoundError, match="no such file"):
+            read(f"jsonl:{tmp_path}/{name}")
+
+
+def test_a_source_is_parsed_to_its_parts_and_back():
+    text = "oasst:gs://bucket/m.jsonl?without=a,b&split=x&text=text_{language}"
+    source = parse_source(text)
+    assert (source.reader, source.path) == ("oasst", "gs://bucket/m.jsonl")
+    assert source.without == ("a", "b") and source.split == "x" and str(source) == text
+    assert not parse_source("lima:/d/train.jsonl").parallel
+    wrong = ("", "/d/a.jsonl", "csv:/d/a.csv", "lima:", "lima:a?whithout=x", "lima:a?without=")
+    for text in (*wrong, "lima:a?split=a&split=b", "lima:a?text=t"):
+        with pytest.raises(ValueError, match="source="):
+            parse_source(text)

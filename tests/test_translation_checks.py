@@ -1,0 +1,31 @@
+"""What is wrong with a translation, held against real sentences in 17 languages."""
+
+import pytest
+
+from pinch_jax.corpus.cldr import examples as cldr
+from pinch_jax.corpus.translation.checks import find_fault
+from pinch_jax.languages import LANGUAGES
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_real_translations_have_no_fault_and_those_into_another_language_have(code):
+    def passages(language):
+        own = cldr.examples(language)
+        return [
+            " ".join(e.prompt + " " + e.response for e in own[at : at + 3]) for at in (0, 500, 900)
+        ]
+
+    other = "fi" if LANGUAGES[code].script != "Latin" else "zh"
+    for english, own, wrong in zip(passages("en"), passages(code), passages(other), strict=True):
+        assert find_fault(english, own, "en", code) is None
+        assert find_fault(english, english, "en", code).startswith("copy")
+        assert find_fault(english, english + "!", "en", code).startswith(("wrong", "length"))
+        assert find_fault(english, wrong, "en", code).startswith(("wrong", "length"))
+        assert find_fault(english, own[: len(own) // 4], "en", code).startswith("length")
+        assert find_fault(own, english, code, "en") is None
+
+
+def test_names_and_numbers_may_stay_as_they_are():
+    for text in ("Albert Einstein", "42", "`x = 1`", "Homo sapiens", "Yes", "NASA, 20 July 1969"):
+        assert find_fault(text, text, "en", "fi") is None
+    assert find_fault("the old library", "the old library", "en", "fi") is not None
