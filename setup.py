@@ -63,7 +63,10 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
+        "gguf": ["gguf"],
+        # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
+        "parity": ["accelerate", "gguf", "torch", "transformers>=5"],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

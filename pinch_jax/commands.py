@@ -23,6 +23,10 @@ _PLOT = flags.DEFINE_string("plot", None, "file to draw the mixture into, such a
 _STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps")
 _MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny`")
 _PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Hugging Face directory, GGUF file or model directory to read"
+)
+_TARGET = flags.DEFINE_string("target", None, "Hugging Face directory to write")
 _OUTPUT = flags.DEFINE_string("output", None, "file or directory to write")
 _BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines")
 _CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines")
@@ -243,3 +247,12 @@ def export() -> None:
     from pinch_jax.study.base_model import export_base_model
 
     export_base_model(_config(), _workdir(), Path(_required(_OUTPUT)))
+
+
+@_command("source", "target")
+def convert() -> None:
+    """A model as a Hugging Face directory."""
+    from pinch_jax.model.convert import convert as convert_model
+
+    source, target = Path(_required(_SOURCE)).expanduser(), Path(_required(_TARGET)).expanduser()
+    print(f"{convert_model(source, target)} became the Hugging Face directory {target}")

@@ -79,8 +79,10 @@ def _view(config, positions, visible, distance, start) -> View:
     return View(
         mask=visible,
         local_mask=near,
-        rope=rotation(positions, config.head_size, config.rope_base),
-        local_rope=rotation(positions, config.head_size, config.rope_local_base),
+        rope=rotation(positions, config.head_size, config.rope_base, config.rope_scaling),
+        local_rope=rotation(
+            positions, config.head_size, config.rope_local_base, config.rope_local_scaling
+        ),
         start=start,
     )
 

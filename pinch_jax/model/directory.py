@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pinch_jax.config_fields import build
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenizer import Tokenizer, load_tokenizer
 from pinch_jax.model.decoder import Params
@@ -61,7 +62,7 @@ def load_model(source: str | Path) -> Model:
         ValueError: the weights do not fit the decoder.
     """
     directory, described = _described(source)
-    decoder = DecoderConfig(**described["decoder"])
+    decoder = build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
     return Model(
         decoder=decoder,
         renderer=load_renderer(source),

@@ -1,10 +1,36 @@
-"""What a decoder is, as data: the fields in which the open families differ."""
+"""What a decoder is, as data: the fields in which the open families differ, and the families."""
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pinch_jax.config_fields import positive
+
+
+@dataclasses.dataclass(frozen=True)
+class RopeScaling:
+    """How rotary frequencies are lowered, for texts longer than those of the first pretraining.
+
+    "linear" divides every frequency by `factor`. "llama3" divides those that turn less than
+    `low_turns` times in `original_tokens` positions, leaves those that turn more than
+    `high_turns` times, and goes smoothly from one to the other between them.
+    """
+
+    kind: Literal["linear", "llama3"]
+    factor: float
+    low_turns: float = 1.0
+    high_turns: float = 4.0
+    original_tokens: int = 8192
+
+    def __post_init__(self) -> None:
+        path = "config.model.decoder.rope_scaling"
+        positive(self, path, "factor", "low_turns", "high_turns", "original_tokens")
+        if self.low_turns >= self.high_turns:
+            raise ValueError(
+                f"{path}.low_turns={self.low_turns} is not below {path}.high_turns="
+                f"{self.high_turns}; Llama 3 has 1 and 4"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +59,16 @@ class DecoderConfig:
     # Gemma multiplies embeddings by sqrt(width).
     scale_embeddings: bool = True
     # Every `window_pattern`-th layer attends to everything, the others to the last
-    # `window` positions; 0 means that no layer has a window.
+    # `window` positions; 0 means that no layer has a window. A pattern of 0: all layers have it.
     window: int = 0
     window_pattern: int = 1
+    # Where the pattern is 0, so many layers at the bottom attend to everything nevertheless.
+    full_layers: int = 0
+    # Rotary embeddings; `local` is for layers with a window.
     rope_base: float = 10_000.0
     rope_local_base: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    rope_local_scaling: RopeScaling | None = None
     # Soft caps squash logits to (-cap, cap); 0 switches them off.
     attention_softcap: float = 0.0
     logit_softcap: float = 0.0
@@ -47,7 +78,10 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         path = "config.model.decoder"
         positive(self, path, "vocab_size", "layers", "width", "heads", "kv_heads", "head_size")
-        positive(self, path, "feedforward", "window_pattern")
+        positive(self, path, "feedforward", "norm_epsilon", "rope_base", "rope_local_base")
+        for name in ("window", "window_pattern", "full_layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{path}.{name}={getattr(self, name)}: must be at least 0")
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{path}.kv_heads={self.kv_heads} does not divide {path}.heads={self.heads}; "
@@ -58,10 +92,16 @@ class DecoderConfig:
                 f"{path}.head_size={self.head_size} is odd; rotary embeddings turn pairs of "
                 "features, so choose an even size"
             )
-        if (self.window > 0) != (self.window_pattern > 1):
+        if (self.window > 0) != (self.window_pattern != 1):
             raise ValueError(
                 f"{path}.window={self.window} and {path}.window_pattern={self.window_pattern} "
                 "contradict each other; set both (say 512 and 6), or 0 and 1 for no window"
+            )
+        if self.full_layers and self.window_pattern:
+            raise ValueError(
+                f"{path}.full_layers={self.full_layers} and {path}.window_pattern="
+                f"{self.window_pattern} contradict each other; set window_pattern=0, so that all "
+                "layers above have the window"
             )
 
     @property
@@ -77,4 +117,124 @@ class DecoderConfig:
     @property
     def global_layers(self) -> tuple[bool, ...]:
         """For each layer, whether it attends beyond the window."""
-        return tuple((i + 1) % self.window_pattern == 0 for i in range(self.layers))
+        return tuple(
+            (i + 1) % self.window_pattern == 0 if self.window_pattern else i < self.full_layers
+            for i in range(self.layers)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """What all models of one architecture have in common.
+
+    Attributes:
+        model_type, architecture: what transformers calls it, in a config.json.
+        fixed: the fields of DecoderConfig that no config.json of the family can change.
+        fields: every key of a config.json that decides the decoder, with the value that
+            transformers assumes where a file leaves it out. Keys of other families mean nothing.
+    """
+
+    model_type: str
+    architecture: str
+    fixed: Mapping[str, bool]
+    fields: Mapping[str, Any]
+
+
+def _family(model_type: str, architecture: str, fixed: Mapping[str, bool], **fields: Any) -> Family:
+    usual = {
+        "num_hidden_layers": 32,
+        "hidden_size": 4096,
+        "num_attention_heads": 32,
+        "head_dim": None,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "rope_theta": 10_000.0,
+        "rope_scaling": None,
+        "rope_parameters": None,
+    }
+    return Family(model_type, architecture, fixed, usual | fields)
+
+
+_PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}
+_GEMMA = {"norm_offset": True, "post_norms": True, "scale_embeddings": True, "qkv_bias": False}
+_GEMMA_FIELDS = {
+    "num_hidden_layers": 26,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "tie_word_embeddings": True,
+    "sliding_window": 4096,
+    "layer_types": None,
+    "query_pre_attn_scalar": 256,
+}
+_QWEN_FIELDS = {
+    "vocab_size": 151_936,
+    "intermediate_size": 22_016,
+    "num_key_value_heads": 32,
+    "hidden_act": "silu",
+    "max_position_embeddings": 32_768,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+    "layer_types": None,
+}
+
+# Where a decoder fits two of them, the first is what it is exported as.
+FAMILIES: tuple[Family, ...] = (
+    _family(
+        "gemma3_text",
+        "Gemma3ForCausalLM",
+        _GEMMA | {"qk_norm": True},
+        **_GEMMA_FIELDS,
+        vocab_size=262_208,
+        max_position_embeddings=131_072,
+        rope_theta=1_000_000.0,
+        rope_local_base_freq=10_000.0,
+        sliding_window_pattern=6,
+        final_logit_softcapping=None,
+    ),
+    _family(
+        "gemma2",
+        "Gemma2ForCausalLM",
+        _GEMMA | {"qk_norm": False},
+        **_GEMMA_FIELDS,
+        vocab_size=256_000,
+        max_position_embeddings=8192,
+        sliding_window_pattern=2,
+        attn_logit_softcapping=50.0,
+        final_logit_softcapping=30.0,
+    ),
+    _family(
+        "qwen3",
+        "Qwen3ForCausalLM",
+        _PLAIN | {"qk_norm": True, "qkv_bias": False},
+        **_QWEN_FIELDS | {"head_dim": 128},
+    ),
+    _family(
+        "qwen2", "Qwen2ForCausalLM", _PLAIN | {"qk_norm": False, "qkv_bias": True}, **_QWEN_FIELDS
+    ),
+    _family(
+        "llama",
+        "LlamaForCausalLM",
+        _PLAIN | {"qk_norm": False, "qkv_bias": False},
+        vocab_size=32_000,
+        intermediate_size=11_008,
+        num_key_value_heads=None,
+        hidden_act="silu",
+        max_position_embeddings=2048,
+    ),
+    _family(
+        "mistral",
+        "MistralForCausalLM",
+        _PLAIN | {"qk_norm": False, "qkv_bias": False},
+        vocab_size=32_000,
+        intermediate_size=14_336,
+        num_key_value_heads=8,
+        hidden_act="silu",
+        max_position_embeddings=131_072,
+        sliding_window=4096,
+    ),
+)

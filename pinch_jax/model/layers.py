@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, RopeScaling
 
 # Called on every large activation with its axes ("BTD"); the mesh decides what that means.
 Shard = Callable[[jax.Array, str], jax.Array]
@@ -39,14 +39,32 @@ class RMSNorm(nnx.Module):
         return (y * (self.offset + self.scale[...])).astype(x.dtype)
 
 
-def rotation(positions: jax.Array, head_size: int, base: float) -> Rope:
+def rotation(
+    positions: jax.Array, head_size: int, base: float, scaling: RopeScaling | None = None
+) -> Rope:
     """Returns the sines and cosines of rotary embeddings, each [B, T, H/2], in float32.
 
     Source: Su et al. 2021, RoFormer, arXiv 2104.09864, eq. 34, halves instead of pairs.
     """
     frequency = base ** (-jnp.arange(0, head_size, 2, dtype=jnp.float32) / head_size)
+    if scaling:
+        frequency = frequency * lowering(scaling, frequency)
     angle = positions[..., None].astype(jnp.float32) * frequency
     return jnp.sin(angle), jnp.cos(angle)
+
+
+def lowering(scaling: RopeScaling, frequency: jax.Array) -> jax.Array | float:
+    """Returns what rotary frequencies [H/2] (radians a position) are multiplied by.
+
+    Source: Chen et al. 2023, Positional Interpolation, arXiv 2306.15595, for "linear"; Llama 3.1's
+    reference code for "llama3".
+    """
+    if scaling.kind == "linear":
+        return 1.0 / scaling.factor
+    turns = scaling.original_tokens * frequency / (2 * math.pi)
+    kept = (turns - scaling.low_turns) / (scaling.high_turns - scaling.low_turns)
+    kept = jnp.clip(kept, 0.0, 1.0)
+    return kept + (1.0 - kept) / scaling.factor
 
 
 def rotate(x: jax.Array, rope: Rope) -> jax.Array:

@@ -1,0 +1,53 @@
+"""Gemma 3: --config=ml_collections_configs/gemma3.py:SIZE, any field of it on top.
+
+Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
+seen before its weights are there. Weights bring their own decoder and tokenizer.
+"""
+
+import ml_collections
+
+from ml_collections_configs import base
+
+# Vocabulary, layers, width, heads, key-value heads, head size, feed-forward, window; by what the
+# rotations of layers without a window are stretched, and what query . key is divided by, squared,
+# where that is not the head size.
+SIZES = {
+    "270m": (262_144, 18, 640, 4, 1, 256, 2048, 512, None, None),
+    "1b": (262_144, 26, 1152, 4, 1, 256, 6912, 512, None, None),
+    "4b": (262_208, 34, 2560, 8, 4, 256, 10_240, 1024, 8.0, None),
+    "12b": (262_208, 48, 3840, 16, 8, 256, 15_360, 1024, 8.0, None),
+    "27b": (262_208, 62, 5376, 32, 16, 128, 21_504, 1024, 8.0, 168.0),
+}
+
+
+def get_config(size: str = "270m") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size.
+
+    Raises:
+        ValueError: there is no such size.
+    """
+    if size not in SIZES:
+        raise ValueError(f"--config=gemma3.py:{size}: choose one of {', '.join(SIZES)}")
+    c = base.get_config()
+    c.model.source = ""
+    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    c.model.dtype = "bfloat16"
+    vocab_size, layers, width, heads, kv_heads, head_size, feedforward, window, *others = SIZES[
+        size
+    ]
+    stretch, query_scale = others
+    c.model.decoder = {
+        "vocab_size": vocab_size,
+        "layers": layers,
+        "width": width,
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "head_size": head_size,
+        "feedforward": feedforward,
+        "window": window,
+        "window_pattern": 6,
+        "rope_base": 1_000_000.0,
+        "rope_scaling": {"kind": "linear", "factor": stretch} if stretch else None,
+        "query_scale": query_scale,
+    }
+    return c

@@ -1,0 +1,55 @@
+"""Llama 3.1 and 3.2: --config=ml_collections_configs/llama3.py:SIZE, any field of it on top.
+
+Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
+seen before its weights are there. Weights bring their own decoder and tokenizer.
+"""
+
+import ml_collections
+
+from ml_collections_configs import base
+
+# Layers, width, heads, head size, feed-forward, whether the output head is the embedding, and by
+# what the slowest rotations are stretched.
+SIZES = {
+    "1b": (16, 2048, 32, 64, 8192, True, 32.0),
+    "3b": (28, 3072, 24, 128, 8192, True, 32.0),
+    "8b": (32, 4096, 32, 128, 14_336, False, 8.0),
+    "70b": (80, 8192, 64, 128, 28_672, False, 8.0),
+}
+
+
+def get_config(size: str = "1b") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size.
+
+    Raises:
+        ValueError: there is no such size.
+    """
+    if size not in SIZES:
+        raise ValueError(f"--config=llama3.py:{size}: choose one of {', '.join(SIZES)}")
+    c = base.get_config()
+    c.model.source = ""
+    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    c.model.dtype = "bfloat16"
+    layers, width, heads, head_size, feedforward, tied, stretch = SIZES[size]
+    scaling = {"kind": "llama3", "factor": stretch}
+    c.model.decoder = {
+        "vocab_size": 128_256,
+        "layers": layers,
+        "width": width,
+        "heads": heads,
+        "kv_heads": 8,
+        "head_size": head_size,
+        "feedforward": feedforward,
+        "tied_embeddings": tied,
+        "norm_offset": False,
+        "post_norms": False,
+        "scale_embeddings": False,
+        "activation": "silu",
+        "qk_norm": False,
+        "norm_epsilon": 1e-5,
+        "rope_base": 500_000.0,
+        "rope_local_base": 500_000.0,
+        "rope_scaling": scaling,
+        "rope_local_scaling": scaling,
+    }
+    return c

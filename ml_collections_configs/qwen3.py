@@ -1,0 +1,51 @@
+"""Qwen 3: --config=ml_collections_configs/qwen3.py:SIZE, any field of it on top.
+
+Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
+seen before its weights are there. Weights bring their own decoder and tokenizer.
+"""
+
+import ml_collections
+
+from ml_collections_configs import base
+
+# Layers, width, heads, feed-forward, whether the output head is the embedding.
+SIZES = {
+    "0.6b": (28, 1024, 16, 3072, True),
+    "1.7b": (28, 2048, 16, 6144, True),
+    "4b": (36, 2560, 32, 9728, True),
+    "8b": (36, 4096, 32, 12_288, False),
+    "14b": (40, 5120, 40, 17_408, False),
+    "32b": (64, 5120, 64, 25_600, False),
+}
+
+
+def get_config(size: str = "0.6b") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size.
+
+    Raises:
+        ValueError: there is no such size.
+    """
+    if size not in SIZES:
+        raise ValueError(f"--config=qwen3.py:{size}: choose one of {', '.join(SIZES)}")
+    c = base.get_config()
+    c.model.source = ""
+    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    c.model.dtype = "bfloat16"
+    layers, width, heads, feedforward, tied = SIZES[size]
+    c.model.decoder = {
+        "vocab_size": 151_936,
+        "layers": layers,
+        "width": width,
+        "heads": heads,
+        "kv_heads": 8,
+        "head_size": 128,
+        "feedforward": feedforward,
+        "tied_embeddings": tied,
+        "norm_offset": False,
+        "post_norms": False,
+        "scale_embeddings": False,
+        "activation": "silu",
+        "rope_base": 1_000_000.0,
+        "rope_local_base": 1_000_000.0,
+    }
+    return c

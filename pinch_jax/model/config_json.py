@@ -1,0 +1,260 @@
+"""Between the `config.json` of a Hugging Face directory and a DecoderConfig, both ways.
+
+Older and newer spellings are read (`rope_theta` and `rope_scaling`, or `rope_parameters`;
+`sliding_window_pattern`, or `layer_types`). What is written, every version that knows the
+family reads.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScaling
+
+Config = Mapping[str, Any]
+
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu"}
+# What the decoder cannot do, by the only values that a config.json may have there, unless it is
+# among the fields of the family. transformers reads Gemma 3's attention cap and never applies it.
+ONLY: dict[str, tuple[Any, ...]] = {
+    "attention_bias": (None, False),
+    "mlp_bias": (None, False),
+    "partial_rotary_factor": (None, 1.0),
+    "use_bidirectional_attention": (None, False),
+    "quantization_config": (None,),
+    "dual_chunk_attention_config": (None,),
+    "num_experts": (None, 0),
+    "num_local_experts": (None, 0),
+    "attn_logit_softcapping": (None,),
+}
+LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
+LOCAL, GLOBAL = "sliding_attention", "full_attention"
+
+
+def family_of(config: Config) -> Family:
+    """Returns the family of a config.json.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    model_type = text_part(config).get("model_type")
+    for family in FAMILIES:
+        if family.model_type == model_type:
+            return family
+    known = ", ".join(family.model_type for family in FAMILIES)
+    raise _unsupported("model_type", model_type, f"the families are {known}")
+
+
+def text_part(config: Config) -> Config:
+    """Returns the part of a config.json that describes the text decoder.
+
+    Gemma 3 from 4B on has an image encoder beside it, and the decoder in `text_config`.
+    """
+    if config.get("model_type") != "gemma3":
+        return config
+    if "text_config" not in config:
+        raise ValueError("config.json: text_config is missing; model_type='gemma3' needs it")
+    inherited = {k: config[k] for k in ("tie_word_embeddings", *ONLY) if k in config}
+    return {"model_type": "gemma3_text", **config["text_config"], **inherited}
+
+
+def read_config(config: Config) -> DecoderConfig:
+    """Returns the decoder that a config.json describes.
+
+    Raises:
+        ValueError: it asks for something that the decoder does not do; the message names the
+            field and its value.
+    """
+    family, config = family_of(config), text_part(config)
+    for name, values in ONLY.items():
+        if name not in family.fields and config.get(name) not in values:
+            raise _unsupported(name, config[name], f"only {values[-1]!r}")
+    c = {name: config.get(name, default) for name, default in family.fields.items()}
+    activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
+    if c[activation] not in ACTIVATIONS:
+        raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
+    heads, width = c["num_attention_heads"], c["hidden_size"]
+    head_size = c["head_dim"] or width // heads
+    return DecoderConfig(
+        vocab_size=c["vocab_size"],
+        layers=c["num_hidden_layers"],
+        width=width,
+        heads=heads,
+        kv_heads=c["num_key_value_heads"] or heads,
+        head_size=head_size,
+        feedforward=c["intermediate_size"],
+        activation=ACTIVATIONS[c[activation]],
+        norm_epsilon=c["rms_norm_eps"],
+        tied_embeddings=c["tie_word_embeddings"],
+        attention_softcap=float(c.get("attn_logit_softcapping") or 0),
+        logit_softcap=float(c.get("final_logit_softcapping") or 0),
+        query_scale=_query_scale(c, head_size),
+        **_read_windows(c),
+        **_read_ropes(c),
+        **family.fixed,
+    )
+
+
+def _query_scale(c: Config, head_size: int) -> float | None:
+    divisor = c.get("query_pre_attn_scalar", head_size)
+    return None if divisor == head_size else float(divisor)
+
+
+def _read_windows(c: Config) -> dict[str, int]:
+    """Returns the fields of DecoderConfig that say which layers have a window, and how long."""
+    layers, window = c["num_hidden_layers"], c.get("sliding_window")
+    if not window or not c.get("use_sliding_window", True):
+        return {}
+    local = [True] * layers
+    if c.get("layer_types"):
+        local = _local_layers(c["layer_types"], layers)
+    elif "sliding_window_pattern" in c:
+        local = [(i + 1) % c["sliding_window_pattern"] != 0 for i in range(layers)]
+    elif "max_window_layers" in c:
+        local = [i >= c["max_window_layers"] for i in range(layers)]
+    if not any(local):
+        return {}
+    first = local.index(True)
+    if all(local[first:]):
+        return {"window": window, "window_pattern": 0, "full_layers": first}
+    pattern = local.index(False) + 1
+    if local != [(i + 1) % pattern != 0 for i in range(layers)]:
+        rule = "every n-th layer may attend to everything, or the first few"
+        raise _unsupported("layer_types", c["layer_types"], rule)
+    return {"window": window, "window_pattern": pattern}
+
+
+def _local_layers(layer_types: Sequence[str], layers: int) -> list[bool]:
+    unknown = sorted(set(layer_types) - {LOCAL, GLOBAL})
+    if unknown:
+        raise _unsupported("layer_types", unknown[0], f"only {LOCAL!r} and {GLOBAL!r}")
+    if len(layer_types) != layers:
+        raise _unsupported("layer_types", layer_types, f"num_hidden_layers={layers} of them")
+    return [kind == LOCAL for kind in layer_types]
+
+
+def _read_ropes(c: Config) -> dict[str, Any]:
+    """Returns the rotary fields of DecoderConfig; in Gemma 3, windows have their own."""
+    new, where = c["rope_parameters"], "rope_parameters"
+    if new and GLOBAL in new:
+        everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
+    else:
+        everywhere, local = dict(new or c["rope_scaling"] or {}), None
+        where = where if new else "rope_scaling"
+    base = everywhere.get("rope_theta", c["rope_theta"])
+    scaling = _read_scaling(everywhere, where, c)
+    local_base, local_scaling = base, scaling
+    if "rope_local_base_freq" in c:
+        local = local or {}
+        local_base = local.get("rope_theta", c["rope_local_base_freq"])
+        local_scaling = _read_scaling(local, where, c)
+    return {
+        "rope_base": float(base),
+        "rope_local_base": float(local_base),
+        "rope_scaling": scaling,
+        "rope_local_scaling": local_scaling,
+    }
+
+
+def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", "linear", "llama3"):
+        raise _unsupported(f"{where}.rope_type", kind, "only 'default', 'linear' and 'llama3'")
+    if rope.get("partial_rotary_factor") not in ONLY["partial_rotary_factor"]:
+        part = rope["partial_rotary_factor"]
+        raise _unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")
+    if kind == "default":
+        return None
+    needed = ("factor", *LLAMA3_FACTORS) if kind == "llama3" else ("factor",)
+    for name in needed:
+        if name not in rope:
+            raise ValueError(f"config.json: {where}.{name} is missing; {kind!r} needs it")
+    factors = [float(rope[name]) for name in needed]
+    if kind == "linear":
+        return RopeScaling(kind, *factors)
+    original_tokens = rope.get("original_max_position_embeddings", c["max_position_embeddings"])
+    return RopeScaling(kind, *factors, original_tokens)
+
+
+def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
+    """Returns a config.json of the first family that has such a decoder, with `others` in it.
+
+    Raises:
+        ValueError: no family has such a decoder; the message says what the nearest one has.
+    """
+    differences = {}
+    for family in FAMILIES:
+        written = _write(decoder, family)
+        ours, theirs = _normal(decoder), _normal(read_config(written))
+        wrong = {name: theirs[name] for name in ours if ours[name] != theirs[name]}
+        if not wrong:
+            return written | others
+        differences[family.model_type] = wrong
+    name = min(differences, key=lambda each: len(differences[each]))
+    told = ", ".join(
+        f"config.model.decoder.{field}={getattr(decoder, field)!r} is {value!r}"
+        for field, value in differences[name].items()
+    )
+    raise ValueError(f"transformers has no such decoder: in {name!r}, the nearest, {told}")
+
+
+def _normal(decoder: DecoderConfig) -> dict[str, Any]:
+    """Returns the fields by name, those that change nothing at one value."""
+    unused = {}
+    if all(decoder.global_layers):
+        unused = {
+            "window": 0,
+            "window_pattern": 1,
+            "full_layers": 0,
+            "rope_local_base": decoder.rope_base,
+            "rope_local_scaling": decoder.rope_scaling,
+        }
+    return vars(decoder) | {"query_scale": decoder.query_scale or decoder.head_size} | unused
+
+
+def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
+    activation = {ours: theirs for theirs, ours in ACTIVATIONS.items()}[decoder.activation]
+    windowed = not all(decoder.global_layers)
+    divisor = decoder.query_scale or decoder.head_size
+    known = {
+        "vocab_size": decoder.vocab_size,
+        "num_hidden_layers": decoder.layers,
+        "hidden_size": decoder.width,
+        "num_attention_heads": decoder.heads,
+        "num_key_value_heads": decoder.kv_heads,
+        "head_dim": decoder.head_size,
+        "intermediate_size": decoder.feedforward,
+        "hidden_act": activation,
+        "hidden_activation": activation,
+        "rms_norm_eps": decoder.norm_epsilon,
+        "tie_word_embeddings": decoder.tied_embeddings,
+        "attn_logit_softcapping": decoder.attention_softcap or None,
+        "final_logit_softcapping": decoder.logit_softcap or None,
+        # transformers takes whole numbers only.
+        "query_pre_attn_scalar": round(divisor),
+        "sliding_window": decoder.window if windowed else None,
+        "use_sliding_window": windowed,
+        "max_window_layers": decoder.full_layers if windowed else decoder.layers,
+        "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
+        "rope_theta": decoder.rope_base,
+        "rope_local_base_freq": decoder.rope_local_base,
+        "rope_scaling": _write_scaling(decoder.rope_scaling),
+    }
+    if decoder.window_pattern > 1:
+        known["sliding_window_pattern"] = decoder.window_pattern
+    chosen = {name: value for name, value in known.items() if name in family.fields}
+    named = {"architectures": [family.architecture], "model_type": family.model_type}
+    return named | chosen
+
+
+def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
+    if scaling is None:
+        return None
+    written = {"rope_type": scaling.kind, "factor": scaling.factor}
+    if scaling.kind == "linear":
+        return written
+    written |= zip(LLAMA3_FACTORS, (scaling.low_turns, scaling.high_turns), strict=True)
+    return written | {"original_max_position_embeddings": scaling.original_tokens}
+
+
+def _unsupported(field: str, value: Any, supported: str) -> ValueError:
+    return ValueError(f"config.json: {field}={value!r} is not supported: {supported}")

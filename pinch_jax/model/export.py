@@ -1,0 +1,137 @@
+"""A model as a Hugging Face directory: what transformers, vLLM and others load."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors.numpy import save_file
+
+from pinch_jax.mesh import path_name
+from pinch_jax.model.decoder import Params
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.hugging_face import INDEX, SINGLE
+from pinch_jax.model.layout import Place, places
+
+MAX_SHARD_BYTES = 5_000_000_000
+# Ids that a config.json may name, and that generation starts and stops with.
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+# What belongs to a model beside its decoder, wherever it has it.
+COMPANIONS = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+
+
+class _Tensor(NamedTuple):
+    """A tensor to write: a whole parameter, or one layer of a stacked one."""
+
+    name: str
+    place: Place
+    leaf: Any
+    layer: int | None
+    size_bytes: int
+
+    def value(self, dtype: Any) -> np.ndarray:
+        part = np.asarray(self.leaf if self.layer is None else self.leaf[self.layer])
+        return self.place.to_theirs(part if dtype is None else part.astype(dtype))
+
+
+def export_model(
+    target: Path,
+    config_json: Mapping[str, Any],
+    decoder: DecoderConfig,
+    params: Params,
+    companions: Path | None = None,
+    dtype: Any = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> None:
+    """Writes a directory that transformers loads, whole or not at all.
+
+    Args:
+        target: the directory, not there yet.
+        config_json: what `write_config` returns, or the config.json that the model came with.
+        decoder: what it describes.
+        params: numpy or jax arrays; one file's worth of them is fetched at a time.
+        companions: a directory whose tokenizer files and generation config go with the model.
+        dtype: of the tensors; None keeps that of the parameters.
+        max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
+
+    Raises:
+        ValueError: the target is there already.
+    """
+    if target.exists():
+        raise ValueError(f"--target={target} is there already; name a directory that is not")
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    tensors = _tensors(decoder, params, dtype)
+    _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
+    written = np.dtype(dtype or tensors[0].leaf.dtype).name
+    # Older versions know the type by the second name.
+    _write_json(
+        part / "config.json", dict(config_json) | {"dtype": written, "torch_dtype": written}
+    )
+    for name in COMPANIONS:
+        if companions and (companions / name).exists():
+            shutil.copyfile(companions / name, part / name)
+    if not (part / "generation_config.json").exists():
+        ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
+        _write_json(part / "generation_config.json", ids)
+    part.rename(target)
+
+
+def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor]:
+    """Returns what is to be written, layer by layer, as readers of such files want it."""
+    where, tensors = places(decoder), []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        place = where[path_name(path)]
+        size_bytes = leaf.size * np.dtype(dtype or leaf.dtype).itemsize
+        if not place.stacked:
+            tensors.append(_Tensor(place.name, place, leaf, None, size_bytes))
+            continue
+        for layer in range(decoder.layers):
+            name = place.name.format(layer)
+            tensors.append(_Tensor(name, place, leaf, layer, size_bytes // decoder.layers))
+    return sorted(tensors, key=lambda tensor: (tensor.layer is not None, tensor.layer or 0))
+
+
+def _shards(tensors: Sequence[_Tensor], max_shard_bytes: int) -> list[list[_Tensor]]:
+    shards, room = [], 0
+    for tensor in tensors:
+        if not shards or tensor.size_bytes > room:
+            shards.append([])
+            room = max_shard_bytes
+        shards[-1].append(tensor)
+        room -= tensor.size_bytes
+    return shards
+
+
+def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]], dtype: Any) -> None:
+    files = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
+    files = files if len(shards) > 1 else [SINGLE]
+    for file, shard in zip(files, shards, strict=True):
+        values = {tensor.name: tensor.value(dtype) for tensor in shard}
+        save_file(values, directory / file, metadata={"format": "pt"})
+    if len(shards) > 1:
+        pairs = zip(files, shards, strict=True)
+        index = {
+            "metadata": {"total_size": sum(t.size_bytes for shard in shards for t in shard)},
+            "weight_map": {tensor.name: file for file, shard in pairs for tensor in shard},
+        }
+        _write_json(directory / INDEX, index)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,184 @@
+"""A GGUF file: metadata as a config.json, tensors dequantised, by the names of transformers.
+
+Two things differ from a Hugging Face directory besides the names. The rows of Llama's query and
+key heads are in the order of rotary pairs instead of halves. Gemma's norms hold the weight
+itself instead of its offset from one.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from pinch_jax.mesh import path_name
+from pinch_jax.model.config_json import read_config
+from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.families import DecoderConfig, RopeScaling
+from pinch_jax.model.layers import lowering
+from pinch_jax.model.layout import Index, places
+from pinch_jax.model.loading import tensor_names
+
+# The architectures of llama.cpp, by the model_type of transformers. Its "llama" is Mistral too.
+MODEL_TYPES = {
+    "gemma3": "gemma3_text",
+    "gemma2": "gemma2",
+    "qwen3": "qwen3",
+    "qwen2": "qwen2",
+    "llama": "llama",
+}
+# Metadata, less the architecture's prefix, by what config.json calls it.
+FIELDS = {
+    "context_length": "max_position_embeddings",
+    "block_count": "num_hidden_layers",
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "attention.sliding_window": "sliding_window",
+    "rope.freq_base": "rope_theta",
+    "rope.freq_base_swa": "rope_local_base_freq",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+    "expert_count": "num_experts",
+}
+TOKEN_IDS = {
+    "tokenizer.ggml.bos_token_id": "bos_token_id",
+    "tokenizer.ggml.eos_token_id": "eos_token_id",
+    "tokenizer.ggml.padding_token_id": "pad_token_id",
+}
+# The numbers of layers of the Gemmas that divide query . key by sqrt(width / heads), as
+# llama.cpp knows them: the file does not say.
+WIDE_QUERY_LAYERS = {"gemma2": 46, "gemma3": 62}
+ROPE_FACTORS = "rope_freqs.weight"
+
+
+class GgufFile:
+    """The config and the tensors of a GGUF file; `Tensors` of loading.py.
+
+    Attributes:
+        path: the file.
+        config_json: what its metadata say, as a config.json.
+        decoder: the decoder that this describes.
+        shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
+    """
+
+    def __init__(self, path: str | Path):
+        self._gguf = _library()
+        self.path = Path(path)
+        if not self.path.exists():
+            raise FileNotFoundError(f"no GGUF file at {self.path}")
+        reader = self._gguf.GGUFReader(self.path)
+        self._tensors = {tensor.name: tensor for tensor in reader.tensors}
+        self._metadata = {name: field.contents() for name, field in reader.fields.items()}
+        self.architecture: str = self._metadata["general.architecture"]
+        self.config_json = self._config_json()
+        self.decoder: DecoderConfig = read_config(self.config_json)
+        self._names = self._their_names()
+        self.shapes = {
+            name: tuple(int(size) for size in reversed(self._tensors[stored].shape))
+            for name, stored in self._names.items()
+        }
+        self.dtypes = dict.fromkeys(self.shapes, np.dtype(np.float32))
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a tensor in float32; only its rows are dequantised."""
+        tensor = self._tensors[self._names[name]]
+        rows, rest = index[0], index[1:]
+        if self.architecture == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
+            # Whole heads lie together, and `Place` asks for whole heads.
+            values = _halves(self._rows(tensor, rows), self.decoder.head_size)
+        else:
+            values = self._rows(tensor, rows)
+        if self.decoder.norm_offset and name.endswith("norm.weight"):
+            values = values - np.float32(1)
+        return values[(slice(None), *rest)]
+
+    def _rows(self, tensor: Any, rows: slice) -> np.ndarray:
+        return self._gguf.dequantize(tensor.data[rows], tensor.tensor_type)
+
+    def _config_json(self) -> dict[str, Any]:
+        if self.architecture not in MODEL_TYPES:
+            raise ValueError(
+                f"{self.path}: general.architecture={self.architecture!r} is not supported: only "
+                f"{', '.join(MODEL_TYPES)}"
+            )
+        told = {
+            ours: self._metadata[f"{self.architecture}.{theirs}"]
+            for theirs, ours in FIELDS.items()
+            if f"{self.architecture}.{theirs}" in self._metadata
+        }
+        for field, value in told.items():
+            if isinstance(value, list):
+                raise ValueError(f"{self.path}: {field}={value} differs by layer: not supported")
+            if isinstance(value, float):
+                told[field] = float(str(np.float32(value)))  # 1e-06, not 9.99999997e-07
+        told["model_type"] = MODEL_TYPES[self.architecture]
+        told["vocab_size"] = int(self._tensors["token_embd.weight"].shape[1])
+        told["tie_word_embeddings"] = "output.weight" not in self._tensors
+        # Where the file is silent, llama.cpp's value, not that of transformers.
+        width, heads = told["hidden_size"], told["num_attention_heads"]
+        told.setdefault("head_dim", width // heads)
+        told.setdefault("num_key_value_heads", heads)
+        told.setdefault("rope_theta", 10_000.0)
+        wide = WIDE_QUERY_LAYERS.get(self.architecture) == told["num_hidden_layers"]
+        told["query_pre_attn_scalar"] = width // heads if wide else told["head_dim"]
+        told["rope_scaling"] = self._rope_scaling(told["rope_theta"], told["head_dim"])
+        ids = {ours: self._metadata[t] for t, ours in TOKEN_IDS.items() if t in self._metadata}
+        return told | ids
+
+    def _rope_scaling(self, base: float, head_size: int) -> dict[str, Any] | None:
+        if ROPE_FACTORS in self._tensors:
+            return self._llama3_scaling(base, head_size)
+        kind = self._metadata.get(f"{self.architecture}.rope.scaling.type", "none")
+        if kind == "none":
+            return None
+        factor = self._metadata.get(f"{self.architecture}.rope.scaling.factor", 1.0)
+        return {"rope_type": kind, "factor": factor}
+
+    def _llama3_scaling(self, base: float, head_size: int) -> dict[str, Any]:
+        """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
+        divisors = np.asarray(self._tensors[ROPE_FACTORS].data, np.float64)
+        scaling = RopeScaling("llama3", float(divisors.max()))
+        frequency = base ** (-np.arange(0, head_size, 2) / head_size)
+        ours = 1 / np.asarray(lowering(scaling, frequency))
+        if divisors.shape != ours.shape or not np.allclose(divisors, ours, rtol=1e-4):
+            raise ValueError(f"{self.path}: {ROPE_FACTORS} is not the scaling of Llama 3")
+        return {
+            "rope_type": scaling.kind,
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low_turns,
+            "high_freq_factor": scaling.high_turns,
+            "original_max_position_embeddings": scaling.original_tokens,
+        }
+
+    def _their_names(self) -> dict[str, str]:
+        """Returns the file's names by those of transformers, or its own where it has no other."""
+        kinds = {name: kind for kind, name in self._gguf.MODEL_ARCH_NAMES.items()}
+        table = self._gguf.get_tensor_name_map(kinds[self.architecture], self.decoder.layers)
+        names, where = {}, places(self.decoder)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_params(self.decoder)):
+            for name in tensor_names(where[path_name(path)], leaf.shape):
+                stored = table.get_name(name, try_suffixes=(".weight", ".bias"))
+                if stored in self._tensors:
+                    names[name] = stored
+        unused = self._tensors.keys() - set(names.values()) - {ROPE_FACTORS}
+        return names | {name: name for name in unused}
+
+
+def _halves(values: np.ndarray, head_size: int) -> np.ndarray:
+    """Returns rows [heads * H, D], each head's as halves: a pair's first members, then seconds."""
+    pairs = values.reshape(-1, head_size // 2, 2, values.shape[-1])
+    return pairs.swapaxes(1, 2).reshape(values.shape)
+
+
+@functools.cache
+def _library() -> Any:
+    try:
+        import gguf
+    except ImportError:
+        raise ValueError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
+    return gguf

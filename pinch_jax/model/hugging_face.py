@@ -1,0 +1,118 @@
+"""A Hugging Face directory: config.json, and tensors in one safetensors file or in several."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from safetensors import safe_open
+
+from pinch_jax.model.config_json import read_config
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.layout import Index
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+DTYPES = {
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
+# What a text decoder leaves alone: the image side of Gemma 3, and frequencies that older versions
+# stored although they follow from the config.
+NOT_OURS = re.compile(
+    r"(model\.)?(vision_tower|multi_modal_projector)\..*|.*\.rotary_emb\.inv_freq"
+)
+# How the decoder inside an image model is called, older and newer.
+INSIDE = (("language_model.model.", "model."), ("model.language_model.", "model."))
+INSIDE_HEAD = "language_model.lm_head."
+
+
+class HuggingFaceDirectory:
+    """The config and the tensors of a directory; `Tensors` of loading.py.
+
+    Attributes:
+        path: the directory.
+        config_json: its config.json.
+        decoder: the decoder that this describes.
+        shapes, dtypes: of each tensor of the decoder, by the name that it has in a text model.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config_json: Mapping[str, Any] = _read_json(self.path / "config.json")
+        self.decoder: DecoderConfig = read_config(self.config_json)
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtypes: dict[str, np.dtype] = {}
+        # The opened file that holds a tensor, and what it is called there.
+        self._stored: dict[str, tuple[Any, str]] = {}
+        for file in self._files():
+            self._enter(file)
+        self._leave_out_tied_head()
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a tensor, read from disk when it is asked for."""
+        file, stored = self._stored[name]
+        return file.get_slice(stored)[index]
+
+    def _files(self) -> list[Path]:
+        if (self.path / SINGLE).exists():
+            return [self.path / SINGLE]
+        if not (self.path / INDEX).exists():
+            raise FileNotFoundError(
+                f"no {SINGLE} and no {INDEX} in {self.path}; other formats than safetensors are "
+                "not read"
+            )
+        index = _read_json(self.path / INDEX)
+        files = [self.path / name for name in sorted(set(index["weight_map"].values()))]
+        absent = [file.name for file in files if not file.exists()]
+        if absent:
+            raise FileNotFoundError(f"{INDEX} names files that are not there: {', '.join(absent)}")
+        return files
+
+    def _enter(self, path: Path) -> None:
+        file = safe_open(path, framework="np")
+        for stored in file.keys():  # noqa: SIM118 (it is no mapping)
+            if NOT_OURS.fullmatch(stored):
+                continue
+            part, name = file.get_slice(stored), _plain_name(stored)
+            if part.get_dtype() not in DTYPES:
+                raise ValueError(
+                    f"{stored} in {path} is of type {part.get_dtype()}, which is not supported: "
+                    f"only {', '.join(DTYPES)}"
+                )
+            if name in self._stored:
+                raise ValueError(f"{stored} in {path} is there twice; remove one of the two")
+            self._stored[name] = file, stored
+            self.shapes[name] = tuple(part.get_shape())
+            self.dtypes[name] = DTYPES[part.get_dtype()]
+
+    def _leave_out_tied_head(self) -> None:
+        """Drops an output head that repeats the embedding it is tied to."""
+        head, embedding = "lm_head.weight", "model.embed_tokens.weight"
+        if not self.decoder.tied_embeddings or not {head, embedding} <= self.shapes.keys():
+            return
+        if self.shapes[head] != self.shapes[embedding]:
+            return
+        everything = (slice(None), slice(None))
+        if np.array_equal(self.read(head, everything), self.read(embedding, everything)):
+            for known in (self.shapes, self.dtypes, self._stored):
+                del known[head]
+
+
+def _plain_name(stored: str) -> str:
+    for inside, plain in INSIDE:
+        if stored.startswith(inside):
+            return plain + stored.removeprefix(inside)
+    if stored.startswith(INSIDE_HEAD):
+        return "lm_head." + stored.removeprefix(INSIDE_HEAD)
+    return stored
+
+
+def _read_json(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"no {path.name} in {path.parent}; give a Hugging Face directory")
+    return json.loads(path.read_text(encoding="utf-8"))

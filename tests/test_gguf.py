@@ -1,0 +1,182 @@
+"""GGUF files: their names, their orders of rows, their quantisation."""
+
+import dataclasses
+import json
+
+import gguf
+import jax
+import numpy as np
+import pytest
+from gguf_files import write_gguf
+from safetensors.numpy import load_file
+from small import random_params
+
+from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
+from pinch_jax.model.config_json import write_config
+from pinch_jax.model.convert import convert
+from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.export import export_model
+from pinch_jax.model.families import DecoderConfig, RopeScaling
+from pinch_jax.model.gguf_file import GgufFile
+from pinch_jax.model.loading import load_params
+
+SHAPE = {
+    "vocab_size": 32,
+    "layers": 7,
+    "width": 64,
+    "heads": 6,
+    "kv_heads": 2,
+    "head_size": 8,
+    "feedforward": 96,
+}
+PLAIN = {
+    "activation": "silu",
+    "norm_offset": False,
+    "post_norms": False,
+    "qk_norm": False,
+    "scale_embeddings": False,
+}
+DECODERS = {
+    "llama": DecoderConfig(
+        **SHAPE,
+        **PLAIN,
+        tied_embeddings=False,
+        rope_base=500_000.0,
+        rope_local_base=500_000.0,
+        rope_scaling=RopeScaling("llama3", 32.0),
+        rope_local_scaling=RopeScaling("llama3", 32.0),
+    ),
+    "qwen2": DecoderConfig(**SHAPE, **PLAIN, qkv_bias=True),
+    "qwen3": DecoderConfig(**SHAPE, **PLAIN | {"qk_norm": True}),
+    "gemma2": DecoderConfig(
+        **SHAPE,
+        qk_norm=False,
+        window=16,
+        window_pattern=2,
+        attention_softcap=50.0,
+        logit_softcap=30.0,
+    ),
+    "gemma3": DecoderConfig(
+        **SHAPE,
+        window=16,
+        window_pattern=6,
+        rope_base=1e6,
+        rope_scaling=RopeScaling("linear", 8.0),
+    ),
+}
+METADATA = {
+    "gemma2": {
+        "attention.sliding_window": 16,
+        "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0,
+    },
+    "gemma3": {
+        "attention.sliding_window": 16,
+        "rope.scaling.type": "linear",
+        "rope.scaling.factor": 8.0,
+    },
+}
+
+
+def llama3_divisors(base, size, factor):
+    """Returns what Llama 3's reference divides each frequency by, one by one."""
+    divisors = []
+    for i in range(0, size, 2):
+        wavelength = 2 * np.pi * base ** (i / size)
+        if wavelength < 8192 / 4:
+            divisors.append(1.0)
+        elif wavelength > 8192 / 1:
+            divisors.append(factor)
+        else:
+            smooth = (8192 / wavelength - 1) / (4 - 1)
+            divisors.append(1 / ((1 - smooth) / factor + smooth))
+    return np.array(divisors, np.float32)
+
+
+def written(architecture, directory, kinds=(), more=None, decoder=None):
+    """Returns (the tensors of transformers, the file) of random parameters as a GGUF."""
+    decoder = decoder or DECODERS[architecture]
+    config = write_config(decoder, max_position_embeddings=128)
+    export_model(directory / "peer", config, decoder, random_params(decoder))
+    tensors = load_file(directory / "peer" / "model.safetensors")
+    extra = dict(more or {})
+    if decoder.rope_scaling and decoder.rope_scaling.kind == "llama3":
+        extra.setdefault("rope_freqs.weight", llama3_divisors(decoder.rope_base, 8, 32.0))
+    # As in every file for llama.cpp: no head of its own, a field set to its default, or none.
+    named = config | {"head_dim": decoder.head_size}
+    path = directory / "model.gguf"
+    chosen = {name: gguf.GGMLQuantizationType[kind] for name, kind in dict(kinds).items()}
+    metadata = METADATA.get(architecture, {})
+    write_gguf(path, architecture, named, tensors | extra, chosen, metadata)
+    return tensors, path
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_file_holds_the_same_model_as_the_directory_it_came_from(architecture, tmp_path):
+    tensors, path = written(architecture, tmp_path)
+    source = GgufFile(path)
+    assert source.decoder == DECODERS[architecture]
+    convert(path, tmp_path / "target")
+    again = load_file(tmp_path / "target" / "model.safetensors")
+    assert again.keys() == tensors.keys()
+    for name, value in tensors.items():
+        # A norm's offset from one is rounded when one is added; all else is the same to the bit.
+        rounding = 2e-7 if "gemma" in architecture and "norm" in name else 0
+        np.testing.assert_allclose(again[name], value, atol=rounding, rtol=0, err_msg=name)
+    config = json.loads((tmp_path / "target" / "config.json").read_text())
+    assert (config["max_position_embeddings"], config["eos_token_id"]) == (128, 2)
+
+
+def test_quantised_rows_are_dequantised_where_the_mesh_wants_them(tmp_path):
+    kinds = {
+        "model.embed_tokens.weight": "Q8_0",
+        "model.layers.3.self_attn.q_proj.weight": "Q8_0",
+        "model.layers.0.mlp.gate_proj.weight": "Q5_0",
+        "model.layers.0.mlp.down_proj.weight": "F16",
+        "model.layers.1.self_attn.k_proj.weight": "BF16",
+    }
+    tensors, path = written("llama", tmp_path, kinds)
+    source = GgufFile(path)
+    mesh = make_mesh(MeshConfig(2, 2, 2))
+    shardings = parameter_shardings(mesh, abstract_params(source.decoder))
+    plain = load_params(source, source.decoder)
+    placed = load_params(source, source.decoder, shardings=shardings)
+    assert all(map(np.array_equal, jax.tree.leaves(plain), jax.tree.leaves(placed)))
+    query = plain["layers"]["attention"]["query"][3].reshape(64, 48).T
+    step = np.abs(tensors["model.layers.3.self_attn.q_proj.weight"]).max() / 127
+    error = np.abs(query - tensors["model.layers.3.self_attn.q_proj.weight"]).max()
+    assert 0 < error <= step
+    down = plain["layers"]["feedforward"]["down"][0].T
+    assert np.array_equal(
+        down, tensors["model.layers.0.mlp.down_proj.weight"].astype(np.float16).astype(np.float32)
+    )
+
+
+def test_what_a_file_has_too_much_is_listed(tmp_path):
+    _, path = written("llama", tmp_path, more={"blk.0.attn_q.bias": np.ones(48, np.float32)})
+    source = GgufFile(path)
+    with pytest.raises(ValueError, match=r"do not fit: left over blk\.0\.attn_q\.bias$"):
+        load_params(source, source.decoder)
+
+
+def test_a_file_that_is_not_supported_says_why(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no GGUF file at"):
+        GgufFile(tmp_path / "absent.gguf")
+    divisors = llama3_divisors(500_000.0, 8, 32.0)
+    divisors[1] *= 1.1
+    _, path = written("llama", tmp_path, more={"rope_freqs.weight": divisors})
+    with pytest.raises(ValueError, match=r"rope_freqs\.weight is not the scaling of Llama 3"):
+        GgufFile(path)
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "mamba")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match=r"general\.architecture='mamba' is not supported"):
+        GgufFile(tmp_path / "other.gguf")
+
+
+@pytest.mark.parametrize(("architecture", "layers"), [("gemma2", 46), ("gemma3", 62)])
+def test_the_largest_gemmas_scale_their_queries_by_the_width(architecture, layers, tmp_path):
+    deep = dataclasses.replace(DECODERS[architecture], layers=layers, query_scale=64 // 6)
+    _, path = written(architecture, tmp_path, decoder=deep)
+    assert GgufFile(path).decoder == deep

@@ -1,0 +1,268 @@
+"""A Hugging Face directory in and out: every tensor once, bit for bit, where the mesh wants it."""
+
+import dataclasses
+import json
+import tracemalloc
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+from safetensors.numpy import load_file, save_file
+from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
+
+from pinch_jax.main import main
+from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
+from pinch_jax.model.config_json import write_config
+from pinch_jax.model.convert import convert
+from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.directory import load_model
+from pinch_jax.model.export import export_model
+from pinch_jax.model.hugging_face import HuggingFaceDirectory
+from pinch_jax.model.loading import load_params
+
+GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
+DECODERS = {
+    "gemma": dataclasses.replace(GEMMA_LIKE, attention_softcap=0.0),
+    "llama": LLAMA_LIKE,
+}
+
+
+def tensors_of(directory):
+    """Returns {name: (dtype, shape, bytes)} of all files but the golden expectation."""
+    found = {}
+    for file in sorted(directory.glob("model*.safetensors")):
+        for name, value in load_file(file).items():
+            assert name not in found
+            found[name] = value.dtype.name, value.shape, value.tobytes()
+    return found
+
+
+class CountedDirectory(HuggingFaceDirectory):
+    """A directory that knows how many elements were read from it."""
+
+    elements = 0
+
+    def read(self, name, index):
+        block = super().read(name, index)
+        self.elements += block.size
+        return block
+
+
+def exported(family, directory, **options):
+    """Returns random parameters, after they were written as a Hugging Face directory."""
+    decoder, params = DECODERS[family], random_params(DECODERS[family])
+    export_model(directory, write_config(decoder), decoder, params, **options)
+    return params
+
+
+@pytest.mark.parametrize("source", GOLDEN, ids=lambda directory: directory.name)
+@pytest.mark.parametrize("max_shard_bytes", [5000, 10**9])
+def test_import_then_export_is_identical_to_the_bit(source, max_shard_bytes, tmp_path):
+    target = tmp_path / "target"
+    convert(source, target, max_shard_bytes)
+    assert tensors_of(target) == tensors_of(source)
+    assert {kind for kind, _, _ in tensors_of(target).values()} == {"bfloat16"}
+    assert HuggingFaceDirectory(target).decoder == HuggingFaceDirectory(source).decoder
+    for name in ("config.json", "generation_config.json"):
+        before, after = (json.loads((d / name).read_text()) for d in (source, target))
+        assert after == before | ({"torch_dtype": "bfloat16"} if name == "config.json" else {})
+
+
+def test_a_large_model_is_written_in_several_files_with_an_index(tmp_path):
+    params = exported("llama", tmp_path / "model", max_shard_bytes=9000)
+    files = sorted((tmp_path / "model").glob("*.safetensors"))
+    assert [file.name for file in files] == [
+        f"model-{i:05}-of-{len(files):05}.safetensors" for i in range(1, len(files) + 1)
+    ]
+    assert len(files) > 3
+    sizes = [sum(x.nbytes for x in load_file(file).values()) for file in files]
+    assert max(sizes) <= 9000
+    index = json.loads((tmp_path / "model" / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == sum(sizes)
+    assert sum(sizes) == sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    for file in files:
+        for name in load_file(file):
+            assert index["weight_map"].pop(name) == file.name
+    assert not index["weight_map"]
+
+
+@pytest.mark.parametrize("family", DECODERS)
+@pytest.mark.parametrize("axes", [(2, 2, 2), (1, 4, 2), None])
+def test_parameters_arrive_where_the_mesh_wants_them(family, axes, tmp_path):
+    params = exported(family, tmp_path / "model")
+    source = CountedDirectory(tmp_path / "model")
+    shardings = None
+    if axes:
+        mesh = make_mesh(MeshConfig(*axes))
+        shardings = parameter_shardings(mesh, abstract_params(source.decoder))
+    loaded = load_params(source, source.decoder, shardings=shardings)
+    # Once, although some devices hold the same.
+    assert source.elements == sum(leaf.size for leaf in jax.tree.leaves(params))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(loaded):
+        expected = params
+        for key in path:
+            expected = expected[key.key]
+        assert np.array_equal(leaf, expected), path
+        if axes:
+            wanted = shardings
+            for key in path:
+                wanted = wanted[key.key]
+            assert leaf.sharding == wanted
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_parameters_may_be_split_inside_of_what_a_tensor_merges(family, tmp_path):
+    params = exported(family, tmp_path / "model")
+    source = HuggingFaceDirectory(tmp_path / "model")
+    mesh = make_mesh(MeshConfig(tensor=2))
+    last = jax.tree.map(
+        lambda leaf: NamedSharding(mesh, PartitionSpec(*(leaf.ndim - 1) * [None], "tensor")), params
+    )
+    loaded = load_params(source, source.decoder, shardings=last)
+    assert all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(params)))
+
+
+def test_a_host_holds_no_more_than_the_model_and_the_parameter_it_puts_together(tmp_path):
+    decoder = dataclasses.replace(
+        LLAMA_LIKE, width=96, feedforward=512, layers=6, vocab_size=1000, heads=6, head_size=16
+    )
+    params = random_params(decoder)
+    export_model(tmp_path / "model", write_config(decoder), decoder, params)
+    leaves = jax.tree.leaves(params)
+    whole, largest = sum(x.nbytes for x in leaves), max(x.nbytes for x in leaves)
+    source = HuggingFaceDirectory(tmp_path / "model")
+    tracemalloc.start()
+    try:
+        load_params(source, decoder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert whole < peak < whole + 1.1 * largest < 1.4 * whole
+
+
+def test_one_error_lists_all_that_does_not_fit(tmp_path):
+    exported("llama", tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["lm_head.weight"], tensors["model.layers.1.self_attn.q_proj.bias"]
+    tensors["model.layers.0.self_attn.q_norm.weight"] = np.zeros(4, np.float32)
+    tensors["model.layers.2.mlp.up_proj.weight"] = np.zeros((32, 24), np.float32)
+    tensors["model.norm.weight"] = np.zeros(25, np.float32)
+    save_file(tensors, path)
+    source = HuggingFaceDirectory(tmp_path / "model")
+    with pytest.raises(ValueError) as caught:
+        load_params(source, source.decoder)
+    assert str(caught.value) == (
+        f"the weights in {tmp_path / 'model'} do not fit: "
+        "missing lm_head.weight (48, 24); missing model.layers.1.self_attn.q_proj.bias (24,); "
+        "left over model.layers.0.self_attn.q_norm.weight; "
+        "left over model.layers.2.mlp.up_proj.weight; "
+        "model.norm.weight is (25,), not (24,)"
+    )
+
+
+def test_the_decoder_inside_an_image_model_is_taken_alone(tmp_path):
+    params = exported("gemma", tmp_path / "text")
+    tensors = load_file(tmp_path / "text" / "model.safetensors")
+    text = json.loads((tmp_path / "text" / "config.json").read_text())
+    for name, prefix in {
+        "older": "language_model.model.",
+        "newer": "model.language_model.",
+    }.items():
+        inside = {prefix + key.removeprefix("model."): x for key, x in tensors.items()}
+        inside["vision_tower.encoder.weight"] = np.zeros(3, np.float32)
+        inside["model.multi_modal_projector.weight"] = np.zeros(3, np.float32)
+        (tmp_path / name).mkdir()
+        save_file(inside, tmp_path / name / "model.safetensors")
+        config = {"model_type": "gemma3", "text_config": text, "eos_token_id": [1, 106]}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        convert(tmp_path / name, tmp_path / f"{name}_text")
+        source = HuggingFaceDirectory(tmp_path / f"{name}_text")
+        assert source.config_json["model_type"] == "gemma3_text"
+        assert source.config_json["eos_token_id"] == [1, 106]
+        loaded = load_params(source, source.decoder)
+        assert all(map(np.array_equal, jax.tree.leaves(loaded), jax.tree.leaves(params)))
+
+
+def test_a_head_beside_a_tied_embedding_must_repeat_it(tmp_path):
+    exported("gemma", tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].copy()
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(4, np.float32)
+    save_file(tensors, path)
+    source = HuggingFaceDirectory(tmp_path / "model")
+    load_params(source, source.decoder)
+    tensors["lm_head.weight"][3, 3] += 1
+    save_file(tensors, path)
+    source = HuggingFaceDirectory(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"left over lm_head\.weight$"):
+        load_params(source, source.decoder)
+
+
+def test_layers_of_different_precision_lose_nothing(tmp_path):
+    exported("llama", tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    names = [f"model.layers.{layer}.mlp.up_proj.weight" for layer in range(2)]
+    for name, kind in zip(names, (np.float16, ml_dtypes.bfloat16), strict=True):
+        tensors[name] = tensors[name].astype(kind)
+    save_file(tensors, path)
+    source = HuggingFaceDirectory(tmp_path / "model")
+    up = load_params(source, source.decoder, dtype=None)["layers"]["feedforward"]["up"]
+    assert up.dtype == np.float32
+    for layer, name in enumerate(names):
+        assert np.array_equal(up[layer].T, tensors[name].astype(np.float32))
+
+
+def test_a_directory_that_cannot_be_read_says_why(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no config\.json in"):
+        HuggingFaceDirectory(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(write_config(LLAMA_LIKE)))
+    with pytest.raises(FileNotFoundError, match=r"no model\.safetensors and no .*index\.json"):
+        HuggingFaceDirectory(tmp_path)
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(FileNotFoundError, match=r"not there: model-00001-of-00002\.safetensors"):
+        HuggingFaceDirectory(tmp_path)
+    save_file({"model.norm.weight": np.zeros(24)}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        ValueError, match=r"model\.norm\.weight .* of type F64.* only F32, F16, BF16"
+    ):
+        HuggingFaceDirectory(tmp_path)
+
+
+def test_a_tensor_that_two_files_hold_is_an_error(tmp_path):
+    exported("llama", tmp_path / "model", max_shard_bytes=20_000)
+    first, second, *_ = sorted((tmp_path / "model").glob("*.safetensors"))
+    save_file(load_file(first) | load_file(second), second)
+    with pytest.raises(ValueError, match=r"weight in .*00002-of-.* is there twice"):
+        HuggingFaceDirectory(tmp_path / "model")
+
+
+def test_what_belongs_to_a_model_goes_with_it_and_nothing_is_written_over(tmp_path):
+    exported("llama", tmp_path / "source")
+    (tmp_path / "source" / "tokenizer.json").write_text("{}")
+    (tmp_path / "source" / "secret.txt").write_text("no part of the model")
+    flags = f"--source={tmp_path / 'source'}", f"--target={tmp_path / 'target'}"
+    with pytest.raises(SystemExit) as ended:
+        main(["pinch", "convert", *flags])
+    assert ended.value.code is None
+    assert sorted(file.name for file in (tmp_path / "target").iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    with pytest.raises(ValueError, match=r"--target=.*target is there already"):
+        convert(tmp_path / "source", tmp_path / "target")
+
+
+def test_a_model_of_ours_becomes_one_of_theirs_where_they_have_it(tmp_path):
+    with pytest.raises(ValueError, match=r"transformers has no such decoder: in 'llama'"):
+        convert(load_model("tiny").tokenizer.path.parent, tmp_path / "tiny")
+    assert not (tmp_path / "tiny").exists()
+    assert set(DECODERS) == set(FAMILIES)
