@@ -62,13 +62,24 @@ def load_model(source: str | Path) -> Model:
         ValueError: the weights do not fit the decoder.
     """
     directory, described = _described(source)
-    decoder = build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
+    decoder = load_decoder(source)
     return Model(
         decoder=decoder,
         renderer=load_renderer(source),
         params=load_weights(directory / "weights.safetensors", decoder),
         pretraining_share=described["pretraining_share"],
     )
+
+
+def load_decoder(source: str | Path) -> DecoderConfig:
+    """Returns what the model of a directory is, without its weights.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: a field is not one of a decoder.
+    """
+    directory, described = _described(source)
+    return build(DecoderConfig, described["decoder"], f"{directory / 'model.json'}: decoder")
 
 
 def load_renderer(source: str | Path) -> Renderer:

@@ -28,7 +28,8 @@ from pinch_jax.mesh import (
     primary_first,
 )
 from pinch_jax.model.decoder import Params, abstract_params, init
-from pinch_jax.model.directory import Model, load_model
+from pinch_jax.model.directory import Model, load_decoder, load_model, load_renderer
+from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.step import TrainState, init_state, make_train_step
 
@@ -59,11 +60,24 @@ class Workbench:
     @functools.cached_property
     def model(self) -> Model:
         """The model before tuning; parameters in the memory of the host."""
+        if source := self.config.model.source:
+            return load_model(source)
+        params = init(self.decoder, jax.random.key(self.config.seed))
+        return Model(self.decoder, self.renderer, jax.tree.map(jax.device_get, params), {})
+
+    @functools.cached_property
+    def decoder(self) -> DecoderConfig:
+        """What the model is, without its parameters."""
+        m = self.config.model
+        return load_decoder(m.source) if m.source else m.decoder
+
+    @functools.cached_property
+    def renderer(self) -> Renderer:
+        """The model's template and tokenizer."""
         m = self.config.model
         if m.source:
-            return load_model(m.source)
-        params = jax.tree.map(jax.device_get, init(m.decoder, jax.random.key(self.config.seed)))
-        return Model(m.decoder, Renderer(Template(), load_tokenizer(m.tokenizer)), params, {})
+            return load_renderer(m.source)
+        return Renderer(Template(), load_tokenizer(m.tokenizer))
 
     @functools.cached_property
     def corpus(self) -> Corpus:
@@ -74,7 +88,7 @@ class Workbench:
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:
         """The training examples as ids, and those that recipes make of them."""
-        c, renderer = self.config, self.model.renderer
+        c, renderer = self.config, self.renderer
         train = dict(self.corpus.train)
         for name in c.mixture.recipes:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
@@ -98,9 +112,9 @@ class Workbench:
         decisive = {
             "version": ARITHMETIC_VERSION,
             "model": self.model.checksum,
-            "decoder": dataclasses.asdict(self.model.decoder),
-            "template": dataclasses.asdict(self.model.renderer.template),
-            "tokenizer": self.model.tokenizer.checksum,
+            "decoder": dataclasses.asdict(self.decoder),
+            "template": dataclasses.asdict(self.renderer.template),
+            "tokenizer": self.renderer.tokenizer.checksum,
             "corpus": dict(self.corpus.checksums),
             "tokens": {
                 member: self.tokenized.languages[member].checksum
@@ -130,7 +144,7 @@ class Workbench:
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
-        return jax.eval_shape(self._init_state, abstract_params(self.model.decoder))
+        return jax.eval_shape(self._init_state, abstract_params(self.decoder))
 
     def initial_state(self) -> TrainState:
         """Returns a state that starts from a copy of the pretrained parameters."""
@@ -153,7 +167,7 @@ class Workbench:
         """The compiled step, one for all runs: (state, batch, steps) -> (state, metrics)."""
         c = self.config
         step = make_train_step(
-            self.model.decoder,
+            self.decoder,
             c.train.optimizer,
             c.batch.microbatches,
             jnp.dtype(c.model.dtype),
@@ -166,8 +180,8 @@ class Workbench:
         """Answers prompts: (params, prompts, seed) -> responses."""
         e = self.config.evaluate
         return Answers(
-            model=self.model.decoder,
-            renderer=self.model.renderer,
+            model=self.decoder,
+            renderer=self.renderer,
             rows=e.rows,
             prompt_tokens=e.prompt_tokens,
             new_tokens=e.new_tokens,
@@ -185,8 +199,8 @@ class Workbench:
             code: self.corpus.heldout[code][: c.evaluate.loss_prompts] for code in c.languages
         }
         return HeldoutLoss(
-            self.model.decoder,
-            self.model.renderer,
+            self.decoder,
+            self.renderer,
             heldout,
             c.batch,
             self.mesh,
