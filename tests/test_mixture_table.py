@@ -10,7 +10,6 @@ import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pytest
-from absl import flags
 
 from ml_collections_configs import tiny
 from pinch_jax.data.mixture import parse_mixture
@@ -276,7 +275,6 @@ def test_the_command_takes_two_configs_and_changes_to_each(tmp_path, capsys, mon
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as end:
         main()
-    flags.FLAGS.unparse_flags()
     assert not end.value.code
     lines = capsys.readouterr().out.splitlines()
     changes = collections.Counter(json.loads(line)["change"] for line in lines)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from known_sentences import (
 )
 from translation_server import TranslationServer
 
-from pinch_jax.corpus.translation.pacing import Pace
+from pinch_jax.corpus.translation import piecework
+from pinch_jax.corpus.translation.pacing import Pace, Patience
 from pinch_jax.corpus.translation.pieces import open_pieces
-from pinch_jax.corpus.translation.services import TranslationError
+from pinch_jax.corpus.translation.services import Busy, TranslationError
 from pinch_jax.corpus.translation.translate import estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 
@@ -151,7 +153,9 @@ def test_what_may_pass_is_tried_again_and_once_only(config, server, tmp_path):
 def test_a_request_that_hangs_is_given_up_and_made_again(config, server, tmp_path):
     server.plan[HOURS] = ["hang"]
     config = dataclasses.replace(config, timeout_seconds=0.2)
+    start = time.monotonic()
     assert translate(config, tmp_path, EXAMPLES[:1]).rejected == ()
+    assert time.monotonic() - start < 9  # the server hangs for 10 s
     assert server.asked == Counter({OPENING: 1, HOURS: 2})
 
 
@@ -174,6 +178,34 @@ def test_the_pace_is_even_and_is_held_for_all():
     pace.hold(5.0)
     pace.hold(1.0)
     assert [pace.take_turn() for _ in range(2)] == [5.0, 5.25]
+
+
+class Recorder:
+    """In place of the event that ends all waiting: notes for how long it is waited for."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def wait(self, seconds):
+        self.seconds.append(seconds)
+        return False
+
+
+def test_waits_double_at_most_and_are_not_all_alike():
+    def busy():
+        raise Busy("not now")
+
+    waits = []
+    for _ in range(20):
+        recorder = Recorder()
+        patience = Patience(Pace(1e12, clock=lambda: 0.0), 4, 2.0, recorder)
+        with pytest.raises(TranslationError, match=r"made: gave up after 4 attempts \(not now\)"):
+            patience.request("made", busy)
+        waits.append([seconds for seconds in recorder.seconds if seconds > 1e-9])
+    for place, longest in enumerate((2.0, 4.0, 8.0)):
+        at_place = [wait[place] for wait in waits]
+        assert longest / 2 < max(at_place) <= longest
+        assert len(set(at_place)) == 20
 
 
 def test_requests_are_made_side_by_side_but_no_more_than_agreed(config, server, tmp_path):
@@ -221,9 +253,18 @@ def test_a_service_that_stays_busy_is_given_up_after_so_many_attempts(config, se
     assert server.asked == Counter({OPENING: 1, HOURS: 4})
 
 
+class SlowEvent(threading.Event):
+    """Those who wait for it are done before the one who sets it."""
+
+    def set(self):
+        super().set()
+        time.sleep(0.2)
+
+
 def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
-    config, server, tmp_path
+    config, server, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(piecework, "threading", types.SimpleNamespace(Event=SlowEvent))
     *waiting, failing = pieces_of(many(4))
     server.plan |= {piece: [(429, {"Retry-After": "60"}, ())] for piece in waiting}
     server.plan[failing] = [403]
@@ -310,6 +351,8 @@ def test_ctrl_c_loses_nothing_and_the_next_run_pays_for_the_rest_only(config, se
         text=True,
     )
     assert reached.wait(60)
+    # At most two are under way; all others are on disk, whatever comes next.
+    assert len((tmp_path / "fi.jsonl").read_text("utf-8").splitlines()) >= 6
     run.send_signal(signal.SIGINT)
     time.sleep(0.5)
     go_on.set()

@@ -3,6 +3,7 @@
 import pytest
 
 from pinch_jax.corpus.cldr import examples as cldr
+from pinch_jax.corpus.lid import language_probabilities
 from pinch_jax.corpus.translation.checks import find_fault
 from pinch_jax.languages import LANGUAGES
 
@@ -23,6 +24,12 @@ def test_real_translations_have_no_fault_and_those_into_another_language_have(co
         assert find_fault(english, wrong, "en", code).startswith(("wrong", "length"))
         assert find_fault(english, own[: len(own) // 4], "en", code).startswith("length")
         assert find_fault(own, english, code, "en") is None
+
+
+def test_chinese_characters_alone_are_not_taken_for_japanese():
+    assert language_probabilities("東京大学図書館")["zh"] > 0.5
+    assert "ja" not in language_probabilities("東京大学図書館")
+    assert language_probabilities("東京大学の図書館です")["ja"] > 0.5
 
 
 def test_names_and_numbers_may_stay_as_they_are():

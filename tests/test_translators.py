@@ -81,6 +81,7 @@ def test_a_missing_key_is_one_line(monkeypatch):
     ("changes", "field"),
     [
         ({"concurrency": 0}, "concurrency=0"),
+        ({"piece_characters": 20}, "piece_characters=20"),
         ({"price_per_million_characters": -1.0}, "price_per_million_characters=-1.0"),
         ({"project": ""}, "project=''"),
         ({"by": "openai", "model": ""}, "model=''"),

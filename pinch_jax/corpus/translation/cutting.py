@@ -42,7 +42,10 @@ def whole_text(text: str) -> CutText:
 
 
 def cut(text: str, piece_characters: int) -> CutText:
-    """Return the pieces of a text, none with more characters (markers included) than that."""
+    """Return the pieces of a text, none with more characters (markers included) than that.
+
+    A piece has to have room for a marker.
+    """
     spans = find_spans(text)
     ruler = _Ruler(text, spans, piece_characters)
     blocks = [span for span in spans if span.block]
@@ -71,7 +74,6 @@ class _Ruler:
         self.limit = limit
         self.shown = "".join(shown)
         self.sent = [0, *itertools.accumulate(costs)]
-        self.inside = {at for span in spans for at in range(span.start + 1, span.end)}
 
     def cut_region(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield (start, end) of the pieces between two blocks."""
@@ -116,7 +118,8 @@ class _Ruler:
 
     def _gaps(self, start: int, end: int, border: int) -> Iterator[tuple[int, int]]:
         if border == _ANYWHERE:
-            yield from ((at, at) for at in range(start + 1, end) if at not in self.inside)
+            # Not within a span: what costs nothing more is never cut off.
+            yield from ((at, at) for at in range(start + 1, end))
             return
         for match in _GAP.finditer(self.shown, start, end):
             at_edge = match.start() == start or match.end() == end

@@ -12,6 +12,7 @@ from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITransl
 
 _PATH = "config.corpus.translation"
 _NEEDED = {"google": "project", "openai": "model", "jsonl": "path"}
+_MIN_PIECE_CHARACTERS = 80
 GOOGLE_MODEL = "general/nmt"
 # A rough guide for the table before the first call; the progress bar knows better.
 # by -> (seconds of a request, characters a second)
@@ -49,10 +50,14 @@ class TranslationConfig:
             _PATH,
             "requests_per_second",
             "concurrency",
-            "piece_characters",
             "attempts",
             "timeout_seconds",
         )
+        if self.piece_characters < _MIN_PIECE_CHARACTERS:
+            raise ValueError(
+                f"{_PATH}.piece_characters={self.piece_characters}: must be at least "
+                f"{_MIN_PIECE_CHARACTERS}, about a sentence"
+            )
         for name in ("price_per_million_characters", "wait_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{_PATH}.{name}={getattr(self, name)}: must be at least 0")
