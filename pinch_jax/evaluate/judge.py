@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.language_id import classify
-from pinch_jax.evaluate.records import Verdict, mend_last_line, read_responses, read_verdicts
+from pinch_jax.evaluate.records import Verdict, read_responses, read_verdicts
+from pinch_jax.json_lines import mend_last_line
 from pinch_jax.languages import LANGUAGES
 
 Place = Literal["first", "second"]

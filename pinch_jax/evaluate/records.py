@@ -62,20 +62,6 @@ def read_verdicts(path: Path) -> list[Verdict]:
     return verdicts
 
 
-def mend_last_line(path: Path) -> None:
-    """Complete a last line without its newline if it is whole, and cut it off if it is not."""
-    content = path.read_bytes()
-    start = content.rfind(b"\n") + 1
-    if start == len(content):
-        return
-    try:
-        json.loads(content[start:])
-        mended = content + b"\n"
-    except ValueError:
-        mended = content[:start]
-    path.write_bytes(mended)
-
-
 def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (place, object) for each line; the place is for messages."""
     with path.open(encoding="utf-8") as file:

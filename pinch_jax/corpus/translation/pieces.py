@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from pinch_jax.json_lines import is_whole, mend_last_line
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -83,7 +85,7 @@ def read_pieces(path: Path) -> dict[str, Answer]:
         return {}
     answers = {}
     *lines, last = path.read_bytes().split(b"\n")
-    if _is_whole(last):
+    if is_whole(last):
         lines.append(last)
     for number, line in enumerate(lines, start=1):
         try:
@@ -94,24 +96,3 @@ def read_pieces(path: Path) -> dict[str, Answer]:
                 f"{path}:{number}: not a piece ({error!r}); delete the line"
             ) from error
     return answers
-
-
-def mend_last_line(path: Path) -> None:
-    """Complete a last line without its newline if it is whole, and cut it off if it is not."""
-    content = path.read_bytes()
-    start = content.rfind(b"\n") + 1
-    if start == len(content):
-        return
-    with path.open("r+b") as file:
-        if _is_whole(content[start:]):
-            file.seek(len(content))
-            file.write(b"\n")
-        else:
-            file.truncate(start)
-
-
-def _is_whole(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
