@@ -3,6 +3,8 @@
 Any field can be set on the command line: `--config.train.learning_rate=1e-3`.
 """
 
+from collections.abc import Iterable
+
 import ml_collections
 from ml_collections import config_dict
 
@@ -160,4 +162,19 @@ def get_config() -> ml_collections.ConfigDict:
     c.study.judge = "reference"
     # Resamples of the paired bootstrap over prompts.
     c.study.bootstrap_resamples = 10_000
+    return c
+
+
+def of_size(file: str, size: str, sizes: Iterable[str]) -> ml_collections.ConfigDict:
+    """Returns the configuration of a published size but for its decoder, which `file` adds.
+
+    Raises:
+        ValueError: `file` has no such size.
+    """
+    if size not in sizes:
+        raise ValueError(f"--config={file}:{size}: choose one of {', '.join(sizes)}")
+    c = get_config()
+    c.model.source = ""
+    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    c.model.dtype = "bfloat16"
     return c

@@ -26,12 +26,7 @@ def get_config(size: str = "270m") -> ml_collections.ConfigDict:
     Raises:
         ValueError: there is no such size.
     """
-    if size not in SIZES:
-        raise ValueError(f"--config=gemma3.py:{size}: choose one of {', '.join(SIZES)}")
-    c = base.get_config()
-    c.model.source = ""
-    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
-    c.model.dtype = "bfloat16"
+    c = base.of_size("gemma3.py", size, SIZES)
     vocab_size, layers, width, heads, kv_heads, head_size, feedforward, window, *others = SIZES[
         size
     ]

@@ -24,12 +24,7 @@ def get_config(size: str = "1b") -> ml_collections.ConfigDict:
     Raises:
         ValueError: there is no such size.
     """
-    if size not in SIZES:
-        raise ValueError(f"--config=llama3.py:{size}: choose one of {', '.join(SIZES)}")
-    c = base.get_config()
-    c.model.source = ""
-    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
-    c.model.dtype = "bfloat16"
+    c = base.of_size("llama3.py", size, SIZES)
     layers, width, heads, head_size, feedforward, tied, stretch = SIZES[size]
     scaling = {"kind": "llama3", "factor": stretch}
     c.model.decoder = {

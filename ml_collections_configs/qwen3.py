@@ -25,12 +25,7 @@ def get_config(size: str = "0.6b") -> ml_collections.ConfigDict:
     Raises:
         ValueError: there is no such size.
     """
-    if size not in SIZES:
-        raise ValueError(f"--config=qwen3.py:{size}: choose one of {', '.join(SIZES)}")
-    c = base.get_config()
-    c.model.source = ""
-    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
-    c.model.dtype = "bfloat16"
+    c = base.of_size("qwen3.py", size, SIZES)
     layers, width, heads, feedforward, tied = SIZES[size]
     c.model.decoder = {
         "vocab_size": 151_936,

@@ -77,10 +77,17 @@ class Mixture:
         Each is within one of its share, or of the integral of its share.
         """
         if self.schedule:
-            counts = np.bincount(self.schedule.order(self.examples), minlength=len(self.languages))
+            counts = np.bincount(self._epoch, minlength=len(self.languages))
             return dict(zip(self.languages, counts.tolist(), strict=True))
         size = self.examples or self.supervised_tokens
         return dict(zip(self.languages, apportion(self.shares, size), strict=True))
+
+    @functools.cached_property
+    def _epoch(self) -> np.ndarray:
+        """The order of a schedule over one epoch; it decides the counts."""
+        order = self.schedule.order(self.examples)
+        order.flags.writeable = False
+        return order
 
     def turns(self, counts: Sequence[int], epochs: int) -> np.ndarray:
         """Whose turn it is at each position of a run: uint8 [positions], indices of `languages`.
@@ -88,7 +95,7 @@ class Mixture:
         `counts` are the examples of each of `languages` in one epoch.
         """
         if self.schedule:
-            return self.schedule.order(self.examples * epochs)
+            return self._epoch if epochs == 1 else self.schedule.order(self.examples * epochs)
         once = interleave(counts, sum(counts))
         return once if epochs == 1 else np.tile(once, epochs)
 

@@ -39,7 +39,7 @@ def plan_batches(
     apart = mixture.granularity == "step"
     if apart:  # packed one language after the other, and put in turn afterwards
         place = np.argsort(language, kind="stable") if mixture.schedule else None
-        language.sort()
+        language = np.sort(language)
     example, tokens, supervised = np.empty((3, len(language)), np.int32)
     for index, member in enumerate(members):
         mine = np.flatnonzero(language == index)

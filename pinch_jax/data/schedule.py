@@ -57,6 +57,20 @@ class Schedule:
             for i in range(len(self.shares[0]))
         )
 
+    def due(self, positions: np.ndarray, length: int) -> np.ndarray:
+        """What each member is due after each number of positions of a run: [positions, members].
+
+        The integrals that `order` follows.
+        """
+        due = np.zeros((len(positions), len(self.shares[0])))
+        for start, stop, first, last in self.legs():
+            a, b = (np.array([float(share) for share in shares]) for shares in (first, last))
+            u = np.clip((positions / length - float(start)) / float(stop - start), 0, 1)[:, None]
+            cosine = self.shape == "cosine"
+            rise = u / 2 - np.sin(math.pi * u) / (2 * math.pi) if cosine else u**2 / 2
+            due += float(stop - start) * length * (a * u + (b - a) * rise)
+        return due
+
     def order(self, length: int) -> np.ndarray:
         """A uint8 array [length] of member indices that follows the shares as close as can be.
 

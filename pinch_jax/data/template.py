@@ -5,8 +5,6 @@ import functools
 
 from pinch_jax.data.tokenizer import Tokenizer
 
-PROMPT = "{prompt}"
-
 
 @dataclasses.dataclass(frozen=True)
 class Template:

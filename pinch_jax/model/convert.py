@@ -1,13 +1,11 @@
 """From any model that can be read to a Hugging Face directory."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.config_fields import build
 from pinch_jax.model.config_json import write_config
+from pinch_jax.model.directory import load_decoder
 from pinch_jax.model.export import MAX_SHARD_BYTES, TOKEN_IDS, export_model
-from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
@@ -27,8 +25,7 @@ def convert(source: Path, target: Path, max_shard_bytes: int = MAX_SHARD_BYTES) 
         FileNotFoundError, ValueError: there is no such model, or it does not fit its config.
     """
     if (source / "model.json").exists():
-        described = json.loads((source / "model.json").read_text(encoding="utf-8"))
-        decoder = build(DecoderConfig, described["decoder"], f"{source / 'model.json'}: decoder")
+        decoder = load_decoder(source)
         params = load_weights(source / "weights.safetensors", decoder)
         export_model(
             target, write_config(decoder), decoder, params, source, max_shard_bytes=max_shard_bytes

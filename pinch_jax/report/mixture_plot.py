@@ -1,6 +1,5 @@
 """A picture of a mixture over its run: shares, examples a step, and how far off its share it is."""
 
-import math
 from pathlib import Path
 
 import matplotlib
@@ -136,15 +135,7 @@ def due_examples(plan: BatchPlan, counted: StepCounts) -> np.ndarray:
     if not schedule:
         return examples[:, None] * constant
     columns = [plan.mixture.languages.index(member) for member in counted.members]
-    due = np.zeros((len(examples), len(columns)))
-    for start, stop, first, last in schedule.legs():
-        a, b = (np.array([float(shares[i]) for i in columns]) for shares in (first, last))
-        span = float(stop - start) * total
-        u = np.clip((examples / total - float(start)) / float(stop - start), 0, 1)[:, None]
-        cosine = schedule.shape == "cosine"
-        rise = u / 2 - np.sin(math.pi * u) / (2 * math.pi) if cosine else u**2 / 2
-        due += span * (a * u + (b - a) * rise)
-    return due
+    return schedule.due(examples, total)[:, columns]
 
 
 def stretches(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
