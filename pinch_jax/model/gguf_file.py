@@ -61,6 +61,7 @@ class GgufFile:
 
     Attributes:
         path: the file.
+        files: the same, as all that decides the weights.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
         shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
@@ -69,6 +70,7 @@ class GgufFile:
     def __init__(self, path: str | Path):
         self._gguf = _library()
         self.path = Path(path)
+        self.files = (self.path,)
         if not self.path.exists():
             raise FileNotFoundError(f"no GGUF file at {self.path}")
         reader = self._gguf.GGUFReader(self.path)
