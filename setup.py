@@ -50,6 +50,8 @@ setup(
         "numpy",
         "optax",
         "orbax-checkpoint",
+        # The SentencePiece model of a GGUF's vocabulary is a message of it.
+        "protobuf",
         "pyarrow",
         "regex",
         "sacrebleu",

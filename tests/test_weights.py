@@ -12,7 +12,7 @@ from small import FAMILIES, LLAMA_LIKE, random_params
 
 import pinch_jax
 from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import Tokenizer, train_tokenizer
+from pinch_jax.data.tokenizer import load_tokenizer, train_tokenizer
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
@@ -130,7 +130,7 @@ def test_a_model_that_is_not_there_says_which_are(tmp_path):
 def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
     assets = Path(pinch_jax.__file__).parent / "assets"
     for path in assets.glob("*/tokenizer.model"):
-        renderer = Renderer(Template(), Tokenizer(path))
+        renderer = Renderer(Template(), load_tokenizer(path))
         ids, prompt_length = renderer.example("क्या?", "é 東京")
         tokenizer = renderer.tokenizer
         assert ids[0] == tokenizer.bos_id and ids[-1] == renderer.stop_id == tokenizer.eos_id

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any, Literal
 
 from pinch_jax.data.tokenizer import Tokenizer
 
@@ -37,6 +38,11 @@ class Renderer:
         return tuple([self.tokenizer.piece_id(piece) for piece in side] for side in sides)
 
     @property
+    def described(self) -> dict[str, Any]:
+        """What a fingerprint knows the template by."""
+        return dataclasses.asdict(self.template)
+
+    @property
     def stop_id(self) -> int:
         """The piece at which decoding stops."""
         return self._around[2][-1]
@@ -54,3 +60,27 @@ class Renderer:
         before, _, end = self._around
         ids = self.prompt(prompt) if prompt else list(before)
         return [*ids, *self.tokenizer.encode(response), *end], len(ids)
+
+
+def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
+    """Returns how instructions are written for a model that came without a template of ours.
+
+    "base" puts one newline between prompt and response, BOS before where the model's texts begin
+    with it, and EOS behind.
+    """
+    if template == "chat":
+        raise ValueError("chat templates are not there yet; use 'base'")
+    # Without the blank that some tokenizers put before a text.
+    newline = [
+        tokenizer.piece(id)
+        for id, (begin, end) in zip(tokenizer.encode("\n"), tokenizer.spans("\n"), strict=True)
+        if begin < end
+    ]
+    return Renderer(
+        Template(
+            before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
+            after=tuple(newline),
+            end=(tokenizer.piece(tokenizer.eos_id),),
+        ),
+        tokenizer,
+    )

@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from pinch_jax.data.tokenizer import Span, Tokenizer
+from pinch_jax.data.tokenizer_base import Span, Tokenizer
 
 # The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
 # that fill it up are the first of the others.
@@ -86,37 +87,39 @@ class TrimmedTokenizer(Tokenizer):
         self.vocab_size = len(vocabulary.kept)
         both = whole.checksum + vocabulary.checksum
         self.checksum = hashlib.sha256(both.encode()).hexdigest()
+        roles = whole.roles
+        ids = {name: getattr(roles, name) for name in ("bos", "eos", "pad")}
+        trimmed = {name: None if id is None else self._one(id) for name, id in ids.items()}
+        self.roles = dataclasses.replace(roles, **trimmed)
 
     def _one(self, id: int) -> int:
         return int(self._vocabulary.trim([id])[0])
 
-    @property
-    def bos_id(self) -> int:
-        """What begins a text."""
-        return self._one(self.whole.bos_id)
-
-    @property
-    def eos_id(self) -> int:
-        """What ends a response."""
-        return self._one(self.whole.eos_id)
-
-    @property
-    def pad_id(self) -> int:
-        """What fills a row."""
-        return self._one(self.whole.pad_id)
+    def piece(self, id: int) -> str:
+        """Returns what the tokenizer calls an id."""
+        return self.whole.piece(int(self._vocabulary.restore([id])[0]))
 
     def piece_id(self, piece: str) -> int:
         """Returns the id of a piece; ValueError where there is none, or it is not kept."""
         return self._one(self.whole.piece_id(piece))
 
+    @property
+    def reserved_ids(self) -> tuple[int, ...]:
+        """The ids, in order, that no text shows to be needed: all of them are kept."""
+        return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
+
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces leave no trace."""
         return self.whole.decode(self._vocabulary.restore(ids).tolist())
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
+
+    def save(self, directory: Path) -> None:
+        """Writes the whole tokenizer."""
+        self.whole.save(directory)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.data.template import make_renderer
 from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import TOKEN_IDS
@@ -30,7 +31,6 @@ def open_model(source: str | Path, template: str = "auto") -> Model:
     path = locate(source)
     if (path / DESCRIPTION).exists():
         return open_directory(path)
-    from pinch_jax.data.template import make_renderer
 
     tensors = open_tensors(path)
     config_json: dict[str, Any] = dict(tensors.config_json)

@@ -1,0 +1,134 @@
+"""What every tokenizer gives: the ids of a text, the text of ids, the pieces that are not text."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+Span = tuple[int, int]
+
+# What stands for a blank inside a piece, in SentencePiece and in byte-level tokenizers.
+BLANKS = "\u2581\u0120"
+# The pieces that begin a text, end it and fill a row, as families of models call them: for files
+# beside which nothing says which of their pieces does what.
+PIECES = {
+    "bos": ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "[CLS]", "<SOS>"),
+    "eos": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>", "[SEP]", "<EOT>"),
+    "pad": ("<pad>", "<|finetune_right_pad_id|>", "<|pad|>", "<|endoftext|>", "[PAD]"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """What a model does with its tokenizer's pieces.
+
+    Attributes:
+        bos, eos, pad: the ids of what begins a text, ends a response and fills a row, if any.
+        adds_bos: whether the model's texts begin with BOS.
+        chat_template: how turns are written, in jinja; None for a model that knows no turns.
+    """
+
+    bos: int | None
+    eos: int | None
+    pad: int | None
+    adds_bos: bool
+    chat_template: str | None = None
+
+
+class Tokenizer(abc.ABC):
+    """Text to ids and back.
+
+    Attributes:
+        path: the file.
+        checksum: sha256 of what decides the ids, part of a run's fingerprint.
+        vocab_size: how many ids there are.
+        roles: what the model does with some of them.
+    """
+
+    path: Path
+    checksum: str
+    vocab_size: int
+    roles: Roles
+
+    @property
+    def bos_id(self) -> int:
+        """What begins a text; ValueError where the tokenizer has no such piece, as below."""
+        return self._required("bos")
+
+    @property
+    def eos_id(self) -> int:
+        """What ends a response."""
+        return self._required("eos")
+
+    @property
+    def pad_id(self) -> int:
+        """What fills a row: where no piece is for that, the one that ends a response."""
+        return self.eos_id if self.roles.pad is None else self.roles.pad
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the model's texts begin with BOS."""
+        return self.roles.adds_bos
+
+    @property
+    def chat_template(self) -> str | None:
+        """How turns are written, in jinja; None for a model that knows no turns."""
+        return self.roles.chat_template
+
+    def _required(self, role: str) -> int:
+        id = getattr(self.roles, role)
+        if id is None:
+            what = {"bos": "begins a text", "eos": "ends a response"}[role]
+            raise ValueError(
+                f"the tokenizer {self.path} has no piece that {what} ({role}), such as "
+                f"{', '.join(PIECES[role])}; give one that has"
+            )
+        return id
+
+    @abc.abstractmethod
+    def piece(self, id: int) -> str:
+        """Returns what the tokenizer calls an id."""
+
+    @abc.abstractmethod
+    def piece_id(self, piece: str) -> int:
+        """Returns the id of a piece such as `<answer>`.
+
+        Raises:
+            ValueError: the tokenizer has no such piece.
+        """
+
+    def _no_piece(self, piece: str) -> ValueError:
+        return ValueError(f"the tokenizer {self.path.name} has no piece {piece!r}")
+
+    @property
+    @abc.abstractmethod
+    def reserved_ids(self) -> tuple[int, ...]:
+        """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
+
+    @abc.abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
+
+    @abc.abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of some ids; control pieces leave no trace."""
+
+    @abc.abstractmethod
+    def spans(self, text: str) -> list[Span]:
+        """Returns (begin, end) of each of the text's tokens, in characters of the text.
+
+        Tokens that share a character, such as its bytes, have all of it. A blank that the
+        tokenizer puts before a text is of no characters.
+        """
+
+    @abc.abstractmethod
+    def save(self, directory: Path) -> None:
+        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
+
+
+def without_added_blanks(text: str, pieces: Sequence[str], spans: Sequence[Span]) -> list[Span]:
+    """Returns the spans, empty where a piece is a blank and its place in the text is none."""
+    return [
+        (begin, begin) if not piece.strip(BLANKS) and text[begin:end].strip() else (begin, end)
+        for piece, (begin, end) in zip(pieces, spans, strict=True)
+    ]
