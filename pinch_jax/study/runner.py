@@ -69,9 +69,9 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
         ValueError: a tuning set cannot be met, the answers could not be judged, or the work
             directory is another study's.
     """
+    arms = arms_of(config)
     claim_workdir(config, workdir)
     bench = Workbench(config, progress)
-    arms = arms_of(config)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts
