@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +50,15 @@ def open_directory(directory: Path) -> Model:
 def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.float32) -> None:
     """Writes a model, with these parameters, as a directory; `open_directory` reads it back."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer, trimmed = model.tokenizer, None
+    model.tokenizer.save(directory)
+    trimmed = None
     if model.trimming:
-        tokenizer = tokenizer.whole
         np.save(directory / VOCABULARY, model.trimming.vocabulary.kept)
         trimmed = {"path": model.trimming.path, "checksum": model.trimming.checksum}
-    shutil.copyfile(tokenizer.path, directory / tokenizer.FILE)
     save_weights(directory / WEIGHTS, params, dtype)
     described = {
         "decoder": dataclasses.asdict(model.decoder),
-        "template": dataclasses.asdict(model.renderer.template),
+        "template": model.renderer.described,
         "pretraining_share": dict(model.pretraining_share),
         "details": dict(model.details),
         "trimmed": trimmed,

@@ -112,7 +112,7 @@ class Workbench:
         train = dict(self.corpus.train)
         for name in c.mixture.recipes:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
-        rendering = f"{renderer.tokenizer.checksum} {renderer.template}"
+        rendering = f"{renderer.tokenizer.checksum} {json.dumps(renderer.described)}"
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
         pad_id = renderer.tokenizer.pad_id
         return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
@@ -133,7 +133,7 @@ class Workbench:
             "version": ARITHMETIC_VERSION,
             "model": self.model.weights.checksum,
             "decoder": dataclasses.asdict(self.decoder),
-            "template": dataclasses.asdict(self.renderer.template),
+            "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
             "dtype": c.model.dtype,
         }
