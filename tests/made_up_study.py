@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from pinch_jax.config import EXPERIMENTS
 from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
+from pinch_jax.study.config import EXPERIMENTS
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)

@@ -67,6 +67,7 @@ def write_study(workdir, arms, right, tuned, shares=None):
             output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
             judge_files(ReferenceJudge(), *files, output, progress=False)
     study = {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
+    study["languages"] = LANGUAGES
     study |= {"seeds": {"seed": 1}, "bootstrap_resamples": 1000}
     judged = dict.fromkeys(language for answered in right.values() for language in answered)
     study["majority_answers"] = {language: majority(language) for language in judged}

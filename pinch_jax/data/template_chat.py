@@ -94,21 +94,22 @@ class ChatRenderer(Renderer):
             raise self._error(str(error)) from None
 
     @functools.cached_property
-    def _control(self) -> dict[str, int]:
-        """The pieces that only the template may write, with their ids."""
+    def _markup(self) -> set[str]:
+        """The template's pieces, such as <think>, that the tokenizer would find in any text."""
         whole = self.tokenizer.whole_pieces()
-        # Its own markup too, such as <think>, which the tokenizer would find in any text.
-        markup = {piece for piece in whole if piece.strip() and piece in self.template.jinja}
-        return self.tokenizer.control_pieces() | {piece: whole[piece] for piece in markup}
+        return {piece for piece in whole if piece.strip() and piece in self.template.jinja}
 
     @functools.cached_property
     def _control_piece(self) -> re.Pattern[str]:
-        longest_first = sorted(self._control, key=len, reverse=True)
+        """What only the template may write."""
+        pieces = self.tokenizer.control_pieces() | self._markup
+        longest_first = sorted(pieces, key=lambda piece: (-len(piece), piece))
         return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     @functools.cached_property
     def _texts(self) -> Tokenizer:
-        markup = self._control.keys() - self.tokenizer.control_pieces().keys()
+        """What encodes a text."""
+        markup = self._markup
         return self.tokenizer.with_control_pieces(markup) if markup else self.tokenizer
 
     @functools.cached_property
@@ -153,7 +154,7 @@ class ChatRenderer(Renderer):
         ids, start = [], 0
         for found in self._control_piece.finditer(rendered):
             ids += self._texts.encode(rendered[start : found.start()].replace(mark, ""))
-            ids.append(self._control[found[0]])
+            ids.append(self.tokenizer.piece_id(found[0]))
             start = found.end()
         return ids + self._texts.encode(rendered[start:].replace(mark, ""))
 

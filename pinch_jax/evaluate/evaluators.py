@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -98,27 +98,53 @@ class Answers:
         )
         return jax.jit(decode, out_shardings=replicated(self.mesh))
 
-    def __call__(self, params: Params, prompts: Sequence[str], seed: int) -> list[str]:
-        """Returns a response to each prompt; all processes get all of them."""
+    def __call__(
+        self,
+        params: Params,
+        prompts: Sequence[str],
+        seed: int,
+        progress: Callable[[int], None] = lambda count: None,
+    ) -> list[str]:
+        """Returns a response to each prompt; all processes get all of them.
+
+        `progress(n)` is told of n responses.
+        """
+        responses = [""] * len(prompts)
+        for members, some in self.stream(params, prompts, seed):
+            for member, response in zip(members, some, strict=True):
+                responses[member] = response
+            progress(len(members))
+        return responses
+
+    def stream(
+        self, params: Params, prompts: Sequence[str], seed: int, first: int = 0
+    ) -> Iterator[tuple[list[int], list[str]]]:
+        """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
+
+        Which prompts a batch has, and what is drawn for it, depends on `prompts` and `seed` alone.
+        """
         ids = [self.renderer.prompt(p) for p in prompts]
         pad_id = self.renderer.tokenizer.pad_id
         # Two widths: most prompts are short, and padding them to the longest would cost double.
         widths = (self.prompt_tokens // 2, self.prompt_tokens)
-        sharding = batch_sharding(self.mesh)
-        mine = local_rows(self.mesh, self.rows)
-        pending = []
-        for number, batch in enumerate(batch_prompts(ids, self.rows, widths, pad_id)):
+        mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
+        batches = batch_prompts(ids, self.rows, widths, pad_id)
+
+        def decode(number):
             key = jax.random.fold_in(jax.random.key(seed), number)
             arrays = [
                 jax.make_array_from_process_local_data(sharding, x[mine], x.shape)
-                for x in (batch.ids, batch.padding)
+                for x in (batches[number].ids, batches[number].padding)
             ]
-            pending.append((batch.members, self.decode(params, *arrays, key)))
-        responses = [""] * len(prompts)
-        for members, output in pending:
-            for member, row in zip(members, np.asarray(output), strict=False):
-                responses[member] = self.renderer.tokenizer.decode(row[row != pad_id].tolist())
-        return responses
+            return self.decode(params, *arrays, key)
+
+        # The devices are given a batch while the one before it becomes text.
+        ahead = decode(first) if first < len(batches) else None
+        for number in range(first, len(batches)):
+            output, ahead = ahead, decode(number + 1) if number + 1 < len(batches) else None
+            members = batches[number].members.tolist()
+            rows = np.asarray(output)[: len(members)]
+            yield members, [self.renderer.tokenizer.decode(r[r != pad_id].tolist()) for r in rows]
 
 
 def answer_metrics(

@@ -62,6 +62,7 @@ class GgufFile:
 
     Attributes:
         path: the file.
+        files: the same, as all that decides the weights.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
         shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
@@ -70,6 +71,7 @@ class GgufFile:
     def __init__(self, path: str | Path):
         self._gguf = _library()
         self.path = Path(path)
+        self.files = (self.path,)
         self._metadata, self._tensors = read_gguf_header(self.path)
         self.architecture: str = self._metadata["general.architecture"]
         self.config_json = self._config_json()

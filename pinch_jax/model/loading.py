@@ -37,6 +37,7 @@ def load_params(
     config: DecoderConfig,
     dtype: Any = np.float32,
     shardings: Any = None,
+    where: Mapping[str, Place] | None = None,
 ) -> Params:
     """Returns the parameters of a decoder, each tensor used once.
 
@@ -46,11 +47,12 @@ def load_params(
         dtype: of all parameters; None keeps that of the file.
         shardings: a tree such as `mesh.parameter_shardings` returns; without it the parameters
             are numpy arrays.
+        where: the place of each parameter; those of transformers unless it is told.
 
     Raises:
         ValueError: tensors are missing, left over or misshapen; all of them are listed.
     """
-    wanted, where = abstract_params(config), places(config)
+    wanted, where = abstract_params(config), where or places(config)
     _check(tensors, wanted, where)
 
     def parameter(path, like, sharding=None):

@@ -8,12 +8,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pinch_jax.config import EXPERIMENTS
 from pinch_jax.languages import language
 from pinch_jax.report import readings, tables
 from pinch_jax.report.browser import browser_json, sample_rows
 from pinch_jax.report.sections import make_sections
 from pinch_jax.report.tables import DataFile, csv_file, number
+from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.records import Finding, Records, read_records
 
 TITLE = "How much multilinguality does instruction tuning need?"

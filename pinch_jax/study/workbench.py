@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
@@ -19,6 +21,7 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.data.vocabulary import needed_pieces
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.mesh import (
     activation_sharding,
@@ -27,14 +30,15 @@ from pinch_jax.mesh import (
     parameter_shardings,
     primary_first,
 )
-from pinch_jax.model.decoder import Params, abstract_params, init
-from pinch_jax.model.directory import Model, load_decoder, load_model, load_renderer
+from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.model import DrawnWeights, Model
+from pinch_jax.model.source import open_model
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.step import TrainState, init_state, make_train_step
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
-ARITHMETIC_VERSION = 2
+ARITHMETIC_VERSION = 3
 
 
 class Workbench:
@@ -59,25 +63,36 @@ class Workbench:
 
     @functools.cached_property
     def model(self) -> Model:
-        """The model before tuning; parameters in the memory of the host."""
-        if source := self.config.model.source:
-            return load_model(source)
-        params = init(self.decoder, jax.random.key(self.config.seed))
-        return Model(self.decoder, self.renderer, jax.tree.map(jax.device_get, params), {})
+        """The model before tuning; its weights are read when they are asked for."""
+        whole = self._whole_model
+        if not self.config.model.trim_vocabulary:
+            return whole
+        tuned = (language.tokens for language in self._whole_tokenized.languages.values())
+        asked = (
+            np.array(whole.renderer.example(example.prompt, example.response)[0], np.int32)
+            for examples in self.corpus.heldout.values()
+            for example in examples
+        )
+        texts, reserved = itertools.chain(tuned, asked), whole.tokenizer.reserved_ids
+        return whole.trimmed(needed_pieces(texts, reserved, whole.decoder.vocab_size))
 
     @functools.cached_property
-    def decoder(self) -> DecoderConfig:
-        """What the model is, without its parameters."""
-        m = self.config.model
-        return load_decoder(m.source) if m.source else m.decoder
-
-    @functools.cached_property
-    def renderer(self) -> Renderer:
-        """The model's template and tokenizer."""
+    def _whole_model(self) -> Model:
         m = self.config.model
         if m.source:
-            return load_renderer(m.source)
-        return Renderer(Template(), load_tokenizer(m.tokenizer))
+            return open_model(m.source, m.template)
+        renderer = Renderer(Template(), load_tokenizer(m.tokenizer))
+        return Model(m.decoder, renderer, DrawnWeights(m.decoder, self.config.seed))
+
+    @property
+    def decoder(self) -> DecoderConfig:
+        """What the model is."""
+        return self.model.decoder
+
+    @property
+    def renderer(self) -> Renderer:
+        """The model's template and tokenizer."""
+        return self.model.renderer
 
     @functools.cached_property
     def corpus(self) -> Corpus:
@@ -88,11 +103,16 @@ class Workbench:
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:
         """The training examples as ids, and those that recipes make of them."""
-        c, renderer = self.config, self.renderer
+        trimming, whole = self.model.trimming, self._whole_tokenized
+        return whole.mapped(trimming.vocabulary.trim) if trimming else whole
+
+    @functools.cached_property
+    def _whole_tokenized(self) -> TokenizedCorpus:
+        c, renderer = self.config, self._whole_model.renderer
         train = dict(self.corpus.train)
         for name in c.mixture.recipes:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
-        rendering = f"{renderer.tokenizer.checksum} {renderer.template}"
+        rendering = f"{renderer.tokenizer.checksum} {json.dumps(renderer.described)}"
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
         pad_id = renderer.tokenizer.pad_id
         return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
@@ -103,44 +123,43 @@ class Workbench:
         mixture = c.mixture_of(spec)
         return plan_batches(mixture, self.tokenized, c.batch, c.train.epochs, c.seed)
 
-    def fingerprint(self, plan: BatchPlan) -> str:
-        """Returns the sha256 of everything that decides a run's weights.
+    def fingerprint(self, plan: BatchPlan | None) -> str:
+        """Returns the sha256 of everything that decides a run's weights; None: nothing is tuned.
 
         How often it logs, saves or evaluates, and on how many devices it runs, is not part of it.
         """
         c = self.config
         decisive = {
             "version": ARITHMETIC_VERSION,
-            "model": self.model.checksum,
+            "model": self.model.weights.checksum,
             "decoder": dataclasses.asdict(self.decoder),
-            "template": dataclasses.asdict(self.renderer.template),
+            "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
-            "corpus": dict(self.corpus.checksums),
-            "tokens": {
-                member: self.tokenized.languages[member].checksum
-                for member, budget in plan.budgets.items()
-                if budget
-            },
-            "plan": plan.fingerprint,
-            "batch": dataclasses.asdict(c.batch),
-            "optimizer": dataclasses.asdict(c.train.optimizer),
             "dtype": c.model.dtype,
         }
+        if plan:
+            decisive |= {
+                "corpus": dict(self.corpus.checksums),
+                "tokens": {
+                    member: self.tokenized.languages[member].checksum
+                    for member, budget in plan.budgets.items()
+                    if budget
+                },
+                "plan": plan.fingerprint,
+                "batch": dataclasses.asdict(c.batch),
+                "optimizer": dataclasses.asdict(c.train.optimizer),
+            }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @functools.cached_property
     def pretrained(self) -> Params:
         """The untuned parameters on the mesh."""
-        return self.put(self.model.params)
+        return self.load(self.model)
 
-    def put(self, params: Params) -> Params:
-        """Returns parameters of the host, laid out on the mesh."""
-        shardings = parameter_shardings(self.mesh, params)
-        return jax.tree.map(
-            lambda x, s: jax.make_array_from_callback(x.shape, s, lambda index: x[index]),
-            params,
-            shardings,
-        )
+    def load(self, model: Model) -> Params:
+        """Returns the parameters of a model, read straight to where they lie on the mesh."""
+        shapes = abstract_params(model.decoder)
+        return model.weights.load(parameter_shardings(self.mesh, shapes))
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""

@@ -1,0 +1,134 @@
+"""The pieces of a tokenizer that a corpus needs, as a smaller vocabulary with ids of its own."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pinch_jax.data.tokenizer_base import Span, Tokenizer
+
+# The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
+# that fill it up are the first of the others.
+MULTIPLE = 256
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Some pieces of a tokenizer: piece `kept[i]` of its own has the id i here.
+
+    Attributes:
+        kept: int32 [pieces], rising.
+    """
+
+    kept: np.ndarray
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """The sha256 of the kept ids."""
+        return hashlib.sha256(np.ascontiguousarray(self.kept, "<i4")).hexdigest()
+
+    @functools.cached_property
+    def _ids(self) -> np.ndarray:
+        ids = np.full(int(self.kept[-1]) + 1, -1, np.int32)
+        ids[self.kept] = np.arange(len(self.kept), dtype=np.int32)
+        return ids
+
+    def trim(self, whole: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Returns the ids here of the tokenizer's own: int32 of the same shape.
+
+        Raises:
+            ValueError: a piece is not kept.
+        """
+        whole = np.asarray(whole, np.int32)
+        known = whole < len(self._ids)
+        ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
+        if ids.size and ids.min() < 0:
+            raise ValueError(
+                f"config.model.trim_vocabulary=True: piece {int(whole[ids < 0].flat[0])} of the "
+                "tokenizer is not among those that the corpus needs; set it to False, or make the "
+                "tuned model whole first: pinch convert"
+            )
+        return ids
+
+    def restore(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Returns the tokenizer's own ids of ids here."""
+        return self.kept[np.asarray(ids, np.int64)]
+
+
+def needed_pieces(
+    texts: Iterable[np.ndarray], reserved: Iterable[int], vocab_size: int
+) -> Vocabulary:
+    """Returns the vocabulary of the ids that occur in `texts` or are reserved.
+
+    `vocab_size`: how many there are in all.
+    """
+    wanted = np.zeros(vocab_size, bool)
+    for ids in texts:
+        wanted[ids] = True
+    wanted[np.fromiter(reserved, np.int64)] = True
+    lacking = -int(wanted.sum()) % MULTIPLE
+    wanted[np.flatnonzero(~wanted)[:lacking]] = True
+    return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
+
+
+class TrimmedTokenizer(Tokenizer):
+    """A tokenizer with the kept pieces alone; a text that needs another one is an error.
+
+    Attributes:
+        whole: the tokenizer that it is made of.
+    """
+
+    def __init__(self, whole: Tokenizer, vocabulary: Vocabulary):
+        self.whole, self.path = whole, whole.path
+        self._vocabulary = vocabulary
+        self.vocab_size = len(vocabulary.kept)
+        both = whole.checksum + vocabulary.checksum
+        self.checksum = hashlib.sha256(both.encode()).hexdigest()
+        self.roles = whole.roles
+
+    def _one(self, id: int) -> int:
+        return int(self._vocabulary.trim([id])[0])
+
+    def piece(self, id: int) -> str:
+        """Returns what the tokenizer calls an id."""
+        return self.whole.piece(int(self._vocabulary.restore([id])[0]))
+
+    def piece_id(self, piece: str) -> int:
+        """Returns the id of a piece; ValueError where there is none, or it is not kept."""
+        return self._one(self.whole.piece_id(piece))
+
+    @property
+    def reserved_ids(self) -> tuple[int, ...]:
+        """The ids, in order, that no text shows to be needed: all of them are kept."""
+        return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
+
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return self.whole.control_pieces()
+
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces, kept or not, that a text's other words never share a token with."""
+        return self.whole.whole_pieces()
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
+        return self._vocabulary.trim(self.whole.encode(text)).tolist()
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of some ids; control pieces leave no trace."""
+        return self.whole.decode(self._vocabulary.restore(ids).tolist())
+
+    def spans(self, text: str) -> list[Span]:
+        """Returns (begin, end) of each of the text's tokens, in characters of the text."""
+        return self.whole.spans(text)
+
+    def save(self, directory: Path) -> None:
+        """Writes the whole tokenizer."""
+        self.whole.save(directory)
