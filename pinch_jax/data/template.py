@@ -1,12 +1,13 @@
 """How an instruction becomes ids: one template for training and for decoding."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pinch_jax.data.template_chat import ChatRenderer, ChatTemplate
 from pinch_jax.data.template_pieces import Renderer, Template
 from pinch_jax.data.tokenizer_base import Tokenizer
 
-__all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer"]
+__all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 
 
 def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
@@ -26,8 +27,20 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
     base = _base_template(tokenizer)
     if template == "base" or roles.chat_template is None:
         return Renderer(base, tokenizer)
-    chat = ChatTemplate(roles.chat_template, roles.bos, roles.eos, roles.pad)
-    return ChatRenderer(chat, tokenizer, Renderer(base, tokenizer))
+    chat = ChatTemplate(roles.chat_template, base, roles.bos, roles.eos, roles.pad)
+    return ChatRenderer(chat, tokenizer)
+
+
+def read_renderer(described: Mapping[str, Any], tokenizer: Tokenizer) -> Renderer:
+    """Returns the renderer that describes itself so: `Renderer.described`, also as JSON."""
+    if "jinja" not in described:
+        return Renderer(_pieces_template(described), tokenizer)
+    plain = _pieces_template(described["plain"])
+    return ChatRenderer(ChatTemplate(**{**described, "plain": plain}), tokenizer)
+
+
+def _pieces_template(described: Mapping[str, Any]) -> Template:
+    return Template(**{side: tuple(pieces) for side, pieces in described.items()})
 
 
 def _base_template(tokenizer: Tokenizer) -> Template:

@@ -12,7 +12,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
-from pinch_jax.data.template_pieces import Renderer
+from pinch_jax.data.template_pieces import Renderer, Template
 from pinch_jax.data.tokenizer_base import Tokenizer
 
 # Characters that no text has: one of them stands where a text would look like a control piece.
@@ -27,10 +27,12 @@ class ChatTemplate:
 
     Attributes:
         jinja: the template, as transformers renders it.
+        plain: what stands around a text without a prompt, which is no turn.
         bos_token, eos_token, pad_token: pieces that it may write, if any.
     """
 
     jinja: str
+    plain: Template
     bos_token: str | None
     eos_token: str | None
     pad_token: str | None
@@ -45,9 +47,6 @@ class ChatRenderer(Renderer):
     reaches from a prompt into its response, which is encoded by itself, as it is when a model
     writes it. The response ends with the first control piece that the template writes behind it.
 
-    Attributes:
-        plain: how a text without a prompt is written, which is no turn.
-
     Raises:
         ValueError: the template cannot be rendered, or writes a prompt otherwise once it is
             answered.
@@ -55,7 +54,6 @@ class ChatRenderer(Renderer):
 
     template: ChatTemplate
     tokenizer: Tokenizer
-    plain: Renderer
 
     def __post_init__(self) -> None:
         before, answered = self._render(SAMPLE), self._render(SAMPLE, SAMPLE)
@@ -81,8 +79,12 @@ class ChatRenderer(Renderer):
         messages = [{"role": "user", "content": prompt}]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
-        pieces = dataclasses.asdict(self.template)
-        del pieces["jinja"]
+        template = self.template
+        pieces = {
+            "bos_token": template.bos_token,
+            "eos_token": template.eos_token,
+            "pad_token": template.pad_token,
+        }
         try:
             return self._turns.render(
                 messages=messages,
@@ -135,7 +137,7 @@ class ChatRenderer(Renderer):
         Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
         """
         if not prompt:
-            return self.plain.example(prompt, response)
+            return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
         mark = _unused(prompt + response)
         prompt, response = self._marked(prompt, mark), self._marked(response, mark)
         before, answered = self._render(prompt), self._render(prompt, response)
