@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from pinch_jax.data.tokenizer_base import Span, Tokenizer
 # The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
 # that fill it up are the first of the others.
 MULTIPLE = 256
+# Control pieces that stand for nothing yet; Gemma has 6,242 of them.
+PLACEHOLDER = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|<SPECIAL_\d+>")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,16 +62,17 @@ class Vocabulary:
 
 
 def needed_pieces(
-    texts: Iterable[np.ndarray], reserved: Iterable[int], vocab_size: int
+    texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int
 ) -> Vocabulary:
-    """Returns the vocabulary of the ids that occur in `texts` or are reserved.
+    """Returns the vocabulary of the ids in `texts` and of those that any text might need.
 
-    `vocab_size`: how many there are in all.
+    `vocab_size`: how many there are in all, which may be more than the tokenizer knows.
     """
     wanted = np.zeros(vocab_size, bool)
     for ids in texts:
         wanted[ids] = True
-    wanted[np.fromiter(reserved, np.int64)] = True
+    for id in tokenizer.reserved_ids:
+        wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
     lacking = -int(wanted.sum()) % MULTIPLE
     wanted[np.flatnonzero(~wanted)[:lacking]] = True
     return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
