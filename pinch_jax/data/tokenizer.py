@@ -6,6 +6,7 @@ from pathlib import Path
 import sentencepiece
 
 from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.data.tokenizer_config import read_roles
 from pinch_jax.data.tokenizer_gguf import read_gguf_tokenizer
 from pinch_jax.data.tokenizer_json import JsonTokenizer
 from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
@@ -34,7 +35,10 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             return read_gguf_tokenizer(path)
     content = path.read_bytes()
     is_json = content.lstrip()[:1] == b"{"
-    return JsonTokenizer(path, content) if is_json else SentencePieceTokenizer(path, content)
+    tokenizer = (JsonTokenizer if is_json else SentencePieceTokenizer)(path, content)
+    if path.name == tokenizer.FILE:
+        tokenizer.roles = read_roles(path.parent, tokenizer.begins_with) or tokenizer.roles
+    return tokenizer
 
 
 def train_tokenizer(

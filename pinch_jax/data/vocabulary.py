@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,14 +56,16 @@ class Vocabulary:
             )
         return ids
 
+    def has(self, id: int) -> bool:
+        """Returns whether the piece of this id of the tokenizer's own is kept."""
+        return id < len(self._ids) and bool(self._ids[id] >= 0)
+
     def restore(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
         """Returns the tokenizer's own ids of ids here."""
         return self.kept[np.asarray(ids, np.int64)]
 
 
-def needed_pieces(
-    texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int
-) -> Vocabulary:
+def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
     """Returns the vocabulary of the ids in `texts` and of those that any text might need.
 
     `vocab_size`: how many there are in all, which may be more than the tokenizer knows.
@@ -91,10 +93,7 @@ class TrimmedTokenizer(Tokenizer):
         self.vocab_size = len(vocabulary.kept)
         both = whole.checksum + vocabulary.checksum
         self.checksum = hashlib.sha256(both.encode()).hexdigest()
-        roles = whole.roles
-        ids = {name: getattr(roles, name) for name in ("bos", "eos", "pad")}
-        trimmed = {name: None if id is None else self._one(id) for name, id in ids.items()}
-        self.roles = dataclasses.replace(roles, **trimmed)
+        self.roles = whole.roles
 
     def _one(self, id: int) -> int:
         return int(self._vocabulary.trim([id])[0])
@@ -112,6 +111,26 @@ class TrimmedTokenizer(Tokenizer):
         """The ids, in order, that no text shows to be needed: all of them are kept."""
         return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
 
+    def control_pieces(self) -> dict[str, int]:
+        """Returns the ids of the kept pieces that no text becomes."""
+        return self._kept(self.whole.control_pieces())
+
+    def whole_pieces(self) -> dict[str, int]:
+        """Returns the ids of the kept pieces that a text's words never share a token with."""
+        return self._kept(self.whole.whole_pieces())
+
+    def _kept(self, pieces: Mapping[str, int]) -> dict[str, int]:
+        known = {piece: id for piece, id in pieces.items() if self._vocabulary.has(id)}
+        return {piece: self._one(id) for piece, id in known.items()}
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
+
+    def begins_with(self, piece: str) -> bool:
+        """Returns whether the tokenizer itself puts a piece before each text."""
+        return self.whole.begins_with(piece)
+
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
@@ -124,6 +143,5 @@ class TrimmedTokenizer(Tokenizer):
         """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
 
-    def save(self, directory: Path) -> None:
-        """Writes the whole tokenizer."""
-        self.whole.save(directory)
+    def _write(self, directory: Path) -> None:
+        self.whole._write(directory)

@@ -136,7 +136,7 @@ class Model:
         return dataclasses.replace(
             self,
             decoder=decoder,
-            renderer=dataclasses.replace(self.renderer, tokenizer=tokenizer),
+            renderer=self.renderer.bound_to(tokenizer),
             weights=self.weights.trimmed(decoder, vocabulary),
             trimming=Trimming(vocabulary, self.path, self.weights.checksum),
         )
