@@ -5,6 +5,7 @@ splits heads, feed-forward and vocabulary. The model knows none of this.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -160,6 +161,7 @@ def activation_sharding(mesh: Mesh) -> Any:
     return shard
 
 
+@functools.cache
 def local_rows(mesh: Mesh, rows: int) -> slice:
     """Returns the rows of a global batch that this process's devices hold.
 

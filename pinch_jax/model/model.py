@@ -117,8 +117,9 @@ class Model:
     trimming: Trimming | None = None
 
     def __post_init__(self) -> None:
-        pieces = self.tokenizer.vocab_size
-        if self.decoder.vocab_size < pieces:
+        pieces, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
+        # Control pieces may be beyond: the text models of Gemma 3 have no row for an image's.
+        if rows < pieces and not {*range(rows, pieces)} <= {*self.tokenizer.reserved_ids}:
             raise ValueError(
                 f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
                 f"tokenizer's {pieces} pieces; set it to {pieces} or more"
@@ -136,7 +137,7 @@ class Model:
         return dataclasses.replace(
             self,
             decoder=decoder,
-            renderer=dataclasses.replace(self.renderer, tokenizer=tokenizer),
+            renderer=self.renderer.bound_to(tokenizer),
             weights=self.weights.trimmed(decoder, vocabulary),
             trimming=Trimming(vocabulary, self.path, self.weights.checksum),
         )

@@ -92,10 +92,12 @@ def _headline(records: Records) -> list[str]:
         runs = records.study["runs"]
         base = records.study["base"]
         examples = runs[doses[1].run]["budgets"]
+        these = readings.mean_of_these(records, "pinch", without=[base])
         few = sum(count for code, count in examples.items() if code != base)
         sentences.append(
             f"With {few:,} non-English examples among {sum(examples.values()):,}, the mean score "
-            f"of the non-English languages goes from {tables.interval(curve[0])} to "
+            f"of the non-English languages{these} goes from "
+            f"{tables.interval(curve[0])} to "
             f"{tables.interval(curve[1])}; 50 would be as good as tuning on each language alone."
         )
     verdicts = [finding.verdict for finding in records.findings]

@@ -52,8 +52,9 @@ class Workbench:
         self.config = config
         self._progress = progress
         batch = config.batch
-        field = "config.batch.rows" + " / config.batch.microbatches" * (batch.microbatches > 1)
-        check_rows(self.mesh, field, batch.rows // batch.microbatches)
+        field = "config.batch." + ("row_multiple" if batch.row_multiple else "rows")
+        field += " / config.batch.microbatches" * (batch.microbatches > 1)
+        check_rows(self.mesh, field, batch.least_rows // batch.microbatches)
         check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
 
     @functools.cached_property
@@ -73,8 +74,8 @@ class Workbench:
             for examples in self.corpus.heldout.values()
             for example in examples
         )
-        texts, reserved = itertools.chain(tuned, asked), whole.tokenizer.reserved_ids
-        return whole.trimmed(needed_pieces(texts, reserved, whole.decoder.vocab_size))
+        texts, pieces = itertools.chain(tuned, asked), whole.decoder.vocab_size
+        return whole.trimmed(needed_pieces(texts, whole.tokenizer, pieces))
 
     @functools.cached_property
     def _whole_model(self) -> Model:
