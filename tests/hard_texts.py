@@ -46,4 +46,6 @@ WORDS = (
     "https://example.org/a?b=c&d=%20#e user@example.org … — “x” «y» 「z」",
     "שלום עולם! مرحبا 123 بالعالم؟ नमस्ते क्षत्रिय 你好，世界。 こんにちは สวัสดี",
 )
-HARD_TEXTS = (*EMOJI, *BYTES, *LOOKALIKES, *BLANKS, *WORDS)
+# A piece of some tokenizers for tests that is not merged of others.
+WHOLE = ("the stripes of a zebra",)
+HARD_TEXTS = (*EMOJI, *BYTES, *LOOKALIKES, *BLANKS, *WORDS, *WHOLE)

@@ -82,6 +82,10 @@ def write_byte_level(
         show_progress=False,
     )
     library.train_from_iterator(SENTENCES, trainer)
+    if keeps_pieces:  # one that no merges make
+        told = json.loads(library.to_str())
+        told["model"]["vocab"]["\u0120zebra"] = len(told["model"]["vocab"])
+        library = Tokenizer.from_str(json.dumps(told))
     library.add_special_tokens([AddedToken(p, special=True, normalized=False) for p in control])
     library.add_tokens([AddedToken(p, special=False, normalized=False) for p in markup])
     bos = config.get("bos_token")
@@ -112,7 +116,7 @@ def write_qwen(directory: Path, template: str | None = None) -> Path:
     config = {
         "add_bos_token": False,
         "bos_token": None,
-        "eos_token": {"content": control[2], "special": True},
+        "eos_token": control[2],
         "pad_token": control[0],
     }
     if template:

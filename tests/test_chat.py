@@ -5,43 +5,15 @@ import itertools
 import json
 
 import pytest
+from chat_templates import GEMMA, LLAMA, MISTRAL, QWEN
 from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
-from small_tokenizers import train_merges, write_llama3, write_qwen
+from small_tokenizers import LLAMA3, train_merges, write_byte_level, write_llama3, write_qwen
 
 from pinch_jax.data.template import make_renderer, read_renderer
 from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.data.tokenizer_config import Roles
 
-# Each in the manner of a family: Gemma trims, Llama trims and begins with a date, Qwen has a system
-# prompt and an empty thought, Mistral puts a blank before the response.
-GEMMA = """{{ bos_token }}{% for m in messages %}
-{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) }}
-{{ m.content | trim + '<end_of_turn>' }}
-{% endfor %}
-{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"""
-LLAMA = """{{- bos_token }}{% set day = strftime_now('%d') if strftime_now is defined else '26' %}
-{{- '<|start_header_id|>system<|end_header_id|>\\n\\nToday: ' + day + '<|eot_id|>' }}
-{%- for m in messages %}
-    {{- '<|start_header_id|>' + m['role'] + '<|end_header_id|>\\n\\n' + m['content'] | trim }}
-    {{- '<|eot_id|>' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
-{%- endif %}"""
-QWEN = """{{- '<|im_start|>system\\n' + {'a': '<b>'} | tojson + '<|im_end|>\\n' }}
-{%- for m in messages %}
-    {%- set thought = '<think>\\n\\n</think>\\n\\n' if m.role == 'assistant' else '' %}
-    {%- set content = m.content.split('</think>')[-1] %}
-    {{- '<|im_start|>' + m.role + '\\n' + thought + content + '<|im_end|>\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n' }}
-    {%- if enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}
-{%- endif %}"""
-MISTRAL = """{{ bos_token }}{% for m in messages %}{% if m.role == 'user' -%}
-<|start_header_id|>{{ m.content }}<|end_header_id|>{% else %}{% generation %}
-{{- ' ' + m.content }}{% endgeneration %}{{ eos_token }}{% endif %}{% endfor %}"""
 # What they make of a prompt and of its response, up to the end of the turn.
 RENDERED = {
     "gemma": (
@@ -59,12 +31,17 @@ RENDERED = {
         "<|im_start|>assistant\n<think>\n\n</think>\n\n",
         "{}<|im_end|>",
     ),
+    "llama2": (
+        "<bos><start_of_turn>user\n{}<end_of_turn>\n<start_of_turn>model\n",
+        "{}<end_of_turn>",
+    ),
+    "mistral2": ("<bos><start_of_turn>{}<end_of_turn>", " {}<eos>"),
     "mistral": (
         "<|begin_of_text|><|start_header_id|>{}<|end_header_id|>",
         " {}<|eot_id|>",
     ),
 }
-TRIMS = ("gemma", "llama")
+TRIMS = ("gemma", "llama", "llama2")
 MARKUP = {"qwen": {"<think>", "</think>"}}
 PROMPTS = [text for text in HARD_TEXTS if text not in LOOKALIKES and text.strip()]
 
@@ -73,8 +50,13 @@ PROMPTS = [text for text in HARD_TEXTS if text not in LOOKALIKES and text.strip(
 def family(request, tmp_path_factory):
     """Returns (the family's name, its renderer)."""
     name, root = request.param, tmp_path_factory.mktemp(request.param)
-    if name == "gemma":
-        write_vocabulary(root / "model.gguf", of_sentencepiece(train_merges()), GEMMA)
+    if name in ("gemma", "llama2", "mistral2"):
+        template = GEMMA
+        if name == "mistral2":
+            template = MISTRAL.replace("<|start_header_id|>", "<start_of_turn>")
+            template = template.replace("<|end_header_id|>", "<end_of_turn>")
+        model = train_merges(dummy_prefix=name != "gemma")
+        write_vocabulary(root / "model.gguf", of_sentencepiece(model), template)
         return name, make_renderer(load_tokenizer(root / "model.gguf"), "auto")
     write, template = {
         "llama": (write_llama3, LLAMA),
@@ -84,8 +66,16 @@ def family(request, tmp_path_factory):
     return name, make_renderer(load_tokenizer(write(root, template)), "auto")
 
 
-def by_hand(name, tokenizer, rendered):
-    """Returns the ids of a rendered text that has control pieces where it looks so."""
+def by_hand(name, tokenizer, rendered, goes_on=False):
+    """Returns the ids of a rendered text that has control pieces where it looks so.
+
+    `goes_on`: behind a line's end.
+    """
+    if goes_on:
+        line = tokenizer.encode("x\n")
+        ids = by_hand(name, tokenizer, "x\n" + rendered)
+        if ids[: len(line)] == line:
+            return ids[len(line) :]
     control = tokenizer.control_pieces() | MARKUP.get(name, set())
     ids, text = [], ""
     while rendered:
@@ -98,7 +88,7 @@ def by_hand(name, tokenizer, rendered):
     return ids + tokenizer.encode(text)
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("prompt", PROMPTS, ids=itertools.count())
 def test_a_turn_is_what_the_template_writes_and_ends_where_it_ends_it(family, prompt):
     name, renderer = family
     for response in ("the dog", " the\n\nfox \n"):
@@ -107,11 +97,12 @@ def test_a_turn_is_what_the_template_writes_and_ends_where_it_ends_it(family, pr
         ids, prompt_length = renderer.example(prompt, response)
         expected = by_hand(name, renderer.tokenizer, before.format(said[0]))
         assert ids[:prompt_length] == expected == renderer.prompt(prompt)
-        assert ids[prompt_length:] == by_hand(name, renderer.tokenizer, after.format(said[1]))
+        said_after, goes_on = after.format(said[1]), before.endswith("\n")
+        assert ids[prompt_length:] == by_hand(name, renderer.tokenizer, said_after, goes_on)
         assert ids[-1] == renderer.stop_id and renderer.stop_id not in ids[prompt_length:-1]
 
 
-@pytest.mark.parametrize("text", LOOKALIKES)
+@pytest.mark.parametrize("text", LOOKALIKES, ids=itertools.count())
 def test_a_text_that_looks_like_a_control_piece_is_text(family, text):
     name, renderer = family
     tokenizer = renderer.tokenizer
@@ -121,10 +112,10 @@ def test_a_text_that_looks_like_a_control_piece_is_text(family, text):
         ids, prompt_length = renderer.example(prompt, response)
         assert [id for id in ids if id in control] == [id for id in plain if id in control]
         said = text.strip() if name in TRIMS else text
-        if name == "gemma":
+        if name in ("gemma", "llama2", "mistral2"):
             said = said.replace("\u2581", " ")
         if response == text:
-            assert tokenizer.decode(ids[prompt_length:]) == " " * (name == "mistral") + said
+            assert tokenizer.decode(ids[prompt_length:]).lstrip() == said.lstrip()
         if prompt == text:
             assert said in tokenizer.decode(ids[:prompt_length])
 
@@ -138,6 +129,19 @@ def test_a_piece_that_two_texts_or_two_lookalikes_would_make_is_text(family):
     for a, b in itertools.product(pieces, pieces):
         for prompt in (a[:3] + b + a[3:], a + b, a[:-1] + b[-2:] + b):
             assert [id for id in renderer.prompt(prompt) if id in control] == plain, prompt
+
+
+def test_pieces_that_overlap_are_text_and_the_longest_is_the_template_s(tmp_path):
+    control = ["[a]", "[a][b]", "b][c]", "|", "<eos>"]
+    config = {"eos_token": "<eos>", "bos_token": None}
+    config["chat_template"] = "[a][b]|{% for m in messages %}{{ m.content }}[a]{% endfor %}"
+    tokenizer = load_tokenizer(write_byte_level(tmp_path, LLAMA3, control, [], config))
+    renderer = make_renderer(tokenizer, "chat")
+    ids = renderer.prompt("[a][b][c] [[a]] [a][a][b] |")
+    pieces = [tokenizer.piece(id) for id in ids]
+    assert pieces[0] == "[a][b]" and pieces[-1] == "[a]"
+    assert not {*pieces[1:-1]} & ({*control} - {"|"})
+    assert tokenizer.decode(ids) == "|[a][b][c] [[a]] [a][a][b] |"
 
 
 def test_a_text_without_a_prompt_is_no_turn(family):

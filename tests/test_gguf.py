@@ -147,6 +147,8 @@ def test_quantised_rows_are_dequantised_where_the_mesh_wants_them(tmp_path):
     step = np.abs(tensors["model.layers.3.self_attn.q_proj.weight"]).max() / 127
     error = np.abs(query - tensors["model.layers.3.self_attn.q_proj.weight"]).max()
     assert 0 < error <= step
+    norm = source.read("model.norm.weight", (slice(3, 9),))
+    assert np.array_equal(norm, tensors["model.norm.weight"][3:9])
     down = plain["layers"]["feedforward"]["down"][0].T
     assert np.array_equal(
         down, tensors["model.layers.0.mlp.down_proj.weight"].astype(np.float16).astype(np.float32)
@@ -210,6 +212,11 @@ def test_the_head_of_a_file_is_read_as_the_library_reads_it(tmp_path):
 def test_a_file_that_is_damaged_says_so(tmp_path):
     _, path = written("llama", tmp_path)
     content, damaged = path.read_bytes(), tmp_path / "damaged.gguf"
+    writer = gguf.GGUFWriter(tmp_path / "numbers.gguf", "llama")
+    writer.add_array("a.numbers", [*range(100)])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
     for part, message in (
         (b"GGML" + content[4:], "is not a GGUF file"),
         (content[:4] + b"\x01" + content[5:], "is of GGUF version 1; only 2 and 3 are read"),
@@ -217,6 +224,7 @@ def test_a_file_that_is_damaged_says_so(tmp_path):
         (content[:24], "is cut short or damaged"),
         (content[:60], "is cut short or damaged"),
         (content[:400], "is cut short or damaged"),
+        ((tmp_path / "numbers.gguf").read_bytes()[:-40], "it ends within a value"),
     ):
         damaged.write_bytes(part)
         with pytest.raises(ValueError, match=message):

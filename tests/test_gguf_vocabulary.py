@@ -49,7 +49,7 @@ def merges(request, tmp_path_factory):
     return library, load_tokenizer(path), set() if request.param else set(MARKUP)
 
 
-@pytest.mark.parametrize("text", HARD_TEXTS)
+@pytest.mark.parametrize("text", HARD_TEXTS, ids=itertools.count())
 def test_a_vocabulary_of_sentencepiece_makes_its_ids(merges, text):
     library, ours, _ = merges
     ids = ours.encode(text)
@@ -80,7 +80,7 @@ def byte_level(request, tmp_path_factory):
     return told, root / "json", load_tokenizer(root / "model.gguf")
 
 
-@pytest.mark.parametrize("text", HARD_TEXTS)
+@pytest.mark.parametrize("text", HARD_TEXTS, ids=itertools.count())
 def test_a_vocabulary_of_bytes_makes_the_ids_of_its_tokenizer_json(byte_level, text):
     told, directory, ours = byte_level
     ids = ours.encode(text)
@@ -106,9 +106,9 @@ def test_control_pieces_are_not_found_in_a_text_and_markup_is(byte_level):
 @pytest.mark.parametrize(
     ("pre", "words"),
     [
-        ("llama-bpe", "We|'LL| pay| |123|45| €\n\n| | camelCase| c|//|x|\n| \t| y"),
-        ("qwen2", "We|'LL| pay| |1|2|3|4|5| €\n\n| | camelCase| c|//|x|\n| \t| y"),
-        ("tekken", "We|'LL| pay| |1|2|3|4|5| €\n\n| | camel|Case| c|//|x|\n| \t| y"),
+        ("llama-bpe", "We|'LL| pay| |123|45| €\n\n| | camelCase| c|//\n|/x|\n| \t| y"),
+        ("qwen2", "We|'LL| pay| |1|2|3|4|5| €\n\n| | camelCase| c|//\n|/x|\n| \t| y"),
+        ("tekken", "We|'LL| pay| |1|2|3|4|5| €\n\n| | camel|Case| c|//\n/|x|\n| \t| y"),
     ],
 )
 def test_each_family_cuts_a_text_in_its_own_way(pre, words, tmp_path):
@@ -129,6 +129,8 @@ def test_a_saved_tokenizer_is_the_same_in_all_its_files(merges, byte_level, tmp_
         again = load_tokenizer(directory)
         assert type(again) is type(ours) and again.checksum == ours.checksum
         assert again.roles == ours.roles
+        library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+        assert library.encode("").ids == ([ours.bos_id] if ours.adds_bos else [])
         for file in directory.glob("tokenizer.[jm]*"):
             loaded = load_tokenizer(file)
             assert loaded.roles == ours.roles
@@ -163,3 +165,10 @@ def test_where_a_file_is_silent_texts_begin_as_in_llama_cpp(tmp_path):
     ):
         write_vocabulary(tmp_path / "model.gguf", told | change)
         assert load_tokenizer(tmp_path / "model.gguf").adds_bos == adds_bos
+
+
+def test_a_text_goes_on_another_without_a_blank(merges, byte_level):
+    for ours in (merges[1], byte_level[2]):
+        line = "the fox\n"
+        for text in ("dog", " dog", "fox\n", "好"):
+            assert ours.encode(line + text) == ours.encode(line) + ours.encode_on(text)
