@@ -125,13 +125,13 @@ class Tokenizer(abc.ABC):
         tokenizer puts before a text is of no characters.
         """
 
-    def save(self, directory: Path) -> None:
-        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
-        self._write(directory)
+    def save(self, directory: Path, for_transformers: bool = False) -> None:
+        """Writes what `load_tokenizer` needs to load this tokenizer; if told, transformers too."""
+        self._write(directory, for_transformers)
         write_roles(directory, self.roles)
 
     @abc.abstractmethod
-    def _write(self, directory: Path) -> None:
+    def _write(self, directory: Path, for_transformers: bool) -> None:
         """Writes the tokenizer without its roles."""
 
 

@@ -117,7 +117,7 @@ class JsonTokenizer(Tokenizer):
         found = self._pieces.encode(text, add_special_tokens=False)
         return without_added_blanks(text, found.tokens, found.offsets)
 
-    def _write(self, directory: Path) -> None:
+    def _write(self, directory: Path, for_transformers: bool) -> None:
         (directory / self.FILE).write_bytes(self._content)
 
 

@@ -116,8 +116,10 @@ class SentencePieceTokenizer(Tokenizer):
                 spans[index] = begin, spans[index + 1][1]
         return without_added_blanks(text, found["pieces"], spans)
 
-    def _write(self, directory: Path) -> None:
+    def _write(self, directory: Path, for_transformers: bool) -> None:
         (directory / self.FILE).write_bytes(self._pieces.serialized_model_proto())
+        if not for_transformers:
+            return
         # The classes of transformers that read the other expect one model or another of it.
         content = json.dumps(to_tokenizer_json(self._model(), self.roles), ensure_ascii=False)
         (directory / JsonTokenizer.FILE).write_text(content, encoding="utf-8")

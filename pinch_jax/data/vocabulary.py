@@ -143,5 +143,5 @@ class TrimmedTokenizer(Tokenizer):
         """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
 
-    def _write(self, directory: Path) -> None:
-        self.whole._write(directory)
+    def _write(self, directory: Path, for_transformers: bool) -> None:
+        self.whole._write(directory, for_transformers)
