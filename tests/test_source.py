@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import jax
@@ -136,12 +135,7 @@ def test_another_model_in_the_place_of_the_one_that_was_trimmed_is_an_error(
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections
-def test_generate_answers_prompts_with_any_model(theirs, data_dir, tmp_path, capsys, monkeypatch):
-    def pinch(*more):
-        # ml_collections looks there for the fields that are changed.
-        monkeypatch.setattr(sys, "argv", [*command, *more])
-        main()
-
+def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
     prompts, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
     asked = [{"prompt": "What is it?", "id": 7}, {"prompt": "Mikä?"}]
     prompts.write_text("".join(json.dumps(record) + "\n" for record in asked))
@@ -150,18 +144,17 @@ def test_generate_answers_prompts_with_any_model(theirs, data_dir, tmp_path, cap
         "generate",
         f"--config={Path(tiny.__file__)}",
         f"--model={theirs}",
-        "--config.evaluate.rows=8",
-        f"--config.corpus.data_dir={data_dir}",
     ]
     with pytest.raises(SystemExit) as ended:
-        pinch(f"--prompts={prompts}", f"--output={output}")
+        main([*command, f"--prompts={prompts}", f"--output={output}"])
     assert ended.value.code is None
     answered = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
     assert [{k: v for k, v in r.items() if k != "response"} for r in answered] == asked
+    assert all(record["response"] for record in answered)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "prompts.jsonl"]
     with pytest.raises(SystemExit) as ended:
-        pinch(f"--prompts={prompts}")
+        main([*command, f"--prompts={prompts}", "--output="])
     assert answered[0]["response"] in capsys.readouterr().out
     prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
     with pytest.raises(SystemExit, match=r"prompts.jsonl:2: not an object with a text"):
-        pinch(f"--prompts={prompts}")
+        main([*command, f"--prompts={prompts}"])
