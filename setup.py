@@ -42,7 +42,8 @@ setup(
         "grain",
         # TensorFlow Datasets needs it and does not say so.
         "importlib_resources",
-        "jinja2",
+        # Templates of others are run in its sandbox, out of which older ones let them.
+        "jinja2>=3.1.6",
         "markdown-it-py",
         "matplotlib",
         "ml-collections",
@@ -50,6 +51,8 @@ setup(
         "numpy",
         "optax",
         "orbax-checkpoint",
+        # The SentencePiece model of a GGUF's vocabulary is a message of it.
+        "protobuf",
         "pyarrow",
         "regex",
         "sacrebleu",

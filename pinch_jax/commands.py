@@ -3,7 +3,6 @@
 The docstrings are what `pinch --help` prints.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,9 @@ _AGAINST = config_flags.DEFINE_config_file(
 _TABLE = flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 _PLOT = flags.DEFINE_string("plot", None, "file to draw the mixture into, such as mixture.png")
 _STEPS = flags.DEFINE_string("steps", None, "a:b: only these steps")
-_MODEL = flags.DEFINE_string("model", "tiny", "model directory, or `tiny`")
+_MODEL = flags.DEFINE_string(
+    "model", None, "what config.model.source can be, which it is unless told; a run's `model` too"
+)
 _PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
 _SOURCE = flags.DEFINE_string(
     "source", None, "Hugging Face directory, GGUF file or model directory to read"
@@ -118,7 +119,13 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.mesh import is_primary
-    from pinch_jax.study.run import answer, make_run, missing_responses, tuned_params
+    from pinch_jax.study.run import (
+        answer,
+        make_run,
+        missing_responses,
+        response_bar,
+        tuned_params,
+    )
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import claim_workdir
 
@@ -131,7 +138,8 @@ def train() -> None:
     ) as bar:
         params = tuned_params(bench, run, bar.update)
     if missing := missing_responses(run, config.languages):
-        answer(bench, run, params, missing)
+        with response_bar(bench, missing, disable=not is_primary()) as bar:
+            answer(bench, run, params, missing, bar.update)
     print(f"run: {run.directory}")
 
 
@@ -187,21 +195,14 @@ def corpus() -> None:
 
 @_command("config", "model", "prompts", "output")
 def generate() -> None:
-    """A model's answers to prompts."""
-    import dataclasses
+    """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
+    from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
-    from pinch_jax.study.workbench import Workbench
-
-    config = _config()
-    source = dataclasses.replace(config.model, source=_MODEL.value)
-    bench = Workbench(dataclasses.replace(config, model=source))
-    lines = Path(_required(_PROMPTS)).read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    output = Path(_required(_OUTPUT))
-    responses = bench.answers(bench.pretrained, [r["prompt"] for r in records], config.seed)
-    with output.open("w", encoding="utf-8") as file:
-        for record, response in zip(records, responses, strict=True):
-            file.write(json.dumps(record | {"response": response}, ensure_ascii=False) + "\n")
+    config, output = _config(), _OUTPUT.value and Path(_OUTPUT.value)
+    prompts = read_prompts(Path(_PROMPTS.value)) if _PROMPTS.value else heldout_prompts(config)
+    for record in generate_answers(config, _MODEL.value, prompts, output):
+        if not output:
+            print(f"{record['prompt']}\n    {record['response']}\n")
 
 
 @_command("judge", "baseline", "candidate", "output")

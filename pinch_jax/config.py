@@ -11,31 +11,19 @@ from typing import Any, Literal
 
 import ml_collections
 
-from pinch_jax.config_fields import build, choose, positive
+from pinch_jax.config_fields import build, check_languages, positive
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.evaluate.decode import Sampling
-from pinch_jax.languages import language
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.decoder import REMAT_POLICIES
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.study.config import StudyConfig
 from pinch_jax.train.lora import LoraConfig
 from pinch_jax.train.optimizer import OptimizerConfig
-
-EXPERIMENTS = (
-    "monolingual",
-    "pretrained",
-    "pinch",
-    "unseen",
-    "breadth",
-    "pairs",
-    "slavic",
-    "pretraining_share",
-    "same_language",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +31,8 @@ class ModelConfig:
     """Where a model comes from; `tokenizer` and `decoder` only where `source` is empty."""
 
     source: str
+    template: Literal["auto", "base", "chat"]
+    trim_vocabulary: bool
     dtype: Literal["float32", "bfloat16"]
     tokenizer: str
     decoder: DecoderConfig | None
@@ -58,6 +48,11 @@ class ModelConfig:
             raise ValueError(
                 "config.model.source='' asks for a model from nothing; set both "
                 "config.model.tokenizer and config.model.decoder"
+            )
+        if not self.source and self.trim_vocabulary:
+            raise ValueError(
+                "config.model.trim_vocabulary=True needs a config.model.source to take the rows "
+                "from; a model from nothing can have a smaller tokenizer"
             )
 
 
@@ -133,37 +128,6 @@ class EvaluateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class StudyConfig:
-    """Which experiments, over which tuning sets, judged how."""
-
-    experiments: tuple[str, ...]
-    percents: tuple[float, ...]
-    pinch_examples: int
-    tuning_languages: tuple[str, ...]
-    breadth_orders: tuple[tuple[str, ...], ...]
-    pair_seed: int
-    slavic_languages: tuple[str, ...]
-    judge: str
-    bootstrap_resamples: int
-
-    def __post_init__(self) -> None:
-        positive(self, "config.study", "pinch_examples", "bootstrap_resamples")
-        for name in self.experiments:
-            choose("config.study.experiments", name, EXPERIMENTS)
-        for percent in self.percents:
-            if not 0 <= percent <= 100:
-                raise ValueError(f"config.study.percents={percent}: P must be between 0 and 100")
-        for order in self.breadth_orders:
-            if sorted(order) != sorted(self.tuning_languages):
-                raise ValueError(
-                    f"config.study.breadth_orders: {order} is not an order of "
-                    f"config.study.tuning_languages={self.tuning_languages}"
-                )
-        _languages("config.study.tuning_languages", self.tuning_languages)
-        _languages("config.study.slavic_languages", self.slavic_languages)
-
-
-@dataclasses.dataclass(frozen=True)
 class Config:
     """One run, or one study of many; every field of `ml_collections_configs/base.py`."""
 
@@ -180,9 +144,9 @@ class Config:
     study: StudyConfig
 
     def __post_init__(self) -> None:
-        _languages("config.languages", self.languages)
-        _languages("config.mixture.base", (self.mixture.base,))
-        self._check_tuning_languages()
+        check_languages("config.languages", self.languages)
+        check_languages("config.mixture.base", (self.mixture.base,))
+        self._check_study_languages()
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
         self.corpus.check_languages(self.corpus_languages)
@@ -199,7 +163,19 @@ class Config:
         extra = self.study.slavic_languages if "slavic" in self.study.experiments else ()
         return tuple(dict.fromkeys((*self.languages, *extra)))
 
-    def _check_tuning_languages(self) -> None:
+    @property
+    def monolingual_languages(self) -> tuple[str, ...]:
+        """Those with a monolingual model of their own, in the order of `languages`."""
+        chosen = self.study.monolingual_languages or self.languages
+        return tuple(code for code in self.languages if code in chosen)
+
+    def _check_study_languages(self) -> None:
+        if others := [c for c in self.study.monolingual_languages if c not in self.languages]:
+            raise ValueError(
+                f"config.study.monolingual_languages={self.study.monolingual_languages}: "
+                f"{others[0]!r} is not in config.languages={self.languages}; add it there, or "
+                "leave it out here"
+            )
         for name in ("unseen", "breadth"):
             missing = [x for x in self.study.tuning_languages if x not in self.languages]
             if name in self.study.experiments and missing:
@@ -241,13 +217,3 @@ def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> C
     if isinstance(config, ml_collections.ConfigDict):
         config = config.to_dict()
     return build(Config, config, "config")
-
-
-def _languages(path: str, codes: tuple[str, ...]) -> None:
-    for code in codes:
-        try:
-            language(code)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        if codes.count(code) > 1:
-            raise ValueError(f"{path}={codes}: {code!r} stands twice; name it once")

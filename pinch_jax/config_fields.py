@@ -7,6 +7,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pinch_jax.languages import language
+
 
 def build(cls: type, values: Any, path: str) -> Any:
     """Returns a dataclass from a mapping, checked against its fields and their types.
@@ -70,3 +72,14 @@ def positive(config: Any, path: str, *names: str) -> None:
     for name in names or [f.name for f in dataclasses.fields(config)]:
         if getattr(config, name) <= 0:
             raise ValueError(f"{path}.{name}={getattr(config, name)}: must be above 0")
+
+
+def check_languages(path: str, codes: tuple[str, ...]) -> None:
+    """Raises ValueError when a code is of no known language, or stands twice."""
+    for code in codes:
+        try:
+            language(code)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if codes.count(code) > 1:
+            raise ValueError(f"{path}={codes}: {code!r} stands twice; name it once")

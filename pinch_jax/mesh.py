@@ -5,6 +5,7 @@ splits heads, feed-forward and vocabulary. The model knows none of this.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -19,6 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 Result = TypeVar("Result")
+Number = TypeVar("Number", bool, int)
 
 # One row for each kind of parameter. A path that matches no row, or two, is an error: a
 # parameter that nobody placed would be copied to every device without a word.
@@ -166,6 +168,7 @@ def activation_sharding(mesh: Mesh) -> Any:
     return shard
 
 
+@functools.cache
 def local_rows(mesh: Mesh, rows: int) -> slice:
     """Returns the rows of a global batch that this process's devices hold.
 
@@ -195,11 +198,11 @@ def is_primary() -> bool:
     return jax.process_index() == 0
 
 
-def agreed(value: bool) -> bool:
+def agreed(value: Number) -> Number:
     """Returns the first process's value, in every process: hosts may see different files."""
     if jax.process_count() == 1:
         return value
-    return bool(multihost_utils.broadcast_one_to_all(np.array(value)))
+    return multihost_utils.broadcast_one_to_all(np.array(value)).item()
 
 
 def primary_first(call: Callable[[], Result]) -> Result:

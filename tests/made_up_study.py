@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from pinch_jax.config import EXPERIMENTS
 from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
+from pinch_jax.study.config import EXPERIMENTS, GAIN
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -27,22 +27,28 @@ def own(codes):
     return {code: f"monolingual:{code}" for code in codes}
 
 
-def arms():
-    """Return the comparisons of a study: experiment, spec, x, series, baselines."""
-    for code in STUDY_LANGUAGES:
-        yield "monolingual", f"monolingual:{code}", code, "", own(STUDY_LANGUAGES)
-        untuned = dict.fromkeys(STUDY_LANGUAGES, "pretrained")
+def arms(models=STUDY_LANGUAGES):
+    """Return the comparisons of a study: experiment, spec, x, series, baselines.
+
+    `models` are the languages that have a monolingual model of their own.
+    """
+    untuned = dict.fromkeys(STUDY_LANGUAGES, "pretrained")
+    for code in models:
+        yield "monolingual", f"monolingual:{code}", code, "", own(models)
         yield "pretrained", f"monolingual:{code}", code, "", untuned
+        yield GAIN, f"monolingual:{code}", f"monolingual:{code}", "", untuned
+    for dose in (1, 10, 100):
+        yield GAIN, f"pinch:{dose}", f"pinch:{dose}", "", untuned
     for experiment, tail in (("pinch", ""), ("unseen", ":" + ",".join(SIX))):
         for dose in (0, 1, "n40", *range(10, 101, 10)):
             spec = f"pinch:{dose}{tail}" if dose else "monolingual:en"
             x = 100 * 40 / EXAMPLES if dose == "n40" else float(dose)
-            yield experiment, spec, x, "", own(STUDY_LANGUAGES)
+            yield experiment, spec, x, "", own(models)
     for number, order in enumerate(("en ar fi it ru sw", "ru it sw en fi ar", "fi sw ar ru en it")):
         for count in range(1, 7):
             held = sorted(order.split()[:count])
             spec = "uniform:" + ",".join(held) if count > 1 else f"monolingual:{held[0]}"
-            yield "breadth", spec, count, f"order {number + 1}", own(REST)
+            yield "breadth", spec, count, f"order {number + 1}", own(c for c in REST if c in models)
     for pair in ("es,en", "ar,fi", "zh,sw", "cs,he", "et,hi", "it,ru"):
         others = [code for code in STUDY_LANGUAGES if code not in pair]
         for half in pair.split(","):
@@ -144,8 +150,9 @@ def score_rows(arm, prompts, rng):
         rows[code] = score_row(arm, code, baseline, prompts, score)
     means = {"mean": list(rows), "mean_non_english": [code for code in rows if code != "en"]}
     if experiment in ("unseen", "breadth"):
-        means |= {"mean_seen": [code for code in SIX[1:] if code in rows], "mean_unseen": REST}
-    if experiment in ("monolingual", "slavic", "pairs"):
+        means["mean_seen"] = [code for code in SIX[1:] if code in rows]
+        means["mean_unseen"] = [code for code in REST if code in rows]
+    if experiment in ("monolingual", "slavic", "pairs", GAIN):
         means["mean_other"] = list(rows)
     scores = {name: [rows[code]["score"] for code in codes] for name, codes in means.items()}
     for name, values in scores.items():
@@ -167,10 +174,10 @@ def response_rows(specs, prompts, rng):
             yield row | {"chrf": 80 * right, "chance": 0.04}
 
 
-def write_workdir(workdir, prompts=6, experiments=EXPERIMENTS):
+def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES):
     """Write what a finished and analysed study leaves behind; the numbers are made up."""
     rng = np.random.default_rng(7)
-    held = [arm for arm in arms() if arm[0] in experiments]
+    held = [arm for arm in arms(models) if arm[0] in experiments]
     specs = dict.fromkeys(spec for arm in held for spec in (arm[1], *arm[4].values()))
     runs = {run_name(spec): write_run(workdir, spec, prompts, rng) for spec in specs}
     named = []

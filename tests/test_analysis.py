@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def write_study(workdir, arms, right, tuned, shares=None):
             output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
             judge_files(ReferenceJudge(), *files, output, progress=False)
     study = {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
+    study["languages"] = LANGUAGES
     study |= {"seeds": {"seed": 1}, "bootstrap_resamples": 1000}
     judged = dict.fromkeys(language for answered in right.values() for language in answered)
     study["majority_answers"] = {language: majority(language) for language in judged}
@@ -384,6 +386,65 @@ def test_finding_8_is_the_share_of_responses_in_the_language_asked(tmp_path, rig
     found = finding(tmp_path, 8)
     assert found.verdict == verdict
     assert found.value == pytest.approx(100 * right / PROMPTS)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A study in which en, fi and ru have a monolingual model; it and sw have none."""
+    workdir = tmp_path_factory.mktemp("few")
+    models, six = ("en", "fi", "ru"), {"en": 90, "it": 5, "sw": 5}
+    everywhere = {"it": 9, "sw": 9, "ru": 3}
+    right = {mono(code): everywhere | {"en": 6, "fi": 6} | {code: 30} for code in models}
+    right |= {"pretrained": dict.fromkeys(LANGUAGES, 6)}
+    right["pinch:1"] = {"en": 29, "fi": 20, "it": 16, "sw": 26, "ru": 12}
+    right["pinch:1:en,it,sw"] = {"en": 29, "fi": 18, "it": 16, "sw": 26, "ru": 12}
+    tuned = {mono(code): {code: 100} for code in models}
+    tuned |= {"pinch:1": dict.fromkeys(LANGUAGES, 5), "pinch:1:en,it,sw": six}
+    arms = [("monolingual", mono(code), code, "", own(models)) for code in models]
+    untuned = dict.fromkeys(LANGUAGES, "pretrained")
+    arms += [("pretrained", mono(code), code, "", untuned) for code in models]
+    for experiment, spec in (("pinch", "pinch:1"), ("unseen", "pinch:1:en,it,sw")):
+        arms += [(experiment, mono("en"), 0, "", own(models))]
+        arms += [(experiment, spec, 1, "", own(models))]
+    arms += [("gain", spec, spec, "", untuned) for spec in tuned]
+    write_study(workdir, arms, right, tuned)
+    analyse(workdir)
+    return workdir
+
+
+def test_means_are_over_the_languages_with_a_model_and_gain_is_over_all(few):
+    held = {(row["experiment"], row["spec"], row["language"]): row for row in rows(few)}
+    score = {key: float(row["score"]) for key, row in held.items()}
+    # Against models that answer 30 rightly, of fi and ru; against the untuned one, that answers 6.
+    fi, ru = (50 + 50 * (number - 30) / PROMPTS for number in (20, 12))
+    assert score["pinch", "pinch:1", "mean_non_english"] == pytest.approx((fi + ru) / 2)
+    assert ("pinch", "pinch:1", "it") not in score
+    assert score["gain", "pinch:1", "it"] == 50 + 50 * (16 - 6) / PROMPTS
+    gained = np.array([29, 20, 16, 26, 12]) - 6
+    assert score["gain", "pinch:1", "mean"] == pytest.approx(50 + 50 * gained.mean() / PROMPTS)
+    others = 50 + 50 * gained[1:].mean() / PROMPTS
+    assert score["gain", "pinch:1", "mean_non_english"] == pytest.approx(others)
+    assert ("gain", "pinch:1", "mean_other") not in score, "it is tuned on all of them"
+    unseen = 50 + 50 * ((18 + 12) / 2 - 6) / PROMPTS
+    assert score["gain", "pinch:1:en,it,sw", "mean_other"] == pytest.approx(unseen)
+    cells = [row for row in rows(few) if row["experiment"] == "gain" and row["p_holm"]]
+    assert len(cells) == 5 * 5
+
+
+def test_findings_say_which_languages_have_a_model_and_what_is_gained_in_all(few):
+    findings = {entry["number"]: entry for entry in json.loads((few / "findings.json").read_text())}
+    for number in (1, 2, 4):
+        assert "own model, and their means, are in en, fi, ru alone." in findings[number]["detail"]
+    gained = "untuned model: P = 0: {} [.*; P = 1: {} ["
+    zero, one = (50 + 50 * (np.mean(n) - 6) / PROMPTS for n in ((6, 9, 9, 3), (20, 16, 26, 12)))
+    for number, rise in ((2, one), (4, 50 + 50 * (18 + 16 + 26 + 12 - 24) / 4 / PROMPTS)):
+        pattern = gained.format(f"{zero:.1f}", f"{rise:.1f}").replace("[", r"\[")
+        assert re.search(pattern, findings[number]["detail"]), findings[number]["detail"]
+    assert findings[4]["value"] == pytest.approx(50 * ((18 - 6) + (12 - 3)) / 2 / PROMPTS)
+    assert "No seen language has a monolingual model" in findings[4]["detail"]
+    # The monolingual models answered in all five languages, not only where they were judged.
+    right = 30 + 30 + 30 + 6 * 4 + 9 * 6 + 3 * 2
+    assert findings[8]["value"] == pytest.approx(100 * right / (15 * PROMPTS), abs=0.5)
 
 
 def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them(tmp_path):

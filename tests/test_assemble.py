@@ -10,6 +10,7 @@ from own_corpus import LANGUAGES, built, config, ids, prompt, write, write_sourc
 from pinch_jax.corpus import assemble as assembling
 from pinch_jax.corpus.assemble import assemble, outdated
 from pinch_jax.corpus.manifest import SPLITS, read_manifest
+from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.corpus.sources import load_corpus
 
 
@@ -152,6 +153,33 @@ def test_nothing_is_paid_for_without_being_asked(tmp_path, monkeypatch):
 def test_a_contradiction_is_named_before_anything_is_read(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         config(tmp_path, **changes)
+
+
+def test_any_prefix_of_two_sources_holds_both_in_proportion_and_the_rights_name_both(tmp_path):
+    write_sources(tmp_path, heldout=range(8, 13))
+    facts = {split: f"cldr:{split}?first={n}" for split, n in (("train", 9), ("heldout", 15))}
+    own = {split: f"jsonl:{tmp_path}/{split}/{{language}}.jsonl" for split in SPLITS}
+    sources = {split: (own[split], facts[split]) for split in SPLITS}
+    c = config(tmp_path, duplicate_similarity=1.0, **sources)
+    corpus = built(c)
+    for split, count in (("train", 9), ("heldout", 15)):
+        kept = getattr(corpus, split)
+        known = set(ids(read_source(parse_source(facts[split]), "sw")))
+        assert known < set(ids(kept["sw"])) and ids(kept["sw"]) == ids(kept["en"])
+        for end in range(len(kept["fi"]) + 1):
+            held = sum(one.id in known for one in kept["fi"][:end])
+            assert abs(held - end * count / len(kept["fi"])) <= 1, (split, end)
+        # Each source keeps its own order.
+        order = [one.id for one in kept["fi"] if one.id not in known]
+        assert order == sorted(order, key=lambda name: int(name.rpartition("-")[2]))
+    manifest = read_manifest(c.directory)
+    assert manifest.license.startswith("Unicode CLDR: ") and manifest.license.endswith("; CC0")
+    assert "@misc{cldr," in manifest.citation and "@misc{me}" in manifest.citation
+    assert outdated(c, LANGUAGES, manifest) == ""
+    told = f"{facts['train']} in fi"
+    assert told in manifest.inputs
+    changed = dataclasses.replace(manifest, inputs=manifest.inputs | {told: "another release"})
+    assert outdated(c, LANGUAGES, changed) == f"{told} has changed since"
 
 
 def test_sources_that_cannot_be_joined_are_named(tmp_path):

@@ -90,6 +90,12 @@ def built(changes, config=base):
         ({"evaluate.temperature": -1}, r"config\.evaluate\.temperature=-1\.0 is negative"),
         ({"study.experiments": ("pinc",)}, r"config\.study\.experiments: 'pinc' .* 'pinch'\?"),
         ({"study.percents": (1, 101)}, r"config\.study\.percents=101.*: P must be between 0 and"),
+        ({"study.unseen_percents": (-1,)}, r"config\.study\.unseen_percents=-1.*: P must be"),
+        ({"study.pinch_examples": -1}, r"config\.study\.pinch_examples=-1: 0 for P in percent"),
+        (
+            {"study.monolingual_languages": ("en", "pl")},
+            r"config\.study\.monolingual_languages=.*'pl' is not in config\.languages",
+        ),
         (
             {"study.breadth_orders": (("en",),)},
             r"config\.study\.breadth_orders: .* not an order of",

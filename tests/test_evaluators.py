@@ -13,14 +13,14 @@ import pinch_jax
 from pinch_jax.config import BatchConfig
 from pinch_jax.corpus.example import Example
 from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
 from pinch_jax.model.decoder import forward, logits
 
 TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
-RENDERER = Renderer(Template(), Tokenizer(TOKENIZER))
+RENDERER = Renderer(Template(), load_tokenizer(TOKENIZER))
 MODEL = dataclasses.replace(LLAMA_LIKE, vocab_size=RENDERER.tokenizer.vocab_size)
 PARAMS = random_params(MODEL)
 TOKENS, NEW_TOKENS = 40, 6
@@ -75,7 +75,12 @@ def answers():
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
     mesh = make_mesh(MeshConfig())
     shape = BatchConfig(
-        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+        rows=8,
+        row_multiple=0,
+        row_tokens=TOKENS,
+        row_supervised_tokens=16,
+        examples=0,
+        microbatches=1,
     )
     evaluate = HeldoutLoss(
         MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
@@ -96,7 +101,12 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
 def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
     mesh = make_mesh(MeshConfig())
     shape = BatchConfig(
-        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+        rows=8,
+        row_multiple=0,
+        row_tokens=TOKENS,
+        row_supervised_tokens=16,
+        examples=0,
+        microbatches=1,
     )
 
     def losses(heldout):

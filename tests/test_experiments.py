@@ -132,6 +132,57 @@ def test_what_looks_at_other_models_adds_none_and_asks_for_them():
             arms(name, "pinch")
 
 
+SUBSET = ("ru", "en", "zh", "sw")
+IN_ORDER = ("zh", "en", "ru", "sw")
+
+
+def test_where_few_languages_have_their_own_model_nothing_is_held_against_another_ones():
+    few = {"monolingual_languages": SUBSET, "percents": (0, 1, 100), "unseen_percents": (0, 1)}
+    few["pinch_examples"] = 0
+    table = arms("monolingual", **few)
+    assert [(arm.x, arm.baselines) for arm in table] == [(code, own(IN_ORDER)) for code in IN_ORDER]
+    for name, percents in (("pinch", [0, 1, 100]), ("unseen", [0, 1])):
+        points = arms(name, **few)
+        assert [arm.x for arm in points] == percents
+        assert all(arm.baselines == own(IN_ORDER) for arm in points)
+    assert {code for arm in arms("breadth", **few) for code in arm.baselines} == {"zh"}
+    halves = {code for arm in arms("pairs", **few) for code in arm.x.split("+")}
+    assert halves == set(SUBSET)
+    untuned = arms("pretrained", **few)
+    assert [arm.x for arm in untuned] == list(IN_ORDER)
+    assert all(list(arm.baselines) == list(LANGUAGES) for arm in untuned)
+
+
+def test_gain_holds_every_tuned_model_of_the_others_against_the_untuned_one_in_all_languages():
+    few = {"monolingual_languages": SUBSET, "percents": (0, 1, 100), "unseen_percents": (0, 1)}
+    chosen = ("gain", "monolingual", "pinch", "unseen")
+    held = arms(*chosen, pinch_examples=0, **few)
+    gain = [arm for arm in held if arm.experiment == "gain"]
+    tuned = [f"monolingual:{code}" for code in IN_ORDER]
+    tuned += ["pinch:1", "pinch:100", "pinch:1:en,ar,fi,it,ru,sw"]
+    assert [arm.spec for arm in gain] == tuned
+    assert all(arm.baselines == dict.fromkeys(LANGUAGES, PRETRAINED) for arm in gain)
+    needed = judged_languages(held)
+    assert {spec: set(codes) for spec, codes in needed.items()} == {
+        spec: set(LANGUAGES) for spec in (*tuned, PRETRAINED)
+    }
+
+
+@pytest.mark.parametrize(
+    ("experiment", "own_models", "message"),
+    [
+        ("monolingual", ("en",), "'monolingual' compares languages; name two or more"),
+        ("pairs", ("en",), "'pairs' compares languages; name two or more"),
+        ("pinch", ("fi", "sw"), "'pinch' starts from config.mixture.base='en'; add it"),
+        ("unseen", ("en", "fi"), "'unseen' has no unseen language to judge in among .*'en', 'fi'"),
+        ("breadth", ("en", "fi"), "'breadth' has no unseen language to judge in"),
+    ],
+)
+def test_an_experiment_that_lacks_the_models_it_needs_says_which(experiment, own_models, message):
+    with pytest.raises(ValueError, match=rf"config\.study\..*{message}"):
+        arms(experiment, monolingual_languages=own_models)
+
+
 def test_tuning_languages_outside_the_config_are_an_error_where_they_are_needed():
     few = ("en", "fi", "it")
     for name in ("unseen", "breadth"):

@@ -17,7 +17,7 @@ from pinch_jax.corpus.translation.translate import Estimate
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.model.directory import load_renderer
+from pinch_jax.model.source import open_model
 from pinch_jax.report.corpus_report import build_corpus, say_costs, say_report
 from pinch_jax.report.corpus_table import (
     corpus_tables,
@@ -104,7 +104,7 @@ def corpora():
 
 @pytest.mark.parametrize("name", ["cldr_instructions", "cldr_statements"])
 def test_the_report_counts_the_tokens_that_are_tuned_on(name, corpora, tmp_path):
-    renderer = load_renderer("tiny")
+    renderer = open_model("tiny").renderer
     report = report_corpus(name, corpora[name], renderer, "en", None)
     tokenized = tokenize_corpus(corpora[name].train, renderer.tokenizer.pad_id, renderer.example)
     for code, own in tokenized.languages.items():

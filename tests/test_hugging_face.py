@@ -18,10 +18,10 @@ from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
-from pinch_jax.model.directory import load_model
 from pinch_jax.model.export import export_model
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
+from pinch_jax.model.source import locate
 
 GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 DECODERS = {
@@ -263,6 +263,6 @@ def test_what_belongs_to_a_model_goes_with_it_and_nothing_is_written_over(tmp_pa
 
 def test_a_model_of_ours_becomes_one_of_theirs_where_they_have_it(tmp_path):
     with pytest.raises(ValueError, match=r"transformers has no such decoder: in 'llama'"):
-        convert(load_model("tiny").tokenizer.path.parent, tmp_path / "tiny")
+        convert(locate("tiny"), tmp_path / "tiny")
     assert not (tmp_path / "tiny").exists()
     assert set(DECODERS) == set(FAMILIES)

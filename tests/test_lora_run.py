@@ -9,7 +9,7 @@ import pytest
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.mesh import path_name
-from pinch_jax.model.directory import load_model
+from pinch_jax.model.directory import open_directory
 from pinch_jax.study.run import make_run, tuned_params
 from pinch_jax.study.workbench import Workbench
 
@@ -45,12 +45,12 @@ def finished(tmp_path_factory):
 
 def test_the_exported_model_is_the_one_that_answers(finished):
     bench, run, tuned = finished
-    exported = load_model(run.directory / "model").params
+    exported = open_directory(run.directory / "model").weights.load()
     changed = set()
     for (path, x), y, before in zip(
         jax.tree_util.tree_leaves_with_path(exported),
         jax.tree.leaves(tuned),
-        jax.tree.leaves(bench.model.params),
+        jax.tree.leaves(bench.model.weights.load()),
         strict=True,
     ):
         assert x.dtype == y.dtype == np.float32 and np.array_equal(x, y), path_name(path)

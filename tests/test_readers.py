@@ -8,6 +8,8 @@ import pyarrow.parquet
 import pytest
 import tensorflow_datasets as tfds
 
+from pinch_jax.corpus.cldr import examples as cldr
+from pinch_jax.corpus.cldr.facts import TASKS
 from pinch_jax.corpus.reading.readers import parse_source, read_source
 
 LIMA = [
@@ -239,13 +241,34 @@ def test_broken_missing_and_unknown_files_are_named(tmp_path):
             read(f"jsonl:{tmp_path}/{name}")
 
 
+def test_the_bundled_facts_are_a_source_whose_prefixes_are_fair():
+    for split, whole in (("train", cldr.train_examples), ("heldout", cldr.heldout_examples)):
+        own = read(f"cldr:{split}")
+        assert sorted(own, key=str) == sorted(whole("en"), key=str)
+        facts = len({one.id.rpartition(".")[0] for one in own})
+        once = read(f"cldr:{split}?first={facts}")
+        assert once == own[:facts]
+        assert len({one.id.rpartition(".")[0] for one in once}) == facts
+        for task in TASKS:
+            share = sum(one.task == task for one in own) / len(own)
+            assert abs(sum(one.task == task for one in own[:50]) - 50 * share) < 1
+    left = read("cldr:heldout?without=currency&first=9")
+    assert len(left) == 9 and all(one.task != "currency" for one in left)
+    with pytest.raises(ValueError, match=r"there are only 640 examples in language='en'; lower"):
+        read("cldr:heldout?first=641")
+
+
 def test_a_source_is_parsed_to_its_parts_and_back():
     text = "oasst:gs://bucket/m.jsonl?without=a,b&split=x&text=text_{language}"
     source = parse_source(text)
     assert (source.reader, source.path) == ("oasst", "gs://bucket/m.jsonl")
     assert source.without == ("a", "b") and source.split == "x" and str(source) == text
     assert not parse_source("lima:/d/train.jsonl").parallel
+    counted = parse_source("cldr:train?without=month_after&first=7")
+    assert counted.parallel and counted.first == 7
+    assert str(counted) == "cldr:train?without=month_after&first=7"
     wrong = ("", "/d/a.jsonl", "csv:/d/a.csv", "lima:", "lima:a?whithout=x", "lima:a?without=")
+    wrong += ("cldr:test", "cldr:train?split=train", "lima:a?first=0", "lima:a?first=x")
     for text in (*wrong, "lima:a?split=a&split=b", "lima:a?text=t"):
         with pytest.raises(ValueError, match="source="):
             parse_source(text)

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import made_up_study
 import pytest
 
-from pinch_jax.config import EXPERIMENTS
 from pinch_jax.languages import LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.report import browser, heat_maps
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import DRAWINGS
+from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.records import read_records
 
 
@@ -184,6 +184,22 @@ def test_a_study_too_large_for_one_page_shows_fewer_prompts_spread_over_all(work
     text, shown, available = browser.browser_json(records, limit)
     assert len(text.encode("utf-8")) <= limit and 0 < shown < available == 6
     assert browser.evenly(["a", "b", "c", "d", "e"], 2) == ["a", "c"]
+
+
+@pytest.mark.parametrize("models", [("en", "ru", "sw", "zh"), ("en", "zh")])
+def test_where_few_languages_have_their_own_model_the_page_says_so(tmp_path, models):
+    few = ("monolingual", "pretrained", "pinch", "unseen", "gain", "same_language")
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=few, models=models)
+    page = Page(write_report(tmp_path).read_text("utf-8"))
+    others = ", ".join(code for code in STUDY_LANGUAGES if code in models and code != "en")
+    assert f"Mean of the non-English languages ({others}): " in page.text
+    assert f"score of the non-English languages ({others}) goes from" in page.text
+    assert "Mean of the unseen languages (zh): " in page.text
+    tips = [text for text, _ in page.find("title")]
+    for code in STUDY_LANGUAGES:
+        start = f"tuned on pinch:10, asked in {LANGUAGES[code].name}: "
+        assert sum(tip.startswith(start) for tip in tips) == 1
+    assert ("mean of the seen" in page.text) == ("ru" in models)
 
 
 @pytest.mark.parametrize("only", ["pairs", "pretrained"])

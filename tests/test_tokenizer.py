@@ -8,7 +8,9 @@ from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 import pinch_jax
-from pinch_jax.data.tokenizer import JsonTokenizer, Tokenizer, load_tokenizer
+from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.data.tokenizer_json import JsonTokenizer
+from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
 
 BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
 # Hindi with vowel signs, Chinese, joined emoji, a ligature, a decomposed letter, blanks.
@@ -114,7 +116,7 @@ def test_what_a_file_is_decides_how_it_is_read(tmp_path):
     byte_level(tmp_path / "odd.model", ["<|begin_of_text|>", "<|end_of_text|>"])
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "tokenizer.model").write_bytes(BUNDLED.read_bytes())
-    assert type(load_tokenizer(tmp_path / "both")) is Tokenizer
+    assert type(load_tokenizer(tmp_path / "both")) is SentencePieceTokenizer
     tokenizer = load_tokenizer(tmp_path / "odd.model")
     assert type(tokenizer) is JsonTokenizer
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (0, 1, 1)

@@ -12,9 +12,16 @@ from small import FAMILIES, LLAMA_LIKE, random_params
 
 import pinch_jax
 from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import Tokenizer, train_tokenizer
-from pinch_jax.model.directory import Model, load_model, save_model
-from pinch_jax.model.weights import checksum, load_weights, save_weights
+from pinch_jax.data.tokenizer import load_tokenizer, train_tokenizer
+from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.model.loading import load_params
+from pinch_jax.model.model import DrawnWeights, Model
+from pinch_jax.model.source import open_model
+from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+
+
+def load_weights(path, config):
+    return load_params(WeightsFile(path), config, where=own_places(config))
 
 
 def assert_same(ours, theirs):
@@ -58,26 +65,13 @@ def test_one_error_lists_all_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError) as caught:
         load_weights(path, LLAMA_LIKE)
     assert str(caught.value) == (
-        f"the weights in {path} do not fit config.model: "
+        f"the weights in {path} do not fit: "
         "missing head (48, 24); missing layers/attention/query_bias (2, 6, 4); "
         "left over layers/attention/gate; "
         "embedding is (24, 48), not (48, 24); final_norm/scale is (25,), not (24,)"
     )
     with pytest.raises(FileNotFoundError, match=r"no weights at .*absent\.safetensors"):
         load_weights(tmp_path / "absent.safetensors", LLAMA_LIKE)
-
-
-def test_a_checksum_is_that_of_names_shapes_and_values():
-    params = random_params(LLAMA_LIKE)
-    same = dict(reversed(jax.tree.map(np.copy, params).items()))
-    assert checksum(params) == checksum(same)
-    changed = [
-        params | {"embedding": params["head"], "head": params["embedding"]},
-        params | {"head": params["head"].reshape(24, 48)},
-        params | {"head": np.nextafter(params["head"], 9)},
-        {name: leaf for name, leaf in params.items() if name != "head"},
-    ]
-    assert len({checksum(p) for p in (params, *changed)}) == 5
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +82,14 @@ def model(tmp_path_factory):
     tokenizer = train_tokenizer(texts, path, 286, ("<answer>", "<end>"))
     template = Template(before=("<s>",), after=("<answer>",), end=("<end>", "</s>"))
     config = dataclasses.replace(LLAMA_LIKE, vocab_size=286)
-    return Model(config, Renderer(template, tokenizer), random_params(config), {"en": 0.75})
+    return Model(config, Renderer(template, tokenizer), DrawnWeights(config, 0), {"en": 0.75})
 
 
 def test_a_model_directory_holds_all_that_is_needed_to_run_it(model, tmp_path):
-    save_model(tmp_path / "model", model)
-    loaded = load_model(tmp_path / "model")
-    assert_same(loaded.params, model.params)
-    assert loaded.checksum == model.checksum
+    params = random_params(model.decoder)
+    save_model(tmp_path / "model", model, params)
+    loaded = open_directory(tmp_path / "model")
+    assert_same(loaded.weights.load(), params)
     assert loaded.decoder == model.decoder
     assert loaded.pretraining_share == {"en": 0.75}
     assert loaded.renderer.template == model.renderer.template
@@ -103,6 +97,21 @@ def test_a_model_directory_holds_all_that_is_needed_to_run_it(model, tmp_path):
     rendered = loaded.renderer.example("Kenya?", "shillings é")
     assert rendered == model.renderer.example("Kenya?", "shillings é")
     assert loaded.renderer.stop_id == loaded.tokenizer.eos_id
+
+
+def test_weights_are_known_by_all_that_is_in_their_files(model, tmp_path):
+    params = random_params(model.decoder)
+    changed = params | {"embedding": np.nextafter(params["embedding"], 9)}
+    other = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, rope_base=5.0))
+    checksums = []
+    for number, (held, values) in enumerate(
+        [(model, params), (model, params), (model, changed), (other, params)]
+    ):
+        save_model(tmp_path / str(number), held, values)
+        checksums.append(open_directory(tmp_path / str(number)).weights.checksum)
+    assert checksums[0] == checksums[1] and len(set(checksums)) == 3
+    drawn = [DrawnWeights(model.decoder, seed).checksum for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(model):
@@ -113,15 +122,15 @@ def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(mo
 
 def test_a_model_that_is_not_there_says_which_are(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config.model.source='tinny'.*'tiny'"):
-        load_model("tinny")
-    with pytest.raises(FileNotFoundError, match=r"no model\.json"):
-        load_model(tmp_path)
+        open_model("tinny")
+    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+        open_model(tmp_path)
 
 
 def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
     assets = Path(pinch_jax.__file__).parent / "assets"
     for path in assets.glob("*/tokenizer.model"):
-        renderer = Renderer(Template(), Tokenizer(path))
+        renderer = Renderer(Template(), load_tokenizer(path))
         ids, prompt_length = renderer.example("क्या?", "é 東京")
         tokenizer = renderer.tokenizer
         assert ids[0] == tokenizer.bos_id and ids[-1] == renderer.stop_id == tokenizer.eos_id

@@ -26,7 +26,7 @@ from pinch_jax.corpus.translation.translate import Estimate, estimate, translate
 from pinch_jax.corpus.translation.translators import make_translator
 
 # Part of every recipe: raised when the same files come to be other examples.
-ASSEMBLY_VERSION = 1
+ASSEMBLY_VERSION = 2
 
 Show = Callable[[Sequence[Estimate]], None]
 

@@ -36,6 +36,7 @@ from pinch_jax.corpus.manifest import (
     read_split,
     split_path,
 )
+from pinch_jax.corpus.reading.published import PUBLISHED
 from pinch_jax.languages import LANGUAGES
 
 INSTRUCTIONS = {"train": cldr.train_examples, "heldout": cldr.heldout_examples}
@@ -58,14 +59,6 @@ every language: what a base model is pretrained on. Questions stand alone, witho
 _PARALLEL = """
 Instructions of several sources in several languages, with the same example ids in the same order
 in every language. `manifest.json` in the data directory says what they come from.
-"""
-
-_CITATION = """
-@misc{cldr,
-  title = {Unicode Common Locale Data Repository},
-  author = {{Unicode Consortium}},
-  url = {https://cldr.unicode.org},
-}
 """
 
 
@@ -131,8 +124,8 @@ class _CldrBuilder(_Parallel, skip_registration=True):
         return self._described(
             description=self.DESCRIPTION,
             homepage="https://cldr.unicode.org",
-            citation=_CITATION,
-            license="Names and facts: Unicode License v3. Phrases: the license of pinch_jax.",
+            citation=PUBLISHED["cldr"].citation,
+            license=PUBLISHED["cldr"].license,
         )
 
     def _examples(self, split: str) -> Iterable[Example]:

@@ -96,9 +96,11 @@ class CorpusConfig:
         """
         if self.bundled or self.translation.by:
             return
+        from pinch_jax.corpus.reading.readers import parse_source
+
         for text in (*self.train, *self.heldout):
             others = [code for code in languages if code != self.translation.source]
-            if "{language}" not in text and others:
+            if others and not parse_source(text).parallel:
                 raise ValueError(
                     f"config.corpus: the source {text!r} is in {self.translation.source!r} alone, "
                     f"not in {', '.join(others)}; set config.corpus.translation.by, or name files "

@@ -17,8 +17,9 @@ def in_every_language(
 ) -> tuple[dict[str, tuple[Example, ...]], tuple[Dropped, ...]]:
     """Return the examples of a split that are in every language, and why the others are not.
 
-    They come source after source, each in the order of its first language. `dropped` says what is
-    known of examples that are not there.
+    Each source is in the order of its first language, and all of them are spread evenly: any prefix
+    holds each source in proportion, to within one example. `dropped` says what is known of examples
+    that are not there.
 
     Raises:
       ValueError: two sources have the same id, or nothing is left.
@@ -26,6 +27,7 @@ def in_every_language(
     dropped = [entry for entry in dropped if entry.split == split]
     explained = {(entry.id, entry.language) for entry in dropped}
     merged: dict[str, list[Example]] = collections.defaultdict(list)
+    places: list[float] = []
     seen: collections.Counter[str] = collections.Counter()
     for source in sources:
         by_id = {code: {one.id: one for one in own} for code, own in source.items()}
@@ -39,6 +41,7 @@ def in_every_language(
         lost = {id for id, _ in absent}
         kept = [id for id in every if id not in lost]
         seen.update(kept)
+        places += [(place + 0.5) / len(kept) for place in range(len(kept))]
         for code, own in by_id.items():
             merged[code] += [own[id] for id in kept]
     if twice := [id for id, count in seen.items() if count > 1]:
@@ -52,7 +55,10 @@ def in_every_language(
             f"id everywhere, and {dropped[0].id!r} fails in {dropped[0].language!r}: "
             f"{dropped[0].reason}"
         )
-    return {code: tuple(own) for code, own in merged.items()}, tuple(dropped)
+    # Of equals the earlier source comes first.
+    order = sorted(range(len(places)), key=places.__getitem__)
+    spread = {code: tuple(own[place] for place in order) for code, own in merged.items()}
+    return spread, tuple(dropped)
 
 
 def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tuple[Leak, ...]:

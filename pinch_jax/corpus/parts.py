@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from etils import epath
 
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import SPLITS
 from pinch_jax.corpus.reading.readers import Source, parse_source, read_source
 
@@ -48,12 +48,21 @@ def _read(source: Source, code: str) -> tuple[Example, ...]:
 
 
 def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
-    """Return each file that is there to be read, with the sha256 of its content."""
-    patterns = [parse_source(text).path for text in (*config.train, *config.heldout)]
+    """Return each file that is there to be read, with the sha256 of its content.
+
+    What comes with the package stands beside them, since another release may say it otherwise.
+    """
+    sources = [parse_source(text) for text in (*config.train, *config.heldout)]
+    patterns = [source.path for source in sources if not source.bundled]
     if config.translation.by:
         patterns.append(config.translation.path)
     paths = {pattern.replace("{language}", code) for pattern in patterns for code in languages}
-    checksums = {}
+    checksums = {
+        f"{source} in {code}": checksum([(source.path, read_source(source, code))])
+        for source in sources
+        for code in languages
+        if source.bundled
+    }
     for path in sorted(paths):
         named = epath.Path(path).expanduser()
         for file in named.parent.glob(named.name) if "*" in named.name else (named,):

@@ -26,7 +26,8 @@ class Corpus:
     """Examples by language, with the same ids in the same order in every language.
 
     `checksums` (SHA-256 by language) cover every example of a language, its split and its place.
-    Any prefix of the `heldout` of a bundled corpus is a fair sample of it.
+    Any prefix of the `heldout` of a bundled corpus is a fair sample of it; one of a corpus of one's
+    own holds its sources in proportion.
     """
 
     train: Mapping[str, tuple[Example, ...]]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,9 @@ from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.step import summed_loss
+
+# No width of prompts is less, in tokens: a program for each saves little there.
+SHORTEST_PADDED = 12
 
 
 class HeldoutLoss:
@@ -59,10 +62,11 @@ class HeldoutLoss:
         """Returns the loss in each language; `step` is not used."""
         losses = {}
         for language, plan in self._plans.items():
-            rows = local_rows(self._mesh, plan.shape.rows)
             total, count = 0.0, 0.0
             for index in range(plan.steps):
-                batch = put_batch(self._mesh, plan.shape.rows, plan.batch_at(index, rows))
+                rows = plan.rows_at(index)
+                mine = plan.batch_at(index, local_rows(self._mesh, rows))
+                batch = put_batch(self._mesh, rows, mine)
                 total += float(self._loss(params, batch))
                 count += float(jnp.sum(batch.weights))
             losses[f"eval/{language}/loss"] = total / count
@@ -83,6 +87,17 @@ class Answers:
     shard: Shard
     dtype: Any
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """What prompts are padded to, the longest last: each is compiled when it is needed.
+
+        Most prompts are short, and padding them to the longest would cost as much again.
+        """
+        widths = [self.prompt_tokens]
+        while widths[0] // 2 >= SHORTEST_PADDED:
+            widths.insert(0, widths[0] // 2)
+        return tuple(widths)
+
     @functools.cached_property
     def decode(self) -> Any:
         """The compiled program (params, prompts, padding, key) -> ids, with the ids everywhere."""
@@ -98,27 +113,51 @@ class Answers:
         )
         return jax.jit(decode, out_shardings=replicated(self.mesh))
 
-    def __call__(self, params: Params, prompts: Sequence[str], seed: int) -> list[str]:
-        """Returns a response to each prompt; all processes get all of them."""
+    def __call__(
+        self,
+        params: Params,
+        prompts: Sequence[str],
+        seed: int,
+        progress: Callable[[int], None] = lambda count: None,
+    ) -> list[str]:
+        """Returns a response to each prompt; all processes get all of them.
+
+        `progress(n)` is told of n responses.
+        """
+        responses = [""] * len(prompts)
+        for members, some in self.stream(params, prompts, seed):
+            for member, response in zip(members, some, strict=True):
+                responses[member] = response
+            progress(len(members))
+        return responses
+
+    def stream(
+        self, params: Params, prompts: Sequence[str], seed: int, first: int = 0
+    ) -> Iterator[tuple[list[int], list[str]]]:
+        """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
+
+        Which prompts a batch has, and what is drawn for it, depends on `prompts` and `seed` alone.
+        """
         ids = [self.renderer.prompt(p) for p in prompts]
         pad_id = self.renderer.tokenizer.pad_id
-        # Two widths: most prompts are short, and padding them to the longest would cost double.
-        widths = (self.prompt_tokens // 2, self.prompt_tokens)
-        sharding = batch_sharding(self.mesh)
-        mine = local_rows(self.mesh, self.rows)
-        pending = []
-        for number, batch in enumerate(batch_prompts(ids, self.rows, widths, pad_id)):
+        mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
+        batches = batch_prompts(ids, self.rows, self.widths, pad_id)
+
+        def decode(number):
             key = jax.random.fold_in(jax.random.key(seed), number)
             arrays = [
                 jax.make_array_from_process_local_data(sharding, x[mine], x.shape)
-                for x in (batch.ids, batch.padding)
+                for x in (batches[number].ids, batches[number].padding)
             ]
-            pending.append((batch.members, self.decode(params, *arrays, key)))
-        responses = [""] * len(prompts)
-        for members, output in pending:
-            for member, row in zip(members, np.asarray(output), strict=False):
-                responses[member] = self.renderer.tokenizer.decode(row[row != pad_id].tolist())
-        return responses
+            return self.decode(params, *arrays, key)
+
+        # The devices are given a batch while the one before it becomes text.
+        ahead = decode(first) if first < len(batches) else None
+        for number in range(first, len(batches)):
+            output, ahead = ahead, decode(number + 1) if number + 1 < len(batches) else None
+            members = batches[number].members.tolist()
+            rows = np.asarray(output)[: len(members)]
+            yield members, [self.renderer.tokenizer.decode(r[r != pad_id].tolist()) for r in rows]
 
 
 def answer_metrics(

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinch_jax.gguf_header import TensorInfo, read_gguf_header
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.decoder import abstract_params
@@ -61,6 +62,8 @@ class GgufFile:
 
     Attributes:
         path: the file.
+        files: the same, as all that decides the weights.
+        has_tokenizer: whether it carries one.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
         shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
@@ -69,19 +72,14 @@ class GgufFile:
     def __init__(self, path: str | Path):
         self._gguf = _library()
         self.path = Path(path)
-        if not self.path.exists():
-            raise FileNotFoundError(f"no GGUF file at {self.path}")
-        reader = self._gguf.GGUFReader(self.path)
-        self._tensors = {tensor.name: tensor for tensor in reader.tensors}
-        self._metadata = {name: field.contents() for name, field in reader.fields.items()}
+        self.files = (self.path,)
+        self._metadata, self._tensors = read_gguf_header(self.path)
+        self.has_tokenizer = "tokenizer.ggml.model" in self._metadata
         self.architecture: str = self._metadata["general.architecture"]
         self.config_json = self._config_json()
         self.decoder: DecoderConfig = read_config(self.config_json)
         self._names = self._their_names()
-        self.shapes = {
-            name: tuple(int(size) for size in reversed(self._tensors[stored].shape))
-            for name, stored in self._names.items()
-        }
+        self.shapes = {name: self._tensors[stored].shape for name, stored in self._names.items()}
         self.dtypes = dict.fromkeys(self.shapes, np.dtype(np.float32))
 
     def read(self, name: str, index: Index) -> np.ndarray:
@@ -97,8 +95,19 @@ class GgufFile:
             values = values - np.float32(1)
         return values[(slice(None), *rest)]
 
-    def _rows(self, tensor: Any, rows: slice) -> np.ndarray:
-        return self._gguf.dequantize(tensor.data[rows], tensor.tensor_type)
+    def _rows(self, tensor: TensorInfo, rows: slice = slice(None)) -> np.ndarray:
+        kind = self._gguf.GGMLQuantizationType(tensor.kind)
+        # A vector as its one row: what is quantised cannot be cut within a row.
+        shape = tensor.shape if len(tensor.shape) > 1 else (1, *tensor.shape)
+        stored = np.memmap(
+            self.path,
+            mode="r",
+            offset=tensor.offset,
+            shape=self._gguf.quant_shape_to_byte_shape(shape, kind),
+        )
+        if len(tensor.shape) > 1:
+            return self._gguf.dequantize(stored[rows], kind)
+        return self._gguf.dequantize(stored, kind)[0, rows]
 
     def _config_json(self) -> dict[str, Any]:
         if self.architecture not in MODEL_TYPES:
@@ -117,7 +126,7 @@ class GgufFile:
             if isinstance(value, float):
                 told[field] = float(str(np.float32(value)))  # 1e-06, not 9.99999997e-07
         told["model_type"] = MODEL_TYPES[self.architecture]
-        told["vocab_size"] = int(self._tensors["token_embd.weight"].shape[1])
+        told["vocab_size"] = self._tensors["token_embd.weight"].shape[0]
         told["tie_word_embeddings"] = "output.weight" not in self._tensors
         # Where the file is silent, llama.cpp's value, not that of transformers.
         width, heads = told["hidden_size"], told["num_attention_heads"]
@@ -141,7 +150,7 @@ class GgufFile:
 
     def _llama3_scaling(self, base: float, head_size: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
-        divisors = np.asarray(self._tensors[ROPE_FACTORS].data, np.float64)
+        divisors = self._rows(self._tensors[ROPE_FACTORS]).astype(np.float64)
         scaling = RopeScaling("llama3", float(divisors.max()))
         frequency = base ** (-np.arange(0, head_size, 2) / head_size)
         ours = 1 / np.asarray(lowering(scaling, frequency))

@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from safetensors import safe_open
 
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index
+from pinch_jax.model.weights import DTYPES
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-DTYPES = {
-    "F32": np.dtype(np.float32),
-    "F16": np.dtype(np.float16),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-}
 # What a text decoder leaves alone: the image side of Gemma 3, and frequencies that older versions
 # stored although they follow from the config.
 NOT_OURS = re.compile(
@@ -38,6 +33,7 @@ class HuggingFaceDirectory:
         path: the directory.
         config_json: its config.json.
         decoder: the decoder that this describes.
+        files: all that decide the weights.
         shapes, dtypes: of each tensor of the decoder, by the name that it has in a text model.
     """
 
@@ -49,7 +45,9 @@ class HuggingFaceDirectory:
         self.dtypes: dict[str, np.dtype] = {}
         # The opened file that holds a tensor, and what it is called there.
         self._stored: dict[str, tuple[Any, str]] = {}
-        for file in self._files():
+        stored = self._find_files()
+        self.files = (self.path / "config.json", *stored)
+        for file in stored:
             self._enter(file)
         self._leave_out_tied_head()
 
@@ -58,7 +56,7 @@ class HuggingFaceDirectory:
         file, stored = self._stored[name]
         return file.get_slice(stored)[index]
 
-    def _files(self) -> list[Path]:
+    def _find_files(self) -> list[Path]:
         if (self.path / SINGLE).exists():
             return [self.path / SINGLE]
         if not (self.path / INDEX).exists():

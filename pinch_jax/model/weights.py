@@ -1,17 +1,25 @@
-"""Parameters on disk: safetensors, one tensor a leaf, named by its path."""
+"""Parameters on disk in our own layout: safetensors, one tensor a leaf, named by its path."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
+import ml_dtypes
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.layout import Index, Place
+
+# The types of tensors that are read, as safetensors calls them.
+DTYPES = {
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
 
 
 def save_weights(path: Path, params: Params, dtype: Any = np.float32) -> None:
@@ -23,37 +31,33 @@ def save_weights(path: Path, params: Params, dtype: Any = np.float32) -> None:
     part.rename(path)
 
 
-def load_weights(path: Path, config: DecoderConfig) -> Params:
-    """Returns float32 parameters as numpy arrays, checked against what the config asks for.
+class WeightsFile:
+    """What `save_weights` wrote; `Tensors` of loading.py.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: tensors are missing, left over or misshapen; all of them are listed.
+    Attributes:
+        path: the file.
+        shapes, dtypes: of each parameter, by its path.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}")
-    tensors = load_file(path)
-    wanted = abstract_params(config)
-    shapes = {path_name(p): x.shape for p, x in jax.tree_util.tree_leaves_with_path(wanted)}
-    faults = [f"missing {name} {shapes[name]}" for name in sorted(shapes.keys() - tensors.keys())]
-    faults += [f"left over {name}" for name in sorted(tensors.keys() - shapes.keys())]
-    faults += [
-        f"{name} is {tensors[name].shape}, not {shapes[name]}"
-        for name in sorted(shapes.keys() & tensors.keys())
-        if tensors[name].shape != shapes[name]
-    ]
-    if faults:
-        raise ValueError(f"the weights in {path} do not fit config.model: " + "; ".join(faults))
-    return jax.tree_util.tree_map_with_path(
-        lambda p, x: tensors[path_name(p)].astype(np.float32), wanted
-    )
+
+    def __init__(self, path: Path):
+        if not path.exists():
+            raise FileNotFoundError(f"no weights at {path}")
+        self.path = path
+        self._file = safe_open(path, framework="np")
+        parts = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
+        self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+        self.dtypes = {name: DTYPES[part.get_dtype()] for name, part in parts.items()}
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a parameter, read from disk when it is asked for."""
+        return self._file.get_slice(name)[index]
 
 
-def checksum(params: Params) -> str:
-    """Returns the sha256 of all parameters with their names: what a fingerprint knows them by."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        leaf = np.ascontiguousarray(leaf)
-        digest.update(json.dumps([path_name(path), leaf.dtype.str, leaf.shape]).encode())
-        digest.update(leaf.tobytes())
-    return digest.hexdigest()
+def own_places(config: DecoderConfig) -> dict[str, Place]:
+    """Returns the place of every parameter in a file of ours: its path, its axes as they are."""
+    leaves = jax.tree_util.tree_leaves_with_path(abstract_params(config))
+    shapes = {path_name(path): leaf.shape for path, leaf in leaves}
+    return {
+        name: Place(name, tuple((axis,) for axis in range(len(shape))))
+        for name, shape in shapes.items()
+    }

@@ -9,7 +9,7 @@ from pinch_jax.corpus.manifest import SPLITS, Manifest
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.model.directory import load_renderer
+from pinch_jax.model.source import open_model
 from pinch_jax.report.corpus_table import (
     corpus_tables,
     costs_table,
@@ -68,7 +68,7 @@ def say_report(
         alone = Template(before=(), after=(), end=())
         renderers = [Renderer(alone, load_tokenizer(path)) for path in tokenizers]
     elif model.source:
-        renderers = [load_renderer(model.source)]
+        renderers = [open_model(model.source, model.template).renderer]
     else:
         renderers = [Renderer(Template(), load_tokenizer(model.tokenizer))]
     for renderer in renderers:

@@ -34,15 +34,19 @@ def pretrained_bars(records: Records, label: str) -> str:
     with canvas("pretrained", label, 6.0, 2.9) as drawing:
         axes = drawing.figure.subplots()
         places = np.arange(len(codes))
-        points = [readings.point(rows[code, code]) for code in codes]
+        # A language without a monolingual model of its own has rings alone.
+        own = [place for place, code in enumerate(codes) if (code, code) in rows]
+        points = [readings.point(rows[codes[place], codes[place]]) for place in own]
         values = [point.value for point in points]
-        bars = axes.bar(places - 0.14, values, 0.46, color=BLUE, label="tuned on this language")
-        _intervals(axes, places - 0.14, points)
-        for bar, code, point in zip(bars, codes, points, strict=True):
+        at = np.array(own) - 0.14
+        bars = axes.bar(at, values, 0.46, color=BLUE, label="tuned on this language")
+        _intervals(axes, at, points)
+        for bar, place, point in zip(bars, own, points, strict=True):
+            code = codes[place]
             drawing.tip(bar, f"{language(code).name}: {point}")
         for place, judged in enumerate(codes):
-            for tuned in codes:
-                if tuned != judged and (tuned, judged) in rows:
+            for tuned in dict.fromkeys(tuned for tuned, _ in rows):
+                if tuned != judged:
                     point = readings.point(rows[tuned, judged])
                     ring = axes.plot(place + 0.26, point.value, "o", color=ORANGE, **RING)[0]
                     drawing.tip(ring, f"tuned on {tuned}, asked in {judged}: {point}")
@@ -97,7 +101,10 @@ def unseen_curves(records: Records, label: str) -> str:
             ("mean_unseen", "mean of the unseen", GREEN),
             (base, "English", ORANGE),
         ):
-            _thick(drawing, axes, readings.dose_curve(records, "unseen", code), name, colour)
+            curve = readings.dose_curve(records, "unseen", code)
+            # No seen language may have a model to be held against.
+            if not all(math.isnan(point.value) for point in curve):
+                _thick(drawing, axes, curve, name, colour)
         _dose_axis(axes, [dose.label for dose in readings.doses(records, "unseen")])
         drawing.figure.legend(loc="outside upper left", ncols=3)
     return drawing.svg

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from pinch_jax.evaluate.scores import EVEN
 from pinch_jax.languages import LANGUAGES, language
 from pinch_jax.report import readings
 from pinch_jax.report.drawing import (
@@ -20,6 +21,8 @@ from pinch_jax.report.drawing import (
     VERMILION,
     canvas,
 )
+from pinch_jax.report.tables import AGGREGATE_NAMES
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records, Score
 
 SIGNIFICANT = 0.05
@@ -40,7 +43,7 @@ def heat_map(experiment: str, records: Records, label: str) -> str:
                     _left_out(axes, x, y)
                     continue
                 patch = _block(axes, x, y, f"{cell.score:.0f}", strengths[y])
-                drawing.tip(patch, _cell_text(tuned, judged, cell))
+                drawing.tip(patch, _cell_text(language(tuned).name, judged, cell))
                 if cell.p_holm < SIGNIFICANT:
                     colour = _ink_on(strengths[y])
                     axes.plot(x + 0.88, y + 0.18, "o", color=colour, markersize=2, clip_on=False)
@@ -53,15 +56,49 @@ def heat_map(experiment: str, records: Records, label: str) -> str:
     return drawing.svg
 
 
+def gain_map(records: Records, label: str) -> str:
+    """Return the table of all models against the untuned one, in one scale around 50."""
+    table = readings.gain(records)
+    codes, means = table.languages, ("mean", "mean_other")
+    with canvas(GAIN, label, 0.42 * (len(codes) + 8), 0.3 * (len(table.runs) + 2.4)) as drawing:
+        axes = drawing.figure.subplots()
+        for y, run in enumerate(table.runs):
+            for x, code in enumerate(codes):
+                if cell := table.cells.get((run, code)):
+                    strength, colour = _around_even(cell.score)
+                    patch = _block(axes, x, y, f"{cell.score:.0f}", strength, colour)
+                    drawing.tip(patch, _cell_text(records.runs[run], code, cell))
+                    if cell.p_holm < SIGNIFICANT:
+                        ink = _ink_on(strength)
+                        axes.plot(x + 0.88, y + 0.18, "o", color=ink, markersize=2, clip_on=False)
+            for place, name in enumerate(means):
+                # A model that is tuned on all languages has no others.
+                if mean := table.means[name].get(run):
+                    x = len(codes) + 0.3 + 1.1 * place
+                    patch = _block(axes, x, y, f"{mean.value:.1f}", *_around_even(mean.value))
+                    drawing.tip(patch, f"{records.runs[run]}, {AGGREGATE_NAMES[name]}: {mean}")
+        _frame(axes, len(codes) + 2.5, [records.runs[run] for run in table.runs])
+        places = [*(np.arange(len(codes)) + 0.5), len(codes) + 0.8, len(codes) + 1.9]
+        axes.set_xticks(places, [*codes, "mean", "not\ntuned on"])
+    return drawing.svg
+
+
+def _around_even(score: float) -> tuple[float, str]:
+    """Return how strongly and in which colour a score is painted that 50 is the middle of."""
+    return abs(score - EVEN) / EVEN, BLUE if score >= EVEN else ORANGE
+
+
 def _strengths(values: list[float]) -> list[float]:
     """Return each value's place between the least (0) and the greatest (1); NaN is passed over."""
     low, high = np.nanmin(values), np.nanmax(values)
     return [(value - low) / (high - low) if high > low else 0.5 for value in values]
 
 
-def _block(axes: Axes, x: float, y: int, text: str, strength: float) -> Rectangle:
+def _block(
+    axes: Axes, x: float, y: int, text: str, strength: float, colour: str = BLUE
+) -> Rectangle:
     """Paint one cell: the stronger, the more colour over the paper."""
-    fill = (BLUE, 0.05 + 0.9 * strength)
+    fill = (colour, 0.05 + 0.9 * strength)
     patch = _rectangle(axes, x + 0.02, y + 0.03, 0.96, 0.94, facecolor=fill)
     axes.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=_ink_on(strength))
     return patch
@@ -92,11 +129,14 @@ def _left_out(axes: Axes, x: float, y: int) -> None:
 def _frame_of_table(axes: Axes, codes: tuple[str, ...]) -> None:
     """Name the rows and the columns; draw no axes."""
     count = len(codes)
-    axes.set_xlim(0, count + 1.3)
-    axes.set_ylim(count, 0)
-    axes.set_yticks(np.arange(count) + 0.5, [f"{language(code).name}  {code}" for code in codes])
-    places = [*(np.arange(count) + 0.5), count + 0.8]
-    axes.set_xticks(places, [*codes, "mean of\nothers"])
+    _frame(axes, count + 1.3, [f"{language(code).name}  {code}" for code in codes])
+    axes.set_xticks([*(np.arange(count) + 0.5), count + 0.8], [*codes, "mean of\nothers"])
+
+
+def _frame(axes: Axes, width: float, rows: list[str]) -> None:
+    axes.set_xlim(0, width)
+    axes.set_ylim(len(rows), 0)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("language of the instructions", color=MUTED)
     axes.set_ylabel("tuned on", color=MUTED)
@@ -107,8 +147,8 @@ def _frame_of_table(axes: Axes, codes: tuple[str, ...]) -> None:
 
 def _cell_text(tuned: str, judged: str, cell: Score) -> str:
     return (
-        f"tuned on {language(tuned).name}, asked in {language(judged).name}: "
-        f"{readings.point(cell)}; p = {cell.p:.3f}, Holm {cell.p_holm:.3f}; "
+        f"tuned on {tuned}, asked in {language(judged).name}: {readings.point(cell)}; "
+        f"p = {cell.p:.3f}, Holm {cell.p_holm:.3f}; "
         f"{cell.wins:.0f} wins, {cell.ties:.0f} ties, {cell.losses:.0f} losses"
     )
 

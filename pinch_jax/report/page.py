@@ -8,12 +8,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pinch_jax.config import EXPERIMENTS
 from pinch_jax.languages import language
 from pinch_jax.report import readings, tables
 from pinch_jax.report.browser import browser_json, sample_rows
 from pinch_jax.report.sections import make_sections
 from pinch_jax.report.tables import DataFile, csv_file, number
+from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.records import Finding, Records, read_records
 
 TITLE = "How much multilinguality does instruction tuning need?"
@@ -92,10 +92,12 @@ def _headline(records: Records) -> list[str]:
         runs = records.study["runs"]
         base = records.study["base"]
         examples = runs[doses[1].run]["budgets"]
+        these = readings.mean_of_these(records, "pinch", without=[base])
         few = sum(count for code, count in examples.items() if code != base)
         sentences.append(
             f"With {few:,} non-English examples among {sum(examples.values()):,}, the mean score "
-            f"of the non-English languages goes from {tables.interval(curve[0])} to "
+            f"of the non-English languages{these} goes from "
+            f"{tables.interval(curve[0])} to "
             f"{tables.interval(curve[1])}; 50 would be as good as tuning on each language alone."
         )
     verdicts = [finding.verdict for finding in records.findings]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pinch_jax.languages import LANGUAGES
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
 
 NAN = math.nan
@@ -35,6 +36,16 @@ class Matrix:
     languages: tuple[str, ...]
     cells: dict[tuple[str, str], Score]
     means: dict[str, Point]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """Scores of all models against the untuned one: `cells[run, judged]`, `means[name][run]`."""
+
+    runs: tuple[str, ...]
+    languages: tuple[str, ...]
+    cells: dict[tuple[str, str], Score]
+    means: dict[str, dict[str, Point]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +99,20 @@ def matrix(records: Records, experiment: str) -> Matrix:
     return Matrix(languages, cells, means)
 
 
+def gain(records: Records) -> Gain:
+    """Return every tuned model against the untuned one, in the order of the experiments."""
+    rows = records.experiment(GAIN)
+    return Gain(
+        tuple(dict.fromkeys(row.run for row in rows)),
+        judged_languages(records, GAIN),
+        {(row.run, row.language): row for row in rows if not is_aggregate(row.language)},
+        {
+            name: {row.run: point(row) for row in rows if row.language == name}
+            for name in ("mean", "mean_non_english", "mean_other")
+        },
+    )
+
+
 def doses(records: Records, experiment: str) -> tuple[Dose, ...]:
     """Return the tuning sets of a P axis, from the fewest non-English examples to the most."""
     base = records.study["base"]
@@ -118,14 +143,32 @@ def judged_languages(records: Records, experiment: str) -> tuple[str, ...]:
     return tuple(code for code in records.study["languages"] if code in judged)
 
 
+def mean_of_these(records: Records, experiment: str, without: Iterable[str]) -> str:
+    """Return which languages a mean is over, in words, where an experiment does not judge in all.
+
+    They are those that it judges in, without the languages that the mean leaves out.
+    """
+    judged = judged_languages(records, experiment)
+    if len(judged) == len(records.study["languages"]):
+        return ""
+    left_out = set(without)
+    return f" ({', '.join(code for code in judged if code not in left_out)})"
+
+
 def unseen_languages(records: Records, experiment: str) -> tuple[str, ...]:
     """Return the judged languages that no tuning set of the experiment contains."""
+    seen = seen_languages(records, experiment)
+    return tuple(code for code in judged_languages(records, experiment) if code not in seen)
+
+
+def seen_languages(records: Records, experiment: str) -> set[str]:
+    """Return the languages that some tuning set of the experiment contains."""
     seen: set[str] = set()
     for arm in records.study["arms"]:
         if arm["experiment"] == experiment:
             examples = records.study["runs"][arm["run"]]["budgets"]
             seen.update(code for code, count in examples.items() if count > 0)
-    return tuple(code for code in judged_languages(records, experiment) if code not in seen)
+    return seen
 
 
 def breadth_points(records: Records, language: str) -> dict[int, dict[str, Point]]:

@@ -42,8 +42,9 @@ def pinch(records: Records) -> str:
     labels = [dose.name for dose in readings.doses(records, "pinch")]
     others = readings.dose_curve(records, "pinch", "mean_non_english")
     base = readings.dose_curve(records, "pinch", records.study["base"])
+    these = readings.mean_of_these(records, "pinch", without=[records.study["base"]])
     return (
-        f"Mean of the non-English languages: {_first_doses(labels, others)}. "
+        f"Mean of the non-English languages{these}: {_first_doses(labels, others)}. "
         f"English: {interval(base[0])} at {labels[0]}, {interval(base[-1])} at {labels[-1]}."
     )
 
@@ -52,7 +53,20 @@ def unseen(records: Records) -> str:
     """Say how the first dose moves the languages never tuned on."""
     labels = [dose.name for dose in readings.doses(records, "unseen")]
     curve = readings.dose_curve(records, "unseen", "mean_unseen")
-    return f"Mean of the unseen languages: {_first_doses(labels, curve)}."
+    seen = readings.seen_languages(records, "unseen")
+    these = readings.mean_of_these(records, "unseen", without=seen)
+    return f"Mean of the unseen languages{these}: {_first_doses(labels, curve)}."
+
+
+def gain(records: Records) -> str:
+    """Say which sets gain most and least over no tuning, mean of all languages."""
+    means = readings.gain(records).means["mean"]
+    order = sorted(means, key=lambda run: -means[run].value)
+    best = ", ".join(f"{records.runs[run]} {interval(means[run])}" for run in order[:3])
+    return (
+        f"Mean of all languages against the untuned model: highest {best}; lowest "
+        f"{records.runs[order[-1]]} {interval(means[order[-1]])}."
+    )
 
 
 def _first_doses(labels: list[str], curve: tuple[readings.Point, ...]) -> str:

@@ -10,6 +10,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import figures, heat_maps, readings, results, run_figures, tables
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import WORDINGS, Wording
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records
 
 
@@ -34,6 +35,7 @@ DRAWINGS: dict[str, Callable[[Records, str], str]] = {
     "pairs": figures.pair_bars,
     "slavic": functools.partial(heat_maps.heat_map, "slavic"),
     "pretraining_share": figures.share_scatter,
+    GAIN: heat_maps.gain_map,
     "same_language": heat_maps.response_shares,
     "exact_match": run_figures.exact_match_bars,
     "training": run_figures.training_curves,
@@ -65,6 +67,7 @@ def _data(records: Records, name: str) -> tuple[Table, DataFile]:
     if name in ("monolingual", "slavic"):
         return tables.matrix_table(records, name), tables.score_file(records, name)
     makers = {
+        GAIN: _gain_data,
         "pretraining_share": _share_data,
         "same_language": _response_data,
         "exact_match": _exact_match_data,
@@ -74,6 +77,10 @@ def _data(records: Records, name: str) -> tuple[Table, DataFile]:
     if name in makers:
         return makers[name](records)
     return tables.score_table(records, name), tables.score_file(records, name)
+
+
+def _gain_data(records: Records) -> tuple[Table, DataFile]:
+    return tables.gain_table(records), tables.score_file(records, GAIN)
 
 
 def _share_data(records: Records) -> tuple[Table, DataFile]:

@@ -74,18 +74,41 @@ def whole_file(path: Path) -> DataFile:
 def matrix_table(records: Records, experiment: str) -> Table:
     """Return the scores of a heat map with their intervals."""
     matrix = readings.matrix(records, experiment)
-    rows = []
-    for tuned in matrix.languages:
-        row = [language(tuned).name]
-        for judged in matrix.languages:
-            if (tuned, judged) in matrix.cells:
-                cell = matrix.cells[tuned, judged]
-                mark = " *" if cell.p_holm < 0.05 else ""
-                row.append(f"{interval(readings.point(cell))}{mark}")
-            else:
-                row.append("—")
-        rows.append((*row, interval(matrix.means[tuned])))
-    columns = ("tuned on", *matrix.languages, "mean of the others")
+    codes = matrix.languages
+    rows = [
+        (
+            language(tuned).name,
+            *(_marked(matrix.cells.get((tuned, judged))) for judged in codes),
+            interval(matrix.means[tuned]),
+        )
+        for tuned in codes
+    ]
+    return _cell_table(("tuned on", *codes, "mean of the others"), rows)
+
+
+def gain_table(records: Records) -> Table:
+    """Return the scores of all models against the untuned one with their intervals."""
+    gain = readings.gain(records)
+    nothing = Point(math.nan, math.nan, math.nan)
+    rows = [
+        (
+            records.runs[run],
+            *(interval(means.get(run, nothing)) for means in gain.means.values()),
+            *(_marked(gain.cells.get((run, code))) for code in gain.languages),
+        )
+        for run in gain.runs
+    ]
+    means = (AGGREGATE_NAMES[name] for name in gain.means)
+    return _cell_table(("tuned on", *means, *gain.languages), rows)
+
+
+def _marked(cell: Score | None) -> str:
+    if cell is None:
+        return "—"
+    return interval(readings.point(cell)) + (" *" if cell.p_holm < 0.05 else "")
+
+
+def _cell_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
     return Table(
         "scores and 95 % intervals",
         "Score (%) and its 95 % interval; a column is the language of the instructions. "

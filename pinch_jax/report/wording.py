@@ -97,6 +97,18 @@ WORDINGS = {
         "A point is a language: its share of the pretraining data, and the mean score of its "
         "monolingual model on the other languages with the 95 % interval.",
     ),
+    "gain": Wording(
+        "Gain",
+        "Every model against the untuned one",
+        "",
+        "What does tuning on each set change, in every language? Each row is a tuned model, each "
+        "column a language of instructions, each cell the score against the pretrained model "
+        "without any tuning.",
+        "One colour scale for the whole table, 50 in its middle: blue is better than the untuned "
+        "model, orange worse. A dot: the cell differs from 50 after Holm's correction over the "
+        "table (p < 0.05). Not tuned on: the mean of the languages that the set holds no example "
+        "of. Rest the pointer on a cell for its interval.",
+    ),
     "same_language": Wording(
         "Response language",
         "In which language the models answer",

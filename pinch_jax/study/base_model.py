@@ -8,7 +8,7 @@ import ml_dtypes
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.data.tokenizer import train_tokenizer
-from pinch_jax.model.directory import load_model, save_model
+from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
 
@@ -33,8 +33,8 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
         FileNotFoundError: the run is not finished.
     """
     run = make_run(Workbench(config), config.mixture.spec, workdir)
-    model = load_model(run.directory / "model")
+    model = open_directory(run.directory / "model")
     tokens = run.plan.totals()["tokens"]
     share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}
     model = dataclasses.replace(model, pretraining_share=share)
-    save_model(output, model, ml_dtypes.bfloat16)
+    save_model(output, model, model.weights.load(), ml_dtypes.bfloat16)

@@ -17,6 +17,7 @@ from pinch_jax.evaluate.scores import (
     outcomes,
     resample_counts,
 )
+from pinch_jax.study.config import GAIN
 
 Arm = Mapping[str, Any]
 
@@ -225,6 +226,7 @@ def _means_of(study: Mapping[str, Any], arm: Arm) -> dict[str, list[str]]:
         "breadth": {"mean_unseen": [language for language in judged if language not in seen]},
         "pairs": {"mean_other": other},
         "slavic": {"mean_other": other},
+        GAIN: {"mean": judged, "mean_non_english": not_base, "mean_other": other},
     }[experiment]
     return {name: languages for name, languages in means.items() if languages}
 

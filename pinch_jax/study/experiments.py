@@ -1,10 +1,16 @@
-"""The paper's experiments as comparisons between tuning sets; nothing here runs anything."""
+"""The paper's experiments as comparisons between tuning sets; nothing here runs anything.
+
+Where only some languages have a monolingual model (config.study.monolingual_languages), whatever
+is held against a language's own one is so in these languages only. `gain` is ours: there every
+tuned model answers in all languages.
+"""
 
 import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.config import Config
+from pinch_jax.study.config import GAIN
 
 # The model before tuning, where a comparison names a tuning set.
 PRETRAINED = "pretrained"
@@ -54,20 +60,32 @@ def _table(experiment: str, languages: Sequence[str]) -> list[Arm]:
 def _pretrained(config: Config) -> list[Arm]:
     """Every monolingual model against the untuned one: appendix F."""
     baselines = dict.fromkeys(config.languages, PRETRAINED)
-    return [Arm("pretrained", monolingual(code), code, "", baselines) for code in config.languages]
+    return [
+        Arm("pretrained", monolingual(code), code, "", baselines)
+        for code in config.monolingual_languages
+    ]
 
 
-def _percents(config: Config, experiment: str, among: str) -> list[Arm]:
+def _percents(
+    config: Config, experiment: str, percents: Sequence[float], among: str = ""
+) -> list[Arm]:
     """P percent spread evenly, the rest in the base language: sections 3.2 and 3.3."""
-    baselines = _each_monolingual(config.languages)
-    examples = config.study.pinch_examples
-    if not config.mixture.examples:
+    baselines = _each_monolingual(config.monolingual_languages)
+    if config.mixture.base not in baselines:
         raise ValueError(
-            f"config.study.experiments: {experiment!r} counts {examples} examples, and this mixture"
-            " is counted in tokens; set config.mixture.examples, or leave it out"
+            f"config.study.monolingual_languages={tuple(baselines)}: "
+            f"{experiment!r} starts from config.mixture.base={config.mixture.base!r}; add it"
         )
-    points = [(100 * examples / config.mixture.examples, f"pinch:n{examples}{among}")]
-    for percent in config.study.percents:
+    points = []
+    if examples := config.study.pinch_examples:
+        if not config.mixture.examples:
+            raise ValueError(
+                f"config.study.experiments: {experiment!r} counts {examples} examples, and this "
+                "mixture is counted in tokens; set config.mixture.examples, or "
+                "config.study.pinch_examples=0, or leave it out"
+            )
+        points.append((100 * examples / config.mixture.examples, f"pinch:n{examples}{among}"))
+    for percent in percents:
         spec = f"pinch:{percent:g}{among}" if percent else monolingual(config.mixture.base)
         points.append((percent, spec))
     return [Arm(experiment, spec, x, "", baselines) for x, spec in sorted(points)]
@@ -75,7 +93,7 @@ def _percents(config: Config, experiment: str, among: str) -> list[Arm]:
 
 def _breadth(config: Config) -> list[Arm]:
     """One more tuning language at a time, in several orders: section 3.4."""
-    unseen = [code for code in config.languages if code not in config.study.tuning_languages]
+    unseen = _unseen_languages(config, "breadth")
     arms = []
     for number, order in enumerate(config.study.breadth_orders, 1):
         for count in range(1, len(order) + 1):
@@ -88,7 +106,7 @@ def _breadth(config: Config) -> list[Arm]:
 
 def _pairs(config: Config) -> list[Arm]:
     """Random pairs, half and half, against the two monolingual models of each: section 3.4."""
-    drawn = list(config.languages)
+    drawn = list(config.monolingual_languages)
     random.Random(f"pairs {config.study.pair_seed}").shuffle(drawn)
     arms = []
     for pair in zip(drawn[::2], drawn[1::2], strict=False):
@@ -101,14 +119,37 @@ def _pairs(config: Config) -> list[Arm]:
 
 
 def _unseen(config: Config) -> list[Arm]:
-    return _percents(config, "unseen", ":" + ",".join(config.study.tuning_languages))
+    _unseen_languages(config, "unseen")
+    percents = config.study.unseen_percents or config.study.percents
+    return _percents(config, "unseen", percents, ":" + ",".join(config.study.tuning_languages))
+
+
+def _unseen_languages(config: Config, experiment: str) -> list[str]:
+    """Return the languages that are not tuned on and have a model to be held against."""
+    tuned, own = config.study.tuning_languages, config.monolingual_languages
+    if unseen := [code for code in own if code not in tuned]:
+        return unseen
+    raise ValueError(
+        f"config.study.tuning_languages={tuned}: {experiment!r} has no unseen language to judge in "
+        f"among {own}, which have a monolingual model; take one out there, add one to "
+        "config.study.monolingual_languages, or leave the experiment out"
+    )
+
+
+def _gain(config: Config, arms: Sequence[Arm]) -> list[Arm]:
+    """Every tuned model of the other experiments against the untuned one, in all languages."""
+    named = (spec for arm in arms for spec in (arm.spec, *arm.baselines.values()))
+    baselines = dict.fromkeys(config.languages, PRETRAINED)
+    return [
+        Arm(GAIN, spec, spec, "", baselines) for spec in dict.fromkeys(named) if spec != PRETRAINED
+    ]
 
 
 # `pretraining_share` and `same_language` look at the models of `monolingual` from other sides.
 _ARMS: dict[str, Callable[[Config], list[Arm]]] = {
-    "monolingual": lambda config: _table("monolingual", config.languages),
+    "monolingual": lambda config: _table("monolingual", config.monolingual_languages),
     "pretrained": _pretrained,
-    "pinch": lambda config: _percents(config, "pinch", ""),
+    "pinch": lambda config: _percents(config, "pinch", config.study.percents),
     "unseen": _unseen,
     "breadth": _breadth,
     "pairs": _pairs,
@@ -122,7 +163,8 @@ def arms_of(config: Config) -> list[Arm]:
     """Returns all comparisons of the config's experiments, in their order.
 
     Raises:
-        ValueError: an experiment needs another one that the config leaves out.
+        ValueError: an experiment needs another one that the config leaves out, or a language that
+            is not there.
     """
     chosen = config.study.experiments
     for name in ("pretraining_share", "same_language"):
@@ -130,7 +172,14 @@ def arms_of(config: Config) -> list[Arm]:
             raise ValueError(
                 f"config.study.experiments: {name!r} looks at the models of 'monolingual'; add it"
             )
-    return [arm for name in chosen for arm in _ARMS[name](config)]
+    for name in ("monolingual", "pairs"):
+        if name in chosen and len(config.monolingual_languages) < 2:
+            raise ValueError(
+                f"config.study.monolingual_languages={config.monolingual_languages}: {name!r} "
+                "compares languages; name two or more, or leave it out"
+            )
+    arms = [arm for name in chosen if name != GAIN for arm in _ARMS[name](config)]
+    return arms + (_gain(config, arms) if GAIN in chosen else [])
 
 
 def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from pinch_jax.study.claims import (
     Claim,
 )
 from pinch_jax.study.comparisons import Results, Scored
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.predictors import RELATIONS, related_and_not, share_correlation
 from pinch_jax.study.records import Finding
 
@@ -46,6 +47,8 @@ def eight_findings(results: Results) -> list[Finding]:
             value, verdict, detail = rule(results)
         except NotRun as missing:
             value, verdict, detail = NOTHING, UNDECIDED, f"not run: {missing}"
+        else:
+            detail += _scope(results) if claim in _AGAINST_OWN else ""
         numbers = {"value": value.value, "low": value.low, "high": value.high}
         ends = {name: None if math.isnan(end) else end for name, end in numbers.items()}
         decided = {"number": number, "verdict": verdict, "detail": detail}
@@ -100,6 +103,7 @@ def _pinch(results: Results) -> Decision:
             detail += f", {entry.arm['spec']}: {show(entry.score)}"
     english = "; ".join(f"P = {e.arm['x']:g}: {show(e.score)}" for e in results.find("pinch", base))
     detail += f". Rise less the loss of {base}: {show(net)}. {base}: {english}."
+    detail += _against_untuned(results, "pinch")
     return Decision(rise.estimate(), decide((rise.estimate(), 0), (net, 0)), detail)
 
 
@@ -119,8 +123,11 @@ def _replacement(results: Results) -> Decision:
 
 def _unseen(results: Results) -> Decision:
     rise = _lift(results, "unseen", "mean_unseen").estimate()
-    seen = _lift(results, "unseen", "mean_seen")
-    return Decision(rise, decide((rise, 0)), f"The seen languages rise by {show(seen)}.")
+    detail = "No seen language has a monolingual model to be held against."
+    if results.find("unseen", "mean_seen"):
+        detail = f"The seen languages rise by {show(_lift(results, 'unseen', 'mean_seen'))}."
+    detail += _against_untuned(results, "unseen")
+    return Decision(rise, decide((rise, 0)), detail)
 
 
 def _breadth(results: Results) -> Decision:
@@ -178,12 +185,14 @@ def _predictors(results: Results) -> Decision:
 
 
 def _same_language(results: Results) -> Decision:
-    table = [e for e in results.scored if e.arm["experiment"] == "monolingual" and not e.is_mean]
-    if not table:
+    arms = results.study["arms"]
+    models = {arm["x"]: arm["run"] for arm in arms if arm["experiment"] == "monolingual"}
+    if not models:
         raise NotRun("monolingual")
-    own = [e for e in table if e.language == e.arm["x"]]
-    pinch = [e for e in results.scored if e.arm["experiment"] == "pinch" and not e.is_mean]
-    mixed = [e for e in pinch if e.arm["x"] != 0]
+    table = _answered(results, models.values())
+    own = [(run, code) for code, run in models.items()]
+    doses = [arm for arm in arms if arm["experiment"] == "pinch" and arm["x"] != 0]
+    mixed = _answered(results, [arm["run"] for arm in doses])
     share = _in_language(results, table)
     detail = f"In their own language {show(_in_language(results, own))} %"
     if mixed:
@@ -219,21 +228,46 @@ def _divided(number: Bootstrap, divisor: float) -> Bootstrap:
     return Bootstrap(number.value / divisor, number.replicates / divisor)
 
 
-def _in_language(results: Results, entries: Iterable[Scored]) -> Estimate:
-    """Return the percentage of their responses in the language of the instruction."""
-    answered = dict.fromkeys((entry.arm["run"], entry.language) for entry in entries)
+def _scope(results: Results) -> str:
+    """Return which languages have a monolingual model, if not all have one."""
+    study, against_own = results.study, ("monolingual", "pinch", "unseen")
+    arms = [arm for arm in study["arms"] if arm["experiment"] in against_own]
+    own = {code for arm in arms for code in arm["baseline_runs"]}
+    if own.issuperset(study["languages"]) or not own:
+        return ""
+    named = ", ".join(code for code in study["languages"] if code in own)
+    return f" Scores against a language's own model, and their means, are in {named} alone."
+
+
+def _against_untuned(results: Results, experiment: str) -> str:
+    """Return the mean of all other languages against the untuned model at each P, if it ran."""
+    runs = {e.arm["x"]: e.arm["run"] for e in results.find(experiment, results.study["base"])}
+    found = {x: results.find(GAIN, "mean_non_english", run=run) for x, run in runs.items()}
+    told = "; ".join(f"P = {x:g}: {show(held[0].score)}" for x, held in found.items() if held)
+    return told and f" Mean of all other languages against the untuned model: {told}."
+
+
+def _answered(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (run, language) for the languages of the study that these runs answered in."""
+    keys = [(run, code) for run in runs for code in results.study["languages"]]
+    return [key for key in keys if key in results.answers]
+
+
+def _in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estimate:
+    """Return the percentage of these responses in the language of the instruction."""
     columns = [
         {
             identity: 100.0 * (outcome.right_language)
             for identity, outcome in results.answers[key].outcomes.items()
             if not outcome.too_short
         }
-        for key in answered
+        for key in dict.fromkeys(answered)
     ]
     shares = results.means([column for column in columns if column])
     return mean_of(shares[place] for place in range(len(shares.value))).estimate()
 
 
+_AGAINST_OWN = (claims.TRANSFER, claims.PINCH, claims.REPLACEMENT, claims.UNSEEN, claims.BREADTH)
 _RULES: tuple[tuple[Claim, Callable[[Results], Decision]], ...] = (
     (claims.TRANSFER, _transfer),
     (claims.PINCH, _pinch),

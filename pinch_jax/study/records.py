@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinch_jax.config import EXPERIMENTS
+from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments import PRETRAINED
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
@@ -94,14 +94,14 @@ class Records:
 
     @functools.cached_property
     def ran(self) -> tuple[str, ...]:
-        """The experiments with something to show, in the paper's order."""
+        """The experiments with something to show, in the paper's order, then ours."""
         scored = {row.experiment for row in self.scores}
         if self.responses:
             scored.add("same_language")
         if "monolingual" in scored and self.study["pretraining_share"]:
             scored.add("pretraining_share")
         chosen = scored.intersection(self.study["experiments"])
-        return tuple(name for name in EXPERIMENTS if name in chosen)
+        return tuple(name for name in (*EXPERIMENTS, GAIN) if name in chosen)
 
     def experiment(self, name: str) -> tuple[Score, ...]:
         """Return the scores of one experiment, in the order of the file."""

@@ -6,17 +6,18 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from tqdm import tqdm
 
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.mesh import agreed, gathered, is_primary
 from pinch_jax.model.decoder import Params
-from pinch_jax.model.directory import load_model, save_model
+from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import write_json, write_text
@@ -49,7 +50,7 @@ class Run:
 def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     """Returns the run of a spec; nothing is started."""
     plan = None if spec == PRETRAINED else bench.plan(spec)
-    fingerprint = bench.fingerprint(plan) if plan else bench.model.checksum
+    fingerprint = bench.fingerprint(plan)
     # Cut: the fingerprint is what tells two runs apart.
     name = re.sub(r"[^\w.]+", "-", spec)[:48]
     return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
@@ -66,7 +67,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     model_directory = run.directory / "model"
     if agreed(model_directory.exists()):
         progress(run.steps)
-        return bench.put(load_model(model_directory).params)
+        return bench.load(open_directory(model_directory))
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
         write_json(run.directory / "mixture.json", _described(run))
@@ -136,7 +137,7 @@ def _export(bench: Workbench, params: Params, directory: Path) -> None:
     whole = gathered(params)
     if is_primary():
         part = directory.with_name("model.part")
-        save_model(part, dataclasses.replace(bench.model, params=whole), np.float32)
+        save_model(part, bench.model, whole)
         part.rename(directory)
 
 
@@ -150,32 +151,58 @@ def response_path(run: Run, language: str) -> Path:
     return run.directory / "responses" / f"{language}.jsonl"
 
 
-def answer(bench: Workbench, run: Run, params: Params, languages: Sequence[str]) -> None:
-    """Writes the run's responses to the held-out prompts of these languages, one file each."""
+def answer(
+    bench: Workbench,
+    run: Run,
+    params: Params,
+    languages: Sequence[str],
+    progress: Callable[[int], None],
+) -> None:
+    """Writes the run's responses to the held-out prompts of these languages, one file each.
+
+    Every batch is kept as it comes, so that an interrupted call goes on behind the last one.
+    `progress(n)` is told of n responses.
+    """
     count, seed = bench.config.evaluate.prompts, bench.config.seed
     examples = [e for code in languages for e in bench.corpus.heldout[code][:count]]
+    part = run.directory / f"responses-{'-'.join(languages)}.part"
+    if is_primary():
+        (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    responses = bench.answers(params, [e.prompt for e in examples], seed)
-    by_language: dict[str, list[Mapping[str, str]]] = {code: [] for code in languages}
-    for example, response in zip(examples, responses, strict=True):
-        by_language[example.language].append(
-            {
-                "id": example.id,
-                "language": example.language,
-                "prompt": example.prompt,
-                "response": response,
-                "reference": example.response,
-                "task": example.task,
-                "answer": example.answer,
-            }
-        )
+    try:
+        prompts = [e.prompt for e in examples]
+        responses = answer_prompts(bench.answers, params, prompts, seed, part, progress)
+    finally:
+        if is_primary():
+            _add_decode_seconds(run, time.monotonic() - started)
     if not is_primary():
         return
-    (run.directory / "responses").mkdir(parents=True, exist_ok=True)
-    for code, records in by_language.items():
-        lines = [json.dumps(r, ensure_ascii=False) + "\n" for r in records]
+    records: dict[str, list[str]] = {code: [] for code in languages}
+    for example, response in zip(examples, responses, strict=True):
+        record = {
+            "id": example.id,
+            "language": example.language,
+            "prompt": example.prompt,
+            "response": response,
+            "reference": example.response,
+            "task": example.task,
+            "answer": example.answer,
+        }
+        records[example.language].append(json.dumps(record, ensure_ascii=False) + "\n")
+    for code, lines in records.items():
         write_text(response_path(run, code), "".join(lines))
+    part.unlink()
+
+
+def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
+    """Returns the progress bar of `answer`, with the time that is left."""
+    prompts = (bench.corpus.heldout[code][: bench.config.evaluate.prompts] for code in languages)
+    total = sum(map(len, prompts))
+    return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)
+
+
+def _add_decode_seconds(run: Run, seconds: float) -> None:
     path = run.directory / "run.json"
     known = json.loads(path.read_text()) if path.exists() else {"spec": run.spec, "steps": 0}
-    seconds = known.pop("decode_seconds", 0.0) + time.monotonic() - started
+    seconds += known.pop("decode_seconds", 0.0)
     write_json(path, known | {"decode_seconds": round(seconds, 3)})

@@ -21,6 +21,7 @@ from pinch_jax.study.run import (
     answer,
     make_run,
     missing_responses,
+    response_bar,
     response_path,
     tuned_params,
 )
@@ -68,9 +69,9 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
         ValueError: a tuning set cannot be met, the answers could not be judged, or the work
             directory is another study's.
     """
+    arms = arms_of(config)
     claim_workdir(config, workdir)
     bench = Workbench(config, progress)
-    arms = arms_of(config)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts
@@ -148,7 +149,8 @@ def _complete(study: Study, run: Run, bar: tqdm) -> None:
         bar.update(run.steps)
         return
     params = tuned_params(study.bench, run, bar.update)
-    answer(study.bench, run, params, missing)
+    with response_bar(study.bench, missing, bar.disable) as responses:
+        answer(study.bench, run, params, missing, responses.update)
 
 
 def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) -> Path:

@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
@@ -19,6 +21,7 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.data.vocabulary import needed_pieces
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.mesh import (
     activation_sharding,
@@ -27,9 +30,10 @@ from pinch_jax.mesh import (
     parameter_shardings,
     primary_first,
 )
-from pinch_jax.model.decoder import Params, abstract_params, in_precision, init
-from pinch_jax.model.directory import Model, load_decoder, load_model, load_renderer
+from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.model import DrawnWeights, Model
+from pinch_jax.model.source import open_model
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import combine, init_adapters, merge
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
@@ -49,8 +53,9 @@ class Workbench:
         self.config = config
         self._progress = progress
         batch = config.batch
-        field = "config.batch.rows" + " / config.batch.microbatches" * (batch.microbatches > 1)
-        check_rows(self.mesh, field, batch.rows // batch.microbatches)
+        field = "config.batch." + ("row_multiple" if batch.row_multiple else "rows")
+        field += " / config.batch.microbatches" * (batch.microbatches > 1)
+        check_rows(self.mesh, field, batch.least_rows // batch.microbatches)
         check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
 
     @functools.cached_property
@@ -60,25 +65,36 @@ class Workbench:
 
     @functools.cached_property
     def model(self) -> Model:
-        """The model before tuning; parameters in the memory of the host."""
-        if source := self.config.model.source:
-            return load_model(source)
-        params = init(self.decoder, jax.random.key(self.config.seed))
-        return Model(self.decoder, self.renderer, jax.tree.map(jax.device_get, params), {})
+        """The model before tuning; its weights are read when they are asked for."""
+        whole = self._whole_model
+        if not self.config.model.trim_vocabulary:
+            return whole
+        tuned = (language.tokens for language in self._whole_tokenized.languages.values())
+        asked = (
+            np.array(whole.renderer.example(example.prompt, example.response)[0], np.int32)
+            for examples in self.corpus.heldout.values()
+            for example in examples
+        )
+        texts, pieces = itertools.chain(tuned, asked), whole.decoder.vocab_size
+        return whole.trimmed(needed_pieces(texts, whole.tokenizer, pieces))
 
     @functools.cached_property
-    def decoder(self) -> DecoderConfig:
-        """What the model is, without its parameters."""
-        m = self.config.model
-        return load_decoder(m.source) if m.source else m.decoder
-
-    @functools.cached_property
-    def renderer(self) -> Renderer:
-        """The model's template and tokenizer."""
+    def _whole_model(self) -> Model:
         m = self.config.model
         if m.source:
-            return load_renderer(m.source)
-        return Renderer(Template(), load_tokenizer(m.tokenizer))
+            return open_model(m.source, m.template)
+        renderer = Renderer(Template(), load_tokenizer(m.tokenizer))
+        return Model(m.decoder, renderer, DrawnWeights(m.decoder, self.config.seed))
+
+    @property
+    def decoder(self) -> DecoderConfig:
+        """What the model is."""
+        return self.model.decoder
+
+    @property
+    def renderer(self) -> Renderer:
+        """The model's template and tokenizer."""
+        return self.model.renderer
 
     @functools.cached_property
     def corpus(self) -> Corpus:
@@ -89,11 +105,16 @@ class Workbench:
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:
         """The training examples as ids, and those that recipes make of them."""
-        c, renderer = self.config, self.renderer
+        trimming, whole = self.model.trimming, self._whole_tokenized
+        return whole.mapped(trimming.vocabulary.trim) if trimming else whole
+
+    @functools.cached_property
+    def _whole_tokenized(self) -> TokenizedCorpus:
+        c, renderer = self.config, self._whole_model.renderer
         train = dict(self.corpus.train)
         for name in c.mixture.recipes:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
-        rendering = f"{renderer.tokenizer.checksum} {renderer.template}"
+        rendering = f"{renderer.tokenizer.checksum} {json.dumps(renderer.described)}"
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
         pad_id = renderer.tokenizer.pad_id
         return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
@@ -104,30 +125,33 @@ class Workbench:
         mixture = c.mixture_of(spec)
         return plan_batches(mixture, self.tokenized, c.batch, c.train.epochs, c.seed)
 
-    def fingerprint(self, plan: BatchPlan) -> str:
-        """Returns the sha256 of everything that decides a run's weights.
+    def fingerprint(self, plan: BatchPlan | None) -> str:
+        """Returns the sha256 of everything that decides a run's weights; None: nothing is tuned.
 
         How often it logs, saves or evaluates, and on how many devices it runs, is not part of it.
         """
         c = self.config
         decisive = {
             "version": ARITHMETIC_VERSION,
-            "model": self.model.checksum,
+            "model": self.model.weights.checksum,
             "decoder": dataclasses.asdict(self.decoder),
-            "template": dataclasses.asdict(self.renderer.template),
+            "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
-            "corpus": dict(self.corpus.checksums),
-            "tokens": {
-                member: self.tokenized.languages[member].checksum
-                for member, budget in plan.budgets.items()
-                if budget
-            },
-            "plan": plan.fingerprint,
-            "batch": dataclasses.asdict(c.batch),
-            "optimizer": dataclasses.asdict(c.train.optimizer),
             "dtype": c.model.dtype,
         }
-        if c.lora.rank:
+        if plan:
+            decisive |= {
+                "corpus": dict(self.corpus.checksums),
+                "tokens": {
+                    member: self.tokenized.languages[member].checksum
+                    for member, budget in plan.budgets.items()
+                    if budget
+                },
+                "plan": plan.fingerprint,
+                "batch": dataclasses.asdict(c.batch),
+                "optimizer": dataclasses.asdict(c.train.optimizer),
+            }
+        if plan and c.lora.rank:
             # Adapters are drawn from the seed.
             decisive["lora"] = dataclasses.asdict(c.lora) | {"seed": c.seed}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -139,23 +163,18 @@ class Workbench:
         They are in float32 where runs start from a copy of them; where all runs read them as they
         are, in the precision of the arithmetic.
         """
-        if not self.config.lora.rank:
-            return self.put(self.model.params)
-        return self.put(in_precision(self.model.params, jnp.dtype(self.config.model.dtype)))
+        c = self.config
+        return self.load(self.model, c.model.dtype if c.lora.rank else "float32")
 
     @property
     def frozen(self) -> Params:
         """The parameters that runs do not train."""
         return self.pretrained if self.config.lora.rank else NOTHING
 
-    def put(self, params: Params) -> Params:
-        """Returns parameters of the host, laid out on the mesh."""
-        shardings = parameter_shardings(self.mesh, params)
-        return jax.tree.map(
-            lambda x, s: jax.make_array_from_callback(x.shape, s, lambda index: x[index]),
-            params,
-            shardings,
-        )
+    def load(self, model: Model, dtype: str = "float32") -> Params:
+        """Returns the parameters of a model, read straight to where they lie on the mesh."""
+        shapes = abstract_params(model.decoder)
+        return model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
@@ -184,7 +203,7 @@ class Workbench:
             return trained
         # What was not adapted stays the same to the bit, whatever the precision of the arithmetic.
         exact = self.config.model.dtype == "float32"
-        return self._merge(self.pretrained if exact else self.put(self.model.params), trained)
+        return self._merge(self.pretrained if exact else self.load(self.model), trained)
 
     @functools.cached_property
     def _merge(self) -> Any:

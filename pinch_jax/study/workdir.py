@@ -12,7 +12,9 @@ from pinch_jax.mesh import is_primary
 # What may differ between two calls on one work directory: none of it decides a result.
 FREE_FIELDS = (
     "study.experiments",
+    "study.monolingual_languages",
     "study.percents",
+    "study.unseen_percents",
     "study.breadth_orders",
     "study.bootstrap_resamples",
     "mixture.spec",

@@ -70,16 +70,21 @@ def train_examples(language: str) -> tuple[Example, ...]:
 
 
 def heldout_examples(language: str) -> tuple[Example, ...]:
-    """Return the held-out examples, ordered so that a prefix is a fair sample of all of them.
+    """Return the held-out examples, ordered so that a prefix is a fair sample of all of them."""
+    return fair_examples(language, heldout=True)
+
+
+def fair_examples(language: str, heldout: bool) -> tuple[Example, ...]:
+    """Return the examples of either split, ordered so that a prefix is a fair sample of them.
 
     Each fact is asked once before one is asked in a second phrasing, and within such a round
     the tasks are spread evenly: any prefix holds each task in proportion, to within one.
     """
     spread = []
     for order, task in enumerate(TASKS):
-        heldout = [fact for fact in facts() if fact.task == task and is_heldout(fact.key)]
-        for index, fact in enumerate(sorted(heldout, key=_rank)):
-            spread.append(((index + 0.5) / len(heldout), order, index, fact))
+        own = [f for f in facts() if f.task == task and is_heldout(f.key) == heldout]
+        for index, fact in enumerate(sorted(own, key=_rank)):
+            spread.append(((index + 0.5) / len(own), order, index, fact))
     spread.sort(key=lambda entry: entry[:3])
     phrasings = {task: len(phrases(language)[task]["questions"]) for task in TASKS}
     return tuple(

@@ -45,9 +45,18 @@ _SIB200 = """@misc{adelani2023sib200,
   archivePrefix = {arXiv},
 }"""
 
+_CLDR = """@misc{cldr,
+  title = {Unicode Common Locale Data Repository},
+  author = {{Unicode Consortium}},
+  url = {https://cldr.unicode.org},
+}"""
+
 PUBLISHED: dict[str, Published] = {
     "lima": Published("LIMA", "CC BY-NC-SA 4.0, or that of its source where it is stricter", _LIMA),
     "oasst": Published("OpenAssistant", "Apache 2.0", _OASST),
     "alpaca_farm": Published("AlpacaFarm", "CC BY-NC 4.0", _ALPACA_FARM),
     "sib200": Published("SIB-200", "CC BY-SA 4.0", _SIB200),
+    "cldr": Published(
+        "Unicode CLDR", "names and facts Unicode License v3, phrases that of pinch_jax", _CLDR
+    ),
 }

@@ -4,6 +4,8 @@
     oasst:PATH        trees or messages of OpenAssistant: roots with their best-ranked reply
     alpaca_farm:PATH  the evaluation set of AlpacaFarm: instructions without references
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
+    cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
+                      languages; here any prefix of either is a fair sample of it
     jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference, and optionally those of `Example`
@@ -14,20 +16,25 @@ name stands for shards. Any of them may be a directory that TFDS prepared. Optio
     ?without=PART,PART     leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
     ?split=SPLIT           of a TFDS directory, also as `train[:10%]`
     ?text=text_{language}  of OpenAssistant messages: the field that holds their text
+    ?first=N               only the first N examples, of what is not left out
 
-Options are joined by "&". `{language}` in a source means that it brings every language itself.
+Options are joined by "&". `{language}` in a source means that it brings every language itself, as
+`cldr` does.
 """
 
 import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 
+from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
 
-OPTIONS = ("without", "split", "text")
+OPTIONS = ("without", "split", "text", "first")
+BUNDLED = "cldr"
+SPLITS = ("train", "heldout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +46,21 @@ class Source:
     without: tuple[str, ...]
     split: str
     text: str
+    first: int | None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it comes with the package, so that there is no file of it."""
+        return self.reader == BUNDLED
 
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        return "{language}" in f"{self.path} {self.split} {self.text}"
+        return self.bundled or "{language}" in f"{self.path} {self.split} {self.text}"
 
     def __str__(self) -> str:
-        values = {"without": ",".join(self.without), "split": self.split, "text": self.text}
+        values = {name: getattr(self, name) for name in OPTIONS}
+        values["without"] = ",".join(self.without)
         options = "&".join(f"{name}={value}" for name, value in values.items() if value)
         return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
 
@@ -76,7 +90,15 @@ def parse_source(text: str) -> Source:
     without = tuple(part for part in options["without"].split(",") if part)
     if options["text"] and reader != "oasst":
         raise ValueError(f"source={text!r}: only oasst has the option 'text'; leave it out")
-    return Source(reader, path, without, options["split"], options["text"])
+    if reader == BUNDLED and (path not in SPLITS or options["split"]):
+        raise ValueError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
+    first = options["first"]
+    if first and not (first.isdecimal() and int(first)):
+        raise ValueError(
+            f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
+        )
+    number = int(first) if first else None
+    return Source(reader, path, without, options["split"], options["text"], number)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -97,6 +119,12 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
             f"there are {sorted(parts)[:20]}"
         )
     kept = tuple(example for example in examples if _part(example) not in source.without)
+    if source.first and len(kept) < source.first:
+        raise ValueError(
+            f"source={str(source)!r}: there are only {len(kept)} examples in language="
+            f"{language!r}; lower 'first', or leave it out"
+        )
+    kept = kept[: source.first]
     counts = collections.Counter(example.id for example in kept)
     if repeated := [identity for identity, count in counts.items() if count > 1]:
         raise ValueError(
@@ -149,6 +177,11 @@ def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exam
     return topic_examples(rows, language)
 
 
+def _cldr(source: Source, rows: Iterable[Row], language: str) -> Iterable[Example]:
+    """Return the bundled questions; there is no file, and so no row."""
+    return fair_examples(language, heldout=source.path == "heldout")
+
+
 def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yield records that are examples already, with what they leave out filled in."""
     for row in rows:
@@ -177,11 +210,12 @@ def _example(id: str, task: str, language: str, prompt: str, response: str = "")
     return Example(id, id, task, language, prompt, response, answer="", english_answer=False)
 
 
-READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterator[Example]]] = {
+READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = {
     "lima": _lima,
     "oasst": _oasst,
     "alpaca_farm": _alpaca_farm,
     "sib200": _sib200,
+    BUNDLED: _cldr,
     "jsonl": _records,
     "parquet": _records,
     "tfds": _records,

@@ -1,0 +1,143 @@
+"""What every tokenizer gives: the ids of a text, the text of ids, the pieces that are not text."""
+
+import abc
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pinch_jax.data.tokenizer_config import Roles, write_roles
+
+Span = tuple[int, int]
+
+# What stands for a blank inside a piece, in SentencePiece and in byte-level tokenizers.
+BLANKS = "\u2581\u0120"
+# The pieces that begin a text, end it and fill a row, as families of models call them: for files
+# beside which nothing says which of their pieces does what.
+PIECES = {
+    "bos": ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "[CLS]", "<SOS>"),
+    "eos": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>", "[SEP]", "<EOT>"),
+    "pad": ("<pad>", "<|finetune_right_pad_id|>", "<|pad|>", "<|endoftext|>", "[PAD]"),
+}
+
+
+class Tokenizer(abc.ABC):
+    """Text to ids and back.
+
+    Attributes:
+        path: the file.
+        checksum: sha256 of what decides the ids, part of a run's fingerprint.
+        vocab_size: how many ids there are.
+        roles: what the model does with the pieces.
+    """
+
+    path: Path
+    checksum: str
+    vocab_size: int
+    roles: Roles
+
+    @property
+    def bos_id(self) -> int:
+        """What begins a text; ValueError where the tokenizer has no such piece, as below."""
+        return self._required("bos")
+
+    @property
+    def eos_id(self) -> int:
+        """What ends a response."""
+        return self._required("eos")
+
+    @property
+    def pad_id(self) -> int:
+        """What fills a row: where no piece is for that, the one that ends a response."""
+        return self.eos_id if self.roles.pad is None else self.piece_id(self.roles.pad)
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the model's texts begin with BOS."""
+        return self.roles.adds_bos
+
+    @property
+    def chat_template(self) -> str | None:
+        """How turns are written, in jinja; None for a model that knows no turns."""
+        return self.roles.chat_template
+
+    def _required(self, role: str) -> int:
+        piece = getattr(self.roles, role)
+        if piece is None:
+            what = {"bos": "begins a text", "eos": "ends a response"}[role]
+            raise ValueError(
+                f"the tokenizer {self.path} has no piece that {what} ({role}), such as "
+                f"{', '.join(PIECES[role])}; give one that has"
+            )
+        return self.piece_id(piece)
+
+    @abc.abstractmethod
+    def piece(self, id: int) -> str:
+        """Returns what the tokenizer calls an id."""
+
+    @abc.abstractmethod
+    def piece_id(self, piece: str) -> int:
+        """Returns the id of a piece such as `<answer>`.
+
+        Raises:
+            ValueError: the tokenizer has no such piece.
+        """
+
+    def _no_piece(self, piece: str) -> ValueError:
+        return ValueError(f"the tokenizer {self.path.name} has no piece {piece!r}")
+
+    @property
+    @abc.abstractmethod
+    def reserved_ids(self) -> tuple[int, ...]:
+        """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
+
+    @abc.abstractmethod
+    def control_pieces(self) -> dict[str, int]:
+        """Returns the ids of the pieces that no text becomes."""
+
+    @abc.abstractmethod
+    def whole_pieces(self) -> dict[str, int]:
+        """Returns the ids of the pieces that a text's own words never share a token with.
+
+        Some are blanks and markup; others, such as `<think>`, are a chat template's, for which
+        the tokenizer's makers did not make them control pieces.
+        """
+
+    @abc.abstractmethod
+    def with_control_pieces(self, pieces: Collection[str]) -> "Tokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+
+    @abc.abstractmethod
+    def begins_with(self, piece: str) -> bool:
+        """Returns whether the tokenizer itself puts a piece before each text."""
+
+    @abc.abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
+
+    @abc.abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of some ids; control pieces leave no trace."""
+
+    @abc.abstractmethod
+    def spans(self, text: str) -> list[Span]:
+        """Returns (begin, end) of each of the text's tokens, in characters of the text.
+
+        Tokens that share a character, such as its bytes, have all of it. A blank that the
+        tokenizer puts before a text is of no characters.
+        """
+
+    def save(self, directory: Path, for_transformers: bool = False) -> None:
+        """Writes what `load_tokenizer` needs to load this tokenizer; if told, transformers too."""
+        self._write(directory, for_transformers)
+        write_roles(directory, self.roles)
+
+    @abc.abstractmethod
+    def _write(self, directory: Path, for_transformers: bool) -> None:
+        """Writes the tokenizer without its roles."""
+
+
+def without_added_blanks(text: str, pieces: Sequence[str], spans: Sequence[Span]) -> list[Span]:
+    """Returns the spans, empty where a piece is a blank and its place in the text is none."""
+    return [
+        (begin, begin) if not piece.strip(BLANKS) and text[begin:end].strip() else (begin, end)
+        for piece, (begin, end) in zip(pieces, spans, strict=True)
+    ]

@@ -1,0 +1,147 @@
+"""The pieces of a tokenizer that a corpus needs, as a smaller vocabulary with ids of its own."""
+
+import dataclasses
+import functools
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pinch_jax.data.tokenizer_base import Span, Tokenizer
+
+# The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
+# that fill it up are the first of the others.
+MULTIPLE = 256
+# Control pieces that stand for nothing yet; Gemma has 6,242 of them.
+PLACEHOLDER = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|<SPECIAL_\d+>")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Some pieces of a tokenizer: piece `kept[i]` of its own has the id i here.
+
+    Attributes:
+        kept: int32 [pieces], rising.
+    """
+
+    kept: np.ndarray
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """The sha256 of the kept ids."""
+        return hashlib.sha256(np.ascontiguousarray(self.kept, "<i4")).hexdigest()
+
+    @functools.cached_property
+    def _ids(self) -> np.ndarray:
+        ids = np.full(int(self.kept[-1]) + 1, -1, np.int32)
+        ids[self.kept] = np.arange(len(self.kept), dtype=np.int32)
+        return ids
+
+    def trim(self, whole: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Returns the ids here of the tokenizer's own: int32 of the same shape.
+
+        Raises:
+            ValueError: a piece is not kept.
+        """
+        whole = np.asarray(whole, np.int32)
+        known = whole < len(self._ids)
+        ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
+        if ids.size and ids.min() < 0:
+            raise ValueError(
+                f"config.model.trim_vocabulary=True: piece {int(whole[ids < 0].flat[0])} of the "
+                "tokenizer is not among those that the corpus needs; set it to False, or make the "
+                "tuned model whole first: pinch convert"
+            )
+        return ids
+
+    def has(self, id: int) -> bool:
+        """Returns whether the piece of this id of the tokenizer's own is kept."""
+        return id < len(self._ids) and bool(self._ids[id] >= 0)
+
+    def restore(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Returns the tokenizer's own ids of ids here."""
+        return self.kept[np.asarray(ids, np.int64)]
+
+
+def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
+    """Returns the vocabulary of the ids in `texts` and of those that any text might need.
+
+    `vocab_size`: how many there are in all, which may be more than the tokenizer knows.
+    """
+    wanted = np.zeros(vocab_size, bool)
+    for ids in texts:
+        wanted[ids] = True
+    for id in tokenizer.reserved_ids:
+        wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
+    lacking = -int(wanted.sum()) % MULTIPLE
+    wanted[np.flatnonzero(~wanted)[:lacking]] = True
+    return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
+
+
+class TrimmedTokenizer(Tokenizer):
+    """A tokenizer with the kept pieces alone; a text that needs another one is an error.
+
+    Attributes:
+        whole: the tokenizer that it is made of.
+    """
+
+    def __init__(self, whole: Tokenizer, vocabulary: Vocabulary):
+        self.whole, self.path = whole, whole.path
+        self._vocabulary = vocabulary
+        self.vocab_size = len(vocabulary.kept)
+        both = whole.checksum + vocabulary.checksum
+        self.checksum = hashlib.sha256(both.encode()).hexdigest()
+        self.roles = whole.roles
+
+    def _one(self, id: int) -> int:
+        return int(self._vocabulary.trim([id])[0])
+
+    def piece(self, id: int) -> str:
+        """Returns what the tokenizer calls an id."""
+        return self.whole.piece(int(self._vocabulary.restore([id])[0]))
+
+    def piece_id(self, piece: str) -> int:
+        """Returns the id of a piece; ValueError where there is none, or it is not kept."""
+        return self._one(self.whole.piece_id(piece))
+
+    @property
+    def reserved_ids(self) -> tuple[int, ...]:
+        """The ids, in order, that no text shows to be needed: all of them are kept."""
+        return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
+
+    def control_pieces(self) -> dict[str, int]:
+        """Returns the ids of the kept pieces that no text becomes."""
+        return self._kept(self.whole.control_pieces())
+
+    def whole_pieces(self) -> dict[str, int]:
+        """Returns the ids of the kept pieces that a text's words never share a token with."""
+        return self._kept(self.whole.whole_pieces())
+
+    def _kept(self, pieces: Mapping[str, int]) -> dict[str, int]:
+        known = {piece: id for piece, id in pieces.items() if self._vocabulary.has(id)}
+        return {piece: self._one(id) for piece, id in known.items()}
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
+
+    def begins_with(self, piece: str) -> bool:
+        """Returns whether the tokenizer itself puts a piece before each text."""
+        return self.whole.begins_with(piece)
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
+        return self._vocabulary.trim(self.whole.encode(text)).tolist()
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of some ids; control pieces leave no trace."""
+        return self.whole.decode(self._vocabulary.restore(ids).tolist())
+
+    def spans(self, text: str) -> list[Span]:
+        """Returns (begin, end) of each of the text's tokens, in characters of the text."""
+        return self.whole.spans(text)
+
+    def _write(self, directory: Path, for_transformers: bool) -> None:
+        self.whole._write(directory, for_transformers)

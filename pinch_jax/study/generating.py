@@ -1,0 +1,92 @@
+"""Answers of any model to any prompts: `pinch generate`."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pinch_jax.config import Config
+from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.mesh import is_primary
+from pinch_jax.study.workbench import Workbench
+from pinch_jax.study.workdir import write_text
+
+Record = Mapping[str, Any]
+
+
+def read_prompts(path: Path) -> list[Record]:
+    """Returns the records of a file of JSON lines, each with a `prompt`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is no object with a `prompt`; names it.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"--prompts={path}: no such file")
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}:{number}: not JSON ({error}); repair the line") from None
+        if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
+            raise ValueError(f'{path}:{number}: not an object with a text "prompt"; repair it')
+        records.append(record)
+    return records
+
+
+def heldout_prompts(config: Config) -> list[Record]:
+    """Returns the first held-out prompts of the config's languages, evaluate.prompts of each."""
+    corpus = load_corpus(config.corpus, config.languages)
+    return [
+        {
+            "id": example.id,
+            "language": code,
+            "prompt": example.prompt,
+            "reference": example.response,
+            "task": example.task,
+            "answer": example.answer,
+        }
+        for code in config.languages
+        for example in corpus.heldout[code][: config.evaluate.prompts]
+    ]
+
+
+def generate_answers(
+    config: Config, source: str | None, prompts: Sequence[Record], output: Path | None
+) -> list[Record]:
+    """Returns the prompts' records with a `response`, and writes them to `output`.
+
+    Args:
+        config: how it is answered; its model, unless `source` names another one.
+        source: what `open_model` takes.
+        prompts: records with a `prompt`.
+        output: JSON lines; beside it a stop leaves what another call goes on from.
+    """
+    own = config.model.source if source is None else source
+    # Prompts may need any piece.
+    model = dataclasses.replace(config.model, source=own, trim_vocabulary=False)
+    bench = Workbench(dataclasses.replace(config, model=model))
+    texts = [record["prompt"] for record in prompts]
+    bar = tqdm(total=len(texts), desc="answers", unit="response", disable=not is_primary())
+    with bar:
+        if output is None:
+            responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)
+        else:
+            part = output.with_name(f"{output.name}-{bench.fingerprint(None)[:12]}.part")
+            responses = answer_prompts(
+                bench.answers, bench.pretrained, texts, config.seed, part, bar.update
+            )
+    answered = [
+        {**record, "response": response}
+        for record, response in zip(prompts, responses, strict=True)
+    ]
+    if output is not None and is_primary():
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in answered]
+        write_text(output, "".join(lines))
+        part.unlink()
+    return answered
