@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import ml_collections
 
-from pinch_jax.config_fields import build, check_languages, positive
+from pinch_jax.config_fields import build, check_languages, choose, positive
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
