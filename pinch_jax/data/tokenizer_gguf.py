@@ -1,7 +1,6 @@
 """The vocabulary inside a GGUF file as a tokenizer: one of SentencePiece, or one of bytes."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +63,6 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """
     metadata = read_gguf_header(path).metadata
     told = {n.removeprefix(PREFIX): v for n, v in metadata.items() if n.startswith(PREFIX)}
-    checksum = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     kind = told.get("model")
     if kind not in ("llama", "gpt2"):
         raise ValueError(f"{path}: {PREFIX}model={kind!r} is not supported: only 'llama', 'gpt2'")
@@ -78,9 +76,9 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
     template = metadata.get("tokenizer.chat_template")
     roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
     if kind == "llama":
-        return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles, checksum)
+        return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles)
     content = json.dumps(_byte_level_json(path, told, roles), ensure_ascii=False)
-    return JsonTokenizer(path, content.encode(), roles, checksum)
+    return JsonTokenizer(path, content.encode(), roles)
 
 
 def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
@@ -110,7 +108,7 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     normalizer.add_dummy_prefix = told.get("add_space_prefix", True)
     normalizer.remove_extra_whitespaces = told.get("remove_extra_whitespaces", False)
     normalizer.escape_whitespaces = True
-    return model.SerializeToString()
+    return model.SerializeToString(deterministic=True)
 
 
 def _splitting(path: Path, told: Mapping[str, Any]) -> Splitting:

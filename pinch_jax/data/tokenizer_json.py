@@ -9,7 +9,7 @@ from typing import Any
 import tokenizers
 
 from pinch_jax.data.tokenizer_base import PIECES, Span, Tokenizer, without_added_blanks
-from pinch_jax.data.tokenizer_config import Roles
+from pinch_jax.data.tokenizer_config import Roles, write_roles
 
 # The pieces of single bytes: of tokenizers that fall back on them, and of those of nothing else.
 FALLBACK_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
@@ -23,16 +23,13 @@ class JsonTokenizer(Tokenizer):
         path: the file that it is from.
         content: of a `tokenizer.json`.
         roles: what the pieces are for; by default, what their names suggest.
-        checksum: of what the content was made from; by default of the content.
     """
 
     FILE = "tokenizer.json"
 
-    def __init__(
-        self, path: Path, content: bytes, roles: Roles | None = None, checksum: str | None = None
-    ):
+    def __init__(self, path: Path, content: bytes, roles: Roles | None = None):
         self.path = path
-        self.checksum = checksum or hashlib.sha256(content).hexdigest()
+        self.checksum = hashlib.sha256(content).hexdigest()
         self._content = content
         try:
             self._pieces = tokenizers.Tokenizer.from_str(content.decode())
@@ -80,18 +77,19 @@ class JsonTokenizer(Tokenizer):
         falls_back = self._id(FALLBACK_BYTES[0]) is not None
         found = map(self._id, FALLBACK_BYTES if falls_back else BYTES)
         # What is unknown is a control piece in all such files.
-        return tuple(sorted({*self.control_pieces().values(), *found} - {None}))
+        found = {*found, *map(self._id, self.control_pieces())}
+        return tuple(sorted(found - {None}))
 
-    def _added(self, special: bool) -> dict[str, int]:
-        added = self._pieces.get_added_tokens_decoder()
-        return {piece.content: id for id, piece in added.items() if piece.special == special}
+    def _added(self, special: bool) -> set[str]:
+        added = self._pieces.get_added_tokens_decoder().values()
+        return {piece.content for piece in added if piece.special == special}
 
-    def control_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that no text becomes."""
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
         return self._added(special=True)
 
-    def whole_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that a text's own words never share a token with."""
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with."""
         return self._added(special=False)
 
     def with_control_pieces(self, pieces: Collection[str]) -> "JsonTokenizer":
@@ -117,8 +115,10 @@ class JsonTokenizer(Tokenizer):
         found = self._pieces.encode(text, add_special_tokens=False)
         return without_added_blanks(text, found.tokens, found.offsets)
 
-    def _write(self, directory: Path, for_transformers: bool) -> None:
+    def save(self, directory: Path) -> None:
+        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._content)
+        write_roles(directory, self.roles, made_from=self.FILE)
 
 
 def added_piece(id: int, piece: str, special: bool, normalized: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from pinch_jax.data.sentencepiece_json import to_tokenizer_json
 from pinch_jax.data.tokenizer_base import Span, Tokenizer, without_added_blanks
-from pinch_jax.data.tokenizer_config import Roles
+from pinch_jax.data.tokenizer_config import Roles, write_roles
 from pinch_jax.data.tokenizer_json import JsonTokenizer
 
 
@@ -21,16 +21,13 @@ class SentencePieceTokenizer(Tokenizer):
         path: the file that it is from.
         model: the content of a `.model` file.
         roles: what the pieces are for, where the model itself does not say it.
-        checksum: of what the model was made from; by default of the model.
     """
 
     FILE = "tokenizer.model"
 
-    def __init__(
-        self, path: Path, model: bytes, roles: Roles | None = None, checksum: str | None = None
-    ):
+    def __init__(self, path: Path, model: bytes, roles: Roles | None = None):
         self.path = path
-        self.checksum = checksum or hashlib.sha256(model).hexdigest()
+        self.checksum = hashlib.sha256(model).hexdigest()
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
@@ -70,18 +67,13 @@ class SentencePieceTokenizer(Tokenizer):
         kinds = (p.is_control, p.is_byte, p.is_unknown)
         return tuple(id for id in range(self.vocab_size) if any(kind(id) for kind in kinds))
 
-    def control_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that no text becomes."""
-        ids = filter(self._pieces.is_control, range(self.vocab_size))
-        return {self.piece(id): id for id in ids}
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return set(map(self.piece, filter(self._pieces.is_control, range(self.vocab_size))))
 
-    def whole_pieces(self) -> dict[str, int]:
-        """Returns the ids of the pieces that a text's own words never share a token with."""
-        return {
-            piece.piece: id
-            for id, piece in enumerate(self._model().pieces)
-            if piece.type == piece.USER_DEFINED
-        }
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with."""
+        return {piece.piece for piece in self._model().pieces if piece.type == piece.USER_DEFINED}
 
     def with_control_pieces(self, pieces: Collection[str]) -> "SentencePieceTokenizer":
         """Returns this tokenizer with more control pieces, which were whole pieces."""
@@ -89,9 +81,7 @@ class SentencePieceTokenizer(Tokenizer):
         for piece in model.pieces:
             if piece.piece in pieces:
                 piece.type = piece.CONTROL
-        return SentencePieceTokenizer(
-            self.path, model.SerializeToString(), self.roles, self.checksum
-        )
+        return SentencePieceTokenizer(self.path, model.SerializeToString(), self.roles)
 
     def _model(self) -> sentencepiece_model_pb2.ModelProto:
         content = self._pieces.serialized_model_proto()
@@ -103,7 +93,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces leave no trace."""
-        return self._pieces.decode(list(ids))
+        return self._pieces.decode([id for id in ids if id < self.vocab_size])
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
@@ -116,10 +106,10 @@ class SentencePieceTokenizer(Tokenizer):
                 spans[index] = begin, spans[index + 1][1]
         return without_added_blanks(text, found["pieces"], spans)
 
-    def _write(self, directory: Path, for_transformers: bool) -> None:
+    def save(self, directory: Path) -> None:
+        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._pieces.serialized_model_proto())
-        if not for_transformers:
-            return
         # The classes of transformers that read the other expect one model or another of it.
         content = json.dumps(to_tokenizer_json(self._model(), self.roles), ensure_ascii=False)
         (directory / JsonTokenizer.FILE).write_text(content, encoding="utf-8")
+        write_roles(directory, self.roles, made_from=self.FILE)

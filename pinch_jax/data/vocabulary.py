@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,13 +68,15 @@ class Vocabulary:
 def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
     """Returns the vocabulary of the ids in `texts` and of those that any text might need.
 
-    `vocab_size`: how many there are in all, which may be more than the tokenizer knows.
+    `vocab_size`: how many rows there are, which may be more or fewer than the tokenizer knows.
     """
     wanted = np.zeros(vocab_size, bool)
     for ids in texts:
         wanted[ids] = True
     for id in tokenizer.reserved_ids:
-        wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
+        # Some have no row: the text models of Gemma 3 know no image's.
+        if id < vocab_size:
+            wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
     lacking = -int(wanted.sum()) % MULTIPLE
     wanted[np.flatnonzero(~wanted)[:lacking]] = True
     return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
@@ -108,28 +110,20 @@ class TrimmedTokenizer(Tokenizer):
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: all of them are kept."""
-        return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
+        """The ids, in order, that no text shows to be needed, of the pieces that are kept."""
+        return tuple(map(self._one, filter(self._vocabulary.has, self.whole.reserved_ids)))
 
-    def control_pieces(self) -> dict[str, int]:
-        """Returns the ids of the kept pieces that no text becomes."""
-        return self._kept(self.whole.control_pieces())
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return self.whole.control_pieces()
 
-    def whole_pieces(self) -> dict[str, int]:
-        """Returns the ids of the kept pieces that a text's words never share a token with."""
-        return self._kept(self.whole.whole_pieces())
-
-    def _kept(self, pieces: Mapping[str, int]) -> dict[str, int]:
-        known = {piece: id for piece, id in pieces.items() if self._vocabulary.has(id)}
-        return {piece: self._one(id) for piece, id in known.items()}
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces, kept or not, that a text's other words never share a token with."""
+        return self.whole.whole_pieces()
 
     def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
         """Returns this tokenizer with more control pieces, which were whole pieces."""
         return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
-
-    def begins_with(self, piece: str) -> bool:
-        """Returns whether the tokenizer itself puts a piece before each text."""
-        return self.whole.begins_with(piece)
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
@@ -143,5 +137,6 @@ class TrimmedTokenizer(Tokenizer):
         """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
 
-    def _write(self, directory: Path, for_transformers: bool) -> None:
-        self.whole._write(directory, for_transformers)
+    def save(self, directory: Path) -> None:
+        """Writes the whole tokenizer."""
+        self.whole.save(directory)

@@ -87,7 +87,7 @@ def export_model(
         part / "config.json", dict(config_json) | {"dtype": written, "torch_dtype": written}
     )
     if tokenizer:
-        tokenizer.save(part, for_transformers=True)
+        tokenizer.save(part)
     for name in COMPANIONS:
         if companions and (companions / name).exists():
             shutil.copyfile(companions / name, part / name)
