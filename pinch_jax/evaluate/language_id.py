@@ -25,6 +25,8 @@ from pinch_jax.languages import LANGUAGES, language
 
 TOO_SHORT = "too_short"
 CONFIDENCE = 0.7
+# What a response to a question with an answer is: one of these, the first two of them right.
+KINDS = ("exact", "answer", "wrong_answer", "wrong_language", "echo", TOO_SHORT)
 
 _FOREIGN_LETTER = 0.2
 _FOREIGN_WORD = 0.1
@@ -83,6 +85,28 @@ class Outcome:
         """Whether its language cannot be told."""
         return self.language == TOO_SHORT
 
+    @property
+    def kind(self) -> str | None:
+        """The one of `KINDS` that it is; None where there is no answer to be right or wrong by.
+
+        exact            the reference
+        echo             the prompt, whatever it names on the way
+        wrong_language   known to be in another language than its prompt, right or not
+        answer           the right answer, otherwise worded, or so short that no language shows
+        too_short        nothing, or nothing that would show a language, and not the answer
+        wrong_answer     the rest: in the language of its prompt
+        """
+        if self.answer_match is None:
+            return None
+        held = {
+            "exact": self.exact_match,
+            "echo": self.echo,
+            "wrong_language": self.wrong_language,
+            "answer": self.answer_match,
+            TOO_SHORT: self.too_short or self.empty,
+        }
+        return next((kind for kind, is_so in held.items() if is_so), "wrong_answer")
+
 
 @functools.lru_cache(maxsize=1 << 17)
 def identify(text: str, candidates: tuple[str, ...] = tuple(LANGUAGES)) -> str:
@@ -130,12 +154,14 @@ def classify(
     reference: str,
     answer: str = "",
     candidates: tuple[str, ...] = tuple(LANGUAGES),
+    offered: tuple[str, ...] = (),
 ) -> Outcome:
     """Return what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
-    whole words. A response is an echo when it repeats the prompt and is neither the reference
-    nor nearer to it. A `reference` or `answer` of "" is none: there is nothing to hold against.
+    whole words, and for none of those that the prompt has `offered` beside it. A response is an
+    echo when it repeats the prompt and is neither the reference nor nearer to it. A `reference` or
+    `answer` of "" is none: there is nothing to hold against.
 
     Raises:
       ValueError: a candidate is not a known language.
@@ -155,9 +181,16 @@ def classify(
         empty=not said,
         echo=not exact and repeats(said, asked, chrf or 0.0),
         exact_match=exact,
-        answer_match=contains_words(said, normalise(answer)) if answer else None,
+        answer_match=_names_alone(said, answer, offered) if answer else None,
         chrf=chrf,
     )
+
+
+def _names_alone(said: str, answer: str, offered: tuple[str, ...]) -> bool:
+    wanted = normalise(answer)
+    rest = said.replace(wanted, " ")
+    others = (contains_words(rest, normalise(name)) for name in offered)
+    return contains_words(said, wanted) and not any(others)
 
 
 @functools.cache
