@@ -1,5 +1,6 @@
 """Every response of one kind: what is right, and in how many ways it is not, with intervals."""
 
+import calendar
 import dataclasses
 
 import numpy as np
@@ -11,11 +12,13 @@ from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
 from pinch_jax.evaluate.language_id import KINDS, classify
 from pinch_jax.evaluate.scores import resample_counts, wilson
-from pinch_jax.study.answers import Answers, offered_answers
+from pinch_jax.evaluate.text_match import contains_words
+from pinch_jax.study.answers import Answers, other_answers
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.outcomes import SHARES, outcome_rows, read_outcomes, write_outcomes
 
 LANGUAGES = ("en", "fi", "it")
+MONTHS = tuple(calendar.month_name)[1:]
 PROMPTS = 24
 
 
@@ -44,26 +47,32 @@ def test_a_response_is_of_one_kind():
     assert kind(english.response, without) is None
 
 
-def test_whoever_repeats_all_that_a_prompt_offers_has_not_chosen():
+def test_whoever_names_other_answers_too_has_not_answered():
     topics = topic_phrases()["en"]["topics"]
     rows = [
         Row("here", n, {"index_id": str(n), "category": topic, "text": f"This is text {n}."})
         for n, topic in enumerate(topics)
     ]
     asked = {e.id: dataclasses.asdict(e) for e in topic_examples(rows, "en")}
-    fact = dataclasses.asdict(heldout_examples("en")[0])
-    offered = offered_answers(asked | {"fact": fact})
-    assert offered["fact"] == ()
+    facts = {e.id: dataclasses.asdict(e) for e in heldout_examples("en")}
+    others = other_answers(asked | facts)
+
+    def kind_of(record, response):
+        held = (record[field] for field in ("language", "response", "answer"))
+        return classify(record["prompt"], response, *held, others=others[record["id"]]).kind
+
     for identity, record in asked.items():
-        assert set(offered[identity]) == set(topics.values()) - {record["answer"]}
-
-        def match(response, record=record, others=offered[identity]):
-            fields = ("language", "response", "answer")
-            held = (record[field] for field in fields)
-            return classify(record["prompt"], response, *held, offered=others).answer_match
-
-        assert match(f"It is about {record['answer']}.")
-        assert not match(f"It is about {' and '.join(topics.values())}.")
+        assert set(others[identity]) == set(topics.values()) - {record["answer"]}
+        assert kind_of(record, f"The text above is about {record['answer']}.") == "answer"
+        everything = f"The text above is about {' and '.join(topics.values())}."
+        assert kind_of(record, everything) == "wrong_answer"
+    month = next(record for record in facts.values() if record["task"] == "month_after")
+    subject = next(name for name in MONTHS if contains_words(month["prompt"], name))
+    assert subject not in others[month["id"]], "the prompt names it"
+    told = f"The month that comes right after {subject} is {month['answer']}"
+    assert kind_of(month, f"{told}.") == "answer"
+    wrong = next(name for name in others[month["id"]])
+    assert kind_of(month, f"{told} or {wrong}.") == "wrong_answer"
 
 
 def answered(run, right, wrong_language=()):

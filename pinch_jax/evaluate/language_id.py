@@ -68,6 +68,7 @@ class Outcome:
     echo: bool
     exact_match: bool | None
     answer_match: bool | None
+    hedged: bool
     chrf: float | None
 
     @property
@@ -92,9 +93,10 @@ class Outcome:
         exact            the reference
         echo             the prompt, whatever it names on the way
         wrong_language   known to be in another language than its prompt, right or not
-        answer           the right answer, otherwise worded, or so short that no language shows
+        answer           the right answer and no other, otherwise worded, or so short that no
+                         language shows
         too_short        nothing, or nothing that would show a language, and not the answer
-        wrong_answer     the rest: in the language of its prompt
+        wrong_answer     the rest: in the language of its prompt, or right among wrong ones
         """
         if self.answer_match is None:
             return None
@@ -102,8 +104,8 @@ class Outcome:
             "exact": self.exact_match,
             "echo": self.echo,
             "wrong_language": self.wrong_language,
-            "answer": self.answer_match,
-            TOO_SHORT: self.too_short or self.empty,
+            "answer": self.answer_match and not self.hedged,
+            TOO_SHORT: (self.too_short or self.empty) and not self.answer_match,
         }
         return next((kind for kind, is_so in held.items() if is_so), "wrong_answer")
 
@@ -154,14 +156,14 @@ def classify(
     reference: str,
     answer: str = "",
     candidates: tuple[str, ...] = tuple(LANGUAGES),
-    offered: tuple[str, ...] = (),
+    others: tuple[str, ...] = (),
 ) -> Outcome:
     """Return what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
-    whole words, and for none of those that the prompt has `offered` beside it. A response is an
-    echo when it repeats the prompt and is neither the reference nor nearer to it. A `reference` or
-    `answer` of "" is none: there is nothing to hold against.
+    whole words. A response is `hedged` when it names it among `others`, answers that are wrong. It
+    is an echo when it repeats the prompt and is neither the reference nor nearer to it. A
+    `reference` or `answer` of "" is none: there is nothing to hold against.
 
     Raises:
       ValueError: a candidate is not a known language.
@@ -181,16 +183,19 @@ def classify(
         empty=not said,
         echo=not exact and repeats(said, asked, chrf or 0.0),
         exact_match=exact,
-        answer_match=_names_alone(said, answer, offered) if answer else None,
+        answer_match=contains_words(said, normalise(answer)) if answer else None,
+        hedged=bool(answer) and _hedges(said, normalise(answer), others),
         chrf=chrf,
     )
 
 
-def _names_alone(said: str, answer: str, offered: tuple[str, ...]) -> bool:
-    wanted = normalise(answer)
-    rest = said.replace(wanted, " ")
-    others = (contains_words(rest, normalise(name)) for name in offered)
-    return contains_words(said, wanted) and not any(others)
+def _hedges(said: str, answer: str, others: tuple[str, ...]) -> bool:
+    """Return whether a text names an answer, and others that are more than a part of it."""
+    if not contains_words(said, answer):
+        return False
+    rest = said.replace(answer, " ")
+    wrong = (normalise(name) for name in others)
+    return any(contains_words(said if answer in name else rest, name) for name in wrong)
 
 
 @functools.cache

@@ -135,10 +135,10 @@ WORDINGS = {
         "Right, wrong, or no answer",
         "",
         "What became of the questions that have an answer? Every response is of one kind. Right: "
-        "the reference itself, or the right answer otherwise worded; of a choice that the prompt "
-        "offers it may name no other. Wrong answer: in the language of the prompt, and not the "
-        "answer. Wrong language, right or not; echo: the prompt once more; too short: no language "
-        "shows and it is not the answer, or nothing was said.",
+        "the reference itself, or the right answer and no other one, otherwise worded. Wrong "
+        "answer: in the language of the prompt, and not the answer, or several at once. Wrong "
+        "language, right or not. Echo: the prompt once more, or its beginning. Too short: no "
+        "language shows and it is not the answer, or nothing was said.",
         "A row is a model, a bar the responses to the questions in one language, 100 % wide. The "
         "line over a bar of the mean is the 95 % interval of what is right. Intervals of one "
         "language are Wilson's; of means over languages they are of the paired bootstrap over the "

@@ -31,31 +31,33 @@ def read_answers(workdir: Path, run: str, language: str) -> Answers:
         ).items()
     }
     fields = ("prompt", "response", "language", "reference", "answer")
-    offered = offered_answers(records)
+    others = other_answers(records)
     return Answers(
         records,
         {
-            identity: classify(*(record[field] for field in fields), offered=offered[identity])
+            identity: classify(*(record[field] for field in fields), others=others[identity])
             for identity, record in records.items()
         },
     )
 
 
-def offered_answers(records: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Return for each prompt the wrong answers that it names beside the right one.
+def other_answers(records: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return for each prompt the answers of its task that are wrong: whoever names them hedges.
 
-    A prompt that names the right one asks to choose, as between topics; whoever repeats all of
-    them has not chosen. The answers are those of all prompts of the task.
+    What the prompt names itself may be repeated, unless it names the right answer too: it asks to
+    choose then, as between topics.
     """
-    answers: dict[str, dict[str, None]] = {}
+    answers: dict[str, dict[str, str]] = {}
     for record in records.values():
-        answers.setdefault(record["task"], {})[record["answer"]] = None
+        answers.setdefault(record["task"], {})[record["answer"]] = normalise(record["answer"])
 
-    def beside(record: Mapping[str, Any]) -> tuple[str, ...]:
+    def wrong(record: Mapping[str, Any]) -> tuple[str, ...]:
         asked, right = normalise(record["prompt"]), normalise(record["answer"])
-        if not contains_words(asked, right):
-            return ()
-        others = (name for name in answers[record["task"]] if normalise(name) != right)
-        return tuple(name for name in others if contains_words(asked, normalise(name)))
+        chooses = contains_words(asked, right)
+        return tuple(
+            name
+            for name, written in answers[record["task"]].items()
+            if written != right and (chooses or not contains_words(asked, written))
+        )
 
-    return {identity: beside(record) for identity, record in records.items()}
+    return {identity: wrong(record) for identity, record in records.items()}
