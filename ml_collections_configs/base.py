@@ -9,6 +9,7 @@ import ml_collections
 from ml_collections import config_dict
 
 from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.train.lora import PROJECTIONS
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -101,6 +102,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = ml_collections.ConfigDict()
     # Rows of the global batch, tokens of a row, and supervised tokens that a row has room for.
     c.batch.rows = 32
+    # Rows that stay empty are left out, down to a multiple of this: less to compute, and a program
+    # compiled for each number of rows. 0: every batch has all rows.
+    c.batch.row_multiple = 0
     c.batch.row_tokens = 1024
     c.batch.row_supervised_tokens = 1024
     # A step closes after so many examples, or when its rows have no room (0: only then). Where
@@ -121,10 +125,20 @@ def get_config() -> ml_collections.ConfigDict:
     c.train.epsilon = 1e-8
     c.train.weight_decay = 0.0
     c.train.clip_norm = 1.0
+    # What a layer saves for its backward pass: "save_everything", "save_projections" or
+    # "save_nothing", from the most memory to the least. The update is the same.
+    c.train.remat_policy = "save_projections"
     # Steps between checkpoints; one is also written on Ctrl-C.
     c.train.checkpoint_period_steps = 100
     # Steps between lines of metrics.
     c.train.log_period_steps = 1
+
+    # Low-rank adaptation: these projections become W + alpha / rank * A B, and A and B alone are
+    # trained (at ten times the learning rate or so). Rank 0 trains all parameters themselves.
+    c.lora = ml_collections.ConfigDict()
+    c.lora.rank = 0
+    c.lora.alpha = 16.0
+    c.lora.projections = tuple(PROJECTIONS)
 
     c.mesh = ml_collections.ConfigDict()
     # Devices along each axis; -1: all that the others leave.

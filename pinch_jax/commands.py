@@ -198,7 +198,7 @@ def generate() -> None:
     """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
     from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
-    config, output = _config(), _OUTPUT.value and Path(_OUTPUT.value)
+    config, output = _config(), Path(_OUTPUT.value) if _OUTPUT.value else None
     prompts = read_prompts(Path(_PROMPTS.value)) if _PROMPTS.value else heldout_prompts(config)
     for record in generate_answers(config, _MODEL.value, prompts, output):
         if not output:

@@ -68,7 +68,9 @@ OPTIMIZER = OptimizerConfig(
     weight_decay=0.1,
     clip_norm=1.0,
 )
-SHAPE = BatchConfig(rows=8, row_tokens=16, row_supervised_tokens=9, examples=0, microbatches=1)
+SHAPE = BatchConfig(
+    rows=8, row_multiple=0, row_tokens=16, row_supervised_tokens=9, examples=0, microbatches=1
+)
 
 
 def random_params(config: DecoderConfig, seed: int = 0) -> Params:

@@ -30,6 +30,7 @@ class Shape:
     row_tokens: int
     row_supervised_tokens: int
     examples: int = 0
+    row_multiple: int = 0
 
 
 class Bytes:
@@ -161,6 +162,25 @@ def test_the_rows_of_all_hosts_together_are_the_global_batch(planned, hosts):
             assert all(len(part) == share for part in split)
             together = np.concatenate(split)
             assert together.dtype == whole.dtype and np.array_equal(together, whole)
+
+
+@quick
+@given(plans())
+def test_rows_without_an_example_may_be_left_out_and_nothing_else_changes(drawn):
+    plan, _ = drawn
+    for multiple in (1, 4):
+        shape = dataclasses.replace(plan.shape, row_multiple=multiple)
+        less = dataclasses.replace(plan, shape=shape)
+        for step in range(plan.steps):
+            whole, batch = plan.batch_at(step), less.batch_at(step)
+            rows = less.rows_at(step)
+            held = int((whole.segments.max(axis=1) > 0).sum())
+            assert rows % multiple == 0 and rows - multiple < held <= rows
+            for field, expected in zip(batch, whole, strict=True):
+                assert np.array_equal(field, expected[:rows])
+            assert not whole.segments[rows:].any() and not whole.weights[rows:].any()
+            half = less.batch_at(step, slice(rows // 2, rows))
+            assert np.array_equal(half.tokens, batch.tokens[rows // 2 :])
 
 
 @quick

@@ -75,7 +75,12 @@ def answers():
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
     mesh = make_mesh(MeshConfig())
     shape = BatchConfig(
-        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+        rows=8,
+        row_multiple=0,
+        row_tokens=TOKENS,
+        row_supervised_tokens=16,
+        examples=0,
+        microbatches=1,
     )
     evaluate = HeldoutLoss(
         MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
@@ -96,7 +101,12 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
 def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
     mesh = make_mesh(MeshConfig())
     shape = BatchConfig(
-        rows=8, row_tokens=TOKENS, row_supervised_tokens=16, examples=0, microbatches=1
+        rows=8,
+        row_multiple=0,
+        row_tokens=TOKENS,
+        row_supervised_tokens=16,
+        examples=0,
+        microbatches=1,
     )
 
     def losses(heldout):

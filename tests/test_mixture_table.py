@@ -38,6 +38,7 @@ class Shape:
     row_tokens: int = 60
     row_supervised_tokens: int = 60
     examples: int = 0
+    row_multiple: int = 0
 
 
 # Response lengths that differ by member; every seventeenth one in Finnish is longer than a row.

@@ -16,6 +16,7 @@ class BatchShape(Protocol):
     """The part of the batch's configuration that decides its shape."""
 
     rows: int
+    row_multiple: int
     row_tokens: int
     row_supervised_tokens: int
     examples: int
@@ -67,12 +68,14 @@ class BatchPlan:
         return len(self.bounds)
 
     def batch_at(self, step: int, rows: slice | None = None) -> Batch:
-        """The rows `rows` of the batch of `step`, all of them by default; no other rows are read.
+        """The rows `rows` of the `rows_at` of `step`, by default all; no other rows are read.
 
         Raises:
           IndexError: the run has no such step.
         """
-        first, last, stride = (rows or slice(None)).indices(self.shape.rows)
+        here = self._slice(step)
+        place = self._places(here)
+        first, last, stride = (rows or slice(None)).indices(self._rows(place[0]))
         if stride != 1:
             raise ValueError(f"rows={rows}: a host's rows must be contiguous; leave out the stride")
         batch = _empty(
@@ -81,15 +84,16 @@ class BatchPlan:
             self.shape.row_supervised_tokens,
             self.corpus.pad_id,
         )
-        here = self._slice(step)
-        lengths = self.corpus.lengths(
-            self.mixture.languages, self.language[here], self.example[here]
-        )
-        places = zip(*room_of(self.shape).place(*lengths), strict=True)
-        for i, (row, offset, slot) in enumerate(places, start=here.start):
+        for i, (row, offset, slot) in enumerate(zip(*place, strict=True), start=here.start):
             if first <= row < last:
                 _write(batch, row - first, offset, slot, *self._example(i))
         return batch
+
+    def rows_at(self, step: int) -> int:
+        """How many rows the batch of `step` has: without the empty ones that may be left out."""
+        if not self.shape.row_multiple:
+            return self.shape.rows
+        return self._rows(self._places(self._slice(step))[0])
 
     def examples_at(self, step: int) -> list[tuple[str, str]]:
         """The (language, id) of each example of `step`, in the mixture's order."""
@@ -120,6 +124,17 @@ class BatchPlan:
         if not 0 <= step < self.steps:
             raise IndexError(f"step={step}: the run has steps 0 to {self.steps - 1}")
         return slice(*self.bounds[step].tolist())
+
+    def _places(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        lengths = self.corpus.lengths(
+            self.mixture.languages, self.language[part], self.example[part]
+        )
+        return room_of(self.shape).place(*lengths)
+
+    def _rows(self, row: np.ndarray) -> int:
+        """The number of rows when those of `row` hold examples; the first is never empty."""
+        multiple = self.shape.row_multiple
+        return -(-(int(row.max()) + 1) // multiple) * multiple if multiple else self.shape.rows
 
     def _example(self, i: int) -> tuple[np.ndarray, int]:
         language = self.mixture.languages[self.language[i]]

@@ -31,6 +31,7 @@ class BatchConfig:
     """The shape of the global batch of a step."""
 
     rows: int
+    row_multiple: int
     row_tokens: int
     row_supervised_tokens: int
     examples: int
@@ -42,8 +43,19 @@ class BatchConfig:
         )
         if self.examples < 0:
             raise ValueError(f"config.batch.examples={self.examples}: 0 for no limit, or more")
-        if self.rows % self.microbatches:
+        if self.row_multiple and (self.row_multiple < 0 or self.rows % self.row_multiple):
+            raise ValueError(
+                f"config.batch.row_multiple={self.row_multiple} does not divide "
+                f"config.batch.rows={self.rows}; choose a divisor of it, or 0"
+            )
+        if self.least_rows % self.microbatches:
+            name = "row_multiple" if self.row_multiple else "rows"
             raise ValueError(
                 f"config.batch.microbatches={self.microbatches} does not divide "
-                f"config.batch.rows={self.rows}; choose a divisor of it"
+                f"config.batch.{name}={self.least_rows}; choose a divisor of it"
             )
+
+    @property
+    def least_rows(self) -> int:
+        """What the number of rows of every batch is a multiple of."""
+        return self.row_multiple or self.rows

@@ -1,86 +1,57 @@
 """How an instruction becomes ids: one template for training and for decoding."""
 
-import dataclasses
-import functools
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pinch_jax.data.tokenizer import Tokenizer
+from pinch_jax.data.template_chat import ChatRenderer, ChatTemplate
+from pinch_jax.data.template_pieces import Renderer, Template
+from pinch_jax.data.tokenizer_base import Tokenizer
 
-
-@dataclasses.dataclass(frozen=True)
-class Template:
-    """What stands around a prompt, in the tokenizer's own pieces.
-
-    The default is that of a base model: a dash that its text knows from "subject – statement".
-
-    Attributes:
-        before: pieces before the prompt, such as ("<s>",).
-        after: pieces between the prompt and the response, such as ("▁", "–").
-        end: pieces after the response, supervised; decoding stops at the last of them.
-    """
-
-    before: tuple[str, ...] = ("<s>",)
-    after: tuple[str, ...] = ("▁", "–")
-    end: tuple[str, ...] = ("</s>",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Renderer:
-    """A template bound to a tokenizer."""
-
-    template: Template
-    tokenizer: Tokenizer
-
-    @functools.cached_property
-    def _around(self) -> tuple[list[int], list[int], list[int]]:
-        t = self.template
-        sides = (t.before, t.after, t.end)
-        return tuple([self.tokenizer.piece_id(piece) for piece in side] for side in sides)
-
-    @property
-    def described(self) -> dict[str, Any]:
-        """What a fingerprint knows the template by."""
-        return dataclasses.asdict(self.template)
-
-    @property
-    def stop_id(self) -> int:
-        """The piece at which decoding stops."""
-        return self._around[2][-1]
-
-    def prompt(self, prompt: str) -> list[int]:
-        """Returns the ids that a model continues with its response."""
-        before, after, _ = self._around
-        return [*before, *self.tokenizer.encode(prompt), *after]
-
-    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
-        """Returns (ids, length of the prompt in them); the ids behind it are supervised.
-
-        Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
-        """
-        before, _, end = self._around
-        ids = self.prompt(prompt) if prompt else list(before)
-        return [*ids, *self.tokenizer.encode(response), *end], len(ids)
+__all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 
 
 def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
     """Returns how instructions are written for a model that came without a template of ours.
 
     "base" puts one newline between prompt and response, BOS before where the model's texts begin
-    with it, and EOS behind.
+    with it, and EOS behind; "chat" is the model's own template; "auto" is that where it has one.
+
+    Raises:
+        ValueError: there is no such template, or it cannot be used.
     """
-    if template == "chat":
-        raise ValueError("chat templates are not there yet; use 'base'")
+    roles = tokenizer.roles
+    if template not in ("auto", "base", "chat"):
+        raise ValueError(f"template={template!r} is not known; write 'auto', 'base' or 'chat'")
+    if template == "chat" and roles.chat_template is None:
+        raise ValueError(f"{tokenizer.path} has no chat template; use the template 'base'")
+    base = _base_template(tokenizer)
+    if template == "base" or roles.chat_template is None:
+        return Renderer(base, tokenizer)
+    chat = ChatTemplate(roles.chat_template, base, roles.bos, roles.eos, roles.pad)
+    return ChatRenderer(chat, tokenizer)
+
+
+def read_renderer(described: Mapping[str, Any], tokenizer: Tokenizer) -> Renderer:
+    """Returns the renderer that describes itself so: `Renderer.described`, also as JSON."""
+    if "jinja" not in described:
+        return Renderer(_pieces_template(described), tokenizer)
+    plain = _pieces_template(described["plain"])
+    return ChatRenderer(ChatTemplate(**{**described, "plain": plain}), tokenizer)
+
+
+def _pieces_template(described: Mapping[str, Any]) -> Template:
+    return Template(**{side: tuple(pieces) for side, pieces in described.items()})
+
+
+def _base_template(tokenizer: Tokenizer) -> Template:
     # Without the blank that some tokenizers put before a text.
     newline = [
         tokenizer.piece(id)
         for id, (begin, end) in zip(tokenizer.encode("\n"), tokenizer.spans("\n"), strict=True)
         if begin < end
     ]
-    return Renderer(
-        Template(
-            before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
-            after=tuple(newline),
-            end=(tokenizer.piece(tokenizer.eos_id),),
-        ),
-        tokenizer,
+    return Template(
+        before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
+        after=tuple(newline),
+        end=(tokenizer.piece(tokenizer.eos_id),),
     )

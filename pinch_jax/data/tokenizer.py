@@ -6,6 +6,7 @@ from pathlib import Path
 import sentencepiece
 
 from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.data.tokenizer_config import original_file, read_roles
 from pinch_jax.data.tokenizer_gguf import read_gguf_tokenizer
 from pinch_jax.data.tokenizer_json import JsonTokenizer
 from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
@@ -23,7 +24,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        held = [path / kind.FILE for kind in (JsonTokenizer, SentencePieceTokenizer)]
+        names = [original_file(path), JsonTokenizer.FILE, SentencePieceTokenizer.FILE]
+        held = [path / name for name in names if name]
         path = next((file for file in held if file.exists()), held[0])
     if not path.is_file():
         raise FileNotFoundError(
@@ -34,7 +36,10 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             return read_gguf_tokenizer(path)
     content = path.read_bytes()
     is_json = content.lstrip()[:1] == b"{"
-    return JsonTokenizer(path, content) if is_json else SentencePieceTokenizer(path, content)
+    tokenizer = (JsonTokenizer if is_json else SentencePieceTokenizer)(path, content)
+    if path.name == tokenizer.FILE:
+        tokenizer.roles = read_roles(path.parent, tokenizer.begins_with) or tokenizer.roles
+    return tokenizer
 
 
 def train_tokenizer(

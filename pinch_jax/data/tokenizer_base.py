@@ -1,9 +1,10 @@
 """What every tokenizer gives: the ids of a text, the text of ids, the pieces that are not text."""
 
 import abc
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from pinch_jax.data.tokenizer_config import Roles
 
 Span = tuple[int, int]
 
@@ -18,23 +19,6 @@ PIECES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Roles:
-    """What a model does with its tokenizer's pieces.
-
-    Attributes:
-        bos, eos, pad: the ids of what begins a text, ends a response and fills a row, if any.
-        adds_bos: whether the model's texts begin with BOS.
-        chat_template: how turns are written, in jinja; None for a model that knows no turns.
-    """
-
-    bos: int | None
-    eos: int | None
-    pad: int | None
-    adds_bos: bool
-    chat_template: str | None = None
-
-
 class Tokenizer(abc.ABC):
     """Text to ids and back.
 
@@ -42,7 +26,7 @@ class Tokenizer(abc.ABC):
         path: the file.
         checksum: sha256 of what decides the ids, part of a run's fingerprint.
         vocab_size: how many ids there are.
-        roles: what the model does with some of them.
+        roles: what the model does with the pieces.
     """
 
     path: Path
@@ -63,7 +47,7 @@ class Tokenizer(abc.ABC):
     @property
     def pad_id(self) -> int:
         """What fills a row: where no piece is for that, the one that ends a response."""
-        return self.eos_id if self.roles.pad is None else self.roles.pad
+        return self.eos_id if self.roles.pad is None else self.piece_id(self.roles.pad)
 
     @property
     def adds_bos(self) -> bool:
@@ -76,14 +60,14 @@ class Tokenizer(abc.ABC):
         return self.roles.chat_template
 
     def _required(self, role: str) -> int:
-        id = getattr(self.roles, role)
-        if id is None:
+        piece = getattr(self.roles, role)
+        if piece is None:
             what = {"bos": "begins a text", "eos": "ends a response"}[role]
             raise ValueError(
                 f"the tokenizer {self.path} has no piece that {what} ({role}), such as "
                 f"{', '.join(PIECES[role])}; give one that has"
             )
-        return id
+        return self.piece_id(piece)
 
     @abc.abstractmethod
     def piece(self, id: int) -> str:
@@ -106,12 +90,28 @@ class Tokenizer(abc.ABC):
         """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
 
     @abc.abstractmethod
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+
+    @abc.abstractmethod
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with.
+
+        Some are blanks and markup; others, such as `<think>`, are a chat template's, which the
+        tokenizer's makers did not make control pieces.
+        """
+
+    @abc.abstractmethod
+    def with_control_pieces(self, pieces: Collection[str]) -> "Tokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+
+    @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
 
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces leave no trace."""
+        """Returns the text of some ids; control pieces, and ids without a piece, leave no trace."""
 
     @abc.abstractmethod
     def spans(self, text: str) -> list[Span]:

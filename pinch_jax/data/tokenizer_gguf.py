@@ -1,6 +1,6 @@
-"""The vocabulary inside a GGUF file as a tokenizer."""
+"""The vocabulary inside a GGUF file as a tokenizer: one of SentencePiece, or one of bytes."""
 
-import hashlib
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,36 +8,77 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
-from pinch_jax.data.tokenizer_base import Roles, Tokenizer
+from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.data.tokenizer_config import Roles
+from pinch_jax.data.tokenizer_json import JsonTokenizer, added_piece, begun_with
 from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
 from pinch_jax.gguf_header import read_gguf_header
 
+PREFIX = "tokenizer.ggml."
 # Types of pieces, by the numbers of SentencePiece, which are those of GGUF.
 UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Splitting:
+    """How a family cuts a text before its bytes are merged.
+
+    Attributes:
+        pattern: what stays together.
+        composes: whether a letter and its accent become one character before (NFC).
+        keeps_pieces: whether what is a piece as it stands is that piece, whatever the merges.
+        adds_bos: whether texts begin with BOS where the file does not say.
+    """
+
+    pattern: str
+    composes: bool = False
+    keeps_pieces: bool = False
+    adds_bos: bool = False
+
+
+WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+CASED_WORDS = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+)
+SIGNS = r" ?[^\s\p{L}\p{N}]+"
+BLANKS = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+# By tokenizer.ggml.pre: Llama 3; Qwen 2, 2.5 and 3; Mistral Nemo and later.
+SPLITTINGS = {
+    "llama-bpe": Splitting(
+        rf"{WORDS}|\p{{N}}{{1,3}}|{SIGNS}[\r\n]*|{BLANKS}", keeps_pieces=True, adds_bos=True
+    ),
+    "qwen2": Splitting(rf"{WORDS}|\p{{N}}|{SIGNS}[\r\n]*|{BLANKS}", composes=True),
+    "tekken": Splitting(
+        rf"{CASED_WORDS}|\p{{N}}|{SIGNS}[\r\n/]*|{BLANKS}", keeps_pieces=True, adds_bos=True
+    ),
+}
 
 
 def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a GGUF file.
 
     Raises:
-        ValueError: its vocabulary is of a kind that is not supported.
+        ValueError: it has none, or one of a kind that is not supported.
     """
-    prefix = "tokenizer.ggml."
     metadata = read_gguf_header(path).metadata
-    told = {n.removeprefix(prefix): v for n, v in metadata.items() if n.startswith(prefix)}
+    told = {n.removeprefix(PREFIX): v for n, v in metadata.items() if n.startswith(PREFIX)}
     kind = told.get("model")
-    if kind != "llama":
-        raise ValueError(f"{path}: {prefix}model={kind!r} is not supported: only 'llama'")
-    checksum = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    roles = Roles(
-        bos=told.get("bos_token_id"),
-        eos=told.get("eos_token_id"),
-        pad=told.get("padding_token_id"),
-        # Where the file is silent, what llama.cpp does.
-        adds_bos=told.get("add_bos_token", True),
-        chat_template=metadata.get("tokenizer.chat_template"),
-    )
-    return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles, checksum)
+    if kind not in ("llama", "gpt2"):
+        raise ValueError(f"{path}: {PREFIX}model={kind!r} is not supported: only 'llama', 'gpt2'")
+    for field in ("tokens", "token_type", {"llama": "scores", "gpt2": "merges"}[kind]):
+        if field not in told:
+            raise ValueError(f"{path} has no {PREFIX}{field}; give a file with its vocabulary")
+    ids = (told.get(f"{role}_token_id") for role in ("bos", "eos", "padding"))
+    bos, eos, pad = (None if id is None else told["tokens"][id] for id in ids)
+    # Where the file is silent, what llama.cpp does.
+    adds_bos = told.get("add_bos_token", kind == "llama" or _splitting(path, told).adds_bos)
+    template = metadata.get("tokenizer.chat_template")
+    roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
+    if kind == "llama":
+        return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles)
+    content = json.dumps(_byte_level_json(path, told, roles), ensure_ascii=False)
+    return JsonTokenizer(path, content.encode(), roles)
 
 
 def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
@@ -45,23 +86,21 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     model = sentencepiece_model_pb2.ModelProto()
     kinds = list(told["token_type"])
     if UNKNOWN not in kinds:
-        # The converter marks it as the control piece that it is too; SentencePiece needs one.
-        unknown = told.get("unknown_token_id")
-        if unknown is None:
-            raise ValueError(f"{path}: no tokenizer.ggml.unknown_token_id and no unknown piece")
-        kinds[unknown] = UNKNOWN
+        # The converter marks it as a control piece, which it is too; SentencePiece needs one.
+        if "unknown_token_id" not in told:
+            raise ValueError(f"{path} has no {PREFIX}unknown_token_id, and no unknown piece")
+        kinds[told["unknown_token_id"]] = UNKNOWN
     for piece, score, kind in zip(told["tokens"], told["scores"], kinds, strict=True):
         if kind == USER_DEFINED:
-            # The converter has put blanks for what stands for them.
+            # The converter writes blanks in place of what stands for them.
             piece = piece.replace(" ", "\u2581")
         model.pieces.add(piece=piece, score=score, type=kind)
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     trainer.model_type = sentencepiece_model_pb2.TrainerSpec.BPE
     trainer.vocab_size = len(kinds)
     trainer.byte_fallback = BYTE in kinds
-    roles = {"unk": "unknown", "bos": "bos", "eos": "eos", "pad": "padding"}
-    for ours, theirs in roles.items():
-        id = told.get(f"{theirs}_token_id", -1)
+    for ours, theirs in {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}.items():
+        id = kinds.index(UNKNOWN) if ours == "unk" else told.get(f"{theirs}_token_id", -1)
         setattr(trainer, f"{ours}_id", id)
         if id >= 0:
             setattr(trainer, f"{ours}_piece", model.pieces[id].piece)
@@ -69,4 +108,46 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     normalizer.add_dummy_prefix = told.get("add_space_prefix", True)
     normalizer.remove_extra_whitespaces = told.get("remove_extra_whitespaces", False)
     normalizer.escape_whitespaces = True
-    return model.SerializeToString()
+    return model.SerializeToString(deterministic=True)
+
+
+def _splitting(path: Path, told: Mapping[str, Any]) -> Splitting:
+    name = told.get("pre")
+    if name not in SPLITTINGS:
+        raise ValueError(
+            f"{path}: {PREFIX}pre={name!r} is not supported: only {', '.join(SPLITTINGS)}; give "
+            "the model's tokenizer.json instead"
+        )
+    return SPLITTINGS[name]
+
+
+def _byte_level_json(path: Path, told: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
+    """Returns the `tokenizer.json` of a vocabulary of merged bytes."""
+    splitting = _splitting(path, told)
+    of_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
+    of_bytes["use_regex"] = False
+    split = {"type": "Split", "pattern": {"Regex": splitting.pattern}, "behavior": "Isolated"}
+    added = [
+        added_piece(id, piece, special=kind == CONTROL)
+        for id, (piece, kind) in enumerate(zip(told["tokens"], told["token_type"], strict=True))
+        if kind in (CONTROL, USER_DEFINED)
+    ]
+    return {
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": {"type": "NFC"} if splitting.composes else None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [split | {"invert": False}, of_bytes],
+        },
+        "post_processor": (
+            begun_with(roles.bos, told["bos_token_id"]) if roles.adds_bos else of_bytes
+        ),
+        "decoder": of_bytes,
+        "model": {
+            "type": "BPE",
+            "ignore_merges": splitting.keeps_pieces,
+            "vocab": {piece: id for id, piece in enumerate(told["tokens"])},
+            "merges": told["merges"],
+        },
+    }

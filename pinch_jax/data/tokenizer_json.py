@@ -1,12 +1,19 @@
-"""Tokenizers of the library `tokenizers`: Llama 3, Qwen, and files of transformers."""
+"""Tokenizers of the library `tokenizers`: Llama 3, Qwen, and whatever transformers wrote."""
 
+import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 
-from pinch_jax.data.tokenizer_base import PIECES, Roles, Span, Tokenizer, without_added_blanks
+from pinch_jax.data.tokenizer_base import PIECES, Span, Tokenizer, without_added_blanks
+from pinch_jax.data.tokenizer_config import Roles, write_roles
+
+# The pieces of single bytes: of tokenizers that fall back on them, and of those of nothing else.
+FALLBACK_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
 class JsonTokenizer(Tokenizer):
@@ -15,33 +22,39 @@ class JsonTokenizer(Tokenizer):
     Args:
         path: the file that it is from.
         content: of a `tokenizer.json`.
+        roles: what the pieces are for; by default, what their names suggest.
     """
 
     FILE = "tokenizer.json"
 
-    def __init__(self, path: Path, content: bytes):
+    def __init__(self, path: Path, content: bytes, roles: Roles | None = None):
         self.path = path
         self.checksum = hashlib.sha256(content).hexdigest()
+        self._content = content
         try:
             self._pieces = tokenizers.Tokenizer.from_str(content.decode())
         except Exception as error:  # the library raises no other
             raise ValueError(f"{path} is not a tokenizer.json: {error}") from None
-        self._content = content
         self._pieces.no_truncation()
         self._pieces.no_padding()
         # Text that looks like a control piece is text.
         self._pieces.encode_special_tokens = True
         self.vocab_size = 1 + max(self._pieces.get_vocab().values())
-        self.roles = self._guessed_roles()
+        self.roles = roles or self._guessed_roles()
 
     def _guessed_roles(self) -> Roles:
-        def first(role: str) -> int | None:
-            ids = map(self._pieces.token_to_id, PIECES[role])
-            return next((id for id in ids if id is not None), None)
+        bos, eos, pad = (
+            next((name for name in PIECES[role] if self._id(name) is not None), None)
+            for role in ("bos", "eos", "pad")
+        )
+        return Roles(bos, eos, pad, adds_bos=bos is not None and self.begins_with(bos))
 
-        bos = first("bos")
-        begun = self._pieces.encode("").ids[:1]
-        return Roles(bos, first("eos"), first("pad"), adds_bos=bos is not None and begun == [bos])
+    def begins_with(self, piece: str) -> bool:
+        """Returns whether the tokenizer itself puts a piece before each text."""
+        return self._pieces.encode("").tokens[:1] == [piece]
+
+    def _id(self, piece: str) -> int | None:
+        return self._pieces.token_to_id(piece)
 
     def piece(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
@@ -53,7 +66,7 @@ class JsonTokenizer(Tokenizer):
         Raises:
             ValueError: the tokenizer has no such piece.
         """
-        id = self._pieces.token_to_id(piece)
+        id = self._id(piece)
         if id is None:
             raise self._no_piece(piece)
         return id
@@ -61,16 +74,33 @@ class JsonTokenizer(Tokenizer):
     @property
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
-        special = {
-            id for id, added in self._pieces.get_added_tokens_decoder().items() if added.special
-        }
-        bytes_ = {*tokenizers.pre_tokenizers.ByteLevel.alphabet()} | {
-            f"<0x{byte:02X}>" for byte in range(256)
-        }
-        vocab = self._pieces.get_vocab()
-        unknown = getattr(self._pieces.model, "unk_token", None)
-        kept = {vocab[piece] for piece in (*bytes_, unknown) if piece in vocab}
-        return tuple(sorted(special | kept))
+        falls_back = self._id(FALLBACK_BYTES[0]) is not None
+        found = map(self._id, FALLBACK_BYTES if falls_back else BYTES)
+        # What is unknown is a control piece in all such files.
+        found = {*found, *map(self._id, self.control_pieces())}
+        return tuple(sorted(found - {None}))
+
+    def _added(self, special: bool) -> set[str]:
+        added = self._pieces.get_added_tokens_decoder().values()
+        return {piece.content for piece in added if piece.special == special}
+
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return self._added(special=True)
+
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with."""
+        return self._added(special=False)
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "JsonTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        changed = copy.copy(self)
+        changed._pieces = copy.deepcopy(self._pieces)
+        changed._pieces.add_special_tokens(
+            [tokenizers.AddedToken(piece, special=True, normalized=False) for piece in pieces]
+        )
+        changed._pieces.encode_special_tokens = True
+        return changed
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
@@ -88,3 +118,31 @@ class JsonTokenizer(Tokenizer):
     def save(self, directory: Path) -> None:
         """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._content)
+        write_roles(directory, self.roles, made_from=self.FILE)
+
+
+def added_piece(id: int, piece: str, special: bool, normalized: bool = False) -> dict[str, Any]:
+    """Returns an entry of a tokenizer.json for a piece that is found whole."""
+    return {
+        "id": id,
+        "content": piece,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": normalized,
+        "special": special,
+    }
+
+
+def begun_with(piece: str, id: int) -> dict[str, Any]:
+    """Returns the post-processor of a tokenizer.json that puts a piece before each text."""
+    single = [
+        {"SpecialToken": {"id": piece, "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    ]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {piece: {"id": piece, "ids": [id], "tokens": [piece]}},
+    }

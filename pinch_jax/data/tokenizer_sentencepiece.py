@@ -1,12 +1,17 @@
 """Tokenizers of SentencePiece: Gemma, Llama 2, Mistral, and those trained here."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
-from pinch_jax.data.tokenizer_base import Roles, Span, Tokenizer, without_added_blanks
+from pinch_jax.data.sentencepiece_json import to_tokenizer_json
+from pinch_jax.data.tokenizer_base import Span, Tokenizer, without_added_blanks
+from pinch_jax.data.tokenizer_config import Roles, write_roles
+from pinch_jax.data.tokenizer_json import JsonTokenizer
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -16,16 +21,13 @@ class SentencePieceTokenizer(Tokenizer):
         path: the file that it is from.
         model: the content of a `.model` file.
         roles: what the pieces are for, where the model itself does not say it.
-        checksum: of what the model was made from; by default of the model.
     """
 
     FILE = "tokenizer.model"
 
-    def __init__(
-        self, path: Path, model: bytes, roles: Roles | None = None, checksum: str | None = None
-    ):
+    def __init__(self, path: Path, model: bytes, roles: Roles | None = None):
         self.path = path
-        self.checksum = checksum or hashlib.sha256(model).hexdigest()
+        self.checksum = hashlib.sha256(model).hexdigest()
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
@@ -34,10 +36,8 @@ class SentencePieceTokenizer(Tokenizer):
         self.roles = roles or self._own_roles()
 
     def _own_roles(self) -> Roles:
-        bos, eos, pad = (
-            None if id < 0 else id
-            for id in (self._pieces.bos_id(), self._pieces.eos_id(), self._pieces.pad_id())
-        )
+        ids = (self._pieces.bos_id(), self._pieces.eos_id(), self._pieces.pad_id())
+        bos, eos, pad = (None if id < 0 else self.piece(id) for id in ids)
         # The models of this kind that have one begin with it.
         return Roles(bos, eos, pad, adds_bos=bos is not None)
 
@@ -56,6 +56,10 @@ class SentencePieceTokenizer(Tokenizer):
             raise self._no_piece(piece)
         return id
 
+    def begins_with(self, piece: str) -> bool:
+        """Returns whether texts begin with a piece: they do in all models of this kind."""
+        return True
+
     @property
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
@@ -63,13 +67,33 @@ class SentencePieceTokenizer(Tokenizer):
         kinds = (p.is_control, p.is_byte, p.is_unknown)
         return tuple(id for id in range(self.vocab_size) if any(kind(id) for kind in kinds))
 
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return set(map(self.piece, filter(self._pieces.is_control, range(self.vocab_size))))
+
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces that a text's other words never share a token with."""
+        return {piece.piece for piece in self._model().pieces if piece.type == piece.USER_DEFINED}
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "SentencePieceTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        model = self._model()
+        for piece in model.pieces:
+            if piece.piece in pieces:
+                piece.type = piece.CONTROL
+        return SentencePieceTokenizer(self.path, model.SerializeToString(), self.roles)
+
+    def _model(self) -> sentencepiece_model_pb2.ModelProto:
+        content = self._pieces.serialized_model_proto()
+        return sentencepiece_model_pb2.ModelProto.FromString(content)
+
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
         return self._pieces.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces leave no trace."""
-        return self._pieces.decode(list(ids))
+        return self._pieces.decode([id for id in ids if id < self.vocab_size])
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
@@ -85,3 +109,7 @@ class SentencePieceTokenizer(Tokenizer):
     def save(self, directory: Path) -> None:
         """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._pieces.serialized_model_proto())
+        # The classes of transformers that read the other expect one model or another of it.
+        content = json.dumps(to_tokenizer_json(self._model(), self.roles), ensure_ascii=False)
+        (directory / JsonTokenizer.FILE).write_text(content, encoding="utf-8")
+        write_roles(directory, self.roles, made_from=self.FILE)

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from pinch_jax.data.tokenizer_base import Span, Tokenizer
 # The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
 # that fill it up are the first of the others.
 MULTIPLE = 256
+# Control pieces that stand for nothing yet; Gemma has 6,242 of them.
+PLACEHOLDER = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|<SPECIAL_\d+>")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,22 +56,27 @@ class Vocabulary:
             )
         return ids
 
+    def has(self, id: int) -> bool:
+        """Returns whether the piece of this id of the tokenizer's own is kept."""
+        return id < len(self._ids) and bool(self._ids[id] >= 0)
+
     def restore(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
         """Returns the tokenizer's own ids of ids here."""
         return self.kept[np.asarray(ids, np.int64)]
 
 
-def needed_pieces(
-    texts: Iterable[np.ndarray], reserved: Iterable[int], vocab_size: int
-) -> Vocabulary:
-    """Returns the vocabulary of the ids that occur in `texts` or are reserved.
+def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
+    """Returns the vocabulary of the ids in `texts` and of those that any text might need.
 
-    `vocab_size`: how many there are in all.
+    `vocab_size`: how many rows there are, which may be more or fewer than the tokenizer knows.
     """
     wanted = np.zeros(vocab_size, bool)
     for ids in texts:
         wanted[ids] = True
-    wanted[np.fromiter(reserved, np.int64)] = True
+    for id in tokenizer.reserved_ids:
+        # Some have no row: the text models of Gemma 3 know no image's.
+        if id < vocab_size:
+            wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
     lacking = -int(wanted.sum()) % MULTIPLE
     wanted[np.flatnonzero(~wanted)[:lacking]] = True
     return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
@@ -87,10 +95,7 @@ class TrimmedTokenizer(Tokenizer):
         self.vocab_size = len(vocabulary.kept)
         both = whole.checksum + vocabulary.checksum
         self.checksum = hashlib.sha256(both.encode()).hexdigest()
-        roles = whole.roles
-        ids = {name: getattr(roles, name) for name in ("bos", "eos", "pad")}
-        trimmed = {name: None if id is None else self._one(id) for name, id in ids.items()}
-        self.roles = dataclasses.replace(roles, **trimmed)
+        self.roles = whole.roles
 
     def _one(self, id: int) -> int:
         return int(self._vocabulary.trim([id])[0])
@@ -105,8 +110,20 @@ class TrimmedTokenizer(Tokenizer):
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: all of them are kept."""
-        return tuple(self._vocabulary.trim(self.whole.reserved_ids).tolist())
+        """The ids, in order, that no text shows to be needed, of the pieces that are kept."""
+        return tuple(map(self._one, filter(self._vocabulary.has, self.whole.reserved_ids)))
+
+    def control_pieces(self) -> set[str]:
+        """Returns the pieces that no text becomes."""
+        return self.whole.control_pieces()
+
+    def whole_pieces(self) -> set[str]:
+        """Returns the pieces, kept or not, that a text's other words never share a token with."""
+        return self.whole.whole_pieces()
+
+    def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
+        """Returns this tokenizer with more control pieces, which were whole pieces."""
+        return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text; ValueError where it needs a piece that is not kept."""

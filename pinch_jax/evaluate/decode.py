@@ -12,6 +12,7 @@ from pinch_jax.model.decoder import (
     Params,
     Shard,
     forward_cached,
+    in_precision,
     init_cache,
     logits,
     no_sharding,
@@ -81,7 +82,7 @@ def make_decode(
     """
 
     def decode(params, prompts, padding, key):
-        params = jax.tree.map(lambda p: p.astype(dtype), params)
+        params = in_precision(params, dtype)
         batch, length = prompts.shape
         cache = init_cache(model, batch, length + new_tokens, dtype)
         hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)

@@ -22,6 +22,9 @@ from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.step import summed_loss
 
+# No width of prompts is less, in tokens: a program for each saves little there.
+SHORTEST_PADDED = 12
+
 
 class HeldoutLoss:
     """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses.
@@ -59,10 +62,11 @@ class HeldoutLoss:
         """Returns the loss in each language; `step` is not used."""
         losses = {}
         for language, plan in self._plans.items():
-            rows = local_rows(self._mesh, plan.shape.rows)
             total, count = 0.0, 0.0
             for index in range(plan.steps):
-                batch = put_batch(self._mesh, plan.shape.rows, plan.batch_at(index, rows))
+                rows = plan.rows_at(index)
+                mine = plan.batch_at(index, local_rows(self._mesh, rows))
+                batch = put_batch(self._mesh, rows, mine)
                 total += float(self._loss(params, batch))
                 count += float(jnp.sum(batch.weights))
             losses[f"eval/{language}/loss"] = total / count
@@ -82,6 +86,17 @@ class Answers:
     mesh: jax.sharding.Mesh
     shard: Shard
     dtype: Any
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """What prompts are padded to, the longest last: each is compiled when it is needed.
+
+        Most prompts are short, and padding them to the longest would cost as much again.
+        """
+        widths = [self.prompt_tokens]
+        while widths[0] // 2 >= SHORTEST_PADDED:
+            widths.insert(0, widths[0] // 2)
+        return tuple(widths)
 
     @functools.cached_property
     def decode(self) -> Any:
@@ -125,10 +140,8 @@ class Answers:
         """
         ids = [self.renderer.prompt(p) for p in prompts]
         pad_id = self.renderer.tokenizer.pad_id
-        # Two widths: most prompts are short, and padding them to the longest would cost double.
-        widths = (self.prompt_tokens // 2, self.prompt_tokens)
         mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
-        batches = batch_prompts(ids, self.rows, widths, pad_id)
+        batches = batch_prompts(ids, self.rows, self.widths, pad_id)
 
         def decode(number):
             key = jax.random.fold_in(jax.random.key(seed), number)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.config_fields import build
-from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.template import read_renderer
 from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
 from pinch_jax.model.decoder import Params
@@ -30,7 +30,6 @@ def open_directory(directory: Path) -> Model:
     """
     described = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
     decoder = build(DecoderConfig, described["decoder"], f"{directory / DESCRIPTION}: decoder")
-    template = Template(**{side: tuple(pieces) for side, pieces in described["template"].items()})
     tokenizer, trimming = load_tokenizer(directory), None
     if whole := described.get("trimmed"):
         trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
@@ -38,7 +37,7 @@ def open_directory(directory: Path) -> Model:
     files = directory / DESCRIPTION, directory / WEIGHTS
     return Model(
         decoder=decoder,
-        renderer=Renderer(template, tokenizer),
+        renderer=read_renderer(described["template"], tokenizer),
         weights=StoredWeights(WeightsFile(directory / WEIGHTS), decoder, files, own_places),
         pretraining_share=described["pretraining_share"],
         details=described.get("details", {}),

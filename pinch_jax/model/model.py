@@ -14,7 +14,7 @@ import numpy as np
 from pinch_jax.data.template import Renderer
 from pinch_jax.data.tokenizer import Tokenizer
 from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
-from pinch_jax.model.decoder import Params, init
+from pinch_jax.model.decoder import Params, in_precision, init
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.loading import Tensors, load_params
@@ -31,8 +31,11 @@ class Weights(Protocol):
     @property
     def checksum(self) -> str: ...  # noqa: D102
 
-    def load(self, shardings: Any = None) -> Params:
-        """Returns float32 parameters, laid out by `shardings`; without, on the host."""
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
+        """Returns parameters for arithmetic in a dtype, as `in_precision` does.
+
+        They are laid out by `shardings`; without, on the host.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +83,13 @@ class DrawnWeights:
         decisive = dataclasses.asdict(self)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def load(self, shardings: Any = None) -> Params:
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
         """Returns freshly drawn parameters, the same on every mesh."""
-        draw = jax.jit(functools.partial(init, self.decoder), out_shardings=shardings)
+
+        @functools.partial(jax.jit, out_shardings=shardings)
+        def draw(key):
+            return in_precision(init(self.decoder, key), dtype)
+
         params = draw(jax.random.key(self.seed))
         return jax.device_get(params) if shardings is None else params
 
@@ -117,8 +124,9 @@ class Model:
     trimming: Trimming | None = None
 
     def __post_init__(self) -> None:
-        pieces = self.tokenizer.vocab_size
-        if self.decoder.vocab_size < pieces:
+        pieces, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
+        # Control pieces may be beyond: the text models of Gemma 3 have no row for an image's.
+        if rows < pieces and not {*range(rows, pieces)} <= {*self.tokenizer.reserved_ids}:
             raise ValueError(
                 f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
                 f"tokenizer's {pieces} pieces; set it to {pieces} or more"
@@ -136,7 +144,7 @@ class Model:
         return dataclasses.replace(
             self,
             decoder=decoder,
-            renderer=dataclasses.replace(self.renderer, tokenizer=tokenizer),
+            renderer=self.renderer.bound_to(tokenizer),
             weights=self.weights.trimmed(decoder, vocabulary),
             trimming=Trimming(vocabulary, self.path, self.weights.checksum),
         )

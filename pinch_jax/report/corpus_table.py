@@ -45,19 +45,19 @@ class LanguageCounts:
 def count_language(
     train: Sequence[Example], heldout: Sequence[Example], renderer: Renderer
 ) -> LanguageCounts:
-    """Return the counts of a language, each text tokenized once."""
-    template, tokenizer = renderer.template, renderer.tokenizer
-    prompted = [example.prompt for example in train if example.prompt]
-    prompts = fertility(prompted, tokenizer)
-    responses = fertility((example.response for example in train), tokenizer)
-    supervised = responses.tokens + len(template.end) * len(train)
-    around = len(template.before) * len(train) + len(template.after) * len(prompted)
+    """Return the counts of a language."""
+    texts = [text for e in train for text in (e.prompt, e.response) if text]
+    tokens = supervised = 0
+    for example in train:
+        ids, prompt_length = renderer.example(example.prompt, example.response)
+        tokens += len(ids)
+        supervised += len(ids) - prompt_length
     return LanguageCounts(
         examples=len(train),
         heldout=len(heldout),
-        tokens=prompts.tokens + around + supervised,
+        tokens=tokens,
         supervised_tokens=supervised,
-        fertility=prompts + responses,
+        fertility=fertility(texts, renderer.tokenizer),
     )
 
 

@@ -118,7 +118,7 @@ def _per_step(counted: StepCounts) -> list[str]:
 def _remarks(plan: BatchPlan, counted: StepCounts) -> list[str]:
     """Return what the tables leave out: padding, and the members without an example."""
     shape = plan.shape
-    room = len(counted.steps) * shape.rows * shape.row_tokens
+    room = sum(map(plan.rows_at, counted.steps)) * shape.row_tokens
     used = int(counted.counts["tokens"].sum())
     remarks = [
         f"{shape.rows} rows of {shape.row_tokens} tokens a step: "

@@ -76,10 +76,11 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if is_primary():
         seconds = {"train_seconds": round(time.monotonic() - started, 3)}
         write_json(run.directory / "run.json", _described(run) | seconds)
-    _export(bench, state.params, model_directory)
+    params = bench.merged(state.params)
+    _export(bench, params, model_directory)
     if is_primary():
         shutil.rmtree(run.directory / "checkpoints")
-    return state.params
+    return params
 
 
 def _described(run: Run) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
             state = train_loop(
                 state,
                 run.plan,
-                bench.train_step,
+                functools.partial(bench.train_step, frozen=bench.frozen),
                 bench.mesh,
                 checkpoints,
                 metrics,
@@ -128,7 +129,7 @@ def _evaluators(bench: Workbench) -> list[Callable]:
         heldout = {c: bench.corpus.heldout[c][:count] for c in bench.config.languages}
         seed = bench.config.seed
         evaluators.append(functools.partial(answer_metrics, bench.answers, heldout, seed))
-    return evaluators
+    return [lambda trained, step, e=e: e(bench.combined(trained), step) for e in evaluators]
 
 
 def _export(bench: Workbench, params: Params, directory: Path) -> None:

@@ -20,6 +20,7 @@ FREE_FIELDS = (
     "mixture.spec",
     "corpus.data_dir",
     "mesh",
+    "train.remat_policy",
     "train.checkpoint_period_steps",
     "train.log_period_steps",
     "evaluate.period_steps",

@@ -1,7 +1,7 @@
 """Batches made in the background, while the devices work on the ones before."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grain
 
@@ -17,19 +17,22 @@ class _Steps:
     """The steps of a plan as a data source: a length, and any step at any time."""
 
     plan: BatchPlan
-    rows: slice
+    rows_of: Callable[[int], slice]
 
     def __len__(self) -> int:
         return self.plan.steps
 
     def __getitem__(self, step: int) -> Batch:
-        return self.plan.batch_at(step, self.rows)
+        return self.plan.batch_at(step, self.rows_of(self.plan.rows_at(step)))
 
 
-def feed(plan: BatchPlan, rows: slice, first: int) -> Iterator[Batch]:
-    """The batches of a plan from step `first` on, this host's `rows` of each, in order."""
+def feed(plan: BatchPlan, rows_of: Callable[[int], slice], first: int) -> Iterator[Batch]:
+    """The batches of a plan from step `first` on, in order.
+
+    Of each it has this host's rows: `rows_of` says which these are of so many.
+    """
     if first >= plan.steps:
         return iter(())
-    steps = grain.MapDataset.source(_Steps(plan, rows))[first:]
+    steps = grain.MapDataset.source(_Steps(plan, rows_of))[first:]
     ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=BATCHES_AHEAD)
     return iter(steps.to_iter_dataset(ahead))

@@ -1,6 +1,7 @@
 """The loop: batches in, a tuned state out, and nothing lost when it is told to stop."""
 
 import collections
+import functools
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,12 +78,12 @@ def train_loop(
     Raises:
         Interrupted: Ctrl-C or SIGTERM came; the state is saved and the run can go on from it.
     """
-    rows = local_rows(mesh, plan.shape.rows)
+    rows_of = functools.partial(local_rows, mesh)
     first = int(state.step)
     progress(first)
     with StopSignal().listening() as stop:
-        for done, batch in enumerate(feed(plan, rows, first), start=first + 1):
-            batch = put_batch(mesh, plan.shape.rows, batch)
+        for done, batch in enumerate(feed(plan, rows_of, first), start=first + 1):
+            batch = put_batch(mesh, plan.rows_at(done - 1), batch)
             state, values = train_step(state, batch, plan.steps)
             if done % log_period_steps == 0:
                 metrics.write(done, values)

@@ -33,7 +33,7 @@ LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "
 class Shape:
     """32 rows of 1,024 tokens."""
 
-    rows, row_tokens, row_supervised_tokens, examples = 32, 1024, 1024, 0
+    rows, row_multiple, row_tokens, row_supervised_tokens, examples = 32, 0, 1024, 1024, 0
 
 
 def tokens(plan: BatchPlan) -> int:
@@ -49,8 +49,8 @@ def rate(amount: int, work) -> float:
 
 
 def exhaust(plan: BatchPlan, rows: slice) -> None:
-    """Reads a run's batches from the feed."""
-    for _ in feed(plan, rows, 0):
+    """Reads these rows of a run's batches from the feed."""
+    for _ in feed(plan, lambda count: rows, 0):
         pass
 
 
@@ -113,7 +113,10 @@ def main() -> None:
                     plan.batch_at(step, rows)
 
             pairs = [
-                (rate(amount, lambda rows=rows: exhaust(plan, rows)), rate(amount, alone))
+                (
+                    rate(amount, lambda rows=rows: exhaust(plan, rows)),
+                    rate(amount, alone),
+                )
                 for _ in range(REPEATS)
             ]
             fed, plain = (statistics.median(column) for column in zip(*pairs, strict=True))

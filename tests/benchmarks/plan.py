@@ -46,7 +46,7 @@ class Shape:
 
     def __init__(self, rows: int, row_tokens: int, examples: int):
         self.rows, self.row_tokens, self.examples = rows, row_tokens, examples
-        self.row_supervised_tokens = row_tokens
+        self.row_supervised_tokens, self.row_multiple = row_tokens, 0
 
 
 def corpus() -> TokenizedCorpus:

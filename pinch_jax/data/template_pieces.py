@@ -1,0 +1,67 @@
+"""The template of a base model: pieces before a prompt, between it and its response, behind."""
+
+import dataclasses
+import functools
+from typing import Any
+
+from pinch_jax.data.tokenizer_base import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """What stands around a prompt, in the tokenizer's own pieces.
+
+    The default is that of a base model: a dash that its text knows from "subject – statement".
+
+    Attributes:
+        before: pieces before the prompt, such as ("<s>",).
+        after: pieces between the prompt and the response, such as ("▁", "–").
+        end: pieces after the response, supervised; decoding stops at the last of them.
+    """
+
+    before: tuple[str, ...] = ("<s>",)
+    after: tuple[str, ...] = ("▁", "–")
+    end: tuple[str, ...] = ("</s>",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Renderer:
+    """A template bound to a tokenizer."""
+
+    template: Template
+    tokenizer: Tokenizer
+
+    @functools.cached_property
+    def _around(self) -> tuple[list[int], list[int], list[int]]:
+        t = self.template
+        sides = (t.before, t.after, t.end)
+        return tuple([self.tokenizer.piece_id(piece) for piece in side] for side in sides)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a fingerprint knows the template by."""
+        return dataclasses.asdict(self.template)
+
+    def bound_to(self, tokenizer: Tokenizer) -> "Renderer":
+        """Returns the same template with another tokenizer, which has its pieces."""
+        return dataclasses.replace(self, tokenizer=tokenizer)
+
+    @property
+    def stop_id(self) -> int:
+        """The piece at which decoding stops."""
+        return self._around[2][-1]
+
+    def prompt(self, prompt: str) -> list[int]:
+        """Returns the ids that a model continues with its response."""
+        before, after, _ = self._around
+        return [*before, *self.tokenizer.encode(prompt), *after]
+
+    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
+        """Returns (ids, length of the prompt in them); the ids behind it are supervised.
+
+        Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
+        """
+        before, _, end = self._around
+        ids = self.prompt(prompt) if prompt else list(before)
+        # What nothing stands before cannot be predicted: such a text's first token is its prompt.
+        return [*ids, *self.tokenizer.encode(response), *end], len(ids) or 1
