@@ -20,9 +20,7 @@ def exact_match_bars(records: Records, label: str) -> str:
     with canvas("exact_match", label, 6.0, 2.8) as drawing:
         axes = drawing.figure.subplots()
         for place, row in enumerate(rows):
-            value, low, high = (
-                100 * number for number in readings.wilson(row.exact_match, row.prompts)
-            )
+            value, low, high = (100 * number for number in readings.exact_match_point(row))
             bar = axes.bar(place, value, 0.62, color=BLUE)[0]
             axes.errorbar(
                 place,

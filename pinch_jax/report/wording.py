@@ -23,6 +23,17 @@ _HEAT = (
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
 _BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
 
+# What a response to a question with an answer is, in the order of evaluate/language_id.py's KINDS.
+KIND_NAMES = {
+    "exact": "right, word for word",
+    "answer": "right, otherwise worded",
+    "wrong_answer": "wrong answer",
+    "wrong_language": "wrong language",
+    "echo": "echo of the prompt",
+    "too_short": "too short or nothing",
+}
+RIGHT_NAME = "right"
+
 WORDINGS = {
     "monolingual": Wording(
         "Monolingual",
@@ -118,6 +129,21 @@ WORDINGS = {
         "counted apart, since it would pass for the right language.",
         "A row is a run, a column a language of instructions; the deeper the colour the larger the "
         "share, from 0 to 100 % in all four panels. Rest the pointer on a cell for the number.",
+    ),
+    "outcomes": Wording(
+        "Outcomes",
+        "Right, wrong, or no answer",
+        "",
+        "What became of the questions that have an answer? Every response is of one kind. Right: "
+        "the reference itself, or the right answer and no other one, otherwise worded. Wrong "
+        "answer: in the language of the prompt, and not the answer, or several at once. Wrong "
+        "language, right or not. Echo: the prompt once more, or its beginning. Too short: no "
+        "language shows and it is not the answer, or nothing was said.",
+        "A row is a model, a bar the responses to the questions in one language, 100 % wide. The "
+        "line over a bar of the mean is the 95 % interval of what is right. Intervals of one "
+        "language are Wilson's; of means over languages they are of the paired bootstrap over the "
+        "prompts, which the languages share (Wilson's for the prompts of one language where none "
+        "or all responses are of a kind).",
     ),
     "exact_match": Wording(
         "Exact match",
