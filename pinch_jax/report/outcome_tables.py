@@ -46,9 +46,9 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
     return (_kinds(table), _languages(table), _tasks(records), _everything(table))
 
 
-def _cell(table: OutcomeTable, run: str, column: str, share: str) -> str:
+def _cell(table: OutcomeTable, run: str, column: str, share: str, digits: int = 0) -> str:
     row = table.rows.get((run, column))
-    return interval(Point(*(row.shares[share] if row else NOTHING)))
+    return interval(Point(*(row.shares[share] if row else NOTHING)), digits)
 
 
 def _kinds(table: OutcomeTable) -> Table:
@@ -63,6 +63,7 @@ def _kinds(table: OutcomeTable) -> Table:
         "Percent of the responses, and 95 % intervals. All but the first column add up to 100.",
         ("tuned on", *shares.values()),
         rows,
+        is_open=True,
     )
 
 
@@ -105,7 +106,7 @@ def _everything(table: OutcomeTable) -> Table:
             name,
             "mean of all" if code == MEAN else language(code).name,
             number(row.prompts, 0),
-            *(_cell(table, run, code, share) for share in (RIGHT, *KINDS)),
+            *(_cell(table, run, code, share, digits=1) for share in (RIGHT, *KINDS)),
         )
         for run, name in zip(table.runs, table.names, strict=True)
         for code in (MEAN, *table.languages)
@@ -121,6 +122,11 @@ def _everything(table: OutcomeTable) -> Table:
 
 
 def _numbers(
-    summary: str, caption: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]
+    summary: str,
+    caption: str,
+    columns: tuple[str, ...],
+    rows: list[tuple[str, ...]],
+    is_open: bool = False,
 ) -> Table:
-    return Table(summary, caption, columns, tuple(rows), tuple(range(1, len(columns))))
+    numeric = tuple(range(1, len(columns)))
+    return Table(summary, caption, columns, tuple(rows), numeric, is_open)

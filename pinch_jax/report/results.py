@@ -8,6 +8,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import readings
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
+from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import MEAN, RIGHT
 from pinch_jax.study.records import Records
 
@@ -128,7 +129,7 @@ def same_language(records: Records) -> str:
 
 
 def outcomes(records: Records) -> str:
-    """Say which models are right most often, and what goes wrong in the untuned one."""
+    """Say how often the untuned, the English, the first mixed and the best model are right."""
     table = outcome_table(records)
     means = {run: table.rows[run, MEAN].shares for run in table.runs if (run, MEAN) in table.rows}
     if not means:
@@ -140,7 +141,9 @@ def outcomes(records: Records) -> str:
         return f"{names[run]} {interval(right)} % right, {interval(other)} % in a wrong language"
 
     best = max(means, key=lambda run: means[run][RIGHT])
-    chosen = dict.fromkeys([*(run for run in means if names[run] == "not tuned"), best])
+    untuned = [run for run in means if records.runs[run] == PRETRAINED]
+    first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
+    chosen = dict.fromkeys([*untuned, *first, best])
     return f"Mean of all languages: {'; '.join(told(run) for run in chosen)}."
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from pinch_jax.languages import LANGUAGES, language
 from pinch_jax.report import readings
 from pinch_jax.report.drawing import BLUE, INK, LANGUAGE_COLOURS, MUTED, Canvas, canvas
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records
 
 BASE_COLOUR = "#c6ccd2"
@@ -91,8 +92,9 @@ def training_curves(records: Records, label: str) -> str:
     """Return the loss over the steps of every run, a panel an experiment."""
     panels: dict[str, tuple[str, ...]] = {}
     for name, runs in records.candidates_of.items():
-        # `pretrained` looks at the runs of `monolingual` once more: they need no second panel.
-        if runs not in panels.values():
+        # `pretrained` looks at the runs of `monolingual` once more, `gain` at all of them: they
+        # need no second panel.
+        if runs not in panels.values() and name != GAIN:
             panels[name] = runs
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

@@ -54,10 +54,8 @@ DRAWINGS: dict[str, Callable[[Records, str], str]] = {
 
 
 def make_sections(records: Records) -> list[Section]:
-    """Return the sections of what ran: the paper's experiments, then the runs themselves."""
-    names = list(records.ran)
-    if records.outcomes:
-        names.append("outcomes")
+    """Return the sections: what the answers are, what ran, then the runs themselves."""
+    names = [*(["outcomes"] if records.outcomes else []), *records.ran]
     if readings.own_language_rows(records):
         names.append("exact_match")
     if records.tuned_runs:

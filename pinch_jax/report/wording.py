@@ -5,21 +5,25 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Wording:
-    """`short` stands in the navigation; `paper` is the figure of the paper, if it has one."""
+    """`short` stands in the navigation; `paper` is the figure of the paper, if it has one.
+
+    `pointer` says what the pointer shows, where there is one.
+    """
 
     short: str
     title: str
     paper: str
     lead: str
     caption: str
+    pointer: str = ""
 
 
 _HEAT = (
     "Every column has its own colour scale: compare colours within a column only. The struck-out "
     "diagonal is 50 by construction and takes no part in colours and means. A dot: the cell "
-    "differs from 50 after Holm's correction over the table (p < 0.05). Rest the pointer on a "
-    "cell for its interval."
+    "differs from 50 after Holm's correction over the table (p < 0.05)."
 )
+_CELL = "Rest the pointer on a cell for its interval."
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
 _BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
 
@@ -34,6 +38,22 @@ KIND_NAMES = {
 }
 RIGHT_NAME = "right"
 
+# What stands around the sections.
+PROSE = {
+    "title": "How much multilinguality does instruction tuning need?",
+    "kicker": "A reproduction of “Multilingual Instruction Tuning With Just a Pinch of "
+    "Multilinguality” (Shaham et al., 2024) with pinch_jax",
+    "findings": "What the paper found, held against this study",
+    "findings_lead": "A verdict is decided by the 95 % interval alone. A score is the "
+    "discounted-tie score of a side-by-side comparison: win 1, tie ½, loss 0, in percent of the "
+    "prompts; 50 is a model like its baseline.",
+    "sample": "The same prompts in every language",
+    "sample_caption": "The first held-out prompts that these models answered in every language, "
+    "and what they answered. Not chosen by the answers.",
+    "provenance": "Configuration and provenance",
+    "provenance_lead": "What it takes to repeat this study.",
+}
+
 WORDINGS = {
     "monolingual": Wording(
         "Monolingual",
@@ -43,6 +63,7 @@ WORDINGS = {
         "model, each column a language of instructions, each cell the score against the model "
         "tuned on that language alone.",
         _HEAT,
+        _CELL,
     ),
     "pretrained": Wording(
         "Untuned",
@@ -99,6 +120,7 @@ WORDINGS = {
         "Do script, branch or mutual intelligibility predict transfer between close languages? "
         "Cyrillic: ru, sr; mutually intelligible: sr and hr, sk and cs.",
         _HEAT,
+        _CELL,
     ),
     "pretraining_share": Wording(
         "Pretraining share",
@@ -118,7 +140,8 @@ WORDINGS = {
         "One colour scale for the whole table, 50 in its middle: blue is better than the untuned "
         "model, orange worse. A dot: the cell differs from 50 after Holm's correction over the "
         "table (p < 0.05). Not tuned on: the mean of the languages that the set holds no example "
-        "of. Rest the pointer on a cell for its interval.",
+        "of.",
+        _CELL,
     ),
     "same_language": Wording(
         "Response language",
@@ -128,7 +151,8 @@ WORDINGS = {
         "responses: right language, wrong language, too short to tell. An echo of the prompt is "
         "counted apart, since it would pass for the right language.",
         "A row is a run, a column a language of instructions; the deeper the colour the larger the "
-        "share, from 0 to 100 % in all four panels. Rest the pointer on a cell for the number.",
+        "share, from 0 to 100 % in all four panels.",
+        "Rest the pointer on a cell for the number.",
     ),
     "outcomes": Wording(
         "Outcomes",
@@ -144,6 +168,7 @@ WORDINGS = {
         "language are Wilson's; of means over languages they are of the paired bootstrap over the "
         "prompts, which the languages share (Wilson's for the prompts of one language where none "
         "or all responses are of a kind).",
+        "Rest the pointer on a bar for its numbers.",
     ),
     "exact_match": Wording(
         "Exact match",
@@ -159,7 +184,8 @@ WORDINGS = {
         "Training curves",
         "",
         "Loss over the supervised tokens of each step, of every tuned run.",
-        "A run stands in every experiment that uses it. Rest the pointer on a line for its name.",
+        "A run stands in every experiment that uses it.",
+        "Rest the pointer on a line for its name.",
     ),
     "composition": Wording(
         "Composition",
@@ -167,7 +193,8 @@ WORDINGS = {
         "",
         "Every set has the same number of examples; its number of tokens is not the same, because "
         "languages differ in tokens per example.",
-        "A row is a tuning set. Every segment is a language; a segment too narrow for its code has "
-        "it under the pointer and in the table.",
+        "A row is a tuning set. Every segment is a language; those too narrow for their code are "
+        "in the table.",
+        "Rest the pointer on a segment for its number.",
     ),
 }
