@@ -30,7 +30,7 @@ def init_state(optimizer: OptimizerConfig, params: Params) -> TrainState:
 def summed_loss(
     model: DecoderConfig, dtype: Any, shard: Shard, params: Params, batch: Batch
 ) -> jax.Array:
-    """Returns the sum of the negative log-likelihoods (nats) of a batch's supervised tokens.
+    """Returns the sum of a batch's negative log-likelihoods (nats), each times its weight.
 
     Scores over the vocabulary are computed at supervised positions only.
     """
@@ -38,7 +38,9 @@ def summed_loss(
     hidden = forward(model, params, batch.tokens, batch.positions, batch.segments, shard)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
     scores = shard(logits(model, params, hidden), "BSV")
-    losses = optax.softmax_cross_entropy_with_integer_labels(scores, batch.targets)
+    # Keeps the scores, and not their exponentials beside them: each is [B, S, V].
+    cross_entropy = jax.checkpoint(optax.softmax_cross_entropy_with_integer_labels)
+    losses = cross_entropy(scores, batch.targets)
     return jnp.sum(losses * batch.weights)
 
 
@@ -52,9 +54,8 @@ def make_train_step(
     """Returns the pure function (state, batch, total_steps) -> (state, metrics); jit it.
 
     The loss is the sum over supervised tokens divided by their number in the whole batch, also
-    when the batch is worked through in microbatches: gradients of sums add up, and are divided
-    once. Metrics, before the update: loss (nats a token), supervised_tokens, learning_rate,
-    gradient_norm.
+    when the batch is worked through in microbatches. Metrics, before the update: loss (nats a
+    token), supervised_tokens, learning_rate, gradient_norm.
     """
     gradient_of_sum = jax.value_and_grad(functools.partial(summed_loss, model, dtype, shard))
 
@@ -74,8 +75,9 @@ def make_train_step(
 
     def train_step(state, batch, total_steps):
         supervised_tokens = jnp.maximum(batch.weights.sum(), 1.0)
-        loss_sum, gradient = accumulate(state.params, batch)
-        gradient = jax.tree.map(lambda g: g / supervised_tokens, gradient)
+        # Dividing the few weights makes gradients of the mean, without a pass over all of them.
+        batch = batch._replace(weights=batch.weights / supervised_tokens)
+        loss, gradient = accumulate(state.params, batch)
         updates, opt_state = make_optimizer(optimizer).update(
             gradient, state.opt_state, state.params
         )
@@ -83,7 +85,7 @@ def make_train_step(
         rate = learning_rate(optimizer, (state.step + 0.5) / total_steps)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         metrics = {
-            "loss": loss_sum / supervised_tokens,
+            "loss": loss,
             "supervised_tokens": supervised_tokens,
             "learning_rate": rate,
             "gradient_norm": optax.tree.norm(gradient),
