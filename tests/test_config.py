@@ -10,7 +10,7 @@ import ml_collections
 import pytest
 
 import ml_collections_configs
-from ml_collections_configs import base, tiny, tiny_base
+from ml_collections_configs import base, gemma3, tiny, tiny_base
 from pinch_jax.config import from_config_dict
 from pinch_jax.data.batches import Batch
 from pinch_jax.study.workbench import Workbench
