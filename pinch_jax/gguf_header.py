@@ -66,14 +66,14 @@ def read_gguf_header(path: Path) -> GgufHeader:
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             raise ValueError(f"{path} is not a GGUF file; give another file")
-        version = _integer(file, "<I")
-        if version not in VERSIONS:
-            raise ValueError(f"{path} is of GGUF version {version}; only 2 and 3 are read")
-        tensor_count, field_count = _integer(file, "<Q"), _integer(file, "<Q")
         try:
+            version = _integer(file, "<I")
+            if version not in VERSIONS:
+                raise ValueError(f"{path} is of GGUF version {version}; only 2 and 3 are read")
+            tensor_count, field_count = _integer(file, "<Q"), _integer(file, "<Q")
             metadata = {_string(file): _value(file) for _ in range(field_count)}
             told = [(_string(file), _tensor(file)) for _ in range(tensor_count)]
-        except (struct.error, KeyError, UnicodeDecodeError) as error:
+        except (struct.error, KeyError, UnicodeDecodeError, MemoryError, OverflowError) as error:
             raise ValueError(f"{path} is cut short or damaged: {error}") from None
         alignment = metadata.get("general.alignment", ALIGNMENT_BYTES)
         start = -(-file.tell() // alignment) * alignment

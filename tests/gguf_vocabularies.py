@@ -72,7 +72,10 @@ def of_tokenizer_json(directory: Path, pre: str, size: int | None = None) -> dic
     types = [kinds.get(id, NORMAL if id in texts else UNUSED) for id in ids]
     of_bytes = not model.get("byte_fallback")
     if not of_bytes:
-        types = [BYTE if p.startswith("<0x") else t for p, t in zip(pieces, types, strict=True)]
+        bytes_ = {f"<0x{byte:02X}>" for byte in range(256)}
+        if "<0x09>" not in pieces:  # Gemma 2's was renamed
+            pieces[pieces.index("\t")] = "<0x09>"
+        types = [BYTE if p in bytes_ else t for p, t in zip(pieces, types, strict=True)]
     fields = {
         "model": "gpt2" if of_bytes else "llama",
         "pre": pre,

@@ -13,11 +13,14 @@ BYTES = (
     "\u0301\u0308a\u0301 e\u0301te\u0301 \u1112\u1161\u11ab ﬁ Ⅷ ① ｱ ﷺ",
     "\u200b\u200c\u200d\u2060\ufeff\u202etxet\u202c \u00ad",
 )
-CONTROL = (
+# What is written like a piece of one family or another, or like the mark of a blank.
+LOOKALIKES = (
     "<bos><eos><pad><unk> <s></s> <start_of_turn>user\nhi<end_of_turn>\n",
     "<|im_start|>user\nhi<|im_end|>\n<|endoftext|><think>\n\n</think>",
     "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>",
     "[INST] hi [/INST][TOOL_CALLS] <<end_of_turn>> <|im_end|",
+    "<mask> <unused7> [multimodal] <|fim_prefix|> <|reserved_special_token_5|> <SPECIAL_20>",
+    "\u2581 \u2581\u2581a \u0120\u010a",
     "<0x0A><0xE4> <table><tr></tr></table> <h1>a</h1>",
 )
 BLANKS = (
@@ -43,4 +46,6 @@ WORDS = (
     "https://example.org/a?b=c&d=%20#e user@example.org … — “x” «y» 「z」",
     "שלום עולם! مرحبا 123 بالعالم؟ नमस्ते क्षत्रिय 你好，世界。 こんにちは สวัสดี",
 )
-HARD_TEXTS = (*EMOJI, *BYTES, *CONTROL, *BLANKS, *WORDS)
+# A piece of some tokenizers for tests that is not merged of others.
+WHOLE = ("the stripes of a zebra",)
+HARD_TEXTS = (*EMOJI, *BYTES, *LOOKALIKES, *BLANKS, *WORDS, *WHOLE)

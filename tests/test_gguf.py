@@ -11,6 +11,7 @@ from gguf_files import write_gguf
 from safetensors.numpy import load_file
 from small import random_params
 
+from pinch_jax.gguf_header import read_gguf_header
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
@@ -146,6 +147,8 @@ def test_quantised_rows_are_dequantised_where_the_mesh_wants_them(tmp_path):
     step = np.abs(tensors["model.layers.3.self_attn.q_proj.weight"]).max() / 127
     error = np.abs(query - tensors["model.layers.3.self_attn.q_proj.weight"]).max()
     assert 0 < error <= step
+    norm = source.read("model.norm.weight", (slice(3, 9),))
+    assert np.array_equal(norm, tensors["model.norm.weight"][3:9])
     down = plain["layers"]["feedforward"]["down"][0].T
     assert np.array_equal(
         down, tensors["model.layers.0.mlp.down_proj.weight"].astype(np.float16).astype(np.float32)
@@ -173,6 +176,59 @@ def test_a_file_that_is_not_supported_says_why(tmp_path):
     writer.close()
     with pytest.raises(ValueError, match=r"general\.architecture='mamba' is not supported"):
         GgufFile(tmp_path / "other.gguf")
+
+
+def test_the_head_of_a_file_is_read_as_the_library_reads_it(tmp_path):
+    path = tmp_path / "all.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    for kind in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"):
+        getattr(writer, f"add_{kind}")(f"a.{kind}", 100)
+    writer.add_float32("a.float32", 0.1)
+    writer.add_float64("a.float64", 0.1)
+    writer.add_bool("a.bool", True)
+    writer.add_string("a.string", "नमस्ते")
+    writer.add_array("a.strings", ["", "\u2581a", "\x00"])
+    writer.add_array("a.numbers", [-1, 2**20])
+    writer.add_array("a.floats", [0.5, -1000.0])
+    writer.add_array("a.bools", [True, False])
+    writer.add_custom_alignment(128)
+    rng = np.random.default_rng(0)
+    for rows in (1, 2, 3):
+        writer.add_tensor(f"t{rows}", rng.normal(size=(rows, 32)).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    library = gguf.GGUFReader(path)
+    metadata, tensors = read_gguf_header(path)
+    told = {name: field.contents() for name, field in library.fields.items()}
+    assert metadata == {name: v for name, v in told.items() if not name.startswith("GGUF.")}
+    assert [*tensors] == [tensor.name for tensor in library.tensors]
+    for tensor in library.tensors:
+        shape = tuple(tensor.shape[::-1].tolist())
+        assert tensors[tensor.name] == (shape, tensor.tensor_type, tensor.data_offset)
+
+
+def test_a_file_that_is_damaged_says_so(tmp_path):
+    _, path = written("llama", tmp_path)
+    content, damaged = path.read_bytes(), tmp_path / "damaged.gguf"
+    writer = gguf.GGUFWriter(tmp_path / "numbers.gguf", "llama")
+    writer.add_array("a.numbers", [*range(100)])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    for part, message in (
+        (b"GGML" + content[4:], "is not a GGUF file"),
+        (content[:4] + b"\x01" + content[5:], "is of GGUF version 1; only 2 and 3 are read"),
+        (content[:6], "is cut short or damaged"),
+        (content[:24], "is cut short or damaged"),
+        (content[:60], "is cut short or damaged"),
+        (content[:400], "is cut short or damaged"),
+        ((tmp_path / "numbers.gguf").read_bytes()[:-40], "it ends within a value"),
+    ):
+        damaged.write_bytes(part)
+        with pytest.raises(ValueError, match=message):
+            GgufFile(damaged)
 
 
 @pytest.mark.parametrize(("architecture", "layers"), [("gemma2", 46), ("gemma3", 62)])

@@ -1,14 +1,16 @@
 """Tokenizers of both kinds: the same interface, and spans that say where each token is from."""
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer as Library
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import pinch_jax
 from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.data.tokenizer_config import Roles
 from pinch_jax.data.tokenizer_json import JsonTokenizer
 from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
 
@@ -25,7 +27,7 @@ TEXTS = (
 )
 
 
-def byte_level(path, special):
+def byte_level(path, special, begin=None):
     """A tokenizer.json as of GPT-2, Llama 3 and Qwen: pieces of bytes."""
     library = Library(models.BPE())
     library.normalizer = normalizers.NFKC()
@@ -37,6 +39,10 @@ def byte_level(path, special):
     )
     library.train_from_iterator(["hello there, 你好你好 हिन्दी"], trainer)
     library.enable_truncation(3)
+    if begin:
+        library.post_processor = processors.TemplateProcessing(
+            f"{begin} $A", special_tokens=[(begin, library.token_to_id(begin))]
+        )
     library.save(str(path))
 
 
@@ -120,6 +126,83 @@ def test_what_a_file_is_decides_how_it_is_read(tmp_path):
     tokenizer = load_tokenizer(tmp_path / "odd.model")
     assert type(tokenizer) is JsonTokenizer
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "roles"),
+    [
+        ({}, (None, None, None, False)),
+        ({"bos_token": "<s>", "eos_token": "</s>"}, ("<s>", "</s>", None, True)),
+        (
+            {"bos_token": "<s>", "add_bos_token": False, "pad_token": "</s>"},
+            ("<s>", None, "</s>", False),
+        ),
+        ({"bos_token": {"content": "</s>"}, "eos_token": "<s>"}, ("</s>", "<s>", None, False)),
+        ({"bos_token": None, "add_bos_token": True}, (None, None, None, False)),
+    ],
+)
+def test_the_file_beside_it_says_what_the_pieces_are_for(config, roles, tmp_path):
+    byte_level(tmp_path / "tokenizer.json", ["<s>", "</s>"], begin="<s>")
+    assert load_tokenizer(tmp_path).roles == Roles("<s>", "</s>", None, True)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    for path in (tmp_path, tmp_path / "tokenizer.json"):
+        assert load_tokenizer(path).roles == Roles(*roles)
+    # A file of another name is not what the config is about.
+    (tmp_path / "tokenizer.json").rename(tmp_path / "other.json")
+    assert load_tokenizer(tmp_path / "other.json").roles == Roles("<s>", "</s>", None, True)
+
+
+def test_a_chat_template_is_a_file_or_a_field(tmp_path):
+    byte_level(tmp_path / "tokenizer.json", ["<s>"])
+    several = [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]
+    for field, template in (("f", "f"), (several, "d"), (several[:1], None), (None, None)):
+        config = {"chat_template": field} if field else {}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+        assert load_tokenizer(tmp_path).chat_template == template
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "f"}))
+    (tmp_path / "chat_template.jinja").write_text("ж\n")
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.chat_template == "ж\n"
+    (tmp_path / "saved").mkdir()
+    tokenizer.save(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").roles == tokenizer.roles
+
+
+def test_what_a_text_cannot_show_to_be_needed_is_reserved(tokenizer):
+    reserved = {tokenizer.piece(id) for id in tokenizer.reserved_ids}
+    assert reserved >= tokenizer.control_pieces() >= {"<s>", "</s>"}
+    assert len(reserved - tokenizer.control_pieces() - {"<unk>"}) == 256
+    # What no piece stands for is written in them alone, and a blank.
+    pieces = {tokenizer.piece(id) for id in tokenizer.encode("\u0b95\U00012000\x01")}
+    assert pieces - reserved <= {"\u2581"}
+
+
+def test_a_saved_tokenizer_is_the_same_and_keeps_its_checksum(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert type(again) is type(tokenizer)
+    assert (again.checksum, again.roles) == (tokenizer.checksum, tokenizer.roles)
+    other = load_tokenizer(tmp_path / "tokenizer.json")
+    for text in TEXTS:
+        assert again.encode(text) == tokenizer.encode(text)
+        # In a tokenizer.json of unigrams, all pieces are words of the text.
+        if tokenizer.FILE == "tokenizer.json" or text != "</s> <s>":
+            assert other.encode(text) == tokenizer.encode(text)
+
+
+def test_more_pieces_can_be_control_pieces(tmp_path):
+    byte_level(tmp_path / "tokenizer.json", ["<s>"])
+    library = Library.from_file(str(tmp_path / "tokenizer.json"))
+    library.add_tokens(["<think>", "</think>"])
+    library.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.whole_pieces() == {"<think>", "</think>"}
+    changed = tokenizer.with_control_pieces({"<think>"})
+    assert changed.control_pieces() == {"<s>", "<think>"}
+    id = tokenizer.piece_id("<think>")
+    assert id in tokenizer.encode("a<think>b") and id not in changed.encode("a<think>b")
+    assert changed.piece_id("<think>") == id and changed.vocab_size == tokenizer.vocab_size
+    assert tokenizer.whole_pieces() == {"<think>", "</think>"}  # as it was
 
 
 def test_what_is_missing_is_named(tmp_path):

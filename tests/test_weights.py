@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from small import FAMILIES, LLAMA_LIKE, random_params
+from small_tokenizers import write_llama3
 
 import pinch_jax
-from pinch_jax.data.template import Renderer, Template
+from pinch_jax.data.template import Renderer, Template, make_renderer
 from pinch_jax.data.tokenizer import load_tokenizer, train_tokenizer
+from pinch_jax.data.vocabulary import needed_pieces
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
@@ -118,6 +120,20 @@ def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(mo
     small = dataclasses.replace(model.decoder, vocab_size=285)
     with pytest.raises(ValueError, match=r"decoder.vocab_size=285 .* 286 pieces"):
         dataclasses.replace(model, decoder=small)
+
+
+def test_a_control_piece_needs_no_row(model, tmp_path):
+    tokenizer = load_tokenizer(write_llama3(tmp_path))
+    control = sorted(map(tokenizer.piece_id, tokenizer.control_pieces()))
+    assert control[-1] == tokenizer.vocab_size - 1
+    rows = dataclasses.replace(model.decoder, vocab_size=control[-1])
+    renderer = make_renderer(tokenizer, "base")
+    assert dataclasses.replace(model, decoder=rows, renderer=renderer).tokenizer is tokenizer
+    kept = needed_pieces([np.arange(3)], tokenizer, control[-1]).kept
+    assert {*control[:-1]} < {*kept.tolist()} and control[-1] not in kept
+    too_few = dataclasses.replace(model.decoder, vocab_size=control[0] - 1)
+    with pytest.raises(ValueError, match="is too small for the tokenizer's"):
+        dataclasses.replace(model, decoder=too_few, renderer=renderer)
 
 
 def test_a_model_that_is_not_there_says_which_are(tmp_path):

@@ -14,6 +14,8 @@ BLANK = "\u2581"
 def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
     """Returns the content of a tokenizer.json that makes the same ids.
 
+    Of unigrams it does not where a text looks like a control piece, which it makes of it.
+
     Raises:
         ValueError: the model is neither of merges nor of unigrams.
     """
@@ -48,8 +50,9 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
     return {
         "version": "1.0",
         "added_tokens": [
-            # What is found whole is found after blanks were replaced, as SentencePiece does;
-            # a blank before each text would be put before such a piece too.
+            # As in SentencePiece, what is found whole is found after blanks were replaced. Not so
+            # where a blank begins each text: it would begin these pieces, and so their neighbours
+            # are begun by one instead. Llama 2 has no such pieces.
             added_piece(id, p.piece, special, not special and not normalizer.add_dummy_prefix)
             for id, p in enumerate(model.pieces)
             if (special := p.type in (p.CONTROL, p.UNKNOWN)) or p.type == p.USER_DEFINED

@@ -44,14 +44,10 @@ def _pieces_template(described: Mapping[str, Any]) -> Template:
 
 
 def _base_template(tokenizer: Tokenizer) -> Template:
-    # Without the blank that some tokenizers put before a text.
-    newline = [
-        tokenizer.piece(id)
-        for id, (begin, end) in zip(tokenizer.encode("\n"), tokenizer.spans("\n"), strict=True)
-        if begin < end
-    ]
+    # Behind a letter: before a text, some tokenizers put a blank.
+    letter, line = tokenizer.encode("a"), tokenizer.encode("a\n")
     return Template(
         before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
-        after=tuple(newline),
+        after=tuple(map(tokenizer.piece, line[len(letter) :])),
         end=(tokenizer.piece(tokenizer.eos_id),),
     )

@@ -98,13 +98,14 @@ class ChatRenderer(Renderer):
     @functools.cached_property
     def _markup(self) -> set[str]:
         """The template's pieces, such as <think>, that the tokenizer would find in any text."""
-        whole = self.tokenizer.whole_pieces()
-        return {piece for piece in whole if piece.strip() and piece in self.template.jinja}
+        words = filter(str.strip, self.tokenizer.whole_pieces())
+        return {piece for piece in words if len(piece) > 1 and piece in self.template.jinja}
 
     @functools.cached_property
     def _control_piece(self) -> re.Pattern[str]:
         """What only the template may write."""
-        pieces = self.tokenizer.control_pieces() | self._markup
+        # A single character could not be told from the same one in a text.
+        pieces = {p for p in self.tokenizer.control_pieces() | self._markup if len(p) > 1}
         longest_first = sorted(pieces, key=lambda piece: (-len(piece), piece))
         return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
@@ -124,7 +125,7 @@ class ChatRenderer(Renderer):
     @property
     def stop_id(self) -> int:
         """The piece at which decoding stops."""
-        return self._ids(self._closing[1], "")[-1]
+        return self._ids(self._closing[1])[-1]
 
     def prompt(self, prompt: str) -> list[int]:
         """Returns the ids that a model continues with its response."""
@@ -144,21 +145,26 @@ class ChatRenderer(Renderer):
         closing, end = self._closing
         answer = answered.removeprefix(before).removesuffix(closing) + end
         ids = self._ids(before, mark)
-        return [*ids, *self._ids(answer, mark)], len(ids)
+        goes_on = self._control_piece.split(before)[-1] != ""
+        return [*ids, *self._ids(answer, mark, goes_on)], len(ids)
 
     def _marked(self, text: str, mark: str) -> str:
-        # A mark within one lookalike may leave another, that shared a part with it.
-        while self._control_piece.search(text):
-            text = self._control_piece.sub(lambda found: mark.join(found[0]), text)
+        # A mark within one lookalike may leave another that shared a part with it.
+        while found := self._control_piece.search(text):
+            inside = found.start() + 1
+            text = text[:inside] + mark + text[inside:]
         return text
 
-    def _ids(self, rendered: str, mark: str) -> list[int]:
+    def _ids(self, rendered: str, mark: str = "", goes_on: bool = False) -> list[int]:
+        """Returns the ids of a rendered text; `goes_on`: behind a text, not a control piece."""
         ids, start = [], 0
-        for found in self._control_piece.finditer(rendered):
-            ids += self._texts.encode(rendered[start : found.start()].replace(mark, ""))
-            ids.append(self.tokenizer.piece_id(found[0]))
-            start = found.end()
-        return ids + self._texts.encode(rendered[start:].replace(mark, ""))
+        for found in [*self._control_piece.finditer(rendered), None]:
+            text = rendered[start : found.start() if found else None].replace(mark, "")
+            ids += self._texts.encode_on(text) if goes_on and not ids else self._texts.encode(text)
+            if found:
+                ids.append(self.tokenizer.piece_id(found[0]))
+                start = found.end()
+        return ids
 
 
 def _unused(text: str) -> str:

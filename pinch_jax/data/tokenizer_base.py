@@ -109,6 +109,14 @@ class Tokenizer(abc.ABC):
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
 
+    def encode_on(self, text: str) -> list[int]:
+        """Returns the ids of a text that goes on another one, without a blank before it."""
+        if not self.piece(self.encode("a")[0]).startswith(BLANKS[0]):
+            return self.encode(text)
+        line = self.encode("\n")
+        ids = self.encode("\n" + text)
+        return ids[len(line) :] if ids[: len(line)] == line else self.encode(text)
+
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces, and ids without a piece, leave no trace."""

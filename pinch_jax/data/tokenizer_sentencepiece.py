@@ -30,8 +30,10 @@ class SentencePieceTokenizer(Tokenizer):
         self.checksum = hashlib.sha256(model).hexdigest()
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except RuntimeError:
-            raise ValueError(f"{path} is not a SentencePiece model; give another file") from None
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path} is not a SentencePiece model: {error}; give another file"
+            ) from None
         self.vocab_size = self._pieces.vocab_size()
         self.roles = roles or self._own_roles()
 
