@@ -152,6 +152,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Rows of a decoding batch; the longest prompt and response, in tokens.
     c.evaluate.rows = 32
     c.evaluate.prompt_tokens = 512
+    # Prompts are padded to the next of so many widths, the longest of which is the one above: most
+    # are short. A program is compiled for each.
+    c.evaluate.prompt_widths = 2
     c.evaluate.new_tokens = 512
     # 0 is greedy; above it, sampling from the smallest set of tokens of mass top_p.
     c.evaluate.temperature = 0.0

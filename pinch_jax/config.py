@@ -96,6 +96,7 @@ class EvaluateConfig:
     prompts: int
     rows: int
     prompt_tokens: int
+    prompt_widths: int
     new_tokens: int
     temperature: float
     top_p: float
@@ -110,10 +111,16 @@ class EvaluateConfig:
             "prompts",
             "rows",
             "prompt_tokens",
+            "prompt_widths",
             "new_tokens",
             "period_steps",
             "loss_prompts",
         )
+        if self.prompt_widths > self.prompt_tokens:
+            raise ValueError(
+                f"config.evaluate.prompt_widths={self.prompt_widths} is above "
+                f"config.evaluate.prompt_tokens={self.prompt_tokens}; 2 is usual"
+            )
         if self.period_prompts < 0:
             raise ValueError(
                 f"config.evaluate.period_prompts={self.period_prompts}: 0 for no answers while "

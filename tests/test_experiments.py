@@ -183,6 +183,11 @@ def test_an_experiment_that_lacks_the_models_it_needs_says_which(experiment, own
         arms(experiment, monolingual_languages=own_models)
 
 
+def test_gain_alone_has_nothing_to_look_at():
+    with pytest.raises(ValueError, match="'gain' looks at the models of the others; add some"):
+        arms("gain")
+
+
 def test_tuning_languages_outside_the_config_are_an_error_where_they_are_needed():
     few = ("en", "fi", "it")
     for name in ("unseen", "breadth"):

@@ -183,7 +183,8 @@ class Attention(nnx.Module):
         logits = softcap(logits, c.attention_softcap)
         logits = jnp.where(mask[:, None, None], logits, MASKED)
         weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        out = jnp.einsum("BKGTS,BSKH->BTKGH", weights, v)
+        # In this order the product reads the values as they lie; to BTKGH it copies them first.
+        out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
         out = out.reshape(*out.shape[:2], c.heads * c.head_size)
         return project(out, self.output.get_value())
 

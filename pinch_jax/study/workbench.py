@@ -225,6 +225,7 @@ class Workbench:
             renderer=self.renderer,
             rows=e.rows,
             prompt_tokens=e.prompt_tokens,
+            prompt_widths=e.prompt_widths,
             new_tokens=e.new_tokens,
             sampling=e.sampling,
             mesh=self.mesh,

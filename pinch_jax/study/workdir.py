@@ -41,6 +41,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
+def write_command(workdir: Path, command: str) -> None:
+    """Keeps what was typed to run the study, without where it is kept."""
+    write_text(workdir / "command.txt", command + "\n")
+
+
+def read_command(workdir: Path) -> str:
+    """Returns what was typed to run the study; "" if a work directory does not say."""
+    path = workdir / "command.txt"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
 def claim_workdir(config: Config, workdir: Path) -> None:
     """Writes the config into the work directory, or checks that it is the one that is there.
 

@@ -46,7 +46,7 @@ def summed_loss(
     batch: Batch,
     remat_policy: str = SAVE_PROJECTIONS,
 ) -> jax.Array:
-    """Returns the sum of the negative log-likelihoods (nats) of a batch's supervised tokens.
+    """Returns the sum of a batch's negative log-likelihoods (nats), each times its weight.
 
     Scores over the vocabulary are computed at supervised positions only.
     """
@@ -55,7 +55,9 @@ def summed_loss(
     hidden = forward(model, params, *arrays, shard, remat_policy)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
     scores = shard(logits(model, params, hidden), "BSV")
-    losses = optax.softmax_cross_entropy_with_integer_labels(scores, batch.targets)
+    # Keeps the scores, and not their exponentials beside them: each is [B, S, V].
+    cross_entropy = jax.checkpoint(optax.softmax_cross_entropy_with_integer_labels)
+    losses = cross_entropy(scores, batch.targets)
     return jnp.sum(losses * batch.weights)
 
 
@@ -75,9 +77,8 @@ def make_train_step(
     may not.
 
     The loss is the sum over supervised tokens divided by their number in the whole batch, also
-    when the batch is worked through in microbatches: gradients of sums add up, and are divided
-    once. Metrics, before the update: loss (nats a token), supervised_tokens, learning_rate,
-    gradient_norm.
+    when the batch is worked through in microbatches. Metrics, before the update: loss (nats a
+    token), supervised_tokens, learning_rate, gradient_norm.
     """
 
     @jax.value_and_grad
@@ -101,8 +102,9 @@ def make_train_step(
 
     def train_step(state, batch, total_steps, frozen=NOTHING):
         supervised_tokens = jnp.maximum(batch.weights.sum(), 1.0)
-        loss_sum, gradient = accumulate(state.params, frozen, batch)
-        gradient = jax.tree.map(lambda g: g / supervised_tokens, gradient)
+        # Dividing the few weights makes gradients of the mean, without a pass over all of them.
+        batch = batch._replace(weights=batch.weights / supervised_tokens)
+        loss, gradient = accumulate(state.params, frozen, batch)
         updates, opt_state = make_optimizer(optimizer).update(
             gradient, state.opt_state, state.params
         )
@@ -110,7 +112,7 @@ def make_train_step(
         rate = learning_rate(optimizer, (state.step + 0.5) / total_steps)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         metrics = {
-            "loss": loss_sum / supervised_tokens,
+            "loss": loss,
             "supervised_tokens": supervised_tokens,
             "learning_rate": rate,
             "gradient_norm": optax.tree.norm(gradient),
