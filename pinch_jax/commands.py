@@ -225,7 +225,8 @@ def generate() -> None:
     prompts = read_prompts(Path(_PROMPTS.value)) if _PROMPTS.value else heldout_prompts(config)
     for record in generate_answers(config, _MODEL.value, prompts, output):
         if not output:
-            print(f"{record['prompt']}\n    {record['response']}\n")
+            response = record["response"].strip().replace("\n", "\n    ")
+            print(f"{record['prompt']}\n    {response}\n")
 
 
 @_command("judge", "baseline", "candidate", "output")

@@ -35,7 +35,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.train.checkpoint import state_shardings
-from pinch_jax.train.lora import combine, init_adapters, merge
+from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
@@ -192,24 +192,6 @@ class Workbench:
             # The train step overwrites what it is given: the copy keeps `pretrained` whole.
             params = jax.tree.map(jnp.copy, params)
         return init_state(c.train.optimizer, params)
-
-    def combined(self, trained: Params) -> Params:
-        """Returns what the decoder takes, from what a run trains; no large array is made."""
-        return combine(self.frozen, trained, self.config.lora.scaling)
-
-    def merged(self, trained: Params) -> Params:
-        """Returns plain float32 parameters on the mesh, adapters added into their weights."""
-        if not self.config.lora.rank:
-            return trained
-        # What was not adapted stays the same to the bit, whatever the precision of the arithmetic.
-        exact = self.config.model.dtype == "float32"
-        return self._merge(self.pretrained if exact else self.load(self.model), trained)
-
-    @functools.cached_property
-    def _merge(self) -> Any:
-        add = functools.partial(merge, scaling=self.config.lora.scaling)
-        shardings = parameter_shardings(self.mesh, abstract_params(self.decoder))
-        return jax.jit(add, out_shardings=shardings)
 
     @functools.cached_property
     def _shardings(self) -> TrainState:
