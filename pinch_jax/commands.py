@@ -92,8 +92,14 @@ def _typed() -> str:
     flag = flags.FLAGS["config"]
     values = config_flags.get_override_values(flag)
     fields = [f"--config.{name}={value}" for name, value in values.items()]
-    config = f"--config={config_flags.get_config_filename(flag)}"
-    return shlex.join(["pinch", "study", config, *fields])
+    words = ["pinch", "study", f"--config={config_flags.get_config_filename(flag)}", *fields]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    # Names in a tuple have single quotes, each of which shlex would write as '"'"'.
+    plain_inside = "'" in word and not set(word) & set('"$`\\!')
+    return f'"{word}"' if plain_inside else shlex.quote(word)
 
 
 def _shard() -> tuple[int, int]:

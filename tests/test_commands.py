@@ -51,6 +51,8 @@ def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeyp
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code and "2 distinct tuning sets" in capsys.readouterr().out
-    kept = shlex.split(read_command(tmp_path / "study"))
+    typed = read_command(tmp_path / "study")
+    assert "\"--config.study.experiments=('monolingual',)\"" in typed
+    kept = shlex.split(typed)
     assert kept[:3] == command[:3] and len(kept) == len(command)
     assert [field.replace(", ", ",") for field in kept[3:]] == fields

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pinch_jax.corpus.cldr.examples import heldout_examples
+from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
 from pinch_jax.evaluate.language_id import KINDS, classify
@@ -54,7 +54,7 @@ def test_whoever_names_other_answers_too_has_not_answered():
         for n, topic in enumerate(topics)
     ]
     asked = {e.id: dataclasses.asdict(e) for e in topic_examples(rows, "en")}
-    facts = {e.id: dataclasses.asdict(e) for e in heldout_examples("en")}
+    facts = {e.id: dataclasses.asdict(e) for e in examples("en")}
     others = other_answers(asked | facts)
 
     def kind_of(record, response):
@@ -68,23 +68,30 @@ def test_whoever_names_other_answers_too_has_not_answered():
         assert kind_of(record, everything) == "wrong_answer"
     month = next(record for record in facts.values() if record["task"] == "month_after")
     subject = next(name for name in MONTHS if contains_words(month["prompt"], name))
-    assert subject not in others[month["id"]], "the prompt names it"
+    assert set(others[month["id"]]) == set(MONTHS) - {subject, month["answer"]}, "it is named"
     told = f"The month that comes right after {subject} is {month['answer']}"
     assert kind_of(month, f"{told}.") == "answer"
     wrong = next(name for name in others[month["id"]])
     assert kind_of(month, f"{told} or {wrong}.") == "wrong_answer"
+    part = ("Where is it?", "It lies in Western Asia, as one knows.", "en", "", "Western Asia")
+    assert not classify(*part, others=("Asia",)).hedged, "a part of the answer"
+    assert classify(*part, others=("Western",)).answer_match
+    larger = classify(*part[:4], "Asia", others=("Western Asia",))
+    assert larger.hedged, "another one, that the answer is a part of"
 
 
-def answered(run, right, wrong_language=()):
+def answered(run, right, wrong_language=(), worded=()):
     """Return run -> answers: in a language these prompts are answered so, the others wrongly."""
     held = {}
     for code in LANGUAGES:
-        examples = heldout_examples(code)[:PROMPTS]
+        asked = heldout_examples(code)[:PROMPTS]
         records, outcomes = {}, {}
-        for place, example in enumerate(examples):
-            response = examples[(place + 1) % PROMPTS].response
+        for place, example in enumerate(asked):
+            response = asked[(place + 1) % PROMPTS].response
             if place in right[code]:
                 response = example.response
+            elif place in worded:
+                response = example.answer
             elif place in wrong_language:
                 response = heldout_examples("ru")[place].response
             records[example.id] = {"task": example.task, "response": response}
@@ -105,7 +112,7 @@ def results(answers):
 @pytest.fixture(scope="module")
 def rows():
     few = {"en": range(15), "fi": range(6), "it": range(3)}
-    answers = answered("few", few, wrong_language=range(18, 24))
+    answers = answered("few", few, wrong_language=range(18, 24), worded=(16, 17))
     answers |= answered("none", dict.fromkeys(LANGUAGES, ()))
     answers |= {("part", "en"): answers["few", "en"]}
     return outcome_rows(results(answers))
@@ -129,6 +136,8 @@ def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
     expected = [25.0, 100 * interval.low, 100 * interval.high]
     assert row.shares["exact"] == pytest.approx(expected, abs=1e-4)
     assert row.shares["wrong_language"][0] == 100 * 6 / PROMPTS
+    assert row.shares["answer"][0] == pytest.approx(100 * 2 / PROMPTS, abs=1e-4)
+    assert row.shares["right"][0] == pytest.approx(100 * (6 + 2) / PROMPTS, abs=1e-4)
     parts = [found(rows, "few", "fi", task) for task in {r.task for r in rows} - {"all"}]
     assert sum(part.prompts for part in parts) == PROMPTS
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from pinch_jax.languages import language
-from pinch_jax.report import readings, tables
+from pinch_jax.report import readings, results, tables
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.sections import Section, make_sections
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
@@ -84,6 +84,8 @@ def _headline(records: Records) -> list[str]:
             f"{tables.interval(curve[0])} to "
             f"{tables.interval(curve[1])}; 50 would be as good as tuning on each language alone."
         )
+    if right := results.right_answers(records):
+        sentences.append(right)
     verdicts = [finding.verdict for finding in records.findings]
     holds, fails, open_ = (verdicts.count(word) for word in VERDICTS)
     sentences.append(

@@ -130,21 +130,29 @@ def same_language(records: Records) -> str:
 
 def outcomes(records: Records) -> str:
     """Say how often the untuned, the English, the first mixed and the best model are right."""
+    return right_answers(records) or "No model answered in all languages of the study."
+
+
+def right_answers(records: Records) -> str:
+    """Say the same as a sentence of its own; "" where no model answered in all languages."""
     table = outcome_table(records)
     means = {run: table.rows[run, MEAN].shares for run in table.runs if (run, MEAN) in table.rows}
     if not means:
-        return "No model answered in all languages of the study."
+        return ""
     names = dict(zip(table.runs, table.names, strict=True))
 
-    def told(run: str) -> str:
-        right, other = (readings.Point(*means[run][name]) for name in (RIGHT, "wrong_language"))
-        return f"{names[run]} {interval(right)} % right, {interval(other)} % in a wrong language"
+    def told(share: str) -> str:
+        points = {run: interval(readings.Point(*means[run][share])) for run in chosen}
+        return ", ".join(f"{point} % {names[run]}" for run, point in points.items())
 
     best = max(means, key=lambda run: means[run][RIGHT])
     untuned = [run for run in means if records.runs[run] == PRETRAINED]
     first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
     chosen = dict.fromkeys([*untuned, *first, best])
-    return f"Mean of all languages: {'; '.join(told(run) for run in chosen)}."
+    return (
+        f"Right answers, mean of all languages: {told(RIGHT)}; answers in a wrong language: "
+        f"{told('wrong_language')}."
+    )
 
 
 def exact_match(records: Records) -> str:

@@ -80,9 +80,9 @@ WORDINGS = {
         "Figure 3",
         "P % of the tuning set is spread evenly over all languages, the rest is English; the "
         "number of examples stays the same. How large must P be?",
-        "Thin: each non-English language, its code at the right. “40 ex.” is the paper's forty "
-        "non-English examples. The tuning sets stand evenly spaced, ordered by their number of "
-        "non-English examples. " + _BANDS,
+        "Thin: each non-English language, its code at the right. The tuning sets stand evenly "
+        "spaced, ordered by their number of non-English examples; “ex.” counts these, as the "
+        "paper's P = 1 is forty. " + _BANDS,
     ),
     "unseen": Wording(
         "Unseen",
