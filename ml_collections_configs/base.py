@@ -9,6 +9,7 @@ import ml_collections
 from ml_collections import config_dict
 
 from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.train.lora import PROJECTIONS
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -124,10 +125,20 @@ def get_config() -> ml_collections.ConfigDict:
     c.train.epsilon = 1e-8
     c.train.weight_decay = 0.0
     c.train.clip_norm = 1.0
+    # What a layer saves for its backward pass: "save_everything", "save_projections" or
+    # "save_nothing", from the most memory to the least. The update is the same.
+    c.train.remat_policy = "save_projections"
     # Steps between checkpoints; one is also written on Ctrl-C.
     c.train.checkpoint_period_steps = 100
     # Steps between lines of metrics.
     c.train.log_period_steps = 1
+
+    # Low-rank adaptation: these projections become W + alpha / rank * A B, and A and B alone are
+    # trained (at ten times the learning rate or so). Rank 0 trains all parameters themselves.
+    c.lora = ml_collections.ConfigDict()
+    c.lora.rank = 0
+    c.lora.alpha = 16.0
+    c.lora.projections = tuple(PROJECTIONS)
 
     c.mesh = ml_collections.ConfigDict()
     # Devices along each axis; -1: all that the others leave.
@@ -141,6 +152,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Rows of a decoding batch; the longest prompt and response, in tokens.
     c.evaluate.rows = 32
     c.evaluate.prompt_tokens = 512
+    # Prompts are padded to the next of so many widths, the longest of which is the one above: most
+    # are short. A program is compiled for each.
+    c.evaluate.prompt_widths = 2
     c.evaluate.new_tokens = 512
     # 0 is greedy; above it, sampling from the smallest set of tokens of mass top_p.
     c.evaluate.temperature = 0.0

@@ -3,6 +3,7 @@
 The docstrings are what `pinch --help` prints.
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,9 @@ _BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines")
 _CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "where corpora are kept, as config.corpus.data_dir"
+)
+_MARKDOWN = flags.DEFINE_string(
+    "markdown", None, "file to write the report into as Markdown too, with its figures beside it"
 )
 _YES = flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 _REPORT = flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
@@ -83,6 +87,21 @@ def _workdir() -> Path:
     return Path(workdir).expanduser()
 
 
+def _typed() -> str:
+    """Returns the command of a study with its configuration, as one would type it again."""
+    flag = flags.FLAGS["config"]
+    values = config_flags.get_override_values(flag)
+    fields = [f"--config.{name}={value}" for name, value in values.items()]
+    words = ["pinch", "study", f"--config={config_flags.get_config_filename(flag)}", *fields]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    # Names in a tuple have single quotes, each of which shlex would write as '"'"'.
+    plain_inside = "'" in word and not set(word) & set('"$`\\!')
+    return f'"{word}"' if plain_inside else shlex.quote(word)
+
+
 def _shard() -> tuple[int, int]:
     try:
         index, count = map(int, _SHARD.value.split("/"))
@@ -104,10 +123,14 @@ def _steps(count: int) -> range:
 @_command("config", "workdir", "shard", "dry_run", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
+    from pinch_jax.mesh import is_primary
     from pinch_jax.study.runner import describe, plan_study, run_study
+    from pinch_jax.study.workdir import write_command
 
     shard = _shard()
     planned = plan_study(_config(), _workdir())
+    if is_primary():
+        write_command(_workdir(), _typed())
     print(describe(planned), flush=True)
     if not _DRY_RUN.value and run_study(planned, shard):
         report()
@@ -198,11 +221,12 @@ def generate() -> None:
     """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
     from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
-    config, output = _config(), _OUTPUT.value and Path(_OUTPUT.value)
+    config, output = _config(), Path(_OUTPUT.value) if _OUTPUT.value else None
     prompts = read_prompts(Path(_PROMPTS.value)) if _PROMPTS.value else heldout_prompts(config)
     for record in generate_answers(config, _MODEL.value, prompts, output):
         if not output:
-            print(f"{record['prompt']}\n    {record['response']}\n")
+            response = record["response"].strip().replace("\n", "\n    ")
+            print(f"{record['prompt']}\n    {response}\n")
 
 
 @_command("judge", "baseline", "candidate", "output")
@@ -220,10 +244,11 @@ def judge() -> None:
     )
 
 
-@_command("workdir")
+@_command("workdir", "markdown")
 def report() -> None:
     """The report of a study that has run."""
     from pinch_jax.mesh import is_primary
+    from pinch_jax.report.markdown import write_markdown
     from pinch_jax.report.page import write_report
     from pinch_jax.study.analysis import analyse
 
@@ -232,6 +257,8 @@ def report() -> None:
         print("The paper's findings, held against this study:")
         print(*analyse(workdir).findings, sep="\n")
         print(f"report: {write_report(workdir)}")
+        if _MARKDOWN.value:
+            print(f"Markdown: {write_markdown(workdir, Path(_MARKDOWN.value))}")
 
 
 @_command("config")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import ml_collections
 
-from pinch_jax.config_fields import build, check_languages, positive
+from pinch_jax.config_fields import build, check_languages, choose, positive
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
@@ -19,8 +19,10 @@ from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.mesh import MeshConfig
+from pinch_jax.model.decoder import REMAT_POLICIES
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.study.config import StudyConfig
+from pinch_jax.train.lora import LoraConfig
 from pinch_jax.train.optimizer import OptimizerConfig
 
 
@@ -59,12 +61,14 @@ class TrainConfig(OptimizerConfig):
     """How long, how fast, and how often something is written."""
 
     epochs: int
+    remat_policy: str
     checkpoint_period_steps: int
     log_period_steps: int
 
     def __post_init__(self) -> None:
         positive(self, "config.train", "epochs", "checkpoint_period_steps", "log_period_steps")
         positive(self, "config.train", "learning_rate", "clip_norm", "epsilon")
+        choose("config.train.remat_policy", self.remat_policy, tuple(REMAT_POLICIES))
         for name in ("warmup_fraction", "final_rate_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
@@ -92,6 +96,7 @@ class EvaluateConfig:
     prompts: int
     rows: int
     prompt_tokens: int
+    prompt_widths: int
     new_tokens: int
     temperature: float
     top_p: float
@@ -106,10 +111,16 @@ class EvaluateConfig:
             "prompts",
             "rows",
             "prompt_tokens",
+            "prompt_widths",
             "new_tokens",
             "period_steps",
             "loss_prompts",
         )
+        if self.prompt_widths > self.prompt_tokens:
+            raise ValueError(
+                f"config.evaluate.prompt_widths={self.prompt_widths} is above "
+                f"config.evaluate.prompt_tokens={self.prompt_tokens}; 2 is usual"
+            )
         if self.period_prompts < 0:
             raise ValueError(
                 f"config.evaluate.period_prompts={self.period_prompts}: 0 for no answers while "
@@ -134,6 +145,7 @@ class Config:
     model: ModelConfig
     batch: BatchConfig
     train: TrainConfig
+    lora: LoraConfig
     mesh: MeshConfig
     evaluate: EvaluateConfig
     study: StudyConfig

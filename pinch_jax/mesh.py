@@ -34,6 +34,13 @@ PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"layers/feedforward/(gate|up)", P(None, "fsdp", "tensor")),
     (r"layers/feedforward/down", P(None, "tensor", "fsdp")),
     (r"layers/(attention|feedforward)(_post)?_norm/scale", P(None, None)),
+    # An adapter's axes are those of its weight, with the rank whole on every device.
+    (r"layers/(attention/(query|key|value)|feedforward/(gate|up))/lora_a", P(None, "fsdp", None)),
+    (r"layers/attention/(query|key|value)/lora_b", P(None, None, "tensor", None)),
+    (r"layers/attention/output/lora_a", P(None, "tensor", None, None)),
+    (r"layers/feedforward/(gate|up)/lora_b", P(None, None, "tensor")),
+    (r"layers/feedforward/down/lora_a", P(None, "tensor", None)),
+    (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, "fsdp")),
     (r"final_norm/scale", P(None)),
 )
 

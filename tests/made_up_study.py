@@ -8,6 +8,7 @@ import numpy as np
 
 from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.study.config import EXPERIMENTS, GAIN
+from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -174,6 +175,20 @@ def response_rows(specs, prompts, rng):
             yield row | {"chrf": 80 * right, "chance": 0.04}
 
 
+def outcome_rows(specs, prompts, rng):
+    """Yield outcomes of two tasks: what is tuned on is answered rightly, the rest in many ways."""
+    for spec in specs:
+        held = composition(spec)
+        for code in (*STUDY_LANGUAGES, MEAN):
+            count = sum(held.values()) / 99 if code == MEAN else held.get(code, 0)
+            right = 8.0 + 17 * np.log10(1 + count)
+            for task in (ALL_TASKS, "topic", "currency"):
+                parts = (100 - right) * rng.dirichlet((3, 5, 2, 1))
+                values = dict(zip(SHARES, (right, 0.7 * right, 0.3 * right, *parts), strict=True))
+                shares = {name: (v, 0.9 * v, min(100.0, 1.1 * v + 1)) for name, v in values.items()}
+                yield Outcomes(run_name(spec), spec, code, task, prompts, shares)
+
+
 def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES):
     """Write what a finished and analysed study leaves behind; the numbers are made up."""
     rng = np.random.default_rng(7)
@@ -218,6 +233,7 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
     write_table(workdir / "scores.csv", rows)
+    write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
     findings = [
         {"number": n, "claim": f"Claim {n} of the paper: <b>forty</b> examples.", "verdict": word}

@@ -1,9 +1,15 @@
 """The command line: what it prints, and faults in one line."""
 
+import shlex
+import sys
+from pathlib import Path
+
 import pytest
 from absl import flags
 
+import ml_collections_configs
 from pinch_jax.main import COMMANDS, USAGE, main
+from pinch_jax.study.workdir import read_command
 
 
 def end_of(*arguments, capsys):
@@ -32,3 +38,21 @@ def test_faults_of_the_command_line_are_told_in_one_line(capsys):
         "process can reach"
     )
     assert "--prompts is no flag of this command" in end_of("report", "--prompts=x", capsys=capsys)
+
+
+@pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections
+def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeypatch, capsys):
+    config = Path(ml_collections_configs.__file__).with_name("tiny.py")
+    fields = ["--config.languages=('en','fi')", "--config.study.experiments=('monolingual',)"]
+    fields += ["--config.mixture.examples=24", f"--config.corpus.data_dir={tmp_path}/corpora"]
+    command = ["pinch", "study", f"--config={config}", *fields]
+    # The fields of a config are read from there.
+    monkeypatch.setattr(sys, "argv", [*command, f"--workdir={tmp_path}/study", "--dry_run"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code and "2 distinct tuning sets" in capsys.readouterr().out
+    typed = read_command(tmp_path / "study")
+    assert "\"--config.study.experiments=('monolingual',)\"" in typed
+    kept = shlex.split(typed)
+    assert kept[:3] == command[:3] and len(kept) == len(command)
+    assert [field.replace(", ", ",") for field in kept[3:]] == fields

@@ -64,6 +64,7 @@ def answers():
         renderer=RENDERER,
         rows=8,
         prompt_tokens=24,
+        prompt_widths=2,
         new_tokens=NEW_TOKENS,
         sampling=Sampling(),
         mesh=mesh,

@@ -155,7 +155,7 @@ def test_where_few_languages_have_their_own_model_nothing_is_held_against_anothe
 
 def test_gain_holds_every_tuned_model_of_the_others_against_the_untuned_one_in_all_languages():
     few = {"monolingual_languages": SUBSET, "percents": (0, 1, 100), "unseen_percents": (0, 1)}
-    chosen = ("gain", "monolingual", "pinch", "unseen")
+    chosen = ("gain", "monolingual", "pretrained", "pinch", "unseen")
     held = arms(*chosen, pinch_examples=0, **few)
     gain = [arm for arm in held if arm.experiment == "gain"]
     tuned = [f"monolingual:{code}" for code in IN_ORDER]
@@ -181,6 +181,11 @@ def test_gain_holds_every_tuned_model_of_the_others_against_the_untuned_one_in_a
 def test_an_experiment_that_lacks_the_models_it_needs_says_which(experiment, own_models, message):
     with pytest.raises(ValueError, match=rf"config\.study\..*{message}"):
         arms(experiment, monolingual_languages=own_models)
+
+
+def test_gain_alone_has_nothing_to_look_at():
+    with pytest.raises(ValueError, match="'gain' looks at the models of the others; add some"):
+        arms("gain")
 
 
 def test_tuning_languages_outside_the_config_are_an_error_where_they_are_needed():

@@ -99,6 +99,7 @@ def test_an_exact_match_is_in_its_language_however_short():
 def test_a_repeated_or_slightly_changed_prompt_is_an_echo_but_an_answer_is_not():
     assert outcome(f"{ASKED} {ASKED}").echo
     assert outcome(ASKED.replace("called", "caled")).echo
+    assert outcome(ASKED[:30]).echo and not outcome(ASKED[:5]).echo, "it may have been cut off"
     assert not outcome(f"{ASKED} {TOLD} Kenya lies in Africa.").echo
     assert not outcome(TOLD, prompt=TOLD).echo, "the reference itself is never an echo"
     assert not outcome("").echo and outcome("").empty

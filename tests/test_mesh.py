@@ -23,6 +23,7 @@ from pinch_jax.mesh import (
     put_batch,
 )
 from pinch_jax.model.decoder import abstract_params
+from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
 
 STEPS = 3
 
@@ -90,10 +91,11 @@ def test_every_parameter_matches_exactly_one_row(family):
 
 
 def test_a_row_that_no_parameter_needs_is_not_there():
+    lora = LoraConfig(1, 1.0, tuple(PROJECTIONS))
+    trees = [abstract_params(config) for config in FAMILIES.values()]
+    trees.append(init_adapters(FAMILIES["llama"], lora, jax.random.key(0)))
     paths = {
-        path_name(path)
-        for config in FAMILIES.values()
-        for path, _ in jax.tree_util.tree_leaves_with_path(abstract_params(config))
+        path_name(path) for tree in trees for path, _ in jax.tree_util.tree_leaves_with_path(tree)
     }
     for row, _ in PARAMETER_AXES:
         assert any(re.fullmatch(row, path) for path in paths), row

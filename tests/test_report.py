@@ -125,6 +125,22 @@ def test_the_numbers_in_tables_and_drawings_are_those_of_the_scores(workdir, pag
         assert any(tip.startswith(start) for tip in tips)
 
 
+def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir, page):
+    with (workdir / "outcomes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = {text for text, _ in page.find("td")}
+    tips = {text for text, _ in page.find("title")}
+    for row in rows:
+        right = [float(row[f"right{end}"]) for end in ("", "_low", "_high")]
+        if row["task"] == "all" or row["language"] == "mean":
+            assert "{:.0f} [{:.0f}, {:.0f}]".format(*right) in cells, row
+        if row["task"] == "all":
+            assert "{:.1f} [{:.1f}, {:.1f}]".format(*right) in cells, row
+            where = LANGUAGES[row["language"]].name if row["language"] in LANGUAGES else "mean of"
+            (tip,) = (tip for tip in tips if tip.startswith(f"{row['spec']} in {where}"))
+            assert f"wrong language {float(row['wrong_language']):.1f}, echo" in tip
+
+
 def test_pearson_s_r_is_the_one_of_the_analysis_with_its_interval(page):
     assert page.text.count("Pearson r = 0.22 [−0.31, 0.64]") == 3  # text, drawing and its label
 

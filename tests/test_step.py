@@ -11,7 +11,7 @@ import pytest
 from small import GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan, trainer, unpacked
 
 from pinch_jax.mesh import path_name, put_batch
-from pinch_jax.model.decoder import no_sharding
+from pinch_jax.model.decoder import REMAT_POLICIES, abstract_params, no_sharding
 from pinch_jax.train.optimizer import learning_rate, make_optimizer
 from pinch_jax.train.step import summed_loss
 
@@ -147,6 +147,28 @@ def test_matrices_decay_and_vectors_do_not():
         name = path_name(path)
         decay = 0.0 if "norm" in name or "bias" in name else 0.5
         np.testing.assert_allclose(change, decay * leaf, rtol=1e-6, err_msg=name)
+
+
+def test_what_is_saved_for_the_backward_pass_changes_its_memory_alone():
+    batch, gradients, layer_floats = random_plan().batch_at(0), {}, {}
+    for policy in REMAT_POLICIES:
+        sizes = []
+        for layers in (3, 9):
+            config = dataclasses.replace(GEMMA_LIKE, layers=layers)
+            loss = functools.partial(summed_loss, config, jnp.float32, no_sharding)
+            slope = jax.jit(jax.grad(functools.partial(loss, remat_policy=policy)))
+            compiled = slope.lower(abstract_params(config), batch).compile()
+            sizes.append(compiled.memory_analysis().temp_size_in_bytes / 4)
+            if config == GEMMA_LIKE:
+                gradients[policy] = compiled(random_params(config), batch)
+        # What one layer more costs, for each of 8 x 16 positions.
+        layer_floats[policy] = (sizes[1] - sizes[0]) / 6 / 128
+    for other in ("save_everything", "save_nothing"):
+        assert_close(gradients[other], gradients["save_projections"], rtol=1e-4, atol=1e-4)
+    stream, projections = 16, 32 + 16 + 16 + 16 + 24 + 24 + 16
+    assert layer_floats["save_nothing"] == pytest.approx(stream, rel=0.1)
+    assert layer_floats["save_projections"] == pytest.approx(stream + projections, rel=0.1)
+    assert layer_floats["save_everything"] > 2 * layer_floats["save_projections"]
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_its_end():

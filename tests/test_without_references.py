@@ -15,7 +15,7 @@ from pinch_jax.evaluate.judge import Pair, ReferenceJudge
 from pinch_jax.evaluate.language_id import classify
 from pinch_jax.report import readings, results, run_figures
 from pinch_jax.study.analysis import majority_answers, response_shares
-from pinch_jax.study.comparisons import Answers
+from pinch_jax.study.answers import Answers
 from pinch_jax.study.records import read_records
 from pinch_jax.study.runner import plan_study
 

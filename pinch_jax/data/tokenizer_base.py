@@ -119,7 +119,7 @@ class Tokenizer(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces leave no trace."""
+        """Returns the text of some ids; control pieces, and ids without a piece, leave no trace."""
 
     @abc.abstractmethod
     def spans(self, text: str) -> list[Span]:

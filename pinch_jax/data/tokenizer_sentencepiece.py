@@ -95,7 +95,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces leave no trace."""
-        return self._pieces.decode(list(ids))
+        return self._pieces.decode([id for id in ids if id < self.vocab_size])
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""

@@ -141,5 +141,6 @@ class TrimmedTokenizer(Tokenizer):
         """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
 
-    def _write(self, directory: Path) -> None:
-        self.whole._write(directory)
+    def save(self, directory: Path) -> None:
+        """Writes the whole tokenizer."""
+        self.whole.save(directory)

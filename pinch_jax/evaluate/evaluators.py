@@ -22,9 +22,6 @@ from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.step import summed_loss
 
-# No width of prompts is less, in tokens: a program for each saves little there.
-SHORTEST_PADDED = 12
-
 
 class HeldoutLoss:
     """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses.
@@ -81,6 +78,7 @@ class Answers:
     renderer: Renderer
     rows: int
     prompt_tokens: int
+    prompt_widths: int
     new_tokens: int
     sampling: Sampling
     mesh: jax.sharding.Mesh
@@ -89,14 +87,9 @@ class Answers:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """What prompts are padded to, the longest last: each is compiled when it is needed.
-
-        Most prompts are short, and padding them to the longest would cost as much again.
-        """
-        widths = [self.prompt_tokens]
-        while widths[0] // 2 >= SHORTEST_PADDED:
-            widths.insert(0, widths[0] // 2)
-        return tuple(widths)
+        """What prompts are padded to, the longest last: each is compiled when it is needed."""
+        count = self.prompt_widths
+        return tuple(-(-self.prompt_tokens * n // count) for n in range(1, count + 1))
 
     @functools.cached_property
     def decode(self) -> Any:

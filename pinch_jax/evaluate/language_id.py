@@ -25,6 +25,8 @@ from pinch_jax.languages import LANGUAGES, language
 
 TOO_SHORT = "too_short"
 CONFIDENCE = 0.7
+# What a response to a question with an answer is: one of these, the first two of them right.
+KINDS = ("exact", "answer", "wrong_answer", "wrong_language", "echo", TOO_SHORT)
 
 _FOREIGN_LETTER = 0.2
 _FOREIGN_WORD = 0.1
@@ -66,6 +68,7 @@ class Outcome:
     echo: bool
     exact_match: bool | None
     answer_match: bool | None
+    hedged: bool
     chrf: float | None
 
     @property
@@ -82,6 +85,29 @@ class Outcome:
     def too_short(self) -> bool:
         """Whether its language cannot be told."""
         return self.language == TOO_SHORT
+
+    @property
+    def kind(self) -> str | None:
+        """The one of `KINDS` that it is; None where there is no answer to be right or wrong by.
+
+        exact            the reference
+        echo             the prompt, whatever it names on the way
+        wrong_language   known to be in another language than its prompt, right or not
+        answer           the right answer and no other, otherwise worded, or so short that no
+                         language shows
+        too_short        nothing, or nothing that would show a language, and not the answer
+        wrong_answer     the rest: in the language of its prompt, or right among wrong ones
+        """
+        if self.answer_match is None:
+            return None
+        held = {
+            "exact": self.exact_match,
+            "echo": self.echo,
+            "wrong_language": self.wrong_language,
+            "answer": self.answer_match and not self.hedged,
+            TOO_SHORT: (self.too_short or self.empty) and not self.answer_match,
+        }
+        return next((kind for kind, is_so in held.items() if is_so), "wrong_answer")
 
 
 @functools.lru_cache(maxsize=1 << 17)
@@ -130,12 +156,14 @@ def classify(
     reference: str,
     answer: str = "",
     candidates: tuple[str, ...] = tuple(LANGUAGES),
+    others: tuple[str, ...] = (),
 ) -> Outcome:
     """Return what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
-    whole words. A response is an echo when it repeats the prompt and is neither the reference
-    nor nearer to it. A `reference` or `answer` of "" is none: there is nothing to hold against.
+    whole words. A response is `hedged` when it names it among `others`, answers that are wrong. It
+    is an echo when it repeats the prompt and is neither the reference nor nearer to it. A
+    `reference` or `answer` of "" is none: there is nothing to hold against.
 
     Raises:
       ValueError: a candidate is not a known language.
@@ -156,8 +184,18 @@ def classify(
         echo=not exact and repeats(said, asked, chrf or 0.0),
         exact_match=exact,
         answer_match=contains_words(said, normalise(answer)) if answer else None,
+        hedged=bool(answer) and _hedges(said, normalise(answer), others),
         chrf=chrf,
     )
+
+
+def _hedges(said: str, answer: str, others: tuple[str, ...]) -> bool:
+    """Return whether a text names an answer, and others that are more than a part of it."""
+    if not contains_words(said, answer):
+        return False
+    rest = said.replace(answer, " ")
+    wrong = (normalise(name) for name in others)
+    return any(contains_words(said if answer in name else rest, name) for name in wrong)
 
 
 @functools.cache

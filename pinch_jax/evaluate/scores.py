@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -143,6 +144,19 @@ def bootstrap_means(values: np.ndarray, counts: np.ndarray) -> Bootstrap:
     )
     means = np.divide(sums, sizes, out=np.full_like(sums, np.nan), where=sizes > 0)
     return Bootstrap(means[0].astype(np.float64), means[1:])
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a fraction; it has width also where none or all succeed.
+
+    Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
+    """
+    fraction, z2 = successes / trials, 1.959964**2
+    centre = (fraction + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = math.sqrt(z2 * (fraction * (1 - fraction) / trials + z2 / (4 * trials**2)))
+    half /= 1 + z2 / trials
+    # Where the fraction is 0 or 1 it is itself an end, but for the last bit.
+    return min(fraction, centre - half), max(fraction, centre + half)
 
 
 def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

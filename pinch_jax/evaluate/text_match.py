@@ -6,6 +6,8 @@ import unicodedata
 from sacrebleu.metrics import CHRF
 
 ECHO_CHRF = 90.0
+# So much of the beginning of a prompt is an echo of it that was cut off.
+ECHO_CHARACTERS = 12
 
 _CHRF = CHRF()
 
@@ -53,12 +55,15 @@ def _joined(left: str, right: str) -> bool:
 def repeats(said: str, asked: str, chrf: float) -> bool:
     """Return whether normalised `said` repeats `asked`; `chrf` is of `said` and its reference.
 
-    It does if less than half of it is left once `asked` is taken out, or if it is nearly `asked`
-    (chrF of `ECHO_CHRF`) and nearer to it than to the reference.
+    It does if less than half of it is left once `asked` is taken out, if it is no more than the
+    beginning of `asked`, or if it is nearly `asked` (chrF of `ECHO_CHRF`) and nearer to it than to
+    the reference.
     """
     if not said or not asked:
         return False
     if len(said.replace(asked, "")) < len(said) / 2:
+        return True
+    if len(said) >= ECHO_CHARACTERS and asked.startswith(said):
         return True
     echo_chrf = chrf_score(said, asked)
     return echo_chrf >= ECHO_CHRF and echo_chrf > chrf

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, open_directory
@@ -30,7 +31,14 @@ def convert(source: Path, target: Path, max_shard_bytes: int = MAX_SHARD_BYTES) 
         if model.trimming:
             decoder, params = _made_whole(model, params)
         config_json = write_config(decoder, **model.details)
-        export_model(target, config_json, decoder, params, source, max_shard_bytes=max_shard_bytes)
+        export_model(
+            target,
+            config_json,
+            decoder,
+            params,
+            tokenizer=model.tokenizer,
+            max_shard_bytes=max_shard_bytes,
+        )
         return "a model directory"
     tensors = open_tensors(source)
     config_json: dict[str, Any] = dict(tensors.config_json)
@@ -40,13 +48,14 @@ def convert(source: Path, target: Path, max_shard_bytes: int = MAX_SHARD_BYTES) 
         others = {name: held[name] for name in DETAILS if name in held}
         config_json = write_config(tensors.decoder, **others)
     params = load_params(tensors, tensors.decoder, dtype=None)
-    companions = source if source.is_dir() else None
+    is_directory = source.is_dir()
     export_model(
         target,
         config_json,
         tensors.decoder,
         params,
-        companions,
+        companions=source if is_directory else None,
+        tokenizer=None if is_directory or not tensors.has_tokenizer else load_tokenizer(source),
         max_shard_bytes=max_shard_bytes,
     )
     return "a GGUF file" if isinstance(tensors, GgufFile) else "a Hugging Face directory"

@@ -10,6 +10,7 @@ leading L axis and run by `jax.lax.scan`, so that a deep model compiles as fast 
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +18,30 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.model.layers import Block, Ends, Rope, Shard, dense, rotation, softcap
+from pinch_jax.model.layers import (
+    PROJECTED,
+    Block,
+    Ends,
+    Rope,
+    Shard,
+    dense,
+    lookup,
+    rotation,
+    softcap,
+)
 
 Params = dict[str, Any]
-KEEP_PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+SAVE_PROJECTIONS = "save_projections"
+# What a layer saves for its backward pass, which computes the rest again: memory against time.
+REMAT_POLICIES: dict[str, Callable[..., Any]] = {
+    # All that a derivative needs, also what each query sees of each key: the most memory.
+    "save_everything": jax.checkpoint_policies.everything_saveable,
+    # What the projections return, from which the rest is cheap. Measured a third faster on a CPU
+    # than reading everything back, and smaller.
+    SAVE_PROJECTIONS: jax.checkpoint_policies.save_only_these_names(PROJECTED),
+    # The stream between the layers alone: the whole forward pass runs once more.
+    "save_nothing": jax.checkpoint_policies.nothing_saveable,
+}
 
 
 class Cache(NamedTuple):
@@ -63,6 +84,21 @@ def abstract_params(config: DecoderConfig) -> Params:
     return jax.eval_shape(functools.partial(init, config), jax.random.key(0))
 
 
+def is_vector(path: tuple[Any, ...]) -> bool:
+    """Returns whether a path is that of a norm or a bias."""
+    return jax.tree_util.keystr(path, simple=True, separator="/").endswith(("scale", "bias"))
+
+
+def in_precision(params: Params, dtype: Any) -> Params:
+    """Returns parameters for arithmetic in a dtype: matrices in it, norms and biases as they are.
+
+    The sums and statistics that those take part in are in float32 whatever the dtype.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, x: x if is_vector(path) else x.astype(dtype, copy=False), params
+    )
+
+
 @functools.cache
 def _graph(module, config: DecoderConfig) -> nnx.GraphDef:
     return nnx.split(nnx.eval_shape(lambda: module(config, nnx.Rngs(0))))[0]
@@ -94,17 +130,19 @@ def forward(
     positions: jax.Array,
     segments: jax.Array,
     shard: Shard = no_sharding,
+    remat_policy: str = SAVE_PROJECTIONS,
 ) -> jax.Array:
     """Returns the normalised hidden states [B, T, D] of packed rows.
 
     tokens, positions, segments: [B, T] int32. A position sees the earlier positions of its own
-    segment and itself, nothing else.
+    segment and itself, nothing else. `remat_policy`: one of REMAT_POLICIES.
     """
     index = jnp.arange(tokens.shape[1])
     distance = index[:, None] - index[None, :]
     visible = (distance >= 0) & (segments[:, :, None] == segments[:, None, :])
     view = _view(config, positions, visible, distance, 0)
-    return _layers(config, params, tokens, view, None, shard)[0]
+    policy = REMAT_POLICIES[remat_policy]
+    return _layers(config, params, tokens, view, None, shard, policy)[0]
 
 
 def forward_cached(
@@ -130,11 +168,11 @@ def forward_cached(
     return _layers(config, params, tokens, view, cache, shard)
 
 
-def _layers(config, params, tokens, view: View, cache: Cache | None, shard):
+def _layers(config, params, tokens, view: View, cache: Cache | None, shard, remat_policy=None):
     """Returns (hidden, cache) after embedding, all layers and the final norm."""
     ends = nnx.merge(_graph(Ends, config), {k: v for k, v in params.items() if k != "layers"})
     # Whole rows of the table on every device: moving activations to split rows would cost more.
-    x = shard(ends.embedding[...], "VD")[tokens]
+    x = lookup(shard(ends.embedding[...], "VD"), tokens)
     x = shard(x * math.sqrt(config.width) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
@@ -162,10 +200,8 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard):
         x = nnx.merge(block_graph, block_params)(x, mask, rope, remember, shard)
         return (x, cache), None
 
-    if cache is None:
-        # The backward pass recomputes what is cheap from the matrix products, which it keeps:
-        # measured a third faster on a CPU than reading everything back, and smaller.
-        layer = jax.checkpoint(layer, policy=KEEP_PRODUCTS)
+    if remat_policy:
+        layer = jax.checkpoint(layer, policy=remat_policy)
     scanned = (params["layers"], jnp.arange(config.layers), jnp.array(config.global_layers))
     (x, cache), _ = jax.lax.scan(layer, (x, cache), scanned)
     return ends.final_norm(x), cache
@@ -174,5 +210,4 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard):
 def logits(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 scores [..., V] over the vocabulary for hidden states [..., D]."""
     head = params["embedding"] if config.tied_embeddings else params["head"]
-    scores = dense(hidden, head.T)
-    return softcap(scores.astype(jnp.float32), config.logit_softcap)
+    return softcap(dense(hidden, head.T, dtype=jnp.float32), config.logit_softcap)

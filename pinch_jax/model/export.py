@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from safetensors.numpy import save_file
 
+from pinch_jax.data.tokenizer import Tokenizer
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
@@ -54,6 +55,7 @@ def export_model(
     decoder: DecoderConfig,
     params: Params,
     companions: Path | None = None,
+    tokenizer: Tokenizer | None = None,
     dtype: Any = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> None:
@@ -65,6 +67,7 @@ def export_model(
         decoder: what it describes.
         params: numpy or jax arrays; one file's worth of them is fetched at a time.
         companions: a directory whose tokenizer files and generation config go with the model.
+        tokenizer: what is written of a model that has no such directory.
         dtype: of the tensors; None keeps that of the parameters.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
 
@@ -83,6 +86,8 @@ def export_model(
     _write_json(
         part / "config.json", dict(config_json) | {"dtype": written, "torch_dtype": written}
     )
+    if tokenizer:
+        tokenizer.save(part)
     for name in COMPANIONS:
         if companions and (companions / name).exists():
             shutil.copyfile(companions / name, part / name)

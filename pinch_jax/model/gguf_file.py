@@ -63,6 +63,7 @@ class GgufFile:
     Attributes:
         path: the file.
         files: the same, as all that decides the weights.
+        has_tokenizer: whether it carries one.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
         shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
@@ -73,6 +74,7 @@ class GgufFile:
         self.path = Path(path)
         self.files = (self.path,)
         self._metadata, self._tensors = read_gguf_header(self.path)
+        self.has_tokenizer = "tokenizer.ggml.model" in self._metadata
         self.architecture: str = self._metadata["general.architecture"]
         self.config_json = self._config_json()
         self.decoder: DecoderConfig = read_config(self.config_json)

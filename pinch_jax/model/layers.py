@@ -8,10 +8,12 @@ an activation to the mesh; none of them is kept.
 import functools
 import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 
@@ -20,6 +22,8 @@ Shard = Callable[[jax.Array, str], jax.Array]
 Rope = tuple[jax.Array, jax.Array]
 Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
+# What a rematerialisation policy knows the result of a projection by.
+PROJECTED = "projected"
 # Finite, so that a row with nothing to attend to stays free of NaN.
 MASKED = -1e30
 
@@ -36,7 +40,7 @@ class RMSNorm(nnx.Module):
         """Returns x [..., size], normalised, in its own dtype."""
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.epsilon)
-        return (y * (self.offset + self.scale[...])).astype(x.dtype)
+        return (y * (self.offset + self.scale[...].astype(jnp.float32))).astype(x.dtype)
 
 
 def rotation(
@@ -68,10 +72,10 @@ def lowering(scaling: RopeScaling, frequency: jax.Array) -> jax.Array | float:
 
 
 def rotate(x: jax.Array, rope: Rope) -> jax.Array:
-    """Returns x [B, T, heads, H] turned by its positions."""
-    sin, cos = (r[:, :, None, :].astype(x.dtype) for r in rope)
-    a, b = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+    """Returns x [B, T, heads, H] turned by its positions in float32, in its own dtype."""
+    sin, cos = (r[:, :, None, :] for r in rope)
+    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x.dtype)
 
 
 def softcap(x: jax.Array, cap: float) -> jax.Array:
@@ -84,18 +88,61 @@ def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
     return nnx.Param(jax.random.normal(rngs.params(), shape) / math.sqrt(fan_in))
 
 
-def dense(x: jax.Array, w: jax.Array) -> jax.Array:
-    """Returns x [..., I] @ w [I, O]: [..., O].
+def lookup(table: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Returns the rows [B, T, D] of a table [V, D]; its gradient is summed in float32.
+
+    A piece that stands a thousand times in a batch gets a sum of as many terms.
+    """
+    return _rows(table, tokens)
+
+
+@jax.custom_vjp
+def _rows(table, tokens):
+    return table[tokens]
+
+
+def _rows_backward(kept, gradient):
+    table, tokens = kept
+    total = jnp.zeros(table.shape, jnp.float32).at[tokens].add(gradient.astype(jnp.float32))
+    return total.astype(table.dtype), None
+
+
+_rows.defvjp(lambda table, tokens: (table[tokens], (table, tokens)), _rows_backward)
+
+
+def dense(x: jax.Array, w: jax.Array, outputs: int = 1, dtype: Any = None) -> jax.Array:
+    """Returns x [..., I] times w [*I, *O], the last `outputs` axes of which are O: [..., *O].
 
     The leading axes are made one first: the gradient of a product over several batch axes is
-    strided reading to XLA on a CPU (tests/benchmarks/dense.py shows what that costs).
+    strided reading to XLA on a CPU (tests/benchmarks/dense.py shows what that costs). The sums are
+    in float32; `dtype` is what they are given back in, by default that of x.
     """
-    return (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[-1])
+    rows, matrix = x.reshape(-1, x.shape[-1]), w.reshape(x.shape[-1], -1)
+    y = jnp.matmul(rows, matrix, preferred_element_type=dtype)
+    return y.reshape(*x.shape[:-1], *w.shape[w.ndim - outputs :])
 
 
-def project(x: jax.Array, w: jax.Array) -> jax.Array:
-    """Returns x [B, T, D] projected by w [D, N, H] to heads: [B, T, N, H]."""
-    return dense(x, w.reshape(w.shape[0], -1)).reshape(*x.shape[:-1], *w.shape[1:])
+class Adapted(NamedTuple):
+    """A weight [*I, *O] and a change to it of low rank R: a [*I, R] times b [R, *O]."""
+
+    weight: jax.Array
+    a: jax.Array
+    b: jax.Array
+
+
+def project(x: jax.Array, w: jax.Array | Adapted, outputs: int = 1) -> jax.Array:
+    """Returns x [..., I] projected by w, as `dense` does; rematerialisation knows it by name."""
+    if isinstance(w, Adapted):
+        # Not put together: neither the change nor a gradient of the weight is ever computed.
+        y = dense(x, w.weight, outputs) + dense(dense(x, w.a), w.b, outputs)
+    else:
+        y = dense(x, w, outputs)
+    return checkpoint_name(y, PROJECTED)
+
+
+def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """Returns x + bias in the dtype of x, the gradient of the bias summed in float32."""
+    return (x.astype(jnp.float32) + bias.astype(jnp.float32)).astype(x.dtype)
 
 
 class Attention(nnx.Module):
@@ -120,23 +167,26 @@ class Attention(nnx.Module):
     ) -> jax.Array:
         """Returns what each position of x [B, T, D] gathers from those it sees: [B, T, D]."""
         c = self.config
-        q = project(x, self.query[...])
-        k = project(x, self.key[...])
-        v = project(x, self.value[...])
+        q = project(x, self.query.get_value(), outputs=2)
+        k = project(x, self.key.get_value(), outputs=2)
+        v = project(x, self.value.get_value(), outputs=2)
         if c.qkv_bias:
-            q, k, v = q + self.query_bias[...], k + self.key_bias[...], v + self.value_bias[...]
+            q, k = add_bias(q, self.query_bias[...]), add_bias(k, self.key_bias[...])
+            v = add_bias(v, self.value_bias[...])
         if c.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
         q = shard(rotate(q * c.attention_scale, rope), "BTNH")
         k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
         q = q.reshape(*q.shape[:2], c.kv_heads, c.groups, c.head_size)
-        logits = softcap(jnp.einsum("BTKGH,BSKH->BKGTS", q, k), c.attention_softcap)
-        logits = jnp.where(mask[:, None, None], logits.astype(jnp.float32), MASKED)
+        logits = jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32)
+        logits = softcap(logits, c.attention_softcap)
+        logits = jnp.where(mask[:, None, None], logits, MASKED)
         weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        out = jnp.einsum("BKGTS,BSKH->BTKGH", weights, v)
+        # In this order the product reads the values as they lie; to BTKGH it copies them first.
+        out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
         out = out.reshape(*out.shape[:2], c.heads * c.head_size)
-        return dense(out, self.output[...].reshape(-1, c.width))
+        return project(out, self.output.get_value())
 
 
 class FeedForward(nnx.Module):
@@ -154,9 +204,9 @@ class FeedForward(nnx.Module):
 
     def __call__(self, x: jax.Array, shard: Shard) -> jax.Array:
         """Returns [B, T, D] from x [B, T, D], each position for itself."""
-        gate, up = dense(x, self.gate[...]), dense(x, self.up[...])
+        gate, up = project(x, self.gate.get_value()), project(x, self.up.get_value())
         hidden = shard(self.activation(gate) * up, "BTF")
-        return dense(hidden, self.down[...])
+        return project(hidden, self.down.get_value())
 
 
 class Block(nnx.Module):

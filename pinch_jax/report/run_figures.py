@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from pinch_jax.languages import LANGUAGES, language
 from pinch_jax.report import readings
 from pinch_jax.report.drawing import BLUE, INK, LANGUAGE_COLOURS, MUTED, Canvas, canvas
+from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records
 
 BASE_COLOUR = "#c6ccd2"
@@ -20,9 +21,7 @@ def exact_match_bars(records: Records, label: str) -> str:
     with canvas("exact_match", label, 6.0, 2.8) as drawing:
         axes = drawing.figure.subplots()
         for place, row in enumerate(rows):
-            value, low, high = (
-                100 * number for number in readings.wilson(row.exact_match, row.prompts)
-            )
+            value, low, high = (100 * number for number in readings.exact_match_point(row))
             bar = axes.bar(place, value, 0.62, color=BLUE)[0]
             axes.errorbar(
                 place,
@@ -93,8 +92,9 @@ def training_curves(records: Records, label: str) -> str:
     """Return the loss over the steps of every run, a panel an experiment."""
     panels: dict[str, tuple[str, ...]] = {}
     for name, runs in records.candidates_of.items():
-        # `pretrained` looks at the runs of `monolingual` once more: they need no second panel.
-        if runs not in panels.values():
+        # `pretrained` looks at the runs of `monolingual` once more, `gain` at all of them: they
+        # need no second panel.
+        if runs not in panels.values() and name != GAIN:
             panels[name] = runs
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

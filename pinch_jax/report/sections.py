@@ -7,7 +7,16 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from pinch_jax.languages import language
-from pinch_jax.report import figures, heat_maps, readings, results, run_figures, tables
+from pinch_jax.report import (
+    figures,
+    heat_maps,
+    outcome_bars,
+    outcome_tables,
+    readings,
+    results,
+    run_figures,
+    tables,
+)
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import WORDINGS, Wording
 from pinch_jax.study.config import GAIN
@@ -22,7 +31,7 @@ class Section:
     wording: Wording
     result: str
     svg: Markup
-    table: Table
+    tables: tuple[Table, ...]
     file: DataFile
 
 
@@ -37,6 +46,7 @@ DRAWINGS: dict[str, Callable[[Records, str], str]] = {
     "pretraining_share": figures.share_scatter,
     GAIN: heat_maps.gain_map,
     "same_language": heat_maps.response_shares,
+    "outcomes": outcome_bars.outcome_bars,
     "exact_match": run_figures.exact_match_bars,
     "training": run_figures.training_curves,
     "composition": run_figures.compositions,
@@ -44,8 +54,8 @@ DRAWINGS: dict[str, Callable[[Records, str], str]] = {
 
 
 def make_sections(records: Records) -> list[Section]:
-    """Return the sections of what ran: the paper's experiments, then the runs themselves."""
-    names = list(records.ran)
+    """Return the sections: what the answers are, what ran, then the runs themselves."""
+    names = [*(["outcomes"] if records.outcomes else []), *records.ran]
     if readings.own_language_rows(records):
         names.append("exact_match")
     if records.tuned_runs:
@@ -56,20 +66,22 @@ def make_sections(records: Records) -> list[Section]:
 def _section(records: Records, name: str) -> Section:
     wording = WORDINGS[name]
     result = getattr(results, name)(records)
-    table, file = _data(records, name)
+    held, file = _data(records, name)
     label = f"{wording.title}. {result} The numbers are in the table below the figure."
     svg = Markup(DRAWINGS[name](records, label))  # Its texts were escaped when it was written.
-    return Section(name, wording, result, svg, table, file)
+    shown = held if isinstance(held, tuple) else (held,)
+    return Section(name, wording, result, svg, shown, file)
 
 
-def _data(records: Records, name: str) -> tuple[Table, DataFile]:
-    """Return a section's table and its CSV file."""
+def _data(records: Records, name: str) -> tuple[Table | tuple[Table, ...], DataFile]:
+    """Return a section's table or tables and its CSV file."""
     if name in ("monolingual", "slavic"):
         return tables.matrix_table(records, name), tables.score_file(records, name)
     makers = {
         GAIN: _gain_data,
         "pretraining_share": _share_data,
         "same_language": _response_data,
+        "outcomes": _outcome_data,
         "exact_match": _exact_match_data,
         "training": _training_data,
         "composition": _composition_data,
@@ -122,10 +134,15 @@ def _response_data(records: Records) -> tuple[Table, DataFile]:
     return table, tables.whole_file(records.workdir / "responses.csv")
 
 
+def _outcome_data(records: Records) -> tuple[tuple[Table, ...], DataFile]:
+    file = tables.whole_file(records.workdir / "outcomes.csv")
+    return outcome_tables.outcome_tables(records), file
+
+
 def _exact_match_data(records: Records) -> tuple[Table, DataFile]:
     rows = readings.own_language_rows(records)
     values = [
-        (row.language, int(row.prompts), *readings.wilson(row.exact_match, row.prompts), row.chance)
+        (row.language, int(row.prompts), *readings.exact_match_point(row), row.chance)
         for row in rows
     ]
     table = Table(

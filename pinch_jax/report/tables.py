@@ -25,14 +25,17 @@ AGGREGATE_NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of the page: `summary` names it when closed, `numeric` are right-aligned columns."""
+    """A table of the page: `summary` names it, `numeric` are right-aligned columns.
+
+    It is closed until somebody opens it, but for one that is `open`.
+    """
 
     summary: str
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
-    kind: str = ""
+    open: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

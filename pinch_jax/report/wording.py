@@ -5,23 +5,54 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Wording:
-    """`short` stands in the navigation; `paper` is the figure of the paper, if it has one."""
+    """`short` stands in the navigation; `paper` is the figure of the paper, if it has one.
+
+    `pointer` says what the pointer shows, where there is one.
+    """
 
     short: str
     title: str
     paper: str
     lead: str
     caption: str
+    pointer: str = ""
 
 
 _HEAT = (
     "Every column has its own colour scale: compare colours within a column only. The struck-out "
     "diagonal is 50 by construction and takes no part in colours and means. A dot: the cell "
-    "differs from 50 after Holm's correction over the table (p < 0.05). Rest the pointer on a "
-    "cell for its interval."
+    "differs from 50 after Holm's correction over the table (p < 0.05)."
 )
+_CELL = "Rest the pointer on a cell for its interval."
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
 _BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
+
+# What a response to a question with an answer is, in the order of evaluate/language_id.py's KINDS.
+KIND_NAMES = {
+    "exact": "right, word for word",
+    "answer": "right, otherwise worded",
+    "wrong_answer": "wrong answer",
+    "wrong_language": "wrong language",
+    "echo": "echo of the prompt",
+    "too_short": "too short or nothing",
+}
+RIGHT_NAME = "right"
+
+# What stands around the sections.
+PROSE = {
+    "title": "How much multilinguality does instruction tuning need?",
+    "kicker": "A reproduction of “Multilingual Instruction Tuning With Just a Pinch of "
+    "Multilinguality” (Shaham et al., 2024) with pinch_jax",
+    "findings": "What the paper found, held against this study",
+    "findings_lead": "A verdict is decided by the 95 % interval alone. A score is the "
+    "discounted-tie score of a side-by-side comparison: win 1, tie ½, loss 0, in percent of the "
+    "prompts; 50 is a model like its baseline.",
+    "sample": "The same prompts in every language",
+    "sample_caption": "The first held-out prompts that these models answered in every language, "
+    "and what they answered. Not chosen by the answers.",
+    "provenance": "Configuration and provenance",
+    "provenance_lead": "What it takes to repeat this study.",
+}
 
 WORDINGS = {
     "monolingual": Wording(
@@ -32,6 +63,7 @@ WORDINGS = {
         "model, each column a language of instructions, each cell the score against the model "
         "tuned on that language alone.",
         _HEAT,
+        _CELL,
     ),
     "pretrained": Wording(
         "Untuned",
@@ -48,9 +80,9 @@ WORDINGS = {
         "Figure 3",
         "P % of the tuning set is spread evenly over all languages, the rest is English; the "
         "number of examples stays the same. How large must P be?",
-        "Thin: each non-English language, its code at the right. “40 ex.” is the paper's forty "
-        "non-English examples. The tuning sets stand evenly spaced, ordered by their number of "
-        "non-English examples. " + _BANDS,
+        "Thin: each non-English language, its code at the right. The tuning sets stand evenly "
+        "spaced, ordered by their number of non-English examples; “ex.” counts these, as the "
+        "paper's P = 1 is forty. " + _BANDS,
     ),
     "unseen": Wording(
         "Unseen",
@@ -88,6 +120,7 @@ WORDINGS = {
         "Do script, branch or mutual intelligibility predict transfer between close languages? "
         "Cyrillic: ru, sr; mutually intelligible: sr and hr, sk and cs.",
         _HEAT,
+        _CELL,
     ),
     "pretraining_share": Wording(
         "Pretraining share",
@@ -107,7 +140,8 @@ WORDINGS = {
         "One colour scale for the whole table, 50 in its middle: blue is better than the untuned "
         "model, orange worse. A dot: the cell differs from 50 after Holm's correction over the "
         "table (p < 0.05). Not tuned on: the mean of the languages that the set holds no example "
-        "of. Rest the pointer on a cell for its interval.",
+        "of.",
+        _CELL,
     ),
     "same_language": Wording(
         "Response language",
@@ -117,7 +151,24 @@ WORDINGS = {
         "responses: right language, wrong language, too short to tell. An echo of the prompt is "
         "counted apart, since it would pass for the right language.",
         "A row is a run, a column a language of instructions; the deeper the colour the larger the "
-        "share, from 0 to 100 % in all four panels. Rest the pointer on a cell for the number.",
+        "share, from 0 to 100 % in all four panels.",
+        "Rest the pointer on a cell for the number.",
+    ),
+    "outcomes": Wording(
+        "Outcomes",
+        "Right, wrong, or no answer",
+        "",
+        "What became of the questions that have an answer? Every response is of one kind. Right: "
+        "the reference itself, or the right answer and no other one, otherwise worded. Wrong "
+        "answer: in the language of the prompt, and not the answer, or several at once. Wrong "
+        "language, right or not. Echo: the prompt once more, or its beginning. Too short: no "
+        "language shows and it is not the answer, or nothing was said.",
+        "A row is a model, a bar the responses to the questions in one language, 100 % wide. The "
+        "line over a bar of the mean is the 95 % interval of what is right. Intervals of one "
+        "language are Wilson's; of means over languages they are of the paired bootstrap over the "
+        "prompts, which the languages share (Wilson's for the prompts of one language where none "
+        "or all responses are of a kind).",
+        "Rest the pointer on a bar for its numbers.",
     ),
     "exact_match": Wording(
         "Exact match",
@@ -133,7 +184,8 @@ WORDINGS = {
         "Training curves",
         "",
         "Loss over the supervised tokens of each step, of every tuned run.",
-        "A run stands in every experiment that uses it. Rest the pointer on a line for its name.",
+        "A run stands in every experiment that uses it.",
+        "Rest the pointer on a line for its name.",
     ),
     "composition": Wording(
         "Composition",
@@ -141,7 +193,8 @@ WORDINGS = {
         "",
         "Every set has the same number of examples; its number of tokens is not the same, because "
         "languages differ in tokens per example.",
-        "A row is a tuning set. Every segment is a language; a segment too narrow for its code has "
-        "it under the pointer and in the table.",
+        "A row is a tuning set. Every segment is a language; those too narrow for their code are "
+        "in the table.",
+        "Rest the pointer on a segment for its number.",
     ),
 }

@@ -14,8 +14,10 @@ import numpy as np
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.scores import Estimate, flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, read_results
+from pinch_jax.study.answers import Answers
+from pinch_jax.study.comparisons import Results, Scored, read_results
 from pinch_jax.study.findings import eight_findings
+from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
 from pinch_jax.study.predictors import share_correlation
 from pinch_jax.study.records import Finding, ResponseShares, Score
 from pinch_jax.study.workdir import write_json, write_text
@@ -24,15 +26,16 @@ NAN = math.nan
 
 
 class Analysis(NamedTuple):
-    """What `analyse` writes: scores.csv, responses.csv and findings.json."""
+    """What `analyse` writes: scores.csv, responses.csv, outcomes.csv and findings.json."""
 
     scores: tuple[Score, ...]
     responses: tuple[ResponseShares, ...]
+    outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
 
 
 def analyse(workdir: Path) -> Analysis:
-    """Return the scores, response shares and findings of a study, and write them into it.
+    """Return the scores, response shares, outcomes and findings of a study, and write them into it.
 
     Raises:
       FileNotFoundError: study.json, or responses or verdicts that it names, are missing.
@@ -49,10 +52,12 @@ def analyse(workdir: Path) -> Analysis:
             response_shares(run, language, answers, study)
             for (run, language), answers in results.answers.items()
         ),
+        outcomes=outcome_rows(results),
         findings=tuple(eight_findings(results)),
     )
     _write_table(workdir / "scores.csv", Score, analysis.scores)
     _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
+    write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
     write_json(workdir / "findings.json", findings)
     return analysis

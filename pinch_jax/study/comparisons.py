@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pinch_jax.evaluate.language_id import Outcome, classify
-from pinch_jax.evaluate.records import read_responses, read_verdicts
+from pinch_jax.evaluate.records import read_verdicts
 from pinch_jax.evaluate.scores import (
     EVEN,
     Bootstrap,
@@ -17,6 +16,7 @@ from pinch_jax.evaluate.scores import (
     outcomes,
     resample_counts,
 )
+from pinch_jax.study.answers import Answers, read_answers
 from pinch_jax.study.config import GAIN
 
 Arm = Mapping[str, Any]
@@ -28,14 +28,6 @@ class Comparison(NamedTuple):
     run: str
     baseline_run: str
     language: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Answers:
-    """What a run answered in one language: the records and what each is, by prompt id."""
-
-    records: Mapping[str, Mapping[str, Any]]
-    outcomes: Mapping[str, Outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,28 +128,6 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
         for name, languages in _means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
     return Results(study, answers, entries, prompts, counts)
-
-
-def read_answers(workdir: Path, run: str, language: str) -> Answers:
-    """Return what a run answered in a language.
-
-    Raises:
-      FileNotFoundError: the run has no responses in it.
-    """
-    records = {
-        identity: record
-        for (_, identity), record in read_responses(
-            workdir / "runs" / run / "responses" / f"{language}.jsonl"
-        ).items()
-    }
-    fields = ("prompt", "response", "language", "reference", "answer")
-    return Answers(
-        records,
-        {
-            identity: classify(*(record[field] for field in fields))
-            for identity, record in records.items()
-        },
-    )
 
 
 def _read_outcomes(

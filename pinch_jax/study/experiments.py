@@ -179,7 +179,13 @@ def arms_of(config: Config) -> list[Arm]:
                 "compares languages; name two or more, or leave it out"
             )
     arms = [arm for name in chosen if name != GAIN for arm in _ARMS[name](config)]
-    return arms + (_gain(config, arms) if GAIN in chosen else [])
+    if GAIN not in chosen:
+        return arms
+    if gained := _gain(config, arms):
+        return arms + gained
+    raise ValueError(
+        f"config.study.experiments={chosen}: {GAIN!r} looks at the models of the others; add some"
+    )
 
 
 def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.outcomes import Outcomes, read_outcomes
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
 Row = TypeVar("Row")
@@ -90,6 +91,7 @@ class Records:
     study: dict[str, Any]
     scores: tuple[Score, ...]
     responses: tuple[ResponseShares, ...]
+    outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
 
     @functools.cached_property
@@ -147,7 +149,14 @@ def read_records(workdir: Path) -> Records:
       FileNotFoundError: a file that the report needs is missing.
       ValueError: a table lacks a column of its format.
     """
-    for name in ("config.json", "study.json", "scores.csv", "responses.csv", "findings.json"):
+    for name in (
+        "config.json",
+        "study.json",
+        "scores.csv",
+        "responses.csv",
+        "outcomes.csv",
+        "findings.json",
+    ):
         if not (workdir / name).exists():
             raise FileNotFoundError(
                 f"workdir={str(workdir)!r} has no {name}; run `pinch study --workdir={workdir}` "
@@ -159,6 +168,7 @@ def read_records(workdir: Path) -> Records:
         config=json.loads((workdir / "config.json").read_text("utf-8")),
         study=json.loads((workdir / "study.json").read_text("utf-8")),
         scores=_read_table(workdir / "scores.csv", Score),
+        outcomes=read_outcomes(workdir / "outcomes.csv"),
         responses=_read_table(workdir / "responses.csv", ResponseShares),
         findings=tuple(
             Finding(**{field.name: entry[field.name] for field in dataclasses.fields(Finding)})

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.mesh import agreed, gathered, is_primary
+from pinch_jax.mesh import agreed, gathered, is_primary, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.experiments import PRETRAINED
@@ -23,6 +24,7 @@ from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import write_json, write_text
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
+from pinch_jax.train.lora import combine, merge
 from pinch_jax.train.metrics import MetricWriter
 
 
@@ -76,10 +78,11 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if is_primary():
         seconds = {"train_seconds": round(time.monotonic() - started, 3)}
         write_json(run.directory / "run.json", _described(run) | seconds)
-    _export(bench, state.params, model_directory)
+    params = _merged(bench, state.params)
+    _export(bench, params, model_directory)
     if is_primary():
         shutil.rmtree(run.directory / "checkpoints")
-    return state.params
+    return params
 
 
 def _described(run: Run) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
             state = train_loop(
                 state,
                 run.plan,
-                bench.train_step,
+                functools.partial(bench.train_step, frozen=bench.frozen),
                 bench.mesh,
                 checkpoints,
                 metrics,
@@ -128,7 +131,22 @@ def _evaluators(bench: Workbench) -> list[Callable]:
         heldout = {c: bench.corpus.heldout[c][:count] for c in bench.config.languages}
         seed = bench.config.seed
         evaluators.append(functools.partial(answer_metrics, bench.answers, heldout, seed))
-    return evaluators
+    scaling = bench.config.lora.scaling
+    return [
+        lambda trained, step, e=evaluate: e(combine(bench.frozen, trained, scaling), step)
+        for evaluate in evaluators
+    ]
+
+
+def _merged(bench: Workbench, trained: Params) -> Params:
+    """Returns what a run has trained as plain float32 parameters, adapters added into weights."""
+    c = bench.config
+    if not c.lora.rank:
+        return trained
+    # What was not adapted stays the same to the bit, whatever the precision of the arithmetic.
+    base = bench.pretrained if c.model.dtype == "float32" else bench.load(bench.model)
+    shardings = parameter_shardings(bench.mesh, base)
+    return jax.jit(merge, static_argnums=2, out_shardings=shardings)(base, trained, c.lora.scaling)
 
 
 def _export(bench: Workbench, params: Params, directory: Path) -> None:

@@ -35,7 +35,8 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.train.checkpoint import state_shardings
-from pinch_jax.train.step import TrainState, init_state, make_train_step
+from pinch_jax.train.lora import init_adapters
+from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
 ARITHMETIC_VERSION = 3
@@ -150,29 +151,47 @@ class Workbench:
                 "batch": dataclasses.asdict(c.batch),
                 "optimizer": dataclasses.asdict(c.train.optimizer),
             }
+        if plan and c.lora.rank:
+            # Adapters are drawn from the seed.
+            decisive["lora"] = dataclasses.asdict(c.lora) | {"seed": c.seed}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @functools.cached_property
     def pretrained(self) -> Params:
-        """The untuned parameters on the mesh."""
-        return self.load(self.model)
+        """The untuned parameters on the mesh.
 
-    def load(self, model: Model) -> Params:
+        They are in float32 where runs start from a copy of them; where all runs read them as they
+        are, in the precision of the arithmetic.
+        """
+        c = self.config
+        return self.load(self.model, c.model.dtype if c.lora.rank else "float32")
+
+    @property
+    def frozen(self) -> Params:
+        """The parameters that runs do not train."""
+        return self.pretrained if self.config.lora.rank else NOTHING
+
+    def load(self, model: Model, dtype: str = "float32") -> Params:
         """Returns the parameters of a model, read straight to where they lie on the mesh."""
         shapes = abstract_params(model.decoder)
-        return model.weights.load(parameter_shardings(self.mesh, shapes))
+        return model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
         return jax.eval_shape(self._init_state, abstract_params(self.decoder))
 
     def initial_state(self) -> TrainState:
-        """Returns a state that starts from a copy of the pretrained parameters."""
+        """Returns a state that starts from the pretrained model: a copy of it, or new adapters."""
         return self._start(self.pretrained)
 
     def _init_state(self, params: Params) -> TrainState:
-        # The train step overwrites what it is given: the copy keeps `pretrained` whole.
-        return init_state(self.config.train.optimizer, jax.tree.map(jnp.copy, params))
+        c = self.config
+        if c.lora.rank:
+            params = init_adapters(self.decoder, c.lora, jax.random.key(c.seed))
+        else:
+            # The train step overwrites what it is given: the copy keeps `pretrained` whole.
+            params = jax.tree.map(jnp.copy, params)
+        return init_state(c.train.optimizer, params)
 
     @functools.cached_property
     def _shardings(self) -> TrainState:
@@ -184,7 +203,7 @@ class Workbench:
 
     @functools.cached_property
     def train_step(self) -> Any:
-        """The compiled step, one for all runs: (state, batch, steps) -> (state, metrics)."""
+        """The compiled step of all runs: (state, batch, steps, frozen) -> (state, metrics)."""
         c = self.config
         step = make_train_step(
             self.decoder,
@@ -192,6 +211,8 @@ class Workbench:
             c.batch.microbatches,
             jnp.dtype(c.model.dtype),
             activation_sharding(self.mesh),
+            c.train.remat_policy,
+            c.lora.scaling,
         )
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, None))
 
@@ -204,6 +225,7 @@ class Workbench:
             renderer=self.renderer,
             rows=e.rows,
             prompt_tokens=e.prompt_tokens,
+            prompt_widths=e.prompt_widths,
             new_tokens=e.new_tokens,
             sampling=e.sampling,
             mesh=self.mesh,

@@ -20,6 +20,7 @@ FREE_FIELDS = (
     "mixture.spec",
     "corpus.data_dir",
     "mesh",
+    "train.remat_policy",
     "train.checkpoint_period_steps",
     "train.log_period_steps",
     "evaluate.period_steps",
@@ -38,6 +39,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, whole or not at all."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_command(workdir: Path, command: str) -> None:
+    """Keeps what was typed to run the study, without where it is kept."""
+    write_text(workdir / "command.txt", command + "\n")
+
+
+def read_command(workdir: Path) -> str:
+    """Returns what was typed to run the study; "" if a work directory does not say."""
+    path = workdir / "command.txt"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from pinch_jax.mesh import path_name
+from pinch_jax.model.decoder import is_vector
 
 # Optax counts steps. Runs of one study differ in their number of steps (the same examples
 # are more tokens in one language than in another), and one compiled step serves them all;
@@ -50,9 +50,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
     """
 
     def decayed(params):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: not path_name(path).endswith(("scale", "bias")), params
-        )
+        return jax.tree_util.tree_map_with_path(lambda path, _: not is_vector(path), params)
 
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),

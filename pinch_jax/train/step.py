@@ -1,6 +1,5 @@
 """The train step: loss over the supervised tokens of the global batch, one AdamW update."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,13 +8,25 @@ import jax.numpy as jnp
 import optax
 
 from pinch_jax.data.batches import Batch
-from pinch_jax.model.decoder import Params, Shard, forward, logits, no_sharding
+from pinch_jax.model.decoder import (
+    SAVE_PROJECTIONS,
+    Params,
+    Shard,
+    forward,
+    in_precision,
+    logits,
+    no_sharding,
+)
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.lora import combine
 from pinch_jax.train.optimizer import OptimizerConfig, learning_rate, make_optimizer
+
+# What is frozen where all parameters are trained.
+NOTHING: Params = {}
 
 
 class TrainState(NamedTuple):
-    """All that a run carries from one step to the next."""
+    """All that a run carries from one step to the next; `params` are what is trained."""
 
     step: jax.Array
     params: Params
@@ -28,17 +39,25 @@ def init_state(optimizer: OptimizerConfig, params: Params) -> TrainState:
 
 
 def summed_loss(
-    model: DecoderConfig, dtype: Any, shard: Shard, params: Params, batch: Batch
+    model: DecoderConfig,
+    dtype: Any,
+    shard: Shard,
+    params: Params,
+    batch: Batch,
+    remat_policy: str = SAVE_PROJECTIONS,
 ) -> jax.Array:
-    """Returns the sum of the negative log-likelihoods (nats) of a batch's supervised tokens.
+    """Returns the sum of a batch's negative log-likelihoods (nats), each times its weight.
 
     Scores over the vocabulary are computed at supervised positions only.
     """
-    params = jax.tree.map(lambda p: p.astype(dtype), params)
-    hidden = forward(model, params, batch.tokens, batch.positions, batch.segments, shard)
+    params = in_precision(params, dtype)
+    arrays = batch.tokens, batch.positions, batch.segments
+    hidden = forward(model, params, *arrays, shard, remat_policy)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
     scores = shard(logits(model, params, hidden), "BSV")
-    losses = optax.softmax_cross_entropy_with_integer_labels(scores, batch.targets)
+    # Keeps the scores, and not their exponentials beside them: each is [B, S, V].
+    cross_entropy = jax.checkpoint(optax.softmax_cross_entropy_with_integer_labels)
+    losses = cross_entropy(scores, batch.targets)
     return jnp.sum(losses * batch.weights)
 
 
@@ -48,34 +67,44 @@ def make_train_step(
     microbatches: int = 1,
     dtype: Any = jnp.float32,
     shard: Shard = no_sharding,
-) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
-    """Returns the pure function (state, batch, total_steps) -> (state, metrics); jit it.
+    remat_policy: str = SAVE_PROJECTIONS,
+    lora_scaling: float = 0.0,
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+    """Returns the pure function (state, batch, total_steps, frozen) -> (state, metrics); jit it.
+
+    `frozen` are the parameters that are not trained: none in full tuning, all of the model in
+    low-rank adaptation, where those of the state are adapters. The state may be donated, `frozen`
+    may not.
 
     The loss is the sum over supervised tokens divided by their number in the whole batch, also
-    when the batch is worked through in microbatches: gradients of sums add up, and are divided
-    once. Metrics, before the update: loss (nats a token), supervised_tokens, learning_rate,
-    gradient_norm.
+    when the batch is worked through in microbatches. Metrics, before the update: loss (nats a
+    token), supervised_tokens, learning_rate, gradient_norm.
     """
-    gradient_of_sum = jax.value_and_grad(functools.partial(summed_loss, model, dtype, shard))
 
-    def accumulate(params, batch):
+    @jax.value_and_grad
+    def gradient_of_sum(trained, frozen, batch):
+        params = combine(frozen, trained, lora_scaling)
+        return summed_loss(model, dtype, shard, params, batch, remat_policy)
+
+    def accumulate(trained, frozen, batch):
         if microbatches == 1:
-            return gradient_of_sum(params, batch)
+            return gradient_of_sum(trained, frozen, batch)
 
         def add(total, microbatch):
-            return jax.tree.map(jnp.add, total, gradient_of_sum(params, microbatch)), None
+            return jax.tree.map(jnp.add, total, gradient_of_sum(trained, frozen, microbatch)), None
 
         # Strided, so that each microbatch keeps to the devices that hold its rows.
         split = jax.tree.map(
             lambda x: x.reshape(-1, microbatches, *x.shape[1:]).swapaxes(0, 1), batch
         )
-        zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+        zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, trained))
         return jax.lax.scan(add, zero, split)[0]
 
-    def train_step(state, batch, total_steps):
+    def train_step(state, batch, total_steps, frozen=NOTHING):
         supervised_tokens = jnp.maximum(batch.weights.sum(), 1.0)
-        loss_sum, gradient = accumulate(state.params, batch)
-        gradient = jax.tree.map(lambda g: g / supervised_tokens, gradient)
+        # Dividing the few weights makes gradients of the mean, without a pass over all of them.
+        batch = batch._replace(weights=batch.weights / supervised_tokens)
+        loss, gradient = accumulate(state.params, frozen, batch)
         updates, opt_state = make_optimizer(optimizer).update(
             gradient, state.opt_state, state.params
         )
@@ -83,7 +112,7 @@ def make_train_step(
         rate = learning_rate(optimizer, (state.step + 0.5) / total_steps)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         metrics = {
-            "loss": loss_sum / supervised_tokens,
+            "loss": loss,
             "supervised_tokens": supervised_tokens,
             "learning_rate": rate,
             "gradient_norm": optax.tree.norm(gradient),

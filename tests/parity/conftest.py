@@ -2,7 +2,7 @@
 
 import importlib.util
 
-NEEDED = ("torch", "transformers", "accelerate", "gguf")
+NEEDED = ("torch", "transformers", "accelerate", "gguf", "peft")
 if not all(importlib.util.find_spec(name) for name in NEEDED):
     collect_ignore_glob = ["test_*.py"]
 

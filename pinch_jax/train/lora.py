@@ -1,0 +1,115 @@
+"""Low-rank adaptation: what is trained are small matrices beside the frozen weights.
+
+A projection's weight W [*I, *O] becomes W + alpha / rank * A B, A [*I, R] and B [R, *O].
+
+Source: Hu et al. 2021, LoRA, arXiv 2106.09685, section 4.1.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pinch_jax.config_fields import choose
+from pinch_jax.model.decoder import Params, abstract_params
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.layers import Adapted
+
+# Where a layer has each projection, and how many of its axes are inputs.
+PROJECTIONS: dict[str, tuple[str, int]] = {
+    "query": ("attention", 1),
+    "key": ("attention", 1),
+    "value": ("attention", 1),
+    "output": ("attention", 2),
+    "gate": ("feedforward", 1),
+    "up": ("feedforward", 1),
+    "down": ("feedforward", 1),
+}
+ADAPTER = {"lora_a", "lora_b"}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoraConfig:
+    """Which projections are adapted, and how; rank 0 trains all parameters themselves."""
+
+    rank: int
+    alpha: float
+    projections: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.rank < 0:
+            raise ValueError(f"config.lora.rank={self.rank}: 0 for full tuning, or more")
+        if self.alpha <= 0:
+            raise ValueError(f"config.lora.alpha={self.alpha}: must be above 0")
+        for name in self.projections:
+            choose("config.lora.projections", name, tuple(PROJECTIONS))
+            if self.projections.count(name) > 1:
+                raise ValueError(
+                    f"config.lora.projections={self.projections}: {name!r} stands twice; name it "
+                    "once"
+                )
+        if self.rank and not self.projections:
+            raise ValueError(
+                f"config.lora.rank={self.rank} and config.lora.projections=() contradict each "
+                f"other; name some of {', '.join(PROJECTIONS)}, or set config.lora.rank=0"
+            )
+
+    @property
+    def scaling(self) -> float:
+        """What the product A B is multiplied by."""
+        return self.alpha / self.rank if self.rank else 0.0
+
+
+def init_adapters(model: DecoderConfig, lora: LoraConfig, key: jax.Array) -> Params:
+    """Returns adapters that change nothing yet: A of variance 1 / fan_in, B zero; float32.
+
+    A projection's draw does not depend on which others are adapted.
+    """
+    layers: dict[str, dict[str, Any]] = {}
+    wanted = abstract_params(model)["layers"]
+    for number, (name, (part, inputs)) in enumerate(PROJECTIONS.items()):
+        if name not in lora.projections:
+            continue
+        count, *sizes = wanted[part][name].shape
+        ins, outs = sizes[:inputs], sizes[inputs:]
+        drawn = jax.random.normal(jax.random.fold_in(key, number), (count, *ins, lora.rank))
+        layers.setdefault(part, {})[name] = {
+            "lora_a": drawn / math.sqrt(math.prod(ins)),
+            "lora_b": jnp.zeros((count, lora.rank, *outs)),
+        }
+    return {"layers": layers}
+
+
+def combine(frozen: Params, trainable: Params, scaling: float = 0.0) -> Params:
+    """Returns the parameters that a decoder takes, from what is frozen and what is trained.
+
+    A weight and its adapter become one `Adapted`; what only one of the two has stays as it is,
+    so that with nothing frozen this is `trainable` itself. No large array is made.
+    """
+    return _joined(frozen, trainable, lambda w, a, b: Adapted(w, a, scaling * b))
+
+
+def merge(frozen: Params, trainable: Params, scaling: float = 0.0) -> Params:
+    """Returns the same parameters as `combine`, adapters added into their weights.
+
+    Numpy or jax arrays.
+    """
+
+    def add(w, a, b):
+        rank = a.shape[-1]
+        change = a.reshape(len(w), -1, rank) @ b.reshape(len(w), rank, -1)
+        return w + scaling * change.reshape(w.shape)
+
+    return _joined(frozen, trainable, add)
+
+
+def _joined(frozen: Any, trainable: Any, adapt: Callable[[Any, Any, Any], Any]) -> Any:
+    if not isinstance(frozen, dict):
+        return adapt(frozen, *(trainable[name] for name in sorted(ADAPTER)))
+    joined = frozen | trainable
+    for name in frozen.keys() & trainable.keys():
+        joined[name] = _joined(frozen[name], trainable[name], adapt)
+    return joined

@@ -1,0 +1,290 @@
+"""Low-rank adaptation: the same step, and adapters are all that it trains."""
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import FAMILIES, GEMMA_LIKE, OPTIMIZER, random_params, random_plan
+
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    make_mesh,
+    parameter_shardings,
+    path_name,
+    put_batch,
+)
+from pinch_jax.model.decoder import abstract_params, forward, logits, no_sharding
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.checkpoint import Checkpoints, state_shardings
+from pinch_jax.train.lora import PROJECTIONS, LoraConfig, combine, init_adapters, merge
+from pinch_jax.train.step import init_state, make_train_step, summed_loss
+
+LORA = LoraConfig(rank=3, alpha=6.0, projections=tuple(PROJECTIONS))
+TOTAL_STEPS = 10
+PLAN = random_plan(vocab_size=48)
+
+
+def random_adapters(config, lora=LORA):
+    """Returns adapters that change something."""
+    fresh = init_adapters(config, lora, jax.random.key(0))
+    noise = np.random.default_rng(4)
+    return jax.tree.map(
+        lambda x: x + 0.1 * noise.standard_normal(x.shape).astype(np.float32), fresh
+    )
+
+
+def scores(config, params):
+    batch = PLAN.batch_at(0)
+    hidden = forward(config, params, batch.tokens, batch.positions, batch.segments)
+    return logits(config, params, hidden)
+
+
+def gradient(config, params):
+    loss = functools.partial(summed_loss, config, jnp.float32, no_sharding)
+    return jax.device_get(jax.jit(jax.grad(loss))(params, PLAN.batch_at(0)))
+
+
+def weights_of(params, projection):
+    return params["layers"][PROJECTIONS[projection][0]][projection]
+
+
+@functools.cache
+def trainer(axes, microbatches=1):
+    """Returns (mesh, frozen, first state, compiled step) of GEMMA_LIKE with adapters."""
+    mesh = make_mesh(MeshConfig(*axes), jax.devices()[: math.prod(axes)])
+    base = random_params(GEMMA_LIKE)
+    frozen = jax.device_put(base, parameter_shardings(mesh, base))
+
+    def start():
+        return init_state(OPTIMIZER, init_adapters(GEMMA_LIKE, LORA, jax.random.key(1)))
+
+    shardings = state_shardings(mesh, jax.eval_shape(start))
+    step = make_train_step(
+        GEMMA_LIKE,
+        OPTIMIZER,
+        microbatches,
+        shard=activation_sharding(mesh),
+        lora_scaling=LORA.scaling,
+    )
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+    return mesh, frozen, jax.jit(start, out_shardings=shardings), compiled
+
+
+def trained(axes, steps, state=None, microbatches=1):
+    mesh, frozen, start, step = trainer(axes, microbatches)
+    state, losses = state or start(), []
+    for index in range(int(state.step), steps):
+        batch = put_batch(mesh, PLAN.shape.rows, PLAN.batch_at(index))
+        state, values = step(state, batch, TOTAL_STEPS, frozen)
+        losses.append(float(values["loss"]))
+    return state, losses
+
+
+def assert_close(ours, theirs, **tolerance):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
+    ):
+        np.testing.assert_allclose(x, y, err_msg=jax.tree_util.keystr(path), **tolerance)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fresh_adapters_change_nothing(family):
+    config = FAMILIES[family]
+    base, adapters = random_params(config), init_adapters(config, LORA, jax.random.key(0))
+    ours = scores(config, combine(base, adapters, LORA.scaling))
+    np.testing.assert_allclose(ours, scores(config, base), rtol=1e-5, atol=2e-6)
+    for name, (_, inputs) in PROJECTIONS.items():
+        drawn = np.asarray(weights_of(adapters, name)["lora_a"])
+        fan_in = math.prod(weights_of(base, name).shape[1 : 1 + inputs])
+        assert drawn.shape[1:-1] == weights_of(base, name).shape[1 : 1 + inputs]
+        assert drawn.std() == pytest.approx(fan_in**-0.5, rel=0.15)
+        assert not np.array_equal(drawn[0], drawn[1])
+    few = dataclasses.replace(LORA, projections=("down", "value"))
+    alone = init_adapters(config, few, jax.random.key(0))
+    assert len(jax.tree.leaves(alone)) == 4
+    # What one projection draws does not depend on the others.
+    for name in few.projections:
+        assert np.array_equal(
+            weights_of(alone, name)["lora_a"], weights_of(adapters, name)["lora_a"]
+        )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_merged_weights_make_the_same_scores(family):
+    config = FAMILIES[family]
+    base, adapters = random_params(config), random_adapters(config)
+    merged = merge(base, jax.device_get(adapters), LORA.scaling)
+    ours = scores(config, combine(base, adapters, LORA.scaling))
+    np.testing.assert_allclose(ours, scores(config, merged), rtol=1e-4, atol=1e-5)
+    assert np.abs(ours - scores(config, base)).max() > 0.1
+    changed = {
+        path_name(path)
+        for (path, x), y in zip(
+            jax.tree_util.tree_leaves_with_path(base), jax.tree.leaves(merged), strict=True
+        )
+        if not np.array_equal(x, y)
+    }
+    assert changed == {f"layers/{part}/{name}" for name, (part, _) in PROJECTIONS.items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gradient_is_that_of_the_whole_weights_by_the_chain_rule(family):
+    config = FAMILIES[family]
+    base, adapters = random_params(config), jax.device_get(random_adapters(config))
+    batch = PLAN.batch_at(0)
+
+    @jax.jit
+    @jax.grad
+    def ours(adapters):
+        params = combine(base, adapters, LORA.scaling)
+        return summed_loss(config, jnp.float32, no_sharding, params, batch)
+
+    found = ours(adapters)
+    whole = gradient(config, merge(base, adapters, LORA.scaling))
+    for name in PROJECTIONS:
+        a, b = (weights_of(adapters, name)[part] for part in ("lora_a", "lora_b"))
+        layers, rank = len(a), a.shape[-1]
+        d_weight = weights_of(whole, name).reshape(layers, -1, math.prod(b.shape[2:]))
+        flat_a, flat_b = a.reshape(layers, -1, rank), b.reshape(layers, rank, -1)
+        expected = {
+            "lora_a": LORA.scaling * d_weight @ flat_b.swapaxes(1, 2),
+            "lora_b": LORA.scaling * flat_a.swapaxes(1, 2) @ d_weight,
+        }
+        for part, value in expected.items():
+            one = weights_of(found, name)[part]
+            value = value.reshape(one.shape)
+            scale = np.abs(value).max()
+            np.testing.assert_allclose(one, value, rtol=1e-3, atol=1e-4 * scale, err_msg=name)
+
+
+def test_at_full_rank_a_plain_step_is_that_of_full_tuning():
+    """A = 1 and B = 0 make d B the gradient of the weight itself."""
+    config, rate, names = GEMMA_LIKE, 1e-2, ("query", "gate")
+    base = random_params(config)
+    full = gradient(config, base)
+    lora = LoraConfig(rank=config.width, alpha=config.width, projections=names)
+    adapters = jax.tree.map(np.array, init_adapters(config, lora, jax.random.key(0)))
+    for name in names:
+        weights_of(adapters, name)["lora_a"][:] = np.eye(config.width)
+
+    @jax.jit
+    @jax.grad
+    def slope(adapters):
+        params = combine(base, adapters, lora.scaling)
+        return summed_loss(config, jnp.float32, no_sharding, params, PLAN.batch_at(0))
+
+    moved = jax.tree.map(lambda p, g: p - rate * np.asarray(g), adapters, slope(adapters))
+    merged = merge(base, moved, lora.scaling)
+    for name in names:
+        ours, before = weights_of(merged, name), weights_of(base, name)
+        theirs = before - rate * weights_of(full, name)
+        assert np.abs(theirs - before).max() > 0.01
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_trains_adapters_and_nothing_else():
+    base = random_params(GEMMA_LIKE)
+    before = trainer((1, 1, 1))[2]().params
+    state, _ = trained((1, 1, 1), 4)
+    names = {path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)}
+    assert names == {
+        f"layers/{part}/{name}/{matrix}"
+        for name, (part, _) in PROJECTIONS.items()
+        for matrix in ("lora_a", "lora_b")
+    }
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(state.params), jax.tree.leaves(before), strict=True
+    ):
+        assert np.abs(x - y).max() > 1e-3, path_name(path)
+    # Moments are those of the adapters; the frozen weights survive donation, as they were.
+    moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
+    assert moments <= 2 * sum(leaf.size for leaf in jax.tree.leaves(state.params)) + 2
+    assert all(map(np.array_equal, jax.tree.leaves(trainer((1, 1, 1))[1]), jax.tree.leaves(base)))
+
+
+def test_accumulated_gradients_equal_those_of_the_large_batch():
+    whole, parts = trained((1, 1, 1), 2), trained((1, 1, 1), 2, microbatches=4)
+    assert parts[1] == pytest.approx(whole[1], rel=1e-5)
+    assert_close(parts[0], whole[0], rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("axes", [(2, 2, 1), (1, 2, 2)])
+def test_four_devices_train_as_one_does(axes):
+    one, many = trained((1, 1, 1), 3), trained(axes, 3)
+    assert many[1] == pytest.approx(one[1], rel=1e-5)
+    assert_close(many[0], one[0], rtol=1e-3, atol=2e-5)
+    a = weights_of(many[0].params, "gate")["lora_a"]
+    assert a.addressable_shards[0].data.shape == (3, 8, 3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_adapter_lies_where_its_weight_does(family):
+    config, mesh = FAMILIES[family], make_mesh(MeshConfig(2, 2, 2))
+    whole = parameter_shardings(mesh, abstract_params(config))
+    adapters = init_adapters(config, LORA, jax.random.key(0))
+    placed = parameter_shardings(mesh, adapters)
+    for name, (_, inputs) in PROJECTIONS.items():
+        spec, found = weights_of(whole, name).spec, weights_of(placed, name)
+        assert tuple(found["lora_a"].spec) == (*spec[: 1 + inputs], None)
+        assert tuple(found["lora_b"].spec) == (None, None, *spec[1 + inputs :])
+
+
+def test_an_interrupted_run_goes_on_from_a_checkpoint_of_its_adapters(tmp_path):
+    whole, _ = trained((1, 2, 2), 4)
+    half, _ = trained((1, 2, 2), 2)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(half)
+    like = jax.eval_shape(trainer((1, 2, 2))[2])
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        restored = checkpoints.restore(trainer((1, 2, 2))[0], like)
+    resumed, losses = trained((1, 2, 2), 4, restored)
+    assert len(losses) == 2
+    assert all(map(np.array_equal, jax.tree.leaves(resumed), jax.tree.leaves(whole)))
+
+
+def test_adapters_save_memory_and_arithmetic():
+    config = DecoderConfig(
+        vocab_size=64, layers=6, width=128, heads=4, kv_heads=2, head_size=32, feedforward=512
+    )
+    batch = PLAN.batch_at(0)
+    costs = {}
+    for name, lora in {"full": dataclasses.replace(LORA, rank=0), "lora": LORA}.items():
+        base = abstract_params(config)
+        adapters = jax.eval_shape(lambda c=lora: init_adapters(config, c, jax.random.key(0)))
+        frozen, params = (base, adapters) if lora.rank else ({}, base)
+        state = jax.eval_shape(functools.partial(init_state, OPTIMIZER), params)
+        step = make_train_step(config, OPTIMIZER, lora_scaling=lora.scaling)
+        compiled = jax.jit(step, donate_argnums=0).lower(state, batch, 10, frozen).compile()
+        memory = compiled.memory_analysis()
+        whole = sum(4 * leaf.size for leaf in jax.tree.leaves(base))
+        # In units of the model: what goes in, and what the step needs beside it.
+        costs[name] = (
+            memory.argument_size_in_bytes / whole,
+            memory.temp_size_in_bytes / whole,
+            compiled.cost_analysis()["flops"],
+        )
+    assert costs["full"][0] == pytest.approx(3, abs=0.1)
+    assert costs["lora"][0] < 1.2
+    # No gradient of a frozen weight is there, nor the third of the arithmetic that makes it.
+    assert costs["lora"][1] < costs["full"][1] - 0.5
+    assert costs["lora"][2] < 0.8 * costs["full"][2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rank": -1}, r"config\.lora\.rank=-1: 0 for full tuning"),
+        ({"alpha": 0.0}, r"config\.lora\.alpha=0\.0: must be above 0"),
+        ({"projections": ("quer",)}, r"config\.lora\.projections: 'quer' .* mean 'query'"),
+        ({"projections": ("up", "up")}, r"config\.lora\.projections=.*'up' stands twice"),
+        ({"projections": ()}, r"config\.lora\.rank=3 and config\.lora\.projections=\(\) contrad"),
+    ],
+)
+def test_a_mistake_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(LORA, **changes)

@@ -1,0 +1,101 @@
+"""The report as Markdown: what the page says, with its figures and tables as files beside it."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import made_up_study
+import pytest
+
+from pinch_jax.report.content import make_content
+from pinch_jax.report.markdown import plain, write_markdown
+from pinch_jax.study.records import read_records
+from pinch_jax.study.workdir import write_command
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    models = ("en", "ru", "sw", "zh")
+    few = ("monolingual", "pretrained", "pinch", "gain", "same_language")
+    path = tmp_path_factory.mktemp("study")
+    made_up_study.write_workdir(path, experiments=few, models=models)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(workdir, tmp_path_factory):
+    return write_markdown(workdir, tmp_path_factory.mktemp("docs") / "results" / "made_up.md")
+
+
+@pytest.fixture(scope="module")
+def tables(page):
+    """Every table of the page as rows of cells, its head first."""
+    found, rows = [], []
+    for line in [*page.read_text("utf-8").splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows:
+            assert all(set(cell) <= set(" -:") for cell in rows[1])
+            found.append([rows[0], *rows[2:]])
+            rows = []
+    return found
+
+
+def test_every_figure_is_a_picture_that_stands_alone_by_day_and_by_night(workdir, page):
+    sections = make_content(read_records(workdir)).sections
+    shown = re.findall(r"!\[(.+?)\]\((.+?)\)", page.read_text("utf-8"))
+    assert shown == [(s.wording.title, f"made_up/{s.id}.svg") for s in sections]
+    for _, name in shown:
+        root = ElementTree.parse(page.parent / name).getroot()
+        space = "{http://www.w3.org/2000/svg}"
+        assert root.tag == f"{space}svg" and int(root.attrib["width"]) > 100
+        style, paper = root[0], root[1]
+        day, night = style.text.split("prefers-color-scheme: dark")
+        used = set(re.findall(r"var\((--\w+)\)", (page.parent / name).read_text("utf-8")))
+        assert paper.tag == f"{space}rect" and "--paper" in used
+        for name_of_colour in used - {"--sans"}:
+            assert f"{name_of_colour}: #" in day and f"{name_of_colour}: #" in night
+
+
+def test_it_says_what_the_page_says(workdir, page, tables):
+    text, content = page.read_text("utf-8"), make_content(read_records(workdir))
+    for sentence in (*content.headline, *(section.result for section in content.sections)):
+        assert plain(sentence) in text
+    shown = [entry for section in content.sections for entry in section.tables]
+    told = [[[cell.replace("\u00a0", " ") for cell in row] for row in table] for table in tables]
+    for entry in (*shown, *content.provenance):
+        rows = [[plain(cell).strip() for cell in row] for row in (entry.columns, *entry.rows)]
+        assert told.count(rows) == 1, entry.summary
+        assert f"<summary>Table: {plain(entry.summary)}</summary>" in text or entry.open
+    for finding in content.findings:
+        verdict = f"{finding['sign']} {finding['verdict']}"
+        row = next(row for row in tables[1] if row[0] == str(finding["number"]))
+        assert row[2].startswith(f"**{finding['measure']}**") and row[3] == verdict
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_the_files_it_names_are_beside_it_and_whole(workdir, page):
+    linked = re.findall(r"(?<!!)\[(\w+\.csv)\]\((.+?)\)", page.read_text("utf-8"))
+    assert [name for name, _ in linked] == ["scores.csv", "responses.csv", "outcomes.csv"]
+    for name, path in linked:
+        assert (page.parent / path).read_bytes() == (workdir / name).read_bytes()
+
+
+def test_what_a_model_wrote_neither_breaks_a_table_nor_becomes_markup(page, tables):
+    text = page.read_text("utf-8")
+    assert "<script" not in text and "<img" not in text and "<b>forty" not in text
+    assert all(len(row) == len(table[0]) for table in tables for row in table)
+    samples = [t for t in tables if t[0][:3] == ["language", "prompt", "reference"]]
+    assert [table[0][3:] for table in samples] == [["pretrained", "monolingual:en", "pinch:1"]] * 2
+    assert plain(made_up_study.HOSTILE) in samples[1][1]
+    assert plain("a|b\n*c* `d` [e](f) <g> [0.1, 2]") == (
+        r"a\|b<br>\*c\* \`d\` \[e](f) &lt;g&gt; [0.1, 2]"
+    )
+
+
+def test_the_command_is_that_of_the_record(workdir, page):
+    assert "```" not in page.read_text("utf-8")
+    write_command(workdir, "pinch study --config=some.py")
+    text = write_markdown(workdir, page.with_name("again.md")).read_text("utf-8")
+    assert "```\npinch study --config=some.py\n```" in text
+    with pytest.raises(ValueError, match=r"--markdown=.*again\.txt: end its name with \.md"):
+        write_markdown(workdir, page.with_name("again.txt"))

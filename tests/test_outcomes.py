@@ -1,0 +1,177 @@
+"""Every response of one kind: what is right, and in how many ways it is not, with intervals."""
+
+import calendar
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from pinch_jax.corpus.cldr.examples import examples, heldout_examples
+from pinch_jax.corpus.reading.rows import Row
+from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
+from pinch_jax.evaluate.language_id import KINDS, classify
+from pinch_jax.evaluate.scores import resample_counts, wilson
+from pinch_jax.evaluate.text_match import contains_words
+from pinch_jax.study.answers import Answers, other_answers
+from pinch_jax.study.comparisons import Results
+from pinch_jax.study.outcomes import SHARES, outcome_rows, read_outcomes, write_outcomes
+
+LANGUAGES = ("en", "fi", "it")
+MONTHS = tuple(calendar.month_name)[1:]
+PROMPTS = 24
+
+
+def kind(response, example):
+    return classify(
+        example.prompt, response, example.language, example.response, example.answer
+    ).kind
+
+
+def test_a_response_is_of_one_kind():
+    english, finnish = (heldout_examples(code)[0] for code in ("en", "fi"))
+    assert english.task == "currency"
+    right = f"People pay there with this money of theirs, the {english.answer}, every day."
+    assert kind(english.response, english) == "exact"
+    assert kind(right, english) == "answer"
+    assert kind(english.answer, english) == "answer", "too short to tell, and the answer"
+    assert kind("Mali", finnish) == "too_short"
+    assert kind("", finnish) == kind("…", finnish) == "too_short"
+    assert kind("The money that people use there is the Indian Rupee.", english) == "wrong_answer"
+    assert kind(finnish.response, english) == "wrong_language"
+    assert kind(right, finnish) == "wrong_language", "whatever it names"
+    assert kind(english.prompt, english) == "echo"
+    named = dataclasses.replace(english, prompt=f"{english.prompt} Is it the {english.answer}?")
+    assert kind(named.prompt, named) == "echo", "whatever the prompt names"
+    without = dataclasses.replace(english, response="", answer="")
+    assert kind(english.response, without) is None
+
+
+def test_whoever_names_other_answers_too_has_not_answered():
+    topics = topic_phrases()["en"]["topics"]
+    rows = [
+        Row("here", n, {"index_id": str(n), "category": topic, "text": f"This is text {n}."})
+        for n, topic in enumerate(topics)
+    ]
+    asked = {e.id: dataclasses.asdict(e) for e in topic_examples(rows, "en")}
+    facts = {e.id: dataclasses.asdict(e) for e in examples("en")}
+    others = other_answers(asked | facts)
+
+    def kind_of(record, response):
+        held = (record[field] for field in ("language", "response", "answer"))
+        return classify(record["prompt"], response, *held, others=others[record["id"]]).kind
+
+    for identity, record in asked.items():
+        assert set(others[identity]) == set(topics.values()) - {record["answer"]}
+        assert kind_of(record, f"The text above is about {record['answer']}.") == "answer"
+        everything = f"The text above is about {' and '.join(topics.values())}."
+        assert kind_of(record, everything) == "wrong_answer"
+    month = next(record for record in facts.values() if record["task"] == "month_after")
+    subject = next(name for name in MONTHS if contains_words(month["prompt"], name))
+    assert set(others[month["id"]]) == set(MONTHS) - {subject, month["answer"]}, "it is named"
+    told = f"The month that comes right after {subject} is {month['answer']}"
+    assert kind_of(month, f"{told}.") == "answer"
+    wrong = next(name for name in others[month["id"]])
+    assert kind_of(month, f"{told} or {wrong}.") == "wrong_answer"
+    part = ("Where is it?", "It lies in Western Asia, as one knows.", "en", "", "Western Asia")
+    assert not classify(*part, others=("Asia",)).hedged, "a part of the answer"
+    assert classify(*part, others=("Western",)).answer_match
+    larger = classify(*part[:4], "Asia", others=("Western Asia",))
+    assert larger.hedged, "another one, that the answer is a part of"
+
+
+def answered(run, right, wrong_language=(), worded=()):
+    """Return run -> answers: in a language these prompts are answered so, the others wrongly."""
+    held = {}
+    for code in LANGUAGES:
+        asked = heldout_examples(code)[:PROMPTS]
+        records, outcomes = {}, {}
+        for place, example in enumerate(asked):
+            response = asked[(place + 1) % PROMPTS].response
+            if place in right[code]:
+                response = example.response
+            elif place in worded:
+                response = example.answer
+            elif place in wrong_language:
+                response = heldout_examples("ru")[place].response
+            records[example.id] = {"task": example.task, "response": response}
+            outcomes[example.id] = classify(
+                example.prompt, response, code, example.response, example.answer
+            )
+        held[run, code] = Answers(records, outcomes)
+    return held
+
+
+def results(answers):
+    prompts = tuple(sorted({i for held in answers.values() for i in held.records}))
+    runs = {run: {"spec": f"spec of {run}"} for run, _ in answers}
+    study = {"languages": LANGUAGES, "runs": runs}
+    return Results(study, answers, [], prompts, resample_counts(len(prompts), 2000, 1))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    few = {"en": range(15), "fi": range(6), "it": range(3)}
+    answers = answered("few", few, wrong_language=range(18, 24), worded=(16, 17))
+    answers |= answered("none", dict.fromkeys(LANGUAGES, ()))
+    answers |= {("part", "en"): answers["few", "en"]}
+    return outcome_rows(results(answers))
+
+
+def found(rows, run, language, task="all"):
+    (row,) = (r for r in rows if (r.run, r.language, r.task) == (run, language, task))
+    return row
+
+
+def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
+    for row in rows:
+        assert sum(row.shares[kind][0] for kind in KINDS) == pytest.approx(100, abs=1e-4)
+        right = row.shares["exact"][0] + row.shares["answer"][0]
+        assert row.shares["right"][0] == pytest.approx(right, abs=1e-4)
+        assert all(low <= value <= high for value, low, high in row.shares.values())
+        assert all(high > low for _, low, high in row.shares.values())
+    row = found(rows, "few", "fi")
+    assert row.spec == "spec of few" and row.prompts == PROMPTS
+    interval = scipy.stats.binomtest(6, PROMPTS).proportion_ci(method="wilson")
+    expected = [25.0, 100 * interval.low, 100 * interval.high]
+    assert row.shares["exact"] == pytest.approx(expected, abs=1e-4)
+    assert row.shares["wrong_language"][0] == 100 * 6 / PROMPTS
+    assert row.shares["answer"][0] == pytest.approx(100 * 2 / PROMPTS, abs=1e-4)
+    assert row.shares["right"][0] == pytest.approx(100 * (6 + 2) / PROMPTS, abs=1e-4)
+    parts = [found(rows, "few", "fi", task) for task in {r.task for r in rows} - {"all"}]
+    assert sum(part.prompts for part in parts) == PROMPTS
+
+
+def test_a_mean_over_languages_resamples_the_prompts_that_they_share(rows):
+    row = found(rows, "few", "mean")
+    per_prompt = [sum(place < count for count in (15, 6, 3)) / 3 for place in range(PROMPTS)]
+    ids = [example.id for example in heldout_examples("en")[:PROMPTS]]
+    order = np.argsort(ids)
+    counts = resample_counts(PROMPTS, 2000, 1)
+    drawn = counts @ np.array(per_prompt)[order] / PROMPTS
+    expected = [100 * np.mean(per_prompt), *(100 * np.quantile(drawn, (0.025, 0.975)))]
+    assert row.shares["exact"] == pytest.approx(expected, abs=1e-3)
+    # Three languages are not three times as many prompts.
+    low, high = wilson(24, 3 * PROMPTS)
+    assert row.shares["exact"][2] - row.shares["exact"][1] > 100 * (high - low)
+
+
+def test_what_never_happens_has_an_interval_all_the_same_and_a_part_has_no_mean(rows):
+    none = found(rows, "none", "mean")
+    high = 100 * wilson(0, PROMPTS)[1]
+    assert none.shares["echo"] == pytest.approx((0, 0, high))
+    assert found(rows, "part", "en").prompts == PROMPTS
+    assert not [row for row in rows if (row.run, row.language) == ("part", "mean")]
+
+
+def test_the_table_is_read_as_it_was_written(tmp_path, rows):
+    write_outcomes(tmp_path / "outcomes.csv", rows)
+    again = read_outcomes(tmp_path / "outcomes.csv")
+    for row, read in zip(rows, again, strict=True):
+        assert dataclasses.replace(row, shares={}) == dataclasses.replace(read, shares={})
+        for share in SHARES:
+            assert read.shares[share] == pytest.approx(row.shares[share], rel=1e-5, abs=1e-9)
+    lines = (tmp_path / "outcomes.csv").read_text().splitlines()
+    (tmp_path / "outcomes.csv").write_text("\n".join(line.replace("echo,", "") for line in lines))
+    with pytest.raises(ValueError, match=r"outcomes\.csv: no column \['echo'\]; delete it"):
+        read_outcomes(tmp_path / "outcomes.csv")

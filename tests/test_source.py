@@ -1,0 +1,160 @@
+"""Models of others as a run sees them: opened, trimmed, tuned, asked, and made whole again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from small import FAMILIES, random_params
+
+import pinch_jax
+from ml_collections_configs import tiny
+from pinch_jax.config import from_config_dict
+from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.main import main
+from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
+from pinch_jax.model.config_json import write_config
+from pinch_jax.model.convert import convert
+from pinch_jax.model.decoder import abstract_params, forward, logits
+from pinch_jax.model.export import export_model
+from pinch_jax.model.source import open_model
+from pinch_jax.study.run import make_run, tuned_params
+from pinch_jax.study.workbench import Workbench
+
+TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
+VOCABULARY = 5632  # more rows than the tokenizer has pieces, as models of others have
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def theirs(request, tmp_path_factory):
+    """A Hugging Face directory with random weights and the bundled tokenizer."""
+    decoder = dataclasses.replace(
+        FAMILIES[request.param], vocab_size=VOCABULARY, attention_softcap=0.0
+    )
+    directory = tmp_path_factory.mktemp(request.param) / "theirs"
+    export_model(
+        directory,
+        write_config(decoder),
+        decoder,
+        random_params(decoder),
+        tokenizer=load_tokenizer(TINY),
+    )
+    return directory
+
+
+def bench_of(source, data_dir, **model):
+    c = tiny.get_config()
+    c.languages, c.study.experiments, c.mixture.spec = ("en", "fi"), ("monolingual",), "pinch:30"
+    c.mixture.examples, c.corpus.data_dir = 30, str(data_dir)
+    c.batch.row_tokens, c.batch.row_supervised_tokens, c.batch.row_multiple = 128, 60, 8
+    c.evaluate.rows, c.evaluate.prompts, c.evaluate.loss_prompts = 8, 4, 4
+    c.evaluate.prompt_tokens, c.evaluate.new_tokens = 60, 6
+    c.model.source, c.train.learning_rate = str(source), 0.01
+    for name, value in model.items():
+        c.model[name] = value
+    return Workbench(from_config_dict(c), progress=False)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("corpus")
+
+
+def scores(model, ids):
+    """Returns scores [T, V] of a text."""
+    tokens = np.array([ids])
+    params = model.weights.load()
+    where = np.arange(len(ids))[None], np.ones_like(tokens)
+    hidden = forward(model.decoder, params, tokens, *where)
+    return np.asarray(logits(model.decoder, params, hidden))[0]
+
+
+def test_a_trimmed_model_scores_the_kept_pieces_as_the_whole_one_does(theirs, data_dir):
+    bench = bench_of(theirs, data_dir, trim_vocabulary=True)
+    whole, trimmed = open_model(theirs), bench.model
+    kept = trimmed.trimming.vocabulary.kept
+    assert trimmed.decoder.vocab_size == len(kept) < VOCABULARY / 2
+    example = bench.corpus.heldout["fi"][0]
+    ids, asked = whole.renderer.example(example.prompt, example.response)
+    fewer, asked_trimmed = trimmed.renderer.example(example.prompt, example.response)
+    assert list(kept[fewer]) == ids and asked == asked_trimmed
+    np.testing.assert_allclose(scores(trimmed, fewer), scores(whole, ids)[:, kept], atol=1e-5)
+
+
+def test_kept_rows_go_straight_to_the_devices_that_hold_them(theirs, data_dir):
+    model = bench_of(theirs, data_dir, trim_vocabulary=True).model
+    mesh = make_mesh(MeshConfig(2, 2, 2))
+    shardings = parameter_shardings(mesh, abstract_params(model.decoder))
+    spread, here = model.weights.load(shardings), model.weights.load()
+    assert jax.tree.map(lambda x: x.sharding, spread) == shardings
+    for ours, expected in zip(jax.tree.leaves(spread), jax.tree.leaves(here), strict=True):
+        assert np.array_equal(ours, expected)
+
+
+def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, data_dir, tmp_path):
+    bench = bench_of(theirs, data_dir, trim_vocabulary=True)
+    run = make_run(bench, "pinch:30", tmp_path)
+    tuned = jax.device_get(tuned_params(bench, run, lambda steps: None))
+    kept = bench.model.trimming.vocabulary.kept
+    convert(run.directory / "model", tmp_path / "whole")
+    before = load_file(theirs / "model.safetensors")
+    after = load_file(tmp_path / "whole" / "model.safetensors")
+    assert before.keys() == after.keys()
+    rows = {"model.embed_tokens.weight": "embedding", "lm_head.weight": "head"}
+    for name in rows.keys() & before.keys():
+        assert np.array_equal(after[name][kept], tuned[rows[name]])
+        assert not np.array_equal(after[name][kept], before[name][kept])
+        others = np.setdiff1d(np.arange(VOCABULARY), kept)
+        assert np.delete(before[name], kept, axis=0).tobytes() == after[name][others].tobytes()
+    # It answers as the trimmed one does: rows of pieces that nobody needs are nowhere near.
+    asked = [example.prompt for example in bench.corpus.heldout["en"][:4]]
+    whole = bench_of(tmp_path / "whole", data_dir)
+    assert whole.decoder.vocab_size == VOCABULARY
+    texts = [whole.renderer.prompt(prompt) for prompt in asked]
+    for text in texts:
+        np.testing.assert_allclose(
+            scores(whole.model, text)[-1][kept],
+            scores(open_model(run.directory / "model"), np.searchsorted(kept, text))[-1],
+            atol=1e-5,
+        )
+
+
+def test_another_model_in_the_place_of_the_one_that_was_trimmed_is_an_error(
+    theirs, data_dir, tmp_path
+):
+    bench = bench_of(theirs, data_dir, trim_vocabulary=True)
+    trimming = dataclasses.replace(bench.model.trimming, checksum="0" * 64)
+    run = make_run(bench, "pinch:30", tmp_path)
+    bench.__dict__["model"] = dataclasses.replace(bench.model, trimming=trimming)
+    tuned_params(bench, run, lambda steps: None)
+    with pytest.raises(ValueError, match="was trimmed from another model"):
+        convert(run.directory / "model", tmp_path / "whole")
+
+
+@pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections
+def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
+    prompts, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+    asked = [{"prompt": "What is it?", "id": 7}, {"prompt": "Mikä?"}]
+    prompts.write_text("".join(json.dumps(record) + "\n" for record in asked))
+    command = [
+        "pinch",
+        "generate",
+        f"--config={Path(tiny.__file__)}",
+        f"--model={theirs}",
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, f"--prompts={prompts}", f"--output={output}"])
+    assert ended.value.code is None
+    answered = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [{k: v for k, v in r.items() if k != "response"} for r in answered] == asked
+    assert all(record["response"] for record in answered)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "prompts.jsonl"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, f"--prompts={prompts}", "--output="])
+    assert answered[0]["response"] in capsys.readouterr().out
+    prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
+    with pytest.raises(SystemExit, match=r"prompts.jsonl:2: not an object with a text"):
+        main([*command, f"--prompts={prompts}"])
