@@ -10,9 +10,9 @@ from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
 from small_tokenizers import LLAMA3, train_merges, write_byte_level, write_llama3, write_qwen
 
-from pinch_jax.data.template import make_renderer, read_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.tokenizer_config import Roles
+from pinch_jax.text.roles import Roles
+from pinch_jax.text.template import make_renderer, read_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 # What they make of a prompt and of its response, up to the end of the turn.
 RENDERED = {

@@ -12,12 +12,12 @@ from small import LLAMA_LIKE, random_params
 import pinch_jax
 from pinch_jax.config import BatchConfig
 from pinch_jax.corpus.example import Example
-from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
 from pinch_jax.model.decoder import forward, logits
+from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.tokenizer import load_tokenizer
 
 TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
 RENDERER = Renderer(Template(), load_tokenizer(TOKENIZER))

@@ -14,9 +14,7 @@ from pinch_jax.corpus.fertility import Fertility, fertility, words
 from pinch_jax.corpus.manifest import read_manifest
 from pinch_jax.corpus.sources import Corpus
 from pinch_jax.corpus.translation.translate import Estimate
-from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenized import tokenize_corpus
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.source import open_model
 from pinch_jax.report.corpus_report import build_corpus, say_costs, say_report
 from pinch_jax.report.corpus_table import (
@@ -26,6 +24,8 @@ from pinch_jax.report.corpus_table import (
     write_corpus_report,
 )
 from pinch_jax.report.fertility_table import fertility_tables, read_texts
+from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.tokenizer import load_tokenizer
 
 BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
 

@@ -11,7 +11,7 @@ from gguf_vocabularies import of_sentencepiece, of_tokenizer_json, write_vocabul
 from hard_texts import HARD_TEXTS
 from small_tokenizers import LLAMA3, MARKUP, QWEN, train_merges, write_llama3, write_qwen
 
-from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 
 def merged_by_hand(told, pattern, text):

@@ -13,7 +13,6 @@ from small import FAMILIES, random_params
 import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
@@ -23,6 +22,7 @@ from pinch_jax.model.export import export_model
 from pinch_jax.model.source import open_model
 from pinch_jax.study.run import make_run, tuned_params
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.text.tokenizer import load_tokenizer
 
 TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
 VOCABULARY = 5632  # more rows than the tokenizer has pieces, as models of others have

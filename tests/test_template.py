@@ -6,8 +6,8 @@ import pytest
 from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from small_tokenizers import train_merges, write_llama3, write_qwen
 
-from pinch_jax.data.template import make_renderer, read_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.text.template import make_renderer, read_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 NEWLINES = {"gemma": ["\n"], "llama2": ["\n"], "llama3": ["\u010a"], "qwen": ["\u010a"]}
 

@@ -9,10 +9,10 @@ from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import pinch_jax
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.tokenizer_config import Roles
-from pinch_jax.data.tokenizer_json import JsonTokenizer
-from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
+from pinch_jax.text.roles import Roles
+from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
+from pinch_jax.text.tokenizer import load_tokenizer
+from pinch_jax.text.tokenizer_json import JsonTokenizer
 
 BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
 # Hindi with vowel signs, Chinese, joined emoji, a ligature, a decomposed letter, blanks.

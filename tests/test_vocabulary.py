@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import pinch_jax
-from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.vocabulary import MULTIPLE, TrimmedTokenizer, needed_pieces
+from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.tokenizer import load_tokenizer
+from pinch_jax.text.vocabulary import MULTIPLE, TrimmedTokenizer, needed_pieces
 
 WHOLE = load_tokenizer(Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model")
 TEXTS = ("What do people pay with in Kenya?", "Millä Keniassa maksetaan?", "肯尼亚使用哪种货币？")

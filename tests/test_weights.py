@@ -12,14 +12,14 @@ from small import FAMILIES, LLAMA_LIKE, random_params
 from small_tokenizers import write_llama3
 
 import pinch_jax
-from pinch_jax.data.template import Renderer, Template, make_renderer
-from pinch_jax.data.tokenizer import load_tokenizer, train_tokenizer
-from pinch_jax.data.vocabulary import needed_pieces
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+from pinch_jax.text.template import Renderer, Template, make_renderer
+from pinch_jax.text.tokenizer import load_tokenizer, train_tokenizer
+from pinch_jax.text.vocabulary import needed_pieces
 
 
 def load_weights(path, config):

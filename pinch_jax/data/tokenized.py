@@ -154,7 +154,7 @@ def tokenize_corpus(
     """The examples of each member as ids.
 
     `render(prompt, response)` returns the ids of an example and the length of the prompt in them:
-    `Renderer.example` of `pinch_jax.data.template`.
+    `Renderer.example` of `pinch_jax.text.template`.
 
     Raises:
       ValueError: the members do not have the same ids in the same order, an id stands twice, or an

@@ -13,13 +13,13 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan, BatchShape
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
-from pinch_jax.data.template import Renderer
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode
 from pinch_jax.evaluate.language_id import classify
 from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.text.template import Renderer
 from pinch_jax.train.step import summed_loss
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, open_directory
@@ -14,6 +13,7 @@ from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import Model
 from pinch_jax.model.source import DETAILS, open_model, open_tensors
 from pinch_jax.model.trimming import restore_rows
+from pinch_jax.text.tokenizer import load_tokenizer
 
 
 def convert(source: Path, target: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> str:

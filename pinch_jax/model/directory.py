@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.config_fields import build
-from pinch_jax.data.template import read_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model, StoredWeights, Trimming
 from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+from pinch_jax.text.template import read_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
+from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
 
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"

@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from safetensors.numpy import save_file
 
-from pinch_jax.data.tokenizer import Tokenizer
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
+from pinch_jax.text.tokenizer import Tokenizer
 
 MAX_SHARD_BYTES = 5_000_000_000
 # Ids that a config.json may name, and that generation starts and stops with.

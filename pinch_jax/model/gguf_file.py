@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from pinch_jax.gguf_header import TensorInfo, read_gguf_header
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.decoder import abstract_params
@@ -20,6 +19,7 @@ from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.model.layers import lowering
 from pinch_jax.model.layout import Index, places
 from pinch_jax.model.loading import tensor_names
+from pinch_jax.text.gguf_header import TensorInfo, read_gguf_header
 
 # The architectures of llama.cpp, by the model_type of transformers. Its "llama" is Mistral too.
 MODEL_TYPES = {

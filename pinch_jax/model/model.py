@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from pinch_jax.data.template import Renderer
-from pinch_jax.data.tokenizer import Tokenizer
-from pinch_jax.data.vocabulary import TrimmedTokenizer, Vocabulary
 from pinch_jax.model.decoder import Params, in_precision, init
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.loading import Tensors, load_params
 from pinch_jax.model.trimming import TrimmedTensors
+from pinch_jax.text.template import Renderer
+from pinch_jax.text.tokenizer import Tokenizer
+from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
 
 
 class Weights(Protocol):

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.data.template import make_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import TOKEN_IDS
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.model import Model, StoredWeights
+from pinch_jax.text.template import make_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 # Of the file gemma-3-270m-q4_k_m.gguf.
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"

@@ -7,8 +7,6 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.assemble import assemble, translation_costs
 from pinch_jax.corpus.manifest import SPLITS, Manifest
 from pinch_jax.corpus.sources import Corpus, load_corpus
-from pinch_jax.data.template import Renderer, Template
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.model.source import open_model
 from pinch_jax.report.corpus_table import (
     corpus_tables,
@@ -17,6 +15,8 @@ from pinch_jax.report.corpus_table import (
     standing_table,
     write_corpus_report,
 )
+from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.tokenizer import load_tokenizer
 
 Say = Callable[[str], None]
 

@@ -19,11 +19,11 @@ from pinch_jax.corpus.fertility import Fertility, fertility
 from pinch_jax.corpus.manifest import Manifest
 from pinch_jax.corpus.sources import Corpus
 from pinch_jax.corpus.translation.translate import Estimate
-from pinch_jax.data.template import Renderer
 from pinch_jax.languages import LANGUAGES
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
 from pinch_jax.report.tables import number
 from pinch_jax.report.text_table import text_table
+from pinch_jax.text.template import Renderer
 
 # The shares of examples whose shares of tokens are told: one for a language by itself, more for
 # all languages together.

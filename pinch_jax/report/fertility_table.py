@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.corpus.fertility import Fertility, fertility
-from pinch_jax.data.tokenizer import load_tokenizer
 from pinch_jax.languages import LANGUAGES
 from pinch_jax.report.tables import number
 from pinch_jax.report.text_table import text_table
+from pinch_jax.text.tokenizer import load_tokenizer
 
 LANGUAGE = "{language}"
 COLUMNS = ("tokens/word", "tokens/character", "continued words")

@@ -7,10 +7,10 @@ import ml_dtypes
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
-from pinch_jax.data.tokenizer import train_tokenizer
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.text.tokenizer import train_tokenizer
 
 # Control pieces that no text contains, for templates that want a marker of their own.
 RESERVED = ("<answer>",)

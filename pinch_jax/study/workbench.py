@@ -18,10 +18,7 @@ from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
-from pinch_jax.data.template import Renderer, Template
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.vocabulary import needed_pieces
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.mesh import (
     activation_sharding,
@@ -34,6 +31,9 @@ from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
+from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.tokenizer import load_tokenizer
+from pinch_jax.text.vocabulary import needed_pieces
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step

@@ -9,8 +9,8 @@ from hard_texts import HARD_TEXTS, LOOKALIKES
 from small_tokenizers import train_merges, write_llama3, write_qwen
 from transformers import AutoTokenizer
 
-from pinch_jax.data.template import make_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
+from pinch_jax.text.template import make_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 PROMPTS = [text for text in HARD_TEXTS if text and text not in LOOKALIKES]
 FAMILIES = ("gemma", "llama2", "llama3", "qwen")

@@ -34,9 +34,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from gguf_vocabularies import of_tokenizer_json, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
 
-from pinch_jax.data.template import make_renderer
-from pinch_jax.data.tokenizer import load_tokenizer
-from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.text.base import Tokenizer
+from pinch_jax.text.template import make_renderer
+from pinch_jax.text.tokenizer import load_tokenizer
 
 # By what the patterns of a tokenizer.json of bytes begin with; SentencePiece has none.
 LLAMA3, TEKKEN = r"\p{N}{1,3}", r"\p{Lu}"

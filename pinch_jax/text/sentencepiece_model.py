@@ -8,10 +8,10 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from pinch_jax.data.sentencepiece_json import to_tokenizer_json
-from pinch_jax.data.tokenizer_base import Span, Tokenizer, without_added_blanks
-from pinch_jax.data.tokenizer_config import Roles, write_roles
-from pinch_jax.data.tokenizer_json import JsonTokenizer
+from pinch_jax.text.base import Span, Tokenizer, without_added_blanks
+from pinch_jax.text.roles import Roles, write_roles
+from pinch_jax.text.sentencepiece_json import to_tokenizer_json
+from pinch_jax.text.tokenizer_json import JsonTokenizer
 
 
 class SentencePieceTokenizer(Tokenizer):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pinch_jax.data.template_chat import ChatRenderer, ChatTemplate
-from pinch_jax.data.template_pieces import Renderer, Template
-from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.text.base import Tokenizer
+from pinch_jax.text.chat_template import ChatRenderer, ChatTemplate
+from pinch_jax.text.piece_template import Renderer, Template
 
 __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 

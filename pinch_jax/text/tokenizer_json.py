@@ -8,8 +8,8 @@ from typing import Any
 
 import tokenizers
 
-from pinch_jax.data.tokenizer_base import PIECES, Span, Tokenizer, without_added_blanks
-from pinch_jax.data.tokenizer_config import Roles, write_roles
+from pinch_jax.text.base import PIECES, Span, Tokenizer, without_added_blanks
+from pinch_jax.text.roles import Roles, write_roles
 
 # The pieces of single bytes: of tokenizers that fall back on them, and of those of nothing else.
 FALLBACK_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))

@@ -4,7 +4,7 @@ import abc
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pinch_jax.data.tokenizer_config import Roles
+from pinch_jax.text.roles import Roles
 
 Span = tuple[int, int]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import sentencepiece
 
-from pinch_jax.data.tokenizer_base import Tokenizer
-from pinch_jax.data.tokenizer_config import original_file, read_roles
-from pinch_jax.data.tokenizer_gguf import read_gguf_tokenizer
-from pinch_jax.data.tokenizer_json import JsonTokenizer
-from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
-from pinch_jax.gguf_header import MAGIC
+from pinch_jax.text.base import Tokenizer
+from pinch_jax.text.gguf_header import MAGIC
+from pinch_jax.text.gguf_vocabulary import read_gguf_tokenizer
+from pinch_jax.text.roles import original_file, read_roles
+from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
+from pinch_jax.text.tokenizer_json import JsonTokenizer
 
 __all__ = ["Tokenizer", "load_tokenizer", "train_tokenizer"]
 

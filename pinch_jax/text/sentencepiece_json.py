@@ -5,8 +5,8 @@ from typing import Any
 
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
-from pinch_jax.data.tokenizer_config import Roles
-from pinch_jax.data.tokenizer_json import added_piece, begun_with
+from pinch_jax.text.roles import Roles
+from pinch_jax.text.tokenizer_json import added_piece, begun_with
 
 BLANK = "\u2581"
 

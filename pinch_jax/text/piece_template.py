@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.text.base import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pinch_jax.data.tokenizer_base import Span, Tokenizer
+from pinch_jax.text.base import Span, Tokenizer
 
 # The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
 # that fill it up are the first of the others.

@@ -8,11 +8,11 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
-from pinch_jax.data.tokenizer_base import Tokenizer
-from pinch_jax.data.tokenizer_config import Roles
-from pinch_jax.data.tokenizer_json import JsonTokenizer, added_piece, begun_with
-from pinch_jax.data.tokenizer_sentencepiece import SentencePieceTokenizer
-from pinch_jax.gguf_header import read_gguf_header
+from pinch_jax.text.base import Tokenizer
+from pinch_jax.text.gguf_header import read_gguf_header
+from pinch_jax.text.roles import Roles
+from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
+from pinch_jax.text.tokenizer_json import JsonTokenizer, added_piece, begun_with
 
 PREFIX = "tokenizer.ggml."
 # Types of pieces, by the numbers of SentencePiece, which are those of GGUF.

@@ -12,8 +12,8 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
-from pinch_jax.data.template_pieces import Renderer, Template
-from pinch_jax.data.tokenizer_base import Tokenizer
+from pinch_jax.text.base import Tokenizer
+from pinch_jax.text.piece_template import Renderer, Template
 
 # Characters that no text has: one of them stands where a text would look like a control piece.
 MARKS = range(0xFDD0, 0x110000)
