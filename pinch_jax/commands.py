@@ -91,11 +91,17 @@ def _workdir() -> Path:
 
 
 def _typed() -> str:
-    """Returns the command of a study with its configuration, as one would type it again."""
+    """Returns the command of a study with its configuration, as one would type it again.
+
+    Where something is kept is no part of it; a file of ours is named as anyone has it.
+    """
     flag = flags.FLAGS["config"]
     values = config_flags.get_override_values(flag)
-    fields = [f"--config.{name}={value}" for name, value in values.items()]
-    words = ["pinch", "study", f"--config={config_flags.get_config_filename(flag)}", *fields]
+    fields = [f"--config.{name}={v}" for name, v in values.items() if name != "corpus.data_dir"]
+    file = Path(config_flags.get_config_filename(flag))
+    if file.parent.name == "ml_collections_configs":
+        file = Path(file.parent.name, file.name)
+    words = ["pinch", "study", f"--config={file}", *fields]
     return " ".join(map(_quoted, words))
 
 

@@ -227,6 +227,7 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     study |= {"wall_seconds": {"runs": 431.5}, "runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     (workdir / "study.json").write_text(json.dumps(study))
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
+    config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
     (workdir / "config.json").write_text(json.dumps(config))
     rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
     if "pretraining_share" in experiments:

@@ -92,6 +92,11 @@ def test_what_a_model_wrote_neither_breaks_a_table_nor_becomes_markup(page, tabl
     )
 
 
+def test_where_this_machine_keeps_corpora_is_nobodys_concern(page):
+    text = page.read_text("utf-8")
+    assert "| corpus.name | cldr\\_instructions |" in text and "/somewhere/here" not in text
+
+
 def test_the_command_is_that_of_the_record(workdir, page):
     assert "```" not in page.read_text("utf-8")
     write_command(workdir, "pinch study --config=some.py")

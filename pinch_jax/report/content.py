@@ -163,11 +163,17 @@ def _sample(records: Records) -> dict[str, Any] | None:
     }
 
 
+def _config(records: Records) -> dict[str, Any]:
+    """Return the study's configuration but for where this machine keeps corpora."""
+    corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
+    return records.config | {"corpus": corpus}
+
+
 def _provenance(records: Records) -> list[Table]:
     """Return the tables that say how the study was made."""
     study = records.study
     return [
-        tables.settings_table("configuration", "config.json of the study.", records.config),
+        tables.settings_table("configuration", "config.json of the study.", _config(records)),
         tables.settings_table("model", "The pretrained model.", study["model"]),
         tables.settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         tables.settings_table("devices", "Devices.", {"devices": study["devices"]}),
