@@ -26,9 +26,12 @@ _MODEL = flags.DEFINE_string(
 )
 _PROMPTS = flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
 _SOURCE = flags.DEFINE_string(
-    "source", None, "Hugging Face directory, GGUF file or model directory to read"
+    "source", None, "Hugging Face, Orbax or model directory, or GGUF file, to read"
 )
-_TARGET = flags.DEFINE_string("target", None, "Hugging Face directory to write")
+_TARGET = flags.DEFINE_string("target", None, "directory to write")
+_FORMAT = flags.DEFINE_string(
+    "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
+)
 _OUTPUT = flags.DEFINE_string("output", None, "file or directory to write")
 _BASELINE = flags.DEFINE_string("baseline", None, "responses, JSON lines")
 _CANDIDATE = flags.DEFINE_string("candidate", None, "responses, JSON lines")
@@ -283,10 +286,12 @@ def export() -> None:
     export_base_model(_config(), _workdir(), Path(_required(_OUTPUT)))
 
 
-@_command("source", "target")
+@_command("source", "target", "format")
 def convert() -> None:
-    """A model as a Hugging Face directory."""
+    """A model in another format."""
+    from pinch_jax.model.convert import FORMATS
     from pinch_jax.model.convert import convert as convert_model
 
     source, target = Path(_required(_SOURCE)).expanduser(), Path(_required(_TARGET)).expanduser()
-    print(f"{convert_model(source, target)} became the Hugging Face directory {target}")
+    was = convert_model(source, target, _FORMAT.value)
+    print(f"{was} became the {FORMATS[_FORMAT.value]} {target}")

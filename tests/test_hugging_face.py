@@ -62,7 +62,7 @@ def exported(family, directory, **options):
 @pytest.mark.parametrize("max_shard_bytes", [5000, 10**9])
 def test_import_then_export_is_identical_to_the_bit(source, max_shard_bytes, tmp_path):
     target = tmp_path / "target"
-    convert(source, target, max_shard_bytes)
+    convert(source, target, max_shard_bytes=max_shard_bytes)
     assert tensors_of(target) == tensors_of(source)
     assert {kind for kind, _, _ in tensors_of(target).values()} == {"bfloat16"}
     assert HuggingFaceDirectory(target).decoder == HuggingFaceDirectory(source).decoder

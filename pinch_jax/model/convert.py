@@ -1,64 +1,121 @@
-"""From any model that can be read to a Hugging Face directory."""
+"""From any model that can be read to a directory for transformers, for Orbax, or of ours."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.config_fields import choose
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
-from pinch_jax.model.directory import DESCRIPTION, open_directory
+from pinch_jax.model.directory import DESCRIPTION, describe_model, open_directory, save_model
 from pinch_jax.model.export import MAX_SHARD_BYTES, export_model
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.gguf_file import GgufFile
-from pinch_jax.model.loading import load_params
+from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.model import Model
-from pinch_jax.model.source import DETAILS, open_model, open_tensors
+from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory, save_orbax
+from pinch_jax.model.source import DETAILS, open_model, open_tensors, stored_weights
 from pinch_jax.model.trimming import restore_rows
 from pinch_jax.text.tokenizer import load_tokenizer
 
+# What a directory is written for.
+FORMATS = {
+    "huggingface": "Hugging Face directory",
+    "orbax": "Orbax directory",
+    "model": "model directory",
+}
 
-def convert(source: Path, target: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> str:
+
+def convert(
+    source: Path,
+    target: Path,
+    target_format: str = "huggingface",
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> str:
     """Writes the model of `source` as the directory `target`; returns what it was.
 
-    `source` is a Hugging Face directory, a GGUF file, or a model directory of ours. Tensors keep
-    their type; those of a GGUF file become float32.
+    `source` is a Hugging Face directory, a model directory of ours, either of the two with weights
+    by Orbax, or a GGUF file. Tensors keep their type; those of a GGUF file become float32.
+
+    "orbax" writes the weights by Orbax and all the rest as it was: of a model directory as "model"
+    does, of others as "huggingface".
 
     Raises:
         FileNotFoundError, ValueError: there is no such model, or it does not fit its config.
     """
+    choose("--format", target_format, tuple(FORMATS))
+    if target.exists():
+        raise ValueError(f"--target={target} is there already; name a directory that is not")
     if (source / DESCRIPTION).exists():
         model = open_directory(source)
-        decoder, params = model.decoder, model.weights.load(dtype=None)
-        if model.trimming:
-            decoder, params = _made_whole(model, params)
-        config_json = write_config(decoder, **model.details)
-        export_model(
-            target,
-            config_json,
-            decoder,
-            params,
-            tokenizer=model.tokenizer,
-            max_shard_bytes=max_shard_bytes,
-        )
-        return "a model directory"
+        params = model.weights.load(dtype=None)
+        if target_format == "huggingface":
+            _export_own(target, model, params, max_shard_bytes)
+        else:
+            _write_own(target, model, params, target_format)
+        return f"a {FORMATS['model']}"
     tensors = open_tensors(source)
-    config_json: dict[str, Any] = dict(tensors.config_json)
-    if isinstance(tensors, GgufFile) or "text_config" in config_json:
+    params = stored_weights(tensors).load(dtype=None)
+    if target_format == "model":
+        _write_own(target, open_model(source), params, target_format)
+    else:
+        by_orbax = target_format == "orbax"
+        _export_theirs(target, source, tensors, params, by_orbax, max_shard_bytes)
+    kinds = {GgufFile: "a GGUF file", OrbaxDirectory: "an Orbax directory"}
+    return kinds.get(type(tensors), f"a {FORMATS['huggingface']}")
+
+
+def _write_own(target: Path, model: Model, params: Params, target_format: str) -> None:
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    if target_format == "orbax":
+        describe_model(part, model)
+        save_orbax(part / PARAMS, params)
+    else:
+        save_model(part, model, params, dtype=None)
+    part.rename(target)
+
+
+def _export_own(target: Path, model: Model, params: Params, max_shard_bytes: int) -> None:
+    decoder = model.decoder
+    if model.trimming:
+        decoder, params = _made_whole(model, params)
+    export_model(
+        target,
+        write_config(decoder, **model.details),
+        decoder,
+        params,
+        tokenizer=model.tokenizer,
+        max_shard_bytes=max_shard_bytes,
+    )
+
+
+def _export_theirs(
+    target: Path,
+    source: Path,
+    tensors: HuggingFaceDirectory | OrbaxDirectory | GgufFile,
+    params: Params,
+    by_orbax: bool,
+    max_shard_bytes: int,
+) -> None:
+    config_json: Mapping[str, Any] = tensors.config_json
+    is_file = isinstance(tensors, GgufFile)
+    if is_file or "text_config" in config_json:
         # A file of another kind, or a decoder taken out of an image model.
-        held = config_json.get("text_config", {}) | config_json
+        held = dict(config_json.get("text_config", {})) | dict(config_json)
         others = {name: held[name] for name in DETAILS if name in held}
         config_json = write_config(tensors.decoder, **others)
-    params = load_params(tensors, tensors.decoder, dtype=None)
-    is_directory = source.is_dir()
     export_model(
         target,
         config_json,
         tensors.decoder,
         params,
-        companions=source if is_directory else None,
-        tokenizer=None if is_directory or not tensors.has_tokenizer else load_tokenizer(source),
+        companions=None if is_file else source,
+        tokenizer=load_tokenizer(source) if is_file and tensors.has_tokenizer else None,
         max_shard_bytes=max_shard_bytes,
+        by_orbax=by_orbax,
     )
-    return "a GGUF file" if isinstance(tensors, GgufFile) else "a Hugging Face directory"
 
 
 def _made_whole(model: Model, params: Params) -> tuple[DecoderConfig, Params]:

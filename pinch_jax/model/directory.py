@@ -11,6 +11,7 @@ from pinch_jax.config_fields import build
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model, StoredWeights, Trimming
+from pinch_jax.model.orbax_directory import PARAMS, OrbaxParams
 from pinch_jax.model.weights import WeightsFile, own_places, save_weights
 from pinch_jax.text.template import read_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -34,11 +35,15 @@ def open_directory(directory: Path) -> Model:
     if whole := described.get("trimmed"):
         trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
         tokenizer = TrimmedTokenizer(tokenizer, trimming.vocabulary)
-    files = directory / DESCRIPTION, directory / WEIGHTS
+    if (directory / PARAMS).exists():
+        tensors = OrbaxParams(directory / PARAMS)
+    else:
+        tensors = WeightsFile(directory / WEIGHTS)
+    files = directory / DESCRIPTION, *tensors.files
     return Model(
         decoder=decoder,
         renderer=read_renderer(described["template"], tokenizer),
-        weights=StoredWeights(WeightsFile(directory / WEIGHTS), decoder, files, own_places),
+        weights=StoredWeights(tensors, decoder, files, own_places),
         pretraining_share=described["pretraining_share"],
         details=described.get("details", {}),
         path=str(directory.absolute()),
@@ -47,14 +52,22 @@ def open_directory(directory: Path) -> Model:
 
 
 def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.float32) -> None:
-    """Writes a model, with these parameters, as a directory; `open_directory` reads it back."""
+    """Writes a model, with these parameters, as a directory; `open_directory` reads it back.
+
+    `dtype`: of the weights; None keeps that of the parameters.
+    """
+    describe_model(directory, model)
+    save_weights(directory / WEIGHTS, params, dtype)
+
+
+def describe_model(directory: Path, model: Model) -> None:
+    """Writes all of a model's directory but its weights."""
     directory.mkdir(parents=True, exist_ok=True)
     model.tokenizer.save(directory)
     trimmed = None
     if model.trimming:
         np.save(directory / VOCABULARY, model.trimming.vocabulary.kept)
         trimmed = {"path": model.trimming.path, "checksum": model.trimming.checksum}
-    save_weights(directory / WEIGHTS, params, dtype)
     described = {
         "decoder": dataclasses.asdict(model.decoder),
         "template": model.renderer.described,

@@ -15,6 +15,7 @@ from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
+from pinch_jax.model.orbax_directory import PARAMS, save_orbax
 from pinch_jax.text.tokenizer import Tokenizer
 
 MAX_SHARD_BYTES = 5_000_000_000
@@ -58,6 +59,7 @@ def export_model(
     tokenizer: Tokenizer | None = None,
     dtype: Any = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
+    by_orbax: bool = False,
 ) -> None:
     """Writes a directory that transformers loads, whole or not at all.
 
@@ -70,6 +72,7 @@ def export_model(
         tokenizer: what is written of a model that has no such directory.
         dtype: of the tensors; None keeps that of the parameters.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
+        by_orbax: the weights are written as `OrbaxDirectory` has them, not for transformers.
 
     Raises:
         ValueError: the target is there already.
@@ -80,7 +83,10 @@ def export_model(
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     tensors = _tensors(decoder, params, dtype)
-    _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
+    if by_orbax:
+        save_orbax(part / PARAMS, params)
+    else:
+        _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
     written = np.dtype(dtype or tensors[0].leaf.dtype).name
     # Older versions know the type by the second name.
     _write_json(

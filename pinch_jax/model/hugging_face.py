@@ -39,7 +39,7 @@ class HuggingFaceDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.config_json: Mapping[str, Any] = _read_json(self.path / "config.json")
+        self.config_json: Mapping[str, Any] = read_json(self.path / "config.json")
         self.decoder: DecoderConfig = read_config(self.config_json)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, np.dtype] = {}
@@ -64,7 +64,7 @@ class HuggingFaceDirectory:
                 f"no {SINGLE} and no {INDEX} in {self.path}; other formats than safetensors are "
                 "not read"
             )
-        index = _read_json(self.path / INDEX)
+        index = read_json(self.path / INDEX)
         files = [self.path / name for name in sorted(set(index["weight_map"].values()))]
         absent = [file.name for file in files if not file.exists()]
         if absent:
@@ -110,7 +110,8 @@ def _plain_name(stored: str) -> str:
     return stored
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Returns what a JSON file of a directory holds; FileNotFoundError says what is not there."""
     if not path.exists():
         raise FileNotFoundError(f"no {path.name} in {path.parent}; give a Hugging Face directory")
     return json.loads(path.read_text(encoding="utf-8"))

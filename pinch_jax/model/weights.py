@@ -25,7 +25,7 @@ DTYPES = {
 def save_weights(path: Path, params: Params, dtype: Any = np.float32) -> None:
     """Writes parameters as safetensors, whole or not at all."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    tensors = {path_name(p): np.ascontiguousarray(np.asarray(x).astype(dtype)) for p, x in leaves}
+    tensors = {path_name(p): np.ascontiguousarray(np.asarray(x), dtype) for p, x in leaves}
     part = path.with_suffix(".part")
     save_file(tensors, part)
     part.rename(path)
@@ -36,13 +36,14 @@ class WeightsFile:
 
     Attributes:
         path: the file.
+        files: the same, as all that decides the weights.
         shapes, dtypes: of each parameter, by its path.
     """
 
     def __init__(self, path: Path):
         if not path.exists():
             raise FileNotFoundError(f"no weights at {path}")
-        self.path = path
+        self.path, self.files = path, (path,)
         self._file = safe_open(path, framework="np")
         parts = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
         self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}

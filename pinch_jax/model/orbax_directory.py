@@ -1,0 +1,108 @@
+"""Weights by Orbax: `params/` in the place of the safetensors of a directory.
+
+What is beside it stays what it was: the `config.json` and the tokenizer of a Hugging Face
+directory, or the `model.json` of a model directory of ours.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import tensorstore
+
+from pinch_jax.model.config_json import read_config
+from pinch_jax.model.decoder import Params
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.hugging_face import read_json
+from pinch_jax.model.layout import Index
+from pinch_jax.model.weights import DTYPES
+
+PARAMS = "params"
+METADATA = "_METADATA"
+# A host that needs a block of a parameter reads the chunks that it is in.
+CHUNK_BYTES = 8 << 20
+# Beside the model, writing holds a few such files, compressed.
+FILE_BYTES = 32 << 20
+
+
+class OrbaxParams:
+    """A tree of parameters that Orbax has saved; `Tensors` of loading.py.
+
+    Attributes:
+        path: its directory.
+        files: all that decides the weights.
+        shapes, dtypes: of each parameter, by its path.
+    """
+
+    def __init__(self, path: Path):
+        if not (path / METADATA).exists():
+            raise FileNotFoundError(f"no {METADATA} in {path}; give what Orbax has saved as a tree")
+        self.path = path
+        self.files = tuple(sorted(file for file in path.rglob("*") if file.is_file()))
+        self._arrays = _open_arrays(path)
+        self.shapes = {name: tuple(array.shape) for name, array in self._arrays.items()}
+        self.dtypes = {name: array.dtype.numpy_dtype for name, array in self._arrays.items()}
+        for name, kind in self.dtypes.items():
+            if kind not in DTYPES.values():
+                known = ", ".join(each.name for each in DTYPES.values())
+                raise ValueError(
+                    f"{name} in {path} is of type {kind.name}, which is not supported: only {known}"
+                )
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a parameter, its chunks read when they are asked for."""
+        return self._arrays[name][index].read().result()
+
+
+class OrbaxDirectory(OrbaxParams):
+    """A directory such as a Hugging Face one, its weights by Orbax.
+
+    Attributes:
+        config_json: its config.json.
+        decoder: the decoder that this describes.
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__(Path(path) / PARAMS)
+        self.config_json: Mapping[str, Any] = read_json(Path(path) / "config.json")
+        self.decoder: DecoderConfig = read_config(self.config_json)
+
+
+def save_orbax(path: Path, params: Params) -> None:
+    """Writes parameters of the host as Orbax does a tree; `OrbaxParams` reads them back."""
+    params = jax.tree.map(np.asarray, params)
+    # By default Orbax copies all arrays first, in case that somebody changes them meanwhile.
+    kinds = ocp.type_handlers
+    registry = kinds.create_type_handler_registry(
+        (np.ndarray, kinds.NumpyHandler(deepcopy_host_arrays=False)),
+        (jax.Array, kinds.ArrayHandler()),
+    )
+    how = ocp.args.PyTreeSave(
+        params,
+        save_args=jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=CHUNK_BYTES), params),
+        ocdbt_target_data_file_size=FILE_BYTES,
+    )
+    handler = ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
+    with ocp.Checkpointer(handler) as checkpointer:
+        checkpointer.save(path.absolute(), args=how)
+
+
+def _open_arrays(path: Path) -> dict[str, tensorstore.TensorStore]:
+    """Returns the arrays of a saved tree by their paths, none of them read yet."""
+    described = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    opened = {}
+    for leaf in described["tree_metadata"].values():
+        keys = [str(part["key"]) for part in leaf["key_metadata"]]
+        files = {"driver": "file", "path": f"{path.absolute()}/"}
+        stored = {"driver": "ocdbt", "base": files, "path": ".".join(keys) + "/"}
+        if not described["use_ocdbt"]:
+            stored = {"driver": "file", "path": f"{path.absolute()}/{'.'.join(keys)}/"}
+        kind = "zarr3" if described["use_zarr3"] else "zarr"
+        opened["/".join(keys)] = tensorstore.open(
+            {"driver": kind, "kvstore": stored}, open=True, read=True
+        )
+    return {name: array.result() for name, array in opened.items()}
