@@ -3,7 +3,6 @@
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from pinch_jax.evaluate.language_id import KINDS
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import (
     BLUE,
@@ -18,14 +17,17 @@ from pinch_jax.report.drawing import (
     canvas,
 )
 from pinch_jax.report.outcome_tables import outcome_table
-from pinch_jax.report.wording import KIND_NAMES
-from pinch_jax.study.outcomes import MEAN, RIGHT, Outcomes
+from pinch_jax.report.wording import SHARE_NAMES
+from pinch_jax.study.outcomes import KINDS, MEAN, RIGHT, Outcomes
 from pinch_jax.study.records import Records
 
 FILLS = dict(
     zip(
         KINDS,
-        ((GREEN, 0.95), (GREEN, 0.5), (THIN, 0.45), (VERMILION, 0.9), (ORANGE, 0.75), (BLUE, 0.6)),
+        (
+            *((GREEN, 0.95), (GREEN, 0.5), (THIN, 0.45), (VERMILION, 0.45), (VERMILION, 0.9)),
+            *((ORANGE, 0.75), (BLUE, 0.6)),
+        ),
         strict=True,
     )
 )
@@ -58,8 +60,8 @@ def outcome_bars(records: Records, label: str) -> str:
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        keys = [Patch(facecolor=fill, label=KIND_NAMES[kind]) for kind, fill in FILLS.items()]
-        drawing.figure.legend(handles=keys, loc="outside lower left", ncols=len(keys))
+        keys = [Patch(facecolor=fill, label=SHARE_NAMES[kind]) for kind, fill in FILLS.items()]
+        drawing.figure.legend(handles=keys, loc="outside lower left", ncols=4)
     return drawing.svg
 
 
@@ -68,7 +70,7 @@ def _bar(
 ) -> None:
     """Stack the kinds of a row; the pointer shows them all."""
     start, told = left, f"{row.spec} in {where}: "
-    told += ", ".join(f"{KIND_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in KINDS) + " %"
+    told += ", ".join(f"{SHARE_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in KINDS) + " %"
     frame = Rectangle((left, y + 0.14), width, 0.72, facecolor="none", edgecolor=GRID)
     axes.add_artist(frame)
     for kind in KINDS:

@@ -9,7 +9,7 @@ from pinch_jax.report import readings
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
 from pinch_jax.study.experiments import PRETRAINED
-from pinch_jax.study.outcomes import MEAN, RIGHT
+from pinch_jax.study.outcomes import MEAN, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import Records
 
 
@@ -151,7 +151,7 @@ def right_answers(records: Records) -> str:
     chosen = dict.fromkeys([*untuned, *first, best])
     return (
         f"Right answers, mean of all languages: {told(RIGHT)}; answers in a wrong language: "
-        f"{told('wrong_language')}."
+        f"{told(OTHER_LANGUAGE)}."
     )
 
 
