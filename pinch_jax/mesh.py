@@ -43,6 +43,9 @@ PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, "fsdp")),
     (r"final_norm/scale", P(None)),
 )
+# Few key-value heads on many devices: where `tensor` cannot divide the heads of these, every
+# device along it holds them all, as it then does the keys and the values.
+FEW_HEADS = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?")
 
 # The axes of activations, by the letters of model/decoder.py.
 ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
@@ -120,15 +123,16 @@ def parameter_shardings(mesh: Mesh, params: Any) -> Any:
     """
 
     def place(path, leaf):
-        spec = parameter_spec(path_name(path))
-        for size, axis in zip(leaf.shape, spec, strict=True):
-            ways = math.prod(mesh.shape[a] for a in np.atleast_1d(axis)) if axis else 1
-            if size % ways:
+        name, spec = path_name(path), []
+        for size, axis in zip(leaf.shape, parameter_spec(name), strict=True):
+            divides = axis is None or size % mesh.shape[axis] == 0
+            if not divides and not (axis == "tensor" and FEW_HEADS.fullmatch(name)):
                 raise ValueError(
-                    f"parameter {path_name(path)!r} has an axis of {size}, which the mesh axis "
-                    f"{axis!r} of {ways} devices cannot divide; lower config.mesh.{axis}"
+                    f"parameter {name!r} has an axis of {size}, which the mesh axis {axis!r} of "
+                    f"{mesh.shape[axis]} devices cannot divide; lower config.mesh.{axis}"
                 )
-        return NamedSharding(mesh, spec)
+            spec.append(axis if divides else None)
+        return NamedSharding(mesh, P(*spec))
 
     return jax.tree_util.tree_map_with_path(place, params)
 

@@ -7,6 +7,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from small import FAMILIES, GEMMA_LIKE, OPTIMIZER, random_params, random_plan
 
@@ -189,7 +190,8 @@ def test_at_full_rank_a_plain_step_is_that_of_full_tuning():
 
 def test_a_step_trains_adapters_and_nothing_else():
     base = random_params(GEMMA_LIKE)
-    before = trainer((1, 1, 1))[2]().params
+    mesh, frozen, start, step = trainer((1, 1, 1))
+    before = start().params
     state, _ = trained((1, 1, 1), 4)
     names = {path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)}
     assert names == {
@@ -204,7 +206,19 @@ def test_a_step_trains_adapters_and_nothing_else():
     # Moments are those of the adapters; the frozen weights survive donation, as they were.
     moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
     assert moments <= 2 * sum(leaf.size for leaf in jax.tree.leaves(state.params)) + 2
-    assert all(map(np.array_equal, jax.tree.leaves(trainer((1, 1, 1))[1]), jax.tree.leaves(base)))
+    assert all(map(np.array_equal, jax.tree.leaves(frozen), jax.tree.leaves(base)))
+    # The step's gradient is the one of the tests above, scaled as there.
+    batch = PLAN.batch_at(0)
+
+    @jax.jit
+    @jax.grad
+    def slope(adapters):
+        params = combine(base, adapters, LORA.scaling)
+        return summed_loss(GEMMA_LIKE, jnp.float32, no_sharding, params, batch)
+
+    _, metrics = step(start(), put_batch(mesh, PLAN.shape.rows, batch), TOTAL_STEPS, frozen)
+    norm = optax.tree.norm(slope(before)) / batch.weights.sum()
+    assert float(metrics["gradient_norm"]) == pytest.approx(float(norm), rel=1e-5)
 
 
 def test_accumulated_gradients_equal_those_of_the_large_batch():
@@ -213,13 +227,14 @@ def test_accumulated_gradients_equal_those_of_the_large_batch():
     assert_close(parts[0], whole[0], rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize("axes", [(2, 2, 1), (1, 2, 2)])
-def test_four_devices_train_as_one_does(axes):
+# On four devices of an axis, the two key-value heads are whole on each.
+@pytest.mark.parametrize(("axes", "gate_shard"), [((2, 2, 1), 8), ((1, 2, 2), 8), ((1, 1, 4), 16)])
+def test_four_devices_train_as_one_does(axes, gate_shard):
     one, many = trained((1, 1, 1), 3), trained(axes, 3)
     assert many[1] == pytest.approx(one[1], rel=1e-5)
     assert_close(many[0], one[0], rtol=1e-3, atol=2e-5)
     a = weights_of(many[0].params, "gate")["lora_a"]
-    assert a.addressable_shards[0].data.shape == (3, 8, 3)
+    assert a.addressable_shards[0].data.shape == (3, gate_shard, 3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -46,16 +46,22 @@ def on_one_device():
 
 
 @pytest.mark.parametrize(
-    ("mesh_config", "query_shard"),
-    [(MeshConfig(2, 4, 1), (3, 4, 4, 8)), (MeshConfig(2, 2, 2), (3, 8, 2, 8))],
-    ids=["2 data x 4 fsdp", "2 data x 2 fsdp x 2 tensor"],
+    ("mesh_config", "query_shard", "key_shard"),
+    [
+        (MeshConfig(2, 4, 1), (3, 4, 4, 8), (3, 4, 2, 8)),
+        (MeshConfig(2, 2, 2), (3, 8, 2, 8), (3, 8, 1, 8)),
+        # Two key-value heads on four devices.
+        (MeshConfig(1, 2, 4), (3, 8, 1, 8), (3, 8, 2, 8)),
+    ],
+    ids=["2 data x 4 fsdp", "2 data x 2 fsdp x 2 tensor", "2 fsdp x 4 tensor"],
 )
-def test_eight_devices_train_as_one_does(mesh_config, query_shard, on_one_device):
+def test_eight_devices_train_as_one_does(mesh_config, query_shard, key_shard, on_one_device):
     lines, state = trained(mesh_config)
     # Split, not copied: otherwise there would be nothing to compare.
     for tree in (state.params, state.opt_state[1].mu, state.opt_state[1].nu):
-        query = tree["layers"]["attention"]["query"]
-        assert query.addressable_shards[0].data.shape == query_shard
+        for name, shape in {"query": query_shard, "key": key_shard}.items():
+            leaf = tree["layers"]["attention"][name]
+            assert leaf.addressable_shards[0].data.shape == shape
     for ours, theirs in zip(lines, on_one_device[0], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
     for (path, ours), theirs in zip(
@@ -113,8 +119,11 @@ def test_an_unknown_path_or_one_of_two_rows_raises(monkeypatch):
 
 def test_what_a_mesh_cannot_divide_says_so():
     params = abstract_params(FAMILIES["llama"])
-    with pytest.raises(ValueError, match=r"'layers/attention/key' .* 2.* 'tensor' of 4 devices"):
+    with pytest.raises(ValueError, match=r"'layers/attention/output' .* 6.* 'tensor' of 4 devices"):
         parameter_shardings(make_mesh(MeshConfig(tensor=4)), params)
+    keys = {"layers": {"attention": {"key": jnp.zeros((2, 25, 1, 4))}}}
+    with pytest.raises(ValueError, match=r"'layers/attention/key' .* 25.* 'fsdp' of 2 devices"):
+        parameter_shardings(make_mesh(MeshConfig(fsdp=2, tensor=4)), keys)
     mesh = make_mesh(MeshConfig(fsdp=2))
     check_rows(mesh, "config.batch.rows", 16)
     with pytest.raises(ValueError, match=r"config.batch.rows=12 .* 8 devices.* such as 16"):

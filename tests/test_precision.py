@@ -68,7 +68,7 @@ def test_master_weights_take_steps_that_half_precision_could_not_hold(family):
 
 
 def primitives(jaxpr):
-    """Yields (name, operands that are arrays) of all that a program computes."""
+    """Yields (name, operands that are arrays, results) of all that a program computes."""
     for equation in jaxpr.eqns:
         inner = [
             getattr(each, "jaxpr", each)
@@ -80,7 +80,8 @@ def primitives(jaxpr):
             yield from primitives(each)
         # Those that scatter have the addition inside.
         if not inner or equation.primitive.name.startswith("scatter"):
-            yield equation.primitive.name, [v.aval for v in equation.invars if v.aval.shape]
+            operands = [v.aval for v in equation.invars if v.aval.shape]
+            yield equation.primitive.name, operands, [v.aval for v in equation.outvars]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -89,7 +90,7 @@ def test_nothing_is_summed_or_made_a_probability_in_half_precision(family):
     state = jax.eval_shape(functools.partial(init_state, PLAIN), abstract_params(config))
     step = make_train_step(config, PLAIN, 2, HALF)
     found = list(primitives(jax.make_jaxpr(step)(state, BATCH, 4).jaxpr))
-    half = {(name, x.shape) for name, operands in found for x in operands if x.dtype == HALF}
+    half = {(name, x.shape) for name, operands, _ in found for x in operands if x.dtype == HALF}
     # Each position is supervised once at most, so that nothing is added up there.
     scattered = {("scatter-add", (4, length, config.width)) for length in (9, 16)}
     assert scattered < half
@@ -100,8 +101,17 @@ def test_nothing_is_summed_or_made_a_probability_in_half_precision(family):
     moved = {"reshape", "transpose", "broadcast_in_dim", "convert_element_type"}
     assert half <= products | elementwise | moved | {"name", "reduce_precision"}
     assert {"dot_general", "mul"} <= half
-    single = {name for name, operands in found for x in operands if x.dtype == np.float32}
+    single = {name for name, operands, _ in found for x in operands if x.dtype == np.float32}
     assert {"exp", "log", "rsqrt", "sin", "cos", "reduce_sum", "scatter-add"} <= single
+    # What a softmax takes is not rounded on its way there: of keys, and of the vocabulary.
+    unrounded = {
+        tuple(sorted(y.shape))
+        for name, operands, (y, *_) in found
+        if name == "dot_general" and y.dtype == np.float32
+        if all(x.dtype == HALF for x in operands)
+    }
+    of_keys = 4, config.kv_heads, config.groups, 16, 16
+    assert unrounded == {tuple(sorted(of_keys)), (4 * 9, config.vocab_size)}
 
 
 def test_gradients_of_microbatches_are_summed_in_float32():
@@ -142,8 +152,10 @@ def test_norm_weights_are_not_rounded():
     # Nothing is added to the stream: what is normalised is the embedding.
     x = kept["embedding"][BATCH.tokens].astype(np.float64)
     exact = (1 + scale) * x / np.sqrt(np.mean(x**2, -1, keepdims=True))
-    ours = np.asarray(forward(config, kept, *positions), np.float64)
-    assert np.mean((ours - exact) / exact) == pytest.approx(0, abs=1e-4)
+    # Also where a file holds them in half precision.
+    for given in (kept, jax.tree.map(lambda leaf: leaf.astype(HALF), params)):
+        ours = np.asarray(forward(config, given, *positions), np.float64)
+        assert np.mean((ours - exact) / exact) == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
