@@ -17,7 +17,7 @@ from pinch_jax.report.drawing import (
     canvas,
 )
 from pinch_jax.report.outcome_tables import outcome_table
-from pinch_jax.report.wording import SHARE_NAMES
+from pinch_jax.report.wording import KIND_NAMES
 from pinch_jax.study.outcomes import KINDS, MEAN, RIGHT, Outcomes
 from pinch_jax.study.records import Records
 
@@ -60,7 +60,7 @@ def outcome_bars(records: Records, label: str) -> str:
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        keys = [Patch(facecolor=fill, label=SHARE_NAMES[kind]) for kind, fill in FILLS.items()]
+        keys = [Patch(facecolor=fill, label=KIND_NAMES[kind]) for kind, fill in FILLS.items()]
         drawing.figure.legend(handles=keys, loc="outside lower left", ncols=4)
     return drawing.svg
 
@@ -70,7 +70,7 @@ def _bar(
 ) -> None:
     """Stack the kinds of a row; the pointer shows them all."""
     start, told = left, f"{row.spec} in {where}: "
-    told += ", ".join(f"{SHARE_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in KINDS) + " %"
+    told += ", ".join(f"{KIND_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in KINDS) + " %"
     frame = Rectangle((left, y + 0.14), width, 0.72, facecolor="none", edgecolor=GRID)
     axes.add_artist(frame)
     for kind in KINDS:

@@ -6,7 +6,6 @@ import math
 from pinch_jax.languages import language
 from pinch_jax.report.readings import Point
 from pinch_jax.report.tables import Table, interval, number
-from pinch_jax.report.wording import SHARE_NAMES
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import (
     ALL_TASKS,
@@ -21,11 +20,19 @@ from pinch_jax.study.records import Records
 
 NOTHING = (math.nan, math.nan, math.nan)
 # The columns of the tables of kinds.
-SHOWN = (RIGHT, "exact", "wrong_answer", OTHER_LANGUAGE, ELSEWHERE, "echo", TOO_SHORT)
+SHOWN = {
+    RIGHT: "right",
+    "exact": "word for word",
+    "wrong_answer": "wrong answer",
+    OTHER_LANGUAGE: "wrong language",
+    ELSEWHERE: "right in it",
+    "echo": "echo",
+    TOO_SHORT: "too short",
+}
 PARTS = (
     "Percent of the responses, and 95 % intervals. Right, wrong answer, wrong language, echo and "
-    "too short add up to 100; “right, word for word” and “wrong language, right answer” are parts "
-    "of these."
+    "too short add up to 100; “word for word” is a part of what is right, “right in it” of what is "
+    "in a wrong language."
 )
 
 
@@ -74,7 +81,7 @@ def _kinds(table: OutcomeTable) -> Table:
     return _numbers(
         "kinds of responses, mean of all languages",
         PARTS,
-        ("tuned on", *(SHARE_NAMES[share] for share in SHOWN)),
+        ("tuned on", *SHOWN.values()),
         rows,
         is_open=True,
     )
@@ -128,7 +135,7 @@ def _everything(table: OutcomeTable) -> Table:
     return Table(
         "kinds of responses by language",
         PARTS,
-        ("tuned on", "language", "questions", *(SHARE_NAMES[share] for share in SHOWN)),
+        ("tuned on", "language", "questions", *SHOWN.values()),
         tuple(rows),
         tuple(range(2, 3 + len(SHOWN))),
     )

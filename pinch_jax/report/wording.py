@@ -27,13 +27,11 @@ _CELL = "Rest the pointer on a cell for its interval."
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
 _BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
 
-# The kinds of study/outcomes.py, and their sums.
-SHARE_NAMES = {
-    "right": "right",
+# The kinds of study/outcomes.py.
+KIND_NAMES = {
     "exact": "right, word for word",
     "answer": "right, otherwise worded",
     "wrong_answer": "wrong answer",
-    "other_language": "wrong language",
     "right_elsewhere": "wrong language, right answer",
     "wrong_language": "wrong language, wrong answer",
     "echo": "echo of the prompt",
