@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend import core
-from pinch_jax.data.tokenizer import load_tokenizer
 from small import FAMILIES, GEMMA_LIKE, random_params
 
 from pinch_jax.evaluate import score
@@ -18,6 +17,7 @@ from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter
 from pinch_jax.model.decoder import forward, logits
 from pinch_jax.model.source import locate
 from pinch_jax.study.scoring import read_texts
+from pinch_jax.text.tokenizer import load_tokenizer
 
 LENGTHS = (5, 1, 17, 2, 16, 0, 9, 30, 17, 6, 3)
 
