@@ -43,7 +43,12 @@ _MARKDOWN = flags.DEFINE_string(
 )
 _YES = flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 _REPORT = flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
-_TEXTS = flags.DEFINE_string("texts", None, "files such as texts/{language}.txt, for --tokenizer")
+_TEXTS = flags.DEFINE_string(
+    "texts",
+    None,
+    "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines with a "
+    "`text` or with `ids`",
+)
 _TOKENIZER = flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
 _JUDGE = flags.DEFINE_string("judge", "reference", "who judges: reference")
 _COORDINATOR = flags.DEFINE_string(
@@ -236,6 +241,16 @@ def generate() -> None:
         if not output:
             response = record["response"].strip().replace("\n", "\n    ")
             print(f"{record['prompt']}\n    {response}\n")
+
+
+@_command("model", "texts", "output")
+def score() -> None:
+    """The log-probability of each id of texts, given those before it."""
+    from pinch_jax.study.scoring import score_file
+
+    texts, output = Path(_required(_TEXTS)), Path(_required(_OUTPUT))
+    count = score_file(_required(_MODEL), texts, output)
+    print(f"scores of {count} texts: {output}")
 
 
 @_command("judge", "baseline", "candidate", "output")

@@ -1,7 +1,28 @@
-"""Files of JSON lines that grow: what a stop in the middle of a line leaves behind is mended."""
+"""Files of JSON lines: read with the place of every mistake, mended where a stop cut them off."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (place, object) for each line; the place is for messages.
+
+    Raises:
+        ValueError: a line is no JSON object.
+    """
+    # Not `splitlines`, which would cut a text at the line separators of Unicode too.
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"{place}: not a JSON object; repair or delete it")
+            yield place, record
 
 
 def mend_last_line(path: Path) -> None:

@@ -12,4 +12,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 def flags_taken_back():
     """Takes back what a test has put on the command line: flags are one for the whole process."""
     yield
+    # A changed field of a config is a flag of its own, defined when it is read.
+    for name in [name for name in flags.FLAGS if name.startswith(("config.", "against."))]:
+        delattr(flags.FLAGS, name)
     flags.FLAGS.unparse_flags()

@@ -183,8 +183,10 @@ def outcome_rows(specs, prompts, rng):
             count = sum(held.values()) / 99 if code == MEAN else held.get(code, 0)
             right = 8.0 + 17 * np.log10(1 + count)
             for task in (ALL_TASKS, "topic", "currency"):
-                parts = (100 - right) * rng.dirichlet((3, 5, 2, 1))
-                values = dict(zip(SHARES, (right, 0.7 * right, 0.3 * right, *parts), strict=True))
+                parts = (100 - right) * rng.dirichlet((3, 2, 3, 2, 1))
+                sums = right, parts[1] + parts[2]
+                shares = *sums, 0.7 * right, 0.3 * right, *parts
+                values = dict(zip(SHARES, shares, strict=True))
                 shares = {name: (v, 0.9 * v, min(100.0, 1.1 * v + 1)) for name, v in values.items()}
                 yield Outcomes(run_name(spec), spec, code, task, prompts, shares)
 

@@ -142,8 +142,9 @@ def test_a_host_holds_the_model_once(tmp_path):
     finally:
         tracemalloc.stop()
     assert_same(loaded, params)
-    # What is written, and what is read, is never copied: the arrays themselves are not traced.
-    assert max(peaks) < 0.2 * whole
+    # What is written is never copied, and what is read is the model, once.
+    written, read = peaks
+    assert written < 0.2 * whole and read < 1.2 * whole
 
 
 def test_a_large_parameter_is_written_in_chunks_that_are_read_alone(tmp_path):

@@ -10,12 +10,19 @@ import scipy.stats
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
-from pinch_jax.evaluate.language_id import KINDS, classify
+from pinch_jax.evaluate.language_id import classify
 from pinch_jax.evaluate.scores import resample_counts, wilson
 from pinch_jax.evaluate.text_match import contains_words
 from pinch_jax.study.answers import Answers, other_answers
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.outcomes import SHARES, outcome_rows, read_outcomes, write_outcomes
+from pinch_jax.study.outcomes import (
+    KINDS,
+    SHARES,
+    SUMS,
+    outcome_rows,
+    read_outcomes,
+    write_outcomes,
+)
 
 LANGUAGES = ("en", "fi", "it")
 MONTHS = tuple(calendar.month_name)[1:]
@@ -93,8 +100,10 @@ def answered(run, right, wrong_language=(), worded=()):
             elif place in worded:
                 response = example.answer
             elif place in wrong_language:
-                response = heldout_examples("ru")[place].response
-            records[example.id] = {"task": example.task, "response": response}
+                # Every other one is the right answer.
+                other = heldout_examples("it" if code != "it" else "fi")
+                response = other[place + place % 2].response
+            records[example.id] = dataclasses.asdict(example) | {"response": response}
             outcomes[example.id] = classify(
                 example.prompt, response, code, example.response, example.answer
             )
@@ -126,8 +135,9 @@ def found(rows, run, language, task="all"):
 def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
     for row in rows:
         assert sum(row.shares[kind][0] for kind in KINDS) == pytest.approx(100, abs=1e-4)
-        right = row.shares["exact"][0] + row.shares["answer"][0]
-        assert row.shares["right"][0] == pytest.approx(right, abs=1e-4)
+        for name, kinds in SUMS.items():
+            parts = sum(row.shares[kind][0] for kind in kinds)
+            assert row.shares[name][0] == pytest.approx(parts, abs=1e-4)
         assert all(low <= value <= high for value, low, high in row.shares.values())
         assert all(high > low for _, low, high in row.shares.values())
     row = found(rows, "few", "fi")
@@ -135,7 +145,9 @@ def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
     interval = scipy.stats.binomtest(6, PROMPTS).proportion_ci(method="wilson")
     expected = [25.0, 100 * interval.low, 100 * interval.high]
     assert row.shares["exact"] == pytest.approx(expected, abs=1e-4)
-    assert row.shares["wrong_language"][0] == 100 * 6 / PROMPTS
+    assert row.shares["other_language"][0] == 100 * 6 / PROMPTS
+    assert row.shares["right_elsewhere"][0] == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
+    assert row.shares["wrong_language"][0] == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
     assert row.shares["answer"][0] == pytest.approx(100 * 2 / PROMPTS, abs=1e-4)
     assert row.shares["right"][0] == pytest.approx(100 * (6 + 2) / PROMPTS, abs=1e-4)
     parts = [found(rows, "few", "fi", task) for task in {r.task for r in rows} - {"all"}]

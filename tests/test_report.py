@@ -138,7 +138,8 @@ def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir
             assert "{:.1f} [{:.1f}, {:.1f}]".format(*right) in cells, row
             where = LANGUAGES[row["language"]].name if row["language"] in LANGUAGES else "mean of"
             (tip,) = (tip for tip in tips if tip.startswith(f"{row['spec']} in {where}"))
-            assert f"wrong language {float(row['wrong_language']):.1f}, echo" in tip
+            wrong = float(row["wrong_language"])
+            assert f"wrong language, wrong answer {wrong:.1f}, echo" in tip
 
 
 def test_pearson_s_r_is_the_one_of_the_analysis_with_its_interval(page):

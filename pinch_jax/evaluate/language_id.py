@@ -20,13 +20,17 @@ import unicodedata
 
 from pinch_jax.corpus.cldr.examples import phrases
 from pinch_jax.corpus.lid import language_probabilities
-from pinch_jax.evaluate.text_match import chrf_score, contains_words, normalise, repeats
+from pinch_jax.evaluate.text_match import (
+    chrf_score,
+    contains_words,
+    names_only,
+    normalise,
+    repeats,
+)
 from pinch_jax.languages import LANGUAGES, language
 
 TOO_SHORT = "too_short"
 CONFIDENCE = 0.7
-# What a response to a question with an answer is: one of these, the first two of them right.
-KINDS = ("exact", "answer", "wrong_answer", "wrong_language", "echo", TOO_SHORT)
 
 _FOREIGN_LETTER = 0.2
 _FOREIGN_WORD = 0.1
@@ -88,7 +92,7 @@ class Outcome:
 
     @property
     def kind(self) -> str | None:
-        """The one of `KINDS` that it is; None where there is no answer to be right or wrong by.
+        """The one thing that it is; None where there is no answer to be right or wrong by.
 
         exact            the reference
         echo             the prompt, whatever it names on the way
@@ -161,9 +165,9 @@ def classify(
     """Return what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
-    whole words. A response is `hedged` when it names it among `others`, answers that are wrong. It
-    is an echo when it repeats the prompt and is neither the reference nor nearer to it. A
-    `reference` or `answer` of "" is none: there is nothing to hold against.
+    whole words. A response is `hedged` when it names some of `others` too, which are wrong. It is
+    an echo when it repeats the prompt and is neither the reference nor nearer to it. A `reference`
+    or `answer` of "" is none: there is nothing to hold against.
 
     Raises:
       ValueError: a candidate is not a known language.
@@ -173,6 +177,7 @@ def classify(
     if reference:
         exact = said == expected
         chrf = 100.0 if response == reference else chrf_score(response, reference)
+    match = contains_words(said, normalise(answer)) if answer else None
     # An exact match is in the language of the reference, however short it is.
     identified = language if exact and said else identify(response, candidates)
     return Outcome(
@@ -183,19 +188,10 @@ def classify(
         empty=not said,
         echo=not exact and repeats(said, asked, chrf or 0.0),
         exact_match=exact,
-        answer_match=contains_words(said, normalise(answer)) if answer else None,
-        hedged=bool(answer) and _hedges(said, normalise(answer), others),
+        answer_match=match,
+        hedged=bool(match) and not names_only(said, answer, others),
         chrf=chrf,
     )
-
-
-def _hedges(said: str, answer: str, others: tuple[str, ...]) -> bool:
-    """Return whether a text names an answer, and others that are more than a part of it."""
-    if not contains_words(said, answer):
-        return False
-    rest = said.replace(answer, " ")
-    wrong = (normalise(name) for name in others)
-    return any(contains_words(said if answer in name else rest, name) for name in wrong)
 
 
 @functools.cache

@@ -1,10 +1,10 @@
 """Response and verdict files: one JSON object a line, read with the place of every mistake."""
 
 import dataclasses
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pinch_jax.json_lines import read_lines
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
 
@@ -35,7 +35,7 @@ def read_responses(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
-    for place, record in _read_lines(path):
+    for place, record in read_lines(path):
         if missing := [field for field in RESPONSE_FIELDS if field not in record]:
             raise ValueError(f"{place}: no field {missing}; it needs {list(RESPONSE_FIELDS)}")
         key = record["language"], record["id"]
@@ -54,23 +54,9 @@ def read_verdicts(path: Path) -> list[Verdict]:
       ValueError: a line is not a verdict.
     """
     verdicts = []
-    for place, record in _read_lines(path):
+    for place, record in read_lines(path):
         try:
             verdicts.append(Verdict(**record))
         except TypeError as error:
             raise ValueError(f"{place}: not a verdict ({error}); delete the line") from error
     return verdicts
-
-
-def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (place, object) for each line; the place is for messages."""
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
-            if not isinstance(record, dict):
-                raise ValueError(f"{place}: not a JSON object; repair or delete it")
-            yield place, record

@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections.abc import Iterable
 
 from sacrebleu.metrics import CHRF
 
@@ -41,6 +42,16 @@ def contains_words(text: str, words: str) -> bool:
             return True
         start = text.find(words, start + 1)
     return False
+
+
+def names_only(said: str, name: str, others: Iterable[str]) -> bool:
+    """Return whether normalised `said` names this, and of `others` only what is a part of it."""
+    wanted = normalise(name)
+    if not contains_words(said, wanted):
+        return False
+    rest = said.replace(wanted, " ")
+    wrong = (normalise(other) for other in others)
+    return not any(contains_words(said if wanted in name else rest, name) for name in wrong)
 
 
 def _joined(left: str, right: str) -> bool:

@@ -43,8 +43,8 @@ class HuggingFaceDirectory:
         self.decoder: DecoderConfig = read_config(self.config_json)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, np.dtype] = {}
-        # The opened file that holds a tensor, and what it is called there.
-        self._stored: dict[str, tuple[Any, str]] = {}
+        # The file that holds a tensor, and what it is called there.
+        self._stored: dict[str, tuple[Path, str]] = {}
         stored = self._find_files()
         self.files = (self.path / "config.json", *stored)
         for file in stored:
@@ -53,8 +53,10 @@ class HuggingFaceDirectory:
 
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor, read from disk when it is asked for."""
-        file, stored = self._stored[name]
-        return file.get_slice(stored)[index]
+        path, stored = self._stored[name]
+        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
+        with safe_open(path, framework="np") as file:
+            return file.get_slice(stored)[index]
 
     def _find_files(self) -> list[Path]:
         if (self.path / SINGLE).exists():
@@ -84,7 +86,7 @@ class HuggingFaceDirectory:
                 )
             if name in self._stored:
                 raise ValueError(f"{stored} in {path} is there twice; remove one of the two")
-            self._stored[name] = file, stored
+            self._stored[name] = path, stored
             self.shapes[name] = tuple(part.get_shape())
             self.dtypes[name] = DTYPES[part.get_dtype()]
 

@@ -4,6 +4,7 @@ A host reads what its own devices hold, one parameter after the other: beside th
 holds more than the parameter that is being put together.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, abstract_params, is_vector
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place, places
+
+# What is read of a parameter at a time, where it is not in layers.
+PART_BYTES = 64 * 2**20
+ALIGNMENT_BYTES = 64
 
 
 class Tensors(Protocol):
@@ -82,17 +87,34 @@ def load_params(
 def read_block(
     tensors: Tensors, place: Place, shape: tuple[int, ...], index: Index, dtype: np.dtype
 ) -> np.ndarray:
-    """Returns the block `index` of a parameter of a shape; of its layers, one is read at a time."""
-    if not place.stacked:
-        stored = tensors.read(place.name, place.stored_index(index, shape))
-        return np.ascontiguousarray(place.to_ours(stored, index, shape), dtype)
-    layers, index, shape = range(shape[0])[index[0]], index[1:], shape[1:]
-    sizes = [len(range(size)[part]) for size, part in zip(shape, index, strict=True)]
-    block = np.empty((len(layers), *sizes), dtype)
-    for row, layer in enumerate(layers):
-        stored = tensors.read(place.name.format(layer), place.stored_index(index, shape))
-        block[row] = place.to_ours(stored, index, shape)
+    """Returns the block `index` of a parameter of a shape, read a layer or some rows at a time."""
+    first = range(shape[0])[index[0]]
+    sizes = [
+        len(first),
+        *(len(range(n)[part]) for n, part in zip(shape[1:], index[1:], strict=True)),
+    ]
+    block = _aligned(sizes, dtype)
+    if place.stacked:
+        for row, layer in enumerate(first):
+            stored = tensors.read(
+                place.name.format(layer), place.stored_index(index[1:], shape[1:])
+            )
+            block[row] = place.to_ours(stored, index[1:], shape[1:])
+        return block
+    rows = max(PART_BYTES // max(block[:1].nbytes, 1), 1)
+    for row in range(0, len(first), rows):
+        part = (slice(first[row], min(first[row] + rows, first.stop)), *index[1:])
+        stored = tensors.read(place.name, place.stored_index(part, shape))
+        block[row : row + rows] = place.to_ours(stored, part, shape)
     return block
+
+
+def _aligned(sizes: list[int], dtype: np.dtype) -> np.ndarray:
+    """Returns an array that lies where JAX on a CPU takes it as it is, instead of copying it."""
+    size_bytes = math.prod(sizes) * dtype.itemsize
+    whole = np.empty(size_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -whole.ctypes.data % ALIGNMENT_BYTES
+    return whole[start : start + size_bytes].view(dtype).reshape(sizes)
 
 
 def tensor_names(place: Place, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

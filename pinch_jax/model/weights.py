@@ -44,14 +44,16 @@ class WeightsFile:
         if not path.exists():
             raise FileNotFoundError(f"no weights at {path}")
         self.path, self.files = path, (path,)
-        self._file = safe_open(path, framework="np")
-        parts = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
-        self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
-        self.dtypes = {name: DTYPES[part.get_dtype()] for name, part in parts.items()}
+        with safe_open(path, framework="np") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+            self.dtypes = {name: DTYPES[part.get_dtype()] for name, part in parts.items()}
 
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a parameter, read from disk when it is asked for."""
-        return self._file.get_slice(name)[index]
+        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
+        with safe_open(self.path, framework="np") as file:
+            return file.get_slice(name)[index]
 
 
 def own_places(config: DecoderConfig) -> dict[str, Place]:

@@ -3,7 +3,6 @@
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from pinch_jax.evaluate.language_id import KINDS
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import (
     BLUE,
@@ -19,13 +18,16 @@ from pinch_jax.report.drawing import (
 )
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.wording import KIND_NAMES
-from pinch_jax.study.outcomes import MEAN, RIGHT, Outcomes
+from pinch_jax.study.outcomes import KINDS, MEAN, RIGHT, Outcomes
 from pinch_jax.study.records import Records
 
 FILLS = dict(
     zip(
         KINDS,
-        ((GREEN, 0.95), (GREEN, 0.5), (THIN, 0.45), (VERMILION, 0.9), (ORANGE, 0.75), (BLUE, 0.6)),
+        (
+            *((GREEN, 0.95), (GREEN, 0.5), (THIN, 0.45), (VERMILION, 0.45), (VERMILION, 0.9)),
+            *((ORANGE, 0.75), (BLUE, 0.6)),
+        ),
         strict=True,
     )
 )
@@ -59,7 +61,7 @@ def outcome_bars(records: Records, label: str) -> str:
         axes.grid(False)
         axes.spines[:].set_visible(False)
         keys = [Patch(facecolor=fill, label=KIND_NAMES[kind]) for kind, fill in FILLS.items()]
-        drawing.figure.legend(handles=keys, loc="outside lower left", ncols=len(keys))
+        drawing.figure.legend(handles=keys, loc="outside lower left", ncols=4)
     return drawing.svg
 
 

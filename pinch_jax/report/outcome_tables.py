@@ -3,16 +3,37 @@
 import dataclasses
 import math
 
-from pinch_jax.evaluate.language_id import KINDS
 from pinch_jax.languages import language
 from pinch_jax.report.readings import Point
 from pinch_jax.report.tables import Table, interval, number
-from pinch_jax.report.wording import KIND_NAMES, RIGHT_NAME
 from pinch_jax.study.experiments import PRETRAINED
-from pinch_jax.study.outcomes import ALL_TASKS, MEAN, RIGHT, Outcomes
+from pinch_jax.study.outcomes import (
+    ALL_TASKS,
+    ELSEWHERE,
+    MEAN,
+    OTHER_LANGUAGE,
+    RIGHT,
+    TOO_SHORT,
+    Outcomes,
+)
 from pinch_jax.study.records import Records
 
 NOTHING = (math.nan, math.nan, math.nan)
+# The columns of the tables of kinds.
+SHOWN = {
+    RIGHT: "right",
+    "exact": "word for word",
+    "wrong_answer": "wrong answer",
+    OTHER_LANGUAGE: "wrong language",
+    ELSEWHERE: "right in it",
+    "echo": "echo",
+    TOO_SHORT: "too short",
+}
+PARTS = (
+    "Percent of the responses, and 95 % intervals. Right, wrong answer, wrong language, echo and "
+    "too short add up to 100; “word for word” is a part of what is right, “right in it” of what is "
+    "in a wrong language."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +73,15 @@ def _cell(table: OutcomeTable, run: str, column: str, share: str, digits: int = 
 
 
 def _kinds(table: OutcomeTable) -> Table:
-    shares = {RIGHT: RIGHT_NAME, **KIND_NAMES}
     rows = [
-        (name, *(_cell(table, run, MEAN, share) for share in shares))
+        (name, *(_cell(table, run, MEAN, share) for share in SHOWN))
         for run, name in zip(table.runs, table.names, strict=True)
         if (run, MEAN) in table.rows
     ]
     return _numbers(
         "kinds of responses, mean of all languages",
-        "Percent of the responses, and 95 % intervals. All but the first column add up to 100.",
-        ("tuned on", *shares.values()),
+        PARTS,
+        ("tuned on", *SHOWN.values()),
         rows,
         is_open=True,
     )
@@ -106,7 +126,7 @@ def _everything(table: OutcomeTable) -> Table:
             name,
             "mean of all" if code == MEAN else language(code).name,
             number(row.prompts, 0),
-            *(_cell(table, run, code, share, digits=1) for share in (RIGHT, *KINDS)),
+            *(_cell(table, run, code, share, digits=1) for share in SHOWN),
         )
         for run, name in zip(table.runs, table.names, strict=True)
         for code in (MEAN, *table.languages)
@@ -114,10 +134,10 @@ def _everything(table: OutcomeTable) -> Table:
     ]
     return Table(
         "kinds of responses by language",
-        "Percent of the responses, and 95 % intervals. All but the first share add up to 100.",
-        ("tuned on", "language", "questions", RIGHT_NAME, *KIND_NAMES.values()),
+        PARTS,
+        ("tuned on", "language", "questions", *SHOWN.values()),
         tuple(rows),
-        tuple(range(2, 4 + len(KINDS))),
+        tuple(range(2, 3 + len(SHOWN))),
     )
 
 

@@ -9,7 +9,7 @@ from pinch_jax.report import readings
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
 from pinch_jax.study.experiments import PRETRAINED
-from pinch_jax.study.outcomes import MEAN, RIGHT
+from pinch_jax.study.outcomes import ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import Records
 
 
@@ -141,18 +141,18 @@ def right_answers(records: Records) -> str:
         return ""
     names = dict(zip(table.runs, table.names, strict=True))
 
-    def told(share: str) -> str:
-        points = {run: interval(readings.Point(*means[run][share])) for run in chosen}
-        return ", ".join(f"{point} % {names[run]}" for run, point in points.items())
+    def told(run: str) -> str:
+        shares = {name: readings.Point(*share) for name, share in means[run].items()}
+        return (
+            f"{names[run]} {interval(shares[RIGHT])} % right, {interval(shares[OTHER_LANGUAGE])} % "
+            f"in a wrong language ({number(shares[ELSEWHERE].value)} % of all, right in it)"
+        )
 
     best = max(means, key=lambda run: means[run][RIGHT])
     untuned = [run for run in means if records.runs[run] == PRETRAINED]
     first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
     chosen = dict.fromkeys([*untuned, *first, best])
-    return (
-        f"Right answers, mean of all languages: {told(RIGHT)}; answers in a wrong language: "
-        f"{told('wrong_language')}."
-    )
+    return f"Answers, mean of all languages: {'; '.join(map(told, chosen))}."
 
 
 def exact_match(records: Records) -> str:

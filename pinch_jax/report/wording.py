@@ -27,16 +27,16 @@ _CELL = "Rest the pointer on a cell for its interval."
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
 _BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
 
-# What a response to a question with an answer is, in the order of evaluate/language_id.py's KINDS.
+# The kinds of study/outcomes.py.
 KIND_NAMES = {
     "exact": "right, word for word",
     "answer": "right, otherwise worded",
     "wrong_answer": "wrong answer",
-    "wrong_language": "wrong language",
+    "right_elsewhere": "wrong language, right answer",
+    "wrong_language": "wrong language, wrong answer",
     "echo": "echo of the prompt",
     "too_short": "too short or nothing",
 }
-RIGHT_NAME = "right"
 
 # What stands around the sections.
 PROSE = {
@@ -161,8 +161,9 @@ WORDINGS = {
         "What became of the questions that have an answer? Every response is of one kind. Right: "
         "the reference itself, or the right answer and no other one, otherwise worded. Wrong "
         "answer: in the language of the prompt, and not the answer, or several at once. Wrong "
-        "language, right or not. Echo: the prompt once more, or its beginning. Too short: no "
-        "language shows and it is not the answer, or nothing was said.",
+        "language: in another one than the prompt, be it the right answer, as that language has "
+        "it, or a wrong one. Echo: the prompt once more, or its beginning. Too short: no language "
+        "shows and it is not the answer, or nothing was said.",
         "A row is a model, a bar the responses to the questions in one language, 100 % wide. The "
         "line over a bar of the mean is the 95 % interval of what is right. Intervals of one "
         "language are Wilson's; of means over languages they are of the paired bootstrap over the "

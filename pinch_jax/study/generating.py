@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.json_lines import read_lines
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import write_text
@@ -28,13 +29,9 @@ def read_prompts(path: Path) -> list[Record]:
     if not path.exists():
         raise FileNotFoundError(f"--prompts={path}: no such file")
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number}: not JSON ({error}); repair the line") from None
-        if not isinstance(record, dict) or not isinstance(record.get("prompt"), str):
-            raise ValueError(f'{path}:{number}: not an object with a text "prompt"; repair it')
+    for place, record in read_lines(path):
+        if not isinstance(record.get("prompt"), str):
+            raise ValueError(f'{place}: not an object with a text "prompt"; repair it')
         records.append(record)
     return records
 

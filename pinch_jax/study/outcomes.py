@@ -1,7 +1,9 @@
 """What the responses of each run are, every one of a single kind: right, wrong, or no answer.
 
 outcomes.csv has a row for each run, language and task; `all` tasks together, and the `mean` over
-the languages of the study. Only questions that have an answer are counted.
+the languages of the study. Only questions that have an answer are counted. What they are,
+`Outcome.kind` says; beside that, a response in a wrong language may hold the right answer as that
+language has it.
 """
 
 import csv
@@ -9,18 +11,25 @@ import dataclasses
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pinch_jax.evaluate.language_id import KINDS
+from pinch_jax.evaluate.language_id import TOO_SHORT
 from pinch_jax.evaluate.scores import wilson
+from pinch_jax.evaluate.text_match import names_only, normalise
+from pinch_jax.study.answers import Answers, other_answers
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.workdir import write_text
 
 ALL_TASKS, MEAN = "all", "mean"
-RIGHT = "right"
-# The kinds add up to 100 %; what is right is of the first two.
-SHARES = (RIGHT, *KINDS)
+# Every response is of one of these.
+ELSEWHERE = "right_elsewhere"
+KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo", TOO_SHORT)
+# Sums of kinds that are asked for.
+RIGHT, OTHER_LANGUAGE = "right", "other_language"
+SUMS = {RIGHT: ("exact", "answer"), OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
+SHARES = (*SUMS, *KINDS)
 NAMES = ("run", "spec", "language", "task", "prompts")
 ENDS = ("", "_low", "_high")
 
@@ -48,9 +57,11 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     leaves a bootstrap without width, it is Wilson's for as many prompts as one language has.
     """
     languages = results.study["languages"]
+    asked = {code: answers.records for (_, code), answers in results.answers.items()}
+    others = {code: other_answers(records) for code, records in asked.items()}
     by_run: dict[str, dict[str, dict[str, str]]] = {}
     for (run, code), answers in results.answers.items():
-        kinds = {identity: outcome.kind for identity, outcome in answers.outcomes.items()}
+        kinds = {i: _kind(i, answers, asked, others) for i in answers.outcomes}
         told = {identity: kind for identity, kind in kinds.items() if kind}
         if told:
             by_run.setdefault(run, {})[code] = told
@@ -73,6 +84,25 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     return tuple(rows)
 
 
+def _kind(
+    identity: str,
+    answers: Answers,
+    asked: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    others: Mapping[str, Mapping[str, tuple[str, ...]]],
+) -> str | None:
+    """Return what a response is; one in a wrong language is held against that language's answer.
+
+    `asked` and `others` are the records of each language, and the answers that are wrong.
+    """
+    outcome = answers.outcomes[identity]
+    if outcome.kind != "wrong_language" or identity not in asked.get(outcome.identified, ()):
+        return outcome.kind
+    said = normalise(answers.records[identity]["response"])
+    right = asked[outcome.identified][identity]["answer"]
+    wrong = others[outcome.identified][identity]
+    return ELSEWHERE if names_only(said, right, wrong) else "wrong_language"
+
+
 def _by_task(
     results: Results, run: str, language: str, prompts: Iterable[str]
 ) -> dict[str, list[str]]:
@@ -85,7 +115,7 @@ def _by_task(
 
 
 def _is(share: str, kind: str) -> bool:
-    return kind in KINDS[:2] if share == RIGHT else kind == share
+    return kind in SUMS[share] if share in SUMS else kind == share
 
 
 def _shares(

@@ -1,0 +1,86 @@
+"""What a model expects of any texts: `pinch score`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pinch_jax.evaluate.score import Scorer
+from pinch_jax.json_lines import read_lines
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    is_primary,
+    make_mesh,
+    parameter_shardings,
+)
+from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.source import open_model
+from pinch_jax.study.workdir import write_text
+from pinch_jax.text.tokenizer import Tokenizer
+
+
+def score_file(source: str, texts: Path, output: Path) -> int:
+    """Returns how many texts were scored; writes a line of ids and logprobs for each, in order.
+
+    `source` is what `open_model` takes; `output` is written whole or not at all.
+
+    Raises:
+        FileNotFoundError: there is no such model, or no such file of texts.
+        ValueError: a line is no text; names the line and the field.
+    """
+    model = open_model(source)
+    ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
+    mesh = make_mesh(MeshConfig())
+    params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
+    scorer = Scorer(model.decoder, mesh, activation_sharding(mesh))
+    with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
+        logprobs = scorer(params, ids, bar.update)
+    if is_primary():
+        lines = [
+            json.dumps({"ids": some, "logprobs": [round(float(x), 6) for x in of]}) + "\n"
+            for some, of in zip(ids, logprobs, strict=True)
+        ]
+        write_text(output, "".join(lines))
+    return len(ids)
+
+
+def read_texts(path: Path, tokenizer: Tokenizer, vocab_size: int) -> Iterator[list[int]]:
+    """Yields the ids of each line of a file of JSON lines, with a `text` or with `ids`.
+
+    A text begins with BOS where those of the model do; ids are taken as they are.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line has not exactly one of them, or not what a model could read.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"--texts={path}: no such file")
+    before = [tokenizer.bos_id] if tokenizer.adds_bos else []
+    for place, record in read_lines(path):
+        if len({"text", "ids"} & record.keys()) != 1:
+            raise ValueError(f'{place}: has {sorted(record)}; give either "text" or "ids"')
+        if "text" in record:
+            yield before + _encoded(place, record["text"], tokenizer)
+        else:
+            yield _checked(place, record["ids"], vocab_size)
+
+
+def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
+    if not isinstance(text, str):
+        raise ValueError(f"{place}: text={text!r} is no text; put it in quotes")
+    return tokenizer.encode(text)
+
+
+def _checked(place: str, ids: Any, vocab_size: int) -> list[int]:
+    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
+        raise ValueError(f"{place}: ids={ids!r} is no list of whole numbers")
+    for i in ids:
+        if not 0 <= i < vocab_size:
+            raise ValueError(
+                f"{place}: ids has {i}, which the model has no piece for; its ids are 0 to "
+                f"{vocab_size - 1}"
+            )
+    return ids

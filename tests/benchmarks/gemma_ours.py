@@ -1,0 +1,117 @@
+"""Our side of gemma.py."""
+
+import dataclasses
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gemma_inputs import (
+    BETA1,
+    BETA2,
+    CLIP_NORM,
+    EPSILON,
+    LEARNING_RATE,
+    NEW_TOKENS,
+    TRIMMED_ROWS,
+    WEIGHT_DECAY,
+    Case,
+)
+from sides import Turns
+
+from pinch_jax.data.batches import Batch
+from pinch_jax.evaluate.decode import make_decode
+from pinch_jax.evaluate.score import make_score
+from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
+from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.layout import places
+from pinch_jax.model.loading import load_params
+from pinch_jax.model.source import locate, open_tensors
+from pinch_jax.model.trimming import TrimmedTensors
+from pinch_jax.train.optimizer import OptimizerConfig
+from pinch_jax.train.step import init_state, make_train_step
+
+OPTIMIZER = OptimizerConfig(
+    learning_rate=LEARNING_RATE,
+    warmup_fraction=0.0,
+    final_rate_fraction=1.0,
+    beta1=BETA1,
+    beta2=BETA2,
+    epsilon=EPSILON,
+    weight_decay=WEIGHT_DECAY,
+    clip_norm=CLIP_NORM,
+)
+
+
+def load(trimmed: bool):
+    """Returns (decoder, parameters), straight from the GGUF file."""
+    tensors = open_tensors(locate("gemma3-270m"))
+    decoder = tensors.decoder
+    if trimmed:
+        tensors = TrimmedTensors(tensors, places(decoder), np.arange(TRIMMED_ROWS))
+        decoder = dataclasses.replace(decoder, vocab_size=TRIMMED_ROWS)
+    shardings = parameter_shardings(make_mesh(MeshConfig()), abstract_params(decoder))
+    return decoder, load_params(tensors, decoder, shardings=shardings)
+
+
+def train(case: Case, decoder, params):
+    """Returns a run: one step of full fine-tuning."""
+    ids, supervised = case.ids(), case.supervised
+    first = case.width - supervised
+    rows = np.ones((case.rows, 1), np.int32)
+    batch = Batch(
+        tokens=ids,
+        segments=np.ones_like(ids),
+        positions=rows * np.arange(case.width, dtype=np.int32),
+        supervised=rows * np.arange(first - 1, case.width - 1, dtype=np.int32),
+        targets=ids[:, first:],
+        weights=np.ones((case.rows, supervised), np.float32),
+    )
+    step = jax.jit(make_train_step(decoder, OPTIMIZER), donate_argnums=0)
+
+    @jax.jit
+    def start(params):
+        return init_state(OPTIMIZER, jax.tree.map(jnp.copy, params))
+
+    state = start(params)
+
+    def run():
+        nonlocal state
+        state, metrics = step(state, batch, 1000)
+        return float(jax.block_until_ready((state, metrics))[1]["loss"])
+
+    return run
+
+
+def decode(case: Case, decoder, params):
+    """Returns a run: greedy answers, none of which ends early."""
+    never = -1
+    program = jax.jit(make_decode(decoder, NEW_TOKENS, never, pad_id=0))
+    arguments = params, case.ids(), np.zeros(case.rows, np.int32), jax.random.key(0)
+    return lambda: np.asarray(program(*arguments)).tolist()
+
+
+def score(case: Case, decoder, params):
+    """Returns a run: the log-probability of each id after the first."""
+    program = jax.jit(make_score(decoder))
+    arguments = params, case.ids(), np.zeros(case.rows, np.int32)
+    return lambda: np.asarray(program(*arguments)).tolist()
+
+
+def main() -> None:
+    """Checks, and takes turns."""
+    turns, case = Turns(), Case(**json.loads(sys.argv[1]))
+    trimmed = case.way == "trimmed"
+    make = {"train": train, "decode": decode, "score": score}[case.kind]
+    # The parameters are handed on, so that training can let go of them.
+    run = make(case, *load(trimmed))
+    first = run()
+    if case.kind == "train":
+        first = [first] if trimmed else [first, run()]
+    turns.ready({"trimmed" if trimmed else "whole": first})
+    turns.take(run)
+
+
+if __name__ == "__main__":
+    main()
