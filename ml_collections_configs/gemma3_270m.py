@@ -40,8 +40,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate.prompts = 320
     c.evaluate.rows = 80
     c.evaluate.prompt_tokens = 208
-    c.evaluate.prompt_widths = 8
-    c.evaluate.new_tokens = 40
+    c.evaluate.prompt_widths = 16
+    c.evaluate.new_tokens = 32
     c.evaluate.loss_prompts = 16
     c.evaluate.period_prompts = 0
     c.study.experiments = ("monolingual", "pretrained", "pinch", "unseen", "gain", "same_language")

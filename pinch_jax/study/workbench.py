@@ -39,7 +39,7 @@ from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
-ARITHMETIC_VERSION = 3
+ARITHMETIC_VERSION = 4
 
 
 class Workbench:

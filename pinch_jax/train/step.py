@@ -18,6 +18,7 @@ from pinch_jax.model.decoder import (
     no_sharding,
 )
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.cross_entropy import cross_entropy
 from pinch_jax.train.lora import combine
 from pinch_jax.train.optimizer import OptimizerConfig, learning_rate, make_optimizer
 
@@ -55,10 +56,7 @@ def summed_loss(
     hidden = forward(model, params, *arrays, shard, remat_policy)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
     scores = shard(logits(model, params, hidden), "BSV")
-    # Keeps the scores, and not their exponentials beside them: each is [B, S, V].
-    cross_entropy = jax.checkpoint(optax.softmax_cross_entropy_with_integer_labels)
-    losses = cross_entropy(scores, batch.targets)
-    return jnp.sum(losses * batch.weights)
+    return jnp.sum(cross_entropy(scores, batch.targets) * batch.weights)
 
 
 def make_train_step(
