@@ -41,6 +41,11 @@ _DATA_DIR = flags.DEFINE_string(
 _MARKDOWN = flags.DEFINE_string(
     "markdown", None, "file to write the report into as Markdown too, with its figures beside it"
 )
+_ANSWERS = flags.DEFINE_string(
+    "answers",
+    None,
+    "folder that `pinch publish` wrote: a study takes over what its runs have answered there",
+)
 _YES = flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 _REPORT = flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
 _TEXTS = flags.DEFINE_string(
@@ -134,10 +139,11 @@ def _steps(count: int) -> range:
         raise ValueError(f"--steps={_STEPS.value}: write a:b, such as 0:3") from None
 
 
-@_command("config", "workdir", "shard", "dry_run", *PROCESS_FLAGS)
+@_command("config", "workdir", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
     from pinch_jax.mesh import is_primary
+    from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import write_command
 
@@ -146,6 +152,9 @@ def study() -> None:
     if is_primary():
         write_command(_workdir(), _typed())
     print(describe(planned), flush=True)
+    if _ANSWERS.value and not _DRY_RUN.value:
+        for name in adopt_answers(planned, Path(_ANSWERS.value)):
+            print(f"answers taken over: {name}", flush=True)
     if not _DRY_RUN.value and run_study(planned, shard):
         report()
 
@@ -283,6 +292,16 @@ def report() -> None:
         print(f"report: {write_report(workdir)}")
         if _MARKDOWN.value:
             print(f"Markdown: {write_markdown(workdir, Path(_MARKDOWN.value))}")
+
+
+@_command("workdir", "output")
+def publish() -> None:
+    """A study's answers without their prompts: to show, and to go on from elsewhere."""
+    from pinch_jax.study.published import publish_answers
+
+    output = Path(_required(_OUTPUT))
+    for name in publish_answers(_workdir(), output):
+        print(f"answers: {output / name}")
 
 
 @_command("config")

@@ -4,9 +4,23 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.json_lines import read_lines
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
+
+
+def response_record(example: Example, response: str) -> dict[str, str]:
+    """Return the record of a response to a held-out prompt."""
+    return {
+        "id": example.id,
+        "language": example.language,
+        "prompt": example.prompt,
+        "response": response,
+        "reference": example.response,
+        "task": example.task,
+        "answer": example.answer,
+    }
 
 
 @dataclasses.dataclass(frozen=True)

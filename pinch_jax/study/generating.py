@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.evaluate.records import response_record
 from pinch_jax.json_lines import read_lines
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.workbench import Workbench
@@ -37,17 +38,10 @@ def read_prompts(path: Path) -> list[Record]:
 
 
 def heldout_prompts(config: Config) -> list[Record]:
-    """Returns the first held-out prompts of the config's languages, evaluate.prompts of each."""
+    """Returns the first evaluate.prompts held-out prompts of each language, still unanswered."""
     corpus = load_corpus(config.corpus, config.languages)
     return [
-        {
-            "id": example.id,
-            "language": code,
-            "prompt": example.prompt,
-            "reference": example.response,
-            "task": example.task,
-            "answer": example.answer,
-        }
+        response_record(example, "")
         for code in config.languages
         for example in corpus.heldout[code][: config.evaluate.prompts]
     ]

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.evaluators import answer_metrics
+from pinch_jax.evaluate.records import response_record
 from pinch_jax.mesh import agreed, gathered, is_primary, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
@@ -168,6 +169,16 @@ def response_path(run: Run, language: str) -> Path:
     return run.directory / "responses" / f"{language}.jsonl"
 
 
+def write_responses(run: Run, records: Iterable[Mapping[str, str]]) -> None:
+    """Writes records of responses, a file for each language."""
+    lines: dict[str, list[str]] = {}
+    for record in records:
+        line = json.dumps(record, ensure_ascii=False) + "\n"
+        lines.setdefault(record["language"], []).append(line)
+    for code, some in lines.items():
+        write_text(response_path(run, code), "".join(some))
+
+
 def answer(
     bench: Workbench,
     run: Run,
@@ -194,20 +205,8 @@ def answer(
             _add_decode_seconds(run, time.monotonic() - started)
     if not is_primary():
         return
-    records: dict[str, list[str]] = {code: [] for code in languages}
-    for example, response in zip(examples, responses, strict=True):
-        record = {
-            "id": example.id,
-            "language": example.language,
-            "prompt": example.prompt,
-            "response": response,
-            "reference": example.response,
-            "task": example.task,
-            "answer": example.answer,
-        }
-        records[example.language].append(json.dumps(record, ensure_ascii=False) + "\n")
-    for code, lines in records.items():
-        write_text(response_path(run, code), "".join(lines))
+    pairs = zip(examples, responses, strict=True)
+    write_responses(run, [response_record(example, response) for example, response in pairs])
     part.unlink()
 
 

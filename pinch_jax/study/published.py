@@ -1,0 +1,113 @@
+"""The answers of a study without their prompts, to be published and to go on from elsewhere.
+
+A folder holds a folder for each run: what it is, how it was trained, and `answers.jsonl.gz`. The
+first line of that says how the answers were made and, by its sha256, what was asked; then comes an
+object with the `id`, `language` and `response` of each. The prompts are the corpus's, and under its
+licence; whoever has the corpus can judge the answers anew, or let the study go on behind them.
+"""
+
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pinch_jax.evaluate.records import read_responses, response_record
+from pinch_jax.mesh import is_primary
+from pinch_jax.study.run import Run, missing_responses, write_responses
+from pinch_jax.study.runner import Study
+
+ANSWERS = "answers.jsonl.gz"
+DESCRIBED = ("run.json", "mixture.json", "metrics.jsonl")
+# What decides the answers of a model to its prompts.
+DECODED_BY = ("new_tokens", "temperature", "top_p")
+_REPAIR = "take the corpus and the config of the study that gave these answers"
+
+
+def publish_answers(workdir: Path, folder: Path) -> list[str]:
+    """Writes the answers of all runs of a work directory and returns the runs' names.
+
+    Raises:
+        FileNotFoundError: there is no study in the work directory.
+        ValueError: a file of responses is broken.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"--workdir={workdir} holds no study: it has no config.json")
+    config = json.loads(path.read_text("utf-8"))
+    published = []
+    for run in sorted((workdir / "runs").iterdir()):
+        answered = [run / "responses" / f"{code}.jsonl" for code in config["languages"]]
+        records = [r for file in answered if file.exists() for r in read_responses(file).values()]
+        if not records:
+            continue
+        target = folder / run.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in DESCRIBED:
+            if (run / name).exists():
+                shutil.copyfile(run / name, target / name)
+        told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
+        lines = [_head(config["evaluate"], records), *told]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        # Without the time, so that the same answers are the same file.
+        (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
+        published.append(run.name)
+    return published
+
+
+def adopt_answers(study: Study, folder: Path) -> list[str]:
+    """Gives the runs of a study the published answers that they lack, and returns the runs' names.
+
+    Such a run is finished, although its weights are elsewhere.
+
+    Raises:
+        FileNotFoundError: the folder has no answers of any run of this study.
+        ValueError: the answers are to other prompts, or were made in another way.
+    """
+    there = [run for run in study.distinct if (folder / run.directory.name / ANSWERS).exists()]
+    if not there:
+        raise FileNotFoundError(
+            f"--answers={folder} has no answers of this study; its runs are named like "
+            f"{study.distinct[0].directory.name}"
+        )
+    lacking = [run for run in there if missing_responses(run, study.languages[run.directory.name])]
+    if is_primary():
+        for run in lacking:
+            _adopt(study, run, folder / run.directory.name)
+    return [run.directory.name for run in lacking]
+
+
+def _adopt(study: Study, run: Run, source: Path) -> None:
+    with gzip.open(source / ANSWERS, "rt", encoding="utf-8") as file:
+        head, *answers = map(json.loads, file)
+    heldout = study.bench.corpus.heldout
+    examples = {(code, e.id): e for code, some in heldout.items() for e in some}
+    try:
+        asked = [examples[answer["language"], answer["id"]] for answer in answers]
+    except KeyError as unknown:
+        raise ValueError(f"{source}: the corpus has no prompt {unknown}; {_REPAIR}") from None
+    records = [
+        response_record(example, answer["response"])
+        for example, answer in zip(asked, answers, strict=True)
+    ]
+    config = json.loads(study.bench.config.to_json())["evaluate"]
+    if head != (ours := _head(config, records)):
+        differing = next(name for name in ours if head.get(name) != ours[name])
+        raise ValueError(
+            f"{source}: {differing} is {head.get(differing)!r} there and {ours[differing]!r} here; "
+            f"{_REPAIR}"
+        )
+    (run.directory / "responses").mkdir(parents=True, exist_ok=True)
+    for name in DESCRIBED:
+        if (source / name).exists():
+            shutil.copyfile(source / name, run.directory / name)
+    # Last: where there are responses, a run is finished.
+    write_responses(run, records)
+
+
+def _head(evaluate: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    asked = [[r["language"], r["id"], r["prompt"]] for r in records]
+    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    return {name: evaluate[name] for name in DECODED_BY} | {"prompts_sha256": digest}

@@ -1,0 +1,115 @@
+"""The answers of a study without their prompts: written, and taken over by another directory."""
+
+import dataclasses
+import gzip
+import json
+import shutil
+
+import pytest
+from test_study import miniature
+
+from pinch_jax.config import from_config_dict
+from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
+from pinch_jax.study.run import missing_responses, response_path
+from pinch_jax.study.runner import plan_study
+
+ANSWERED = ("en", "fi", "it", "ru")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    config = miniature(tmp_path_factory.mktemp("corpora"))
+    config.study.experiments = ("monolingual",)
+    return from_config_dict(config)
+
+
+@pytest.fixture(scope="module")
+def answered(config, tmp_path_factory):
+    """A study one of whose runs has answered, with texts that no model of this size would write."""
+    study = plan_study(config, tmp_path_factory.mktemp("study"), progress=False)
+    run = study.runs["monolingual:fi"]
+    (run.directory / "responses").mkdir(parents=True)
+    (run.directory / "run.json").write_text('{"spec": "monolingual:fi"}')
+    for code in ANSWERED:
+        records = [
+            {
+                "id": e.id,
+                "language": code,
+                "prompt": e.prompt,
+                "response": f"{code} \u2028 «{number}»",
+                "reference": e.response,
+                "task": e.task,
+                "answer": e.answer,
+            }
+            for number, e in enumerate(study.bench.corpus.heldout[code][:6])
+        ]
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        response_path(run, code).write_text("".join(lines), "utf-8")
+    return study
+
+
+@pytest.fixture
+def folder(answered, tmp_path):
+    name = answered.runs["monolingual:fi"].directory.name
+    assert publish_answers(answered.workdir, tmp_path / "published") == [name]
+    return tmp_path / "published"
+
+
+def rewritten(folder, change):
+    """Lets a function change the lines of the one file of answers."""
+    (path,) = folder.glob(f"*/{ANSWERS}")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    change(lines)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    path.write_bytes(gzip.compress(text.encode()))
+
+
+def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
+    config, answered, folder, tmp_path
+):
+    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
+    run = elsewhere.runs["monolingual:fi"]
+    assert missing_responses(run, ANSWERED) == list(ANSWERED)
+    assert adopt_answers(elsewhere, folder) == [run.directory.name]
+    assert missing_responses(run, ANSWERED) == []
+    told = answered.runs["monolingual:fi"]
+    for code in ANSWERED:
+        assert response_path(run, code).read_bytes() == response_path(told, code).read_bytes()
+    assert (run.directory / "run.json").read_bytes() == (told.directory / "run.json").read_bytes()
+    # What is there is not taken over again.
+    assert adopt_answers(elsewhere, folder) == []
+
+
+def test_neither_a_prompt_nor_the_time_is_published(answered, folder):
+    (path,) = folder.glob(f"*/{ANSWERS}")
+    time = path.read_bytes()[4:8]  # Source: RFC 1952, section 2.3.1
+    assert time == bytes(4)
+    text = gzip.decompress(path.read_bytes()).decode()
+    prompts = [e.prompt for code in ANSWERED for e in answered.bench.corpus.heldout[code][:6]]
+    assert len(prompts) == 24 and not any(prompt in text for prompt in prompts)
+
+
+def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, folder, tmp_path):
+    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
+    rewritten(folder, lambda lines: lines[0].update(new_tokens=7))
+    with pytest.raises(ValueError, match=r"new_tokens is 7 there and \d+ here; take the corpus"):
+        adopt_answers(elsewhere, folder)
+    rewritten(folder, lambda lines: lines[0].update(new_tokens=config.evaluate.new_tokens))
+    rewritten(folder, lambda lines: lines[1].update(id=lines[2]["id"]))
+    with pytest.raises(ValueError, match=r"prompts_sha256 is '.*' there and '.*' here"):
+        adopt_answers(elsewhere, folder)
+    rewritten(folder, lambda lines: lines[1].update(id="nobody.asked"))
+    with pytest.raises(ValueError, match=r"the corpus has no prompt .*nobody\.asked"):
+        adopt_answers(elsewhere, folder)
+    assert missing_responses(elsewhere.runs["monolingual:fi"], ANSWERED) == list(ANSWERED)
+
+
+def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):
+    other = dataclasses.replace(config, seed=config.seed + 1)
+    elsewhere = plan_study(other, tmp_path / "elsewhere", progress=False)
+    with pytest.raises(FileNotFoundError, match=r"no answers of this study; .*monolingual-en-"):
+        adopt_answers(elsewhere, folder)
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match="no answers of this study"):
+        adopt_answers(elsewhere, folder)
