@@ -108,6 +108,8 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):
     other = dataclasses.replace(config, seed=config.seed + 1)
     elsewhere = plan_study(other, tmp_path / "elsewhere", progress=False)
+    with pytest.raises(FileNotFoundError, match="none of its runs has answered yet"):
+        publish_answers(elsewhere.workdir, tmp_path / "more")
     with pytest.raises(FileNotFoundError, match=r"no answers of this study; .*monolingual-en-"):
         adopt_answers(elsewhere, folder)
     shutil.rmtree(folder)

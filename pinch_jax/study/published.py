@@ -30,31 +30,30 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
     """Writes the answers of all runs of a work directory and returns the runs' names.
 
     Raises:
-        FileNotFoundError: there is no study in the work directory.
+        FileNotFoundError: there is no study in the work directory, or no run has answered.
         ValueError: a file of responses is broken.
     """
     path = workdir / "config.json"
     if not path.exists():
         raise FileNotFoundError(f"--workdir={workdir} holds no study: it has no config.json")
-    config = json.loads(path.read_text("utf-8"))
-    published = []
-    for run in sorted((workdir / "runs").iterdir()):
-        answered = [run / "responses" / f"{code}.jsonl" for code in config["languages"]]
-        records = [r for file in answered if file.exists() for r in read_responses(file).values()]
-        if not records:
-            continue
+    evaluate = json.loads(path.read_text("utf-8"))["evaluate"]
+    answered = {file.parents[1] for file in workdir.glob("runs/*/responses/*.jsonl")}
+    if not answered:
+        raise FileNotFoundError(f"--workdir={workdir}: none of its runs has answered yet")
+    for run in sorted(answered):
+        files = sorted((run / "responses").glob("*.jsonl"))
+        records = [record for file in files for record in read_responses(file).values()]
         target = folder / run.name
         target.mkdir(parents=True, exist_ok=True)
         for name in DESCRIBED:
             if (run / name).exists():
                 shutil.copyfile(run / name, target / name)
         told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
-        lines = [_head(config["evaluate"], records), *told]
+        lines = [_head(evaluate, records), *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
         (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
-        published.append(run.name)
-    return published
+    return sorted(run.name for run in answered)
 
 
 def adopt_answers(study: Study, folder: Path) -> list[str]:
