@@ -45,9 +45,7 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         records = [record for file in files for record in read_responses(file).values()]
         target = folder / run.name
         target.mkdir(parents=True, exist_ok=True)
-        for name in DESCRIBED:
-            if (run / name).exists():
-                shutil.copyfile(run / name, target / name)
+        _copy_description(run, target)
         told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
         lines = [_head(evaluate, records), *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -99,11 +97,15 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
             f"{_REPAIR}"
         )
     (run.directory / "responses").mkdir(parents=True, exist_ok=True)
-    for name in DESCRIBED:
-        if (source / name).exists():
-            shutil.copyfile(source / name, run.directory / name)
+    _copy_description(source, run.directory)
     # Last: where there are responses, a run is finished.
     write_responses(run, records)
+
+
+def _copy_description(source: Path, target: Path) -> None:
+    for name in DESCRIBED:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
 
 
 def _head(evaluate: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
