@@ -5,7 +5,8 @@ import sys
 
 from absl import app, flags, logging
 
-from pinch_jax.commands import COMMANDS, PROCESS_FLAGS
+from pinch_jax.arguments import PROCESS_FLAGS
+from pinch_jax.commands import COMMANDS
 
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     def run(rest):
         if len(rest) > 1:
             raise app.UsageError(f"too many arguments: {rest[1:]}")
-        own = {flag.name for flag in flags.FLAGS.get_flags_for_module("pinch_jax.commands")}
+        own = {flag.name for flag in flags.FLAGS.get_flags_for_module("pinch_jax.arguments")}
         for name in own - set(names):
             if flags.FLAGS[name].present:
                 raise app.UsageError(f"--{name} is no flag of this command\n\n{_help(argv[1])}")

@@ -1,0 +1,135 @@
+"""What the commands of `pinch` are told: the flags, and what is made of them."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from absl.flags import FLAGS
+from ml_collections import ConfigDict, config_flags
+
+config_flags.DEFINE_config_file(
+    "config", None, "configuration file, such as ml_collections_configs/tiny.py"
+)
+flags.DEFINE_string("workdir", None, "directory that holds all of a study")
+flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
+flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
+config_flags.DEFINE_config_file(
+    "against", None, "a second configuration file: say what differs, example by example"
+)
+flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
+flags.DEFINE_string("plot", None, "file to draw the mixture into, such as mixture.png")
+flags.DEFINE_string("steps", None, "a:b: only these steps")
+flags.DEFINE_string(
+    "model", None, "what config.model.source can be, which it is unless told; a run's `model` too"
+)
+flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
+flags.DEFINE_string("source", None, "Hugging Face, Orbax or model directory, or GGUF file, to read")
+flags.DEFINE_string("target", None, "directory to write")
+flags.DEFINE_string(
+    "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
+)
+flags.DEFINE_string("output", None, "file or directory to write")
+flags.DEFINE_string("baseline", None, "responses, JSON lines")
+flags.DEFINE_string("candidate", None, "responses, JSON lines")
+flags.DEFINE_string("data_dir", None, "where corpora are kept, as config.corpus.data_dir")
+flags.DEFINE_string(
+    "markdown", None, "file to write the report into as Markdown too, with its figures beside it"
+)
+flags.DEFINE_string(
+    "answers",
+    None,
+    "folder that `pinch publish` wrote: a study takes over what its runs have answered there",
+)
+flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
+flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
+flags.DEFINE_string(
+    "texts",
+    None,
+    "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines with a "
+    "`text` or with `ids`",
+)
+flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
+flags.DEFINE_string("judge", "reference", "who judges: reference")
+flags.DEFINE_string("coordinator", None, "host:port of process 0; `auto` asks the cluster")
+flags.DEFINE_integer("processes", None, "how many processes there are")
+flags.DEFINE_integer("process", None, "which of them this is, from 0")
+flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them")
+
+PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
+
+
+def read_config(name: str = "config"):
+    """Returns the configuration of a file with the fields that were set.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the flag is missing, or a field is faulty.
+    """
+    from pinch_jax.config import from_config_dict
+
+    config = required(name)
+    if not isinstance(config, ConfigDict):  # ml_collections puts off this error
+        path = config_flags.get_config_filename(FLAGS[name])
+        raise FileNotFoundError(f"--{name}={path}: no such file")
+    return from_config_dict(config)
+
+
+def required(name: str) -> Any:
+    """Returns the value of a flag, and raises ValueError if it was not given."""
+    if FLAGS[name].value is None:
+        raise ValueError(f"--{name} is missing: {FLAGS[name].help}")
+    return FLAGS[name].value
+
+
+def read_workdir() -> Path:
+    """Returns the work directory, and raises ValueError if it is missing or an URL."""
+    workdir = required("workdir")
+    if "://" in workdir:
+        raise ValueError(f"--workdir={workdir}: must be a folder that every process can reach")
+    return Path(workdir).expanduser()
+
+
+def typed_command() -> str:
+    """Returns the command of a study with its configuration, as one would type it again.
+
+    Where something is kept is no part of it; a file of ours is named as anyone has it.
+    """
+    flag = FLAGS["config"]
+    values = config_flags.get_override_values(flag)
+    fields = [f"--config.{name}={v}" for name, v in values.items() if name != "corpus.data_dir"]
+    file = Path(config_flags.get_config_filename(flag))
+    if file.parent.name == "ml_collections_configs":
+        file = Path(file.parent.name, file.name)
+    words = ["pinch", "study", f"--config={file}", *fields]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    # Names in a tuple have single quotes, each of which shlex would write as '"'"'.
+    plain_inside = "'" in word and not set(word) & set('"$`\\!')
+    return f'"{word}"' if plain_inside else shlex.quote(word)
+
+
+def read_shard() -> tuple[int, int]:
+    """Returns (index, count), and raises ValueError if --shard is not i/n."""
+    try:
+        index, count = map(int, FLAGS.shard.split("/"))
+    except ValueError:
+        index, count = -1, 0
+    if not 0 <= index < count:
+        raise ValueError(f"--shard={FLAGS.shard}: write i/n with 0 <= i < n, such as 0/4")
+    return index, count
+
+
+def read_steps(count: int) -> range:
+    """Returns which of so many steps --steps asks for, all without it.
+
+    Raises:
+        ValueError: it is not a:b.
+    """
+    first, _, last = (FLAGS.steps or ":").partition(":")
+    try:
+        return range(int(first or 0), min(int(last or count), count))
+    except ValueError:
+        raise ValueError(f"--steps={FLAGS.steps}: write a:b, such as 0:3") from None
