@@ -43,10 +43,10 @@ def study() -> None:
     planned = plan_study(read_config(), read_workdir())
     if is_primary():
         write_command(read_workdir(), typed_command())
-    print(describe(planned), flush=True)
+    print(describe(planned))
     if FLAGS.answers and not FLAGS.dry_run:
         for name in adopt_answers(planned, Path(FLAGS.answers)):
-            print(f"answers taken over: {name}", flush=True)
+            print(f"answers taken over: {name}")
     if not FLAGS.dry_run and run_study(planned, shard):
         report()
 

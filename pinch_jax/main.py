@@ -29,7 +29,14 @@ def _help(command: str) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
-    argv = sys.argv if argv is None else argv
+    sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
+    try:
+        _run_command(sys.argv if argv is None else argv)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run_command(argv: list[str]) -> None:
     if len(argv) < 2 or argv[1] not in COMMANDS:
         wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
         print(USAGE if wanted_help else f"pinch: no command {argv[1]!r}\n\n{USAGE}")
@@ -59,8 +66,6 @@ def main(argv: list[str] | None = None) -> None:
             if flags.FLAGS.verbosity > 0:
                 raise
             raise SystemExit(f"pinch {argv[1]}: {error}") from None
-        except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as stopped:
             raise SystemExit(f"\npinch {argv[1]}: {stopped or 'stopped'}") from None
 

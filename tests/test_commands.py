@@ -1,6 +1,7 @@
 """The command line: what it prints, and faults in one line."""
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_faults_of_the_command_line_are_told_in_one_line(capsys):
         "process can reach"
     )
     assert "--prompts is no flag of this command" in end_of("report", "--prompts=x", capsys=capsys)
+
+
+def test_a_reader_that_goes_away_is_no_fault():
+    command = [sys.executable, "-m", "pinch_jax.main", "study", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections
