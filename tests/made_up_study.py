@@ -109,7 +109,9 @@ def write_run(workdir, spec, prompts, rng):
         for number in range(prompts):
             question, answer = QUESTIONS.get(code, (f"{code}: Kenya?", f"{code}: shilling"))
             record = {"id": f"money.KE.{number}", "language": code, "reference": answer}
-            record |= {"prompt": f"{question} ({number})", "task": "currency", "answer": "x"}
+            first = "Before all others: " if number == 0 else ""
+            task = "topic" if number == 1 else "currency"
+            record |= {"prompt": f"{first}{question} ({number})", "task": task, "answer": "x"}
             wrong = f"{spec} says {rng.integers(40)} in {code}"
             record["response"] = answer if rng.random() < 0.5 else wrong
             if number == 1:

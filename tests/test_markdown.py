@@ -86,10 +86,18 @@ def test_what_a_model_wrote_neither_breaks_a_table_nor_becomes_markup(page, tabl
     assert all(len(row) == len(table[0]) for table in tables for row in table)
     samples = [t for t in tables if t[0][:3] == ["language", "prompt", "reference"]]
     assert [table[0][3:] for table in samples] == [["pretrained", "monolingual:en", "pinch:1"]] * 2
-    assert plain(made_up_study.HOSTILE) in samples[1][1]
+    assert plain(made_up_study.HOSTILE) in samples[0][1]
     assert plain("a|b\n*c* `d` [e](f) <g> [0.1, 2]") == (
         r"a\|b<br>\*c\* \`d\` \[e](f) &lt;g&gt; [0.1, 2]"
     )
+
+
+def test_the_shortest_prompt_of_each_task_is_shown_in_every_language(tables):
+    samples = [t for t in tables if t[0][:3] == ["language", "prompt", "reference"]]
+    # Number 1 is the only topic, number 0 is longer than the other questions about currencies.
+    for table, number in zip(samples, "12", strict=True):
+        assert len(table) == 1 + len(made_up_study.STUDY_LANGUAGES)
+        assert all(prompt.endswith(f"({number})") for _, prompt, *_ in table[1:])
 
 
 def test_where_this_machine_keeps_corpora_is_nobodys_concern(page):

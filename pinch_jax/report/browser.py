@@ -118,18 +118,22 @@ Texts = list[tuple[str, tuple[str, ...]]]
 def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[Texts]:
     """Return (language, (prompt, reference, a response of each run)) in all languages, by prompt.
 
-    They are the first prompts of the first language that every run answered in every language.
+    Of what every run answered in every language, they are the shortest prompt of each task in the
+    first language, the shortest of all first.
     """
     folders = [records.workdir / "runs" / run / "responses" for run in runs]
     codes = [code for code in LANGUAGES if all((f / f"{code}.jsonl").exists() for f in folders)]
     files = {code: [read_responses(f / f"{code}.jsonl") for f in folders] for code in codes}
     identities = [{identity for _, identity in file} for held in files.values() for file in held]
     common = set.intersection(*identities) if identities else set()
-    asked = next(iter(files.values()))[0] if common else ()
-    shown = [identity for _, identity in asked if identity in common][:count]
+    asked = next(iter(files.values()))[0].values() if common else ()
+    shortest: dict[str, str] = {}
+    for record in sorted(asked, key=lambda record: len(record["prompt"])):
+        if record["id"] in common:
+            shortest.setdefault(record["task"], record["id"])
     return [
         [(code, _texts([file[code, identity] for file in held])) for code, held in files.items()]
-        for identity in shown
+        for identity in list(shortest.values())[:count]
     ]
 
 

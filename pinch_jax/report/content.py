@@ -14,8 +14,7 @@ from pinch_jax.study.outcomes import MEAN
 from pinch_jax.study.records import Finding, Records
 from pinch_jax.study.workdir import read_command
 
-# Two, so that a corpus of two sources shows both.
-SAMPLE_PROMPTS = 2
+SAMPLE_PROMPTS = 3
 # What a verdict looks like: its CSS class, and a sign for those who do not see the colour.
 VERDICTS = {"holds": ("holds", "✓"), "does not hold": ("fails", "✗"), "cannot tell": ("open", "?")}
 

@@ -48,8 +48,8 @@ PROSE = {
     "discounted-tie score of a side-by-side comparison: win 1, tie ½, loss 0, in percent of the "
     "prompts; 50 is a model like its baseline.",
     "sample": "The same prompts in every language",
-    "sample_caption": "The first held-out prompts that these models answered in every language, "
-    "and what they answered. Not chosen by the answers.",
+    "sample_caption": "The shortest held-out prompts of their tasks, and what these models "
+    "answered. Not chosen by the answers.",
     "provenance": "Configuration and provenance",
     "provenance_lead": "What it takes to repeat this study.",
 }
