@@ -96,9 +96,14 @@ await_slice
 ship
 jobs=$(on_all "$worker status" | sort -u)
 ours="running $commit $*"
+action="run$(printf ' %q' "$@")"
 case $jobs in
   idle) ;;
-  "$ours") say "it is running; this is its output" ;;
+  "$ours")
+    say "it is running; this is its output"
+    # A job that ends before the workers are reached is not started again.
+    action=follow
+    ;;
   "idle"$'\n'"$ours")
     say "it is running on some workers only: starting anew on all"
     on_all "$worker stop"
@@ -108,4 +113,4 @@ case $jobs in
     die "wait, take another NAME, or end that: on all workers, '$worker stop'"
     ;;
 esac
-on_all "$worker run$(printf ' %q' "$@")"
+on_all "$worker $action"

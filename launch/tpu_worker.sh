@@ -2,7 +2,8 @@
 # The part of tpu_pod.sh that runs on each worker: a job that outlives the connection.
 #   status        prints `idle`, or `running` with commit and command
 #   stop          ends the job
-#   run COMMAND   starts the job unless it is running, shows its output, returns its exit code
+#   follow        shows the output of the job, returns its exit code
+#   run COMMAND   starts the job unless it is running, and follows it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 commit=$(basename "$PWD")
@@ -86,10 +87,11 @@ follow() {
 case ${1:-} in
   status) if running; then echo "running $(cat "$job/command")"; else echo idle; fi ;;
   stop) stop ;;
+  follow) follow ;;
   run)
     shift
     running || start "$@"
     follow
     ;;
-  *) sed -n '2,5s/^# *//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,6s/^# *//p' "$0" >&2; exit 2 ;;
 esac
