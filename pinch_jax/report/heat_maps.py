@@ -26,6 +26,8 @@ from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records, Score
 
 SIGNIFICANT = 0.05
+# Points that a column's colours span at least: a difference of one is not to look like a great one.
+LEAST_SPAN = 10.0
 
 
 def heat_map(experiment: str, records: Records, label: str) -> str:
@@ -90,8 +92,9 @@ def _around_even(score: float) -> tuple[float, str]:
 
 def _strengths(values: list[float]) -> list[float]:
     """Return each value's place between the least (0) and the greatest (1); NaN is passed over."""
-    low, high = np.nanmin(values), np.nanmax(values)
-    return [(value - low) / (high - low) if high > low else 0.5 for value in values]
+    low = np.nanmin(values)
+    span = max(np.nanmax(values) - low, LEAST_SPAN)
+    return [(value - low) / span for value in values]
 
 
 def _block(

@@ -19,9 +19,9 @@ class Wording:
 
 
 _HEAT = (
-    "Every column has its own colour scale: compare colours within a column only. The struck-out "
-    "diagonal is 50 by construction and takes no part in colours and means. A dot: the cell "
-    "differs from 50 after Holm's correction over the table (p < 0.05)."
+    "Every column has its own colour scale, of 10 points or more: compare colours within a column "
+    "only. The struck-out diagonal is 50 by construction and takes no part in colours and means. "
+    "A dot: the cell differs from 50 after Holm's correction over the table (p < 0.05)."
 )
 _CELL = "Rest the pointer on a cell for its interval."
 _BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
