@@ -157,7 +157,7 @@ def test_missing_and_repeated_responses_are_errors_that_name_them(files):
 
 def test_verdicts_of_another_judge_or_on_other_prompts_are_not_continued(files):
     judge_files(Scripted(), *files, progress=False)
-    with pytest.raises(ValueError, match="'scripted', not 'reference'"):
+    with pytest.raises(ValueError, match="'scripted', not 'reference-2'"):
         judge_files(ReferenceJudge(), *files, progress=False)
     for path in files[:2]:
         write_responses(path, ["A"])
@@ -186,6 +186,25 @@ def test_an_echo_loses_to_any_answer_and_of_two_wrong_answers_the_nearer_wins():
     assert chrf_score(RECORD["prompt"], RIGHT) > chrf_score(unlike, RIGHT)
     assert judge.choose([Pair(RECORD, RECORD["prompt"], unlike)]) == ["second"]
     assert judge.choose([Pair(RECORD, unlike, WRONG_ANSWER)]) == ["second"]
+
+
+def test_a_right_answer_wins_over_a_wrong_one_in_the_words_of_the_reference(tmp_path):
+    told = "People over there pay with the Kenyan Shilling, as far as I know."
+    several = "The currency of this country is: Kenyan Shilling or Ugandan Shilling."
+    assert chrf_score(told, RIGHT) < chrf_score(WRONG_ANSWER, RIGHT) < chrf_score(several, RIGHT)
+    judge = ReferenceJudge()
+    assert judge.choose([Pair(RECORD, WRONG_ANSWER, told), Pair(RECORD, told, RIGHT)]) == [
+        "second",
+        "second",
+    ]
+    # Whoever names several has not answered: the file tells which answers there are.
+    uganda = {"id": "currency.UG.0", "answer": "Ugandan Shilling", "prompt": "And in Uganda?"}
+    files = [tmp_path / "told.jsonl", tmp_path / "several.jsonl"]
+    for path, response in zip(files, (told, several), strict=True):
+        records = [RECORD | {"response": response}, RECORD | uganda | {"response": ""}]
+        path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    verdicts = judge_files(judge, *files, tmp_path / "verdicts.jsonl", progress=False)
+    assert outcomes(verdicts)[RECORD["id"]] == 0.0
 
 
 def test_the_reference_judge_takes_a_short_answer_neither_for_wrong_nor_for_better():

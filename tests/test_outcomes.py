@@ -11,9 +11,10 @@ from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
 from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import resample_counts, wilson
 from pinch_jax.evaluate.text_match import contains_words
-from pinch_jax.study.answers import Answers, other_answers
+from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.outcomes import (
     KINDS,

@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.language_id import classify
-from pinch_jax.evaluate.records import Verdict, read_responses, read_verdicts
+from pinch_jax.evaluate.records import Verdict, other_answers, read_responses, read_verdicts
 from pinch_jax.json_lines import mend_last_line
-from pinch_jax.languages import LANGUAGES
 
 Place = Literal["first", "second"]
 ORDERS = ("baseline_first", "candidate_first")
@@ -25,11 +24,15 @@ ORDERS = ("baseline_first", "candidate_first")
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two responses in the order the judge sees them, and the record they answer."""
+    """Two responses in the order the judge sees them, and the record they answer.
+
+    `others` are answers that are wrong, such as the topics that a text is not about.
+    """
 
     record: Mapping[str, Any]
     first: str
     second: str
+    others: tuple[str, ...] = ()
 
 
 class Judge(Protocol):
@@ -47,18 +50,15 @@ class Judge(Protocol):
 
 
 class ReferenceJudge:
-    """Chooses by the reference alone: language, then not an echo, exact match, chrF.
+    """Chooses by the reference alone: language, not an echo, right answer, exact match, chrF.
 
     A response too short to tell its language is not taken for a wrong one. Between responses of
     equal quality the place decides, "first", so that the two orders differ: a tie by protocol.
     """
 
-    name = "reference"
+    # The number changes with the rule, so that no file holds verdicts by two of them.
+    name = "reference-2"
     batch_size = 256
-
-    def __init__(self, candidates: tuple[str, ...] = tuple(LANGUAGES)) -> None:
-        """Judge with these languages as what a response may be in (see `identify`)."""
-        self.candidates = candidates
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
         """Return the better response of each pair.
@@ -68,32 +68,26 @@ class ReferenceJudge:
         """
         return [
             "first"
-            if self.quality(pair.record, pair.first) >= self.quality(pair.record, pair.second)
+            if self.quality(pair, pair.first) >= self.quality(pair, pair.second)
             else "second"
             for pair in pairs
         ]
 
-    def quality(
-        self, record: Mapping[str, Any], response: str
-    ) -> tuple[bool, bool, bool, bool, float]:
-        """Return what ranks a response, best last: said anything, language, echo, exact, chrF."""
+    def quality(self, pair: Pair, response: str) -> tuple[bool, bool, bool, bool, bool, float]:
+        """Return what ranks a response: says anything, language, no echo, right, exact, chrF."""
+        record = pair.record
         if not record["reference"]:
             raise ValueError(
                 f"judge={self.name!r}: {record['language']} {record['id']!r} has no reference to "
                 "judge by; leave such prompts out, or use another judge"
             )
-        outcome = classify(
-            record["prompt"],
-            response,
-            record["language"],
-            record["reference"],
-            record["answer"],
-            self.candidates,
-        )
+        asked = (record["language"], record["reference"], record["answer"])
+        outcome = classify(record["prompt"], response, *asked, others=pair.others)
         return (
             not outcome.empty,
             not outcome.wrong_language,
             not outcome.echo,
+            outcome.right,
             outcome.exact_match,
             outcome.chrf,
         )
@@ -108,7 +102,7 @@ def check_references(heldout: Iterable[Example]) -> None:
     examples = tuple(heldout)
     if without := [example for example in examples if not example.response]:
         raise ValueError(
-            f"config.study.judge={ReferenceJudge.name!r}: {len(without)} of {len(examples)} "
+            f"config.study.judge='reference': {len(without)} of {len(examples)} "
             f"held-out prompts have no reference, such as {without[0].language} "
             f"{without[0].id!r}; hold out examples with responses, or only `pinch train`, which "
             "answers them without judging"
@@ -142,13 +136,14 @@ def judge_files(
     if not wanted:
         raise ValueError(f"{baseline}: no responses in languages={languages}; nothing to judge")
     unjudged = [key for key in wanted if key not in verdicts]
+    others = other_answers(baseline_records)
     output.parent.mkdir(parents=True, exist_ok=True)
     name = f"judge {output.stem}"
     bar = tqdm(total=len(unjudged), desc=name, unit="verdict", disable=not progress)
     with output.open("a", encoding="utf-8") as file, bar:
         for start in range(0, len(unjudged), judge.batch_size):
             batch = unjudged[start : start + judge.batch_size]
-            pairs = [_pair(baseline_records, candidate_records, key) for key in batch]
+            pairs = [_pair(baseline_records, candidate_records, others, key) for key in batch]
             for key, choice in zip(batch, judge.choose(pairs), strict=True):
                 verdicts[key] = _verdict(key, choice, judge.name)
                 line = json.dumps(dataclasses.asdict(verdicts[key]), ensure_ascii=False)
@@ -194,7 +189,7 @@ def _read_own_verdicts(
         if verdict.judge != judge.name:
             raise ValueError(
                 f"{output}: has verdicts of judge={verdict.judge!r}, not {judge.name!r}; "
-                "name another output"
+                "name another output, or delete this one to have it judged anew"
             )
         if key in verdicts or key not in wanted:
             trouble = "comes twice" if key in verdicts else "is not about these responses"
@@ -206,12 +201,14 @@ def _read_own_verdicts(
 def _pair(
     baseline: Mapping[tuple[str, str], Mapping[str, Any]],
     candidate: Mapping[tuple[str, str], Mapping[str, Any]],
+    others: Mapping[tuple[str, str], tuple[str, ...]],
     key: tuple[str, str, str],
 ) -> Pair:
     language, identity, order = key
-    record = baseline[language, identity]
-    responses = record["response"], candidate[language, identity]["response"]
-    return Pair(record, *(responses if order == "baseline_first" else reversed(responses)))
+    asked = language, identity
+    responses = baseline[asked]["response"], candidate[asked]["response"]
+    first, second = responses if order == ORDERS[0] else reversed(responses)
+    return Pair(baseline[asked], first, second, others[asked])
 
 
 def _verdict(key: tuple[str, str, str], choice: Place, judge: str) -> Verdict:

@@ -30,6 +30,7 @@ from pinch_jax.evaluate.text_match import (
 from pinch_jax.languages import LANGUAGES, language
 
 TOO_SHORT = "too_short"
+RIGHT_KINDS = ("exact", "answer")
 CONFIDENCE = 0.7
 
 _FOREIGN_LETTER = 0.2
@@ -112,6 +113,11 @@ class Outcome:
             TOO_SHORT: (self.too_short or self.empty) and not self.answer_match,
         }
         return next((kind for kind, is_so in held.items() if is_so), "wrong_answer")
+
+    @property
+    def right(self) -> bool:
+        """Whether it is the right answer, whatever the words; False where there is no answer."""
+        return self.kind in RIGHT_KINDS
 
 
 @functools.lru_cache(maxsize=1 << 17)

@@ -1,11 +1,15 @@
 """Response and verdict files: one JSON object a line, read with the place of every mistake."""
 
 import dataclasses
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.evaluate.text_match import contains_words, normalise
 from pinch_jax.json_lines import read_lines
+
+Key = TypeVar("Key", bound=Hashable)
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
 
@@ -21,6 +25,29 @@ def response_record(example: Example, response: str) -> dict[str, str]:
         "task": example.task,
         "answer": example.answer,
     }
+
+
+def other_answers(records: Mapping[Key, Mapping[str, Any]]) -> dict[Key, tuple[str, ...]]:
+    """Return for each prompt the answers that are wrong: whoever names them hedges.
+
+    They are those of its task in its language. What the prompt names itself may be repeated,
+    unless it names the right answer too: it asks to choose then, as between topics.
+    """
+    answers: dict[tuple[str, str], dict[str, str]] = {}
+    for record in records.values():
+        held = answers.setdefault((record["language"], record["task"]), {})
+        held[record["answer"]] = normalise(record["answer"])
+
+    def wrong(record: Mapping[str, Any]) -> tuple[str, ...]:
+        asked, right = normalise(record["prompt"]), normalise(record["answer"])
+        chooses = contains_words(asked, right)
+        return tuple(
+            name
+            for name, written in answers[record["language"], record["task"]].items()
+            if written != right and (chooses or not contains_words(asked, written))
+        )
+
+    return {key: wrong(record) for key, record in records.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.evaluate.language_id import Outcome, classify
-from pinch_jax.evaluate.records import read_responses
-from pinch_jax.evaluate.text_match import contains_words, normalise
+from pinch_jax.evaluate.records import other_answers, read_responses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,25 +38,3 @@ def read_answers(workdir: Path, run: str, language: str) -> Answers:
             for identity, record in records.items()
         },
     )
-
-
-def other_answers(records: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Return for each prompt the answers of its task that are wrong: whoever names them hedges.
-
-    What the prompt names itself may be repeated, unless it names the right answer too: it asks to
-    choose then, as between topics.
-    """
-    answers: dict[str, dict[str, str]] = {}
-    for record in records.values():
-        answers.setdefault(record["task"], {})[record["answer"]] = normalise(record["answer"])
-
-    def wrong(record: Mapping[str, Any]) -> tuple[str, ...]:
-        asked, right = normalise(record["prompt"]), normalise(record["answer"])
-        chooses = contains_words(asked, right)
-        return tuple(
-            name
-            for name, written in answers[record["task"]].items()
-            if written != right and (chooses or not contains_words(asked, written))
-        )
-
-    return {identity: wrong(record) for identity, record in records.items()}

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.evaluate.language_id import TOO_SHORT
+from pinch_jax.evaluate.language_id import RIGHT_KINDS, TOO_SHORT
+from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import wilson
 from pinch_jax.evaluate.text_match import names_only, normalise
-from pinch_jax.study.answers import Answers, other_answers
+from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.workdir import write_text
 
@@ -28,7 +29,7 @@ ELSEWHERE = "right_elsewhere"
 KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo", TOO_SHORT)
 # Sums of kinds that are asked for.
 RIGHT, OTHER_LANGUAGE = "right", "other_language"
-SUMS = {RIGHT: ("exact", "answer"), OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
+SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
 NAMES = ("run", "spec", "language", "task", "prompts")
 ENDS = ("", "_low", "_high")
