@@ -107,7 +107,7 @@ def _tiles(records: Records) -> list[tuple[str, str]]:
         ("languages", f"{len(judged):,}"),
         ("examples a model", f"{max(examples, default=0):,}"),
         ("held-out prompts a language", f"{prompts:,}"),
-        ("wall time (min)", number(minutes)),
+        ("wall time in this workdir (min)", number(minutes)),
         ("compilations", f"{sum(records.study['compilations'].values()):,}"),
     ]
 
@@ -177,6 +177,10 @@ def _provenance(records: Records) -> list[Table]:
         tables.settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         tables.settings_table("devices", "Devices.", {"devices": study["devices"]}),
         tables.settings_table("seeds", "Seeds of everything random.", study["seeds"]),
-        tables.settings_table("wall time", "Seconds by stage.", study["wall_seconds"]),
+        tables.settings_table(
+            "wall time",
+            "Seconds by stage in this workdir: answers taken over from elsewhere took none.",
+            study["wall_seconds"],
+        ),
         tables.settings_table("compilations", "Compiled programs.", study["compilations"]),
     ]
