@@ -7,7 +7,6 @@ standard output to themselves.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -55,8 +54,7 @@ class Turns:
 
     def tell(self, result: Any = None) -> None:
         """Says how long it took."""
-        peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        self._say(Turn(self._seconds, self._cpu_seconds, peak_gib, result))
+        self._say(Turn(self._seconds, self._cpu_seconds, _peak_gib(), result))
 
     def take(self, run: Callable[[], Any]) -> None:
         """Runs once a turn, until there are no more."""
@@ -108,6 +106,13 @@ class Side:
         if not line:
             raise SystemExit(f"{self._process.args[1:]} ended with {self._process.wait()}")
         return json.loads(line)
+
+
+def _peak_gib() -> float:
+    """Returns the peak of this process; `ru_maxrss` begins with that of the one that started it."""
+    with open("/proc/self/status") as file:
+        kib = next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+    return kib / 2**20
 
 
 def _wait_until_quiet() -> None:
