@@ -228,7 +228,7 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     study |= {"model": {"layers": 4, "width": 192}, "pretraining_share": shares, "arms": named}
     study |= {"runs": runs, "versions": {"jax": "0.10.2", "python": "3.11.7"}}
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
-    study |= {"wall_seconds": {"runs": 431.5}, "runs_saved": 61, "devices": ["TFRT_CPU_0"]}
+    study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     (workdir / "study.json").write_text(json.dumps(study))
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}

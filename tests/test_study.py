@@ -1,5 +1,6 @@
 """A miniature study, from nothing to the report."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.experiments import PRETRAINED
-from pinch_jax.study.run import response_path
+from pinch_jax.study.run import response_path, tuned_params
 from pinch_jax.study.runner import describe, plan_study, run_study
 
 
@@ -82,7 +83,7 @@ def test_every_run_has_all_of_its_examples_and_answers(study):
 
 def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
     before = files(study.workdir)
-    # study.json says how long it took and is written at each call; nothing else is touched.
+    # study.json is written at each call; nothing else is touched.
     assert run_study(study, progress=False)
     changed = {path.name for path, time in files(study.workdir).items() if before.get(path) != time}
     assert changed == {"study.json"}
@@ -96,6 +97,22 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
     assert run_study(study, progress=False)
     assert lost.read_bytes() == answers
     assert verdicts.read_bytes() == whole
+
+
+def test_a_run_that_was_stopped_keeps_its_seconds(study, tmp_path):
+    run = dataclasses.replace(study.runs["pinch:50"], directory=tmp_path / "run")
+
+    def stop(steps):
+        raise KeyboardInterrupt
+
+    path = run.directory / "run.json"
+    with pytest.raises(KeyboardInterrupt):
+        tuned_params(study.bench, run, stop)
+    described = json.loads(path.read_text())
+    assert 0 < described["train_seconds"] < 1000
+    path.write_text(json.dumps(described | {"train_seconds": 1000}))
+    tuned_params(study.bench, run, lambda steps: None)
+    assert 1000 < json.loads(path.read_text())["train_seconds"] < 2000
 
 
 def test_the_report_comes_from_the_study(study):

@@ -97,7 +97,9 @@ def _headline(records: Records) -> list[str]:
 def _tiles(records: Records) -> list[tuple[str, str]]:
     """Return the numbers a reader asks for first."""
     tuned = set(records.tuned_runs)
-    minutes = sum(records.study["wall_seconds"].values()) / 60
+    parts = ("train_seconds", "decode_seconds")
+    runs = records.study["runs"].values()
+    seconds = sum(run[part] for run in runs for part in parts if part in run)
     examples = {sum(records.study["runs"][run]["budgets"].values()) for run in tuned}
     judged = {row.language for row in records.responses}
     prompts = max(int(row.prompts) for row in records.responses)
@@ -107,7 +109,7 @@ def _tiles(records: Records) -> list[tuple[str, str]]:
         ("languages", f"{len(judged):,}"),
         ("examples a model", f"{max(examples, default=0):,}"),
         ("held-out prompts a language", f"{prompts:,}"),
-        ("wall time in this workdir (min)", number(minutes)),
+        ("tuning and answering (min)", number(seconds / 60)),
         ("compilations", f"{sum(records.study['compilations'].values()):,}"),
     ]
 
@@ -177,10 +179,5 @@ def _provenance(records: Records) -> list[Table]:
         tables.settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         tables.settings_table("devices", "Devices.", {"devices": study["devices"]}),
         tables.settings_table("seeds", "Seeds of everything random.", study["seeds"]),
-        tables.settings_table(
-            "wall time",
-            "Seconds by stage in this workdir: answers taken over from elsewhere took none.",
-            study["wall_seconds"],
-        ),
         tables.settings_table("compilations", "Compiled programs.", study["compilations"]),
     ]

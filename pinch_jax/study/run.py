@@ -1,12 +1,13 @@
 """One run: a tuning set in, tuned weights and their answers out, every part resumable."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,8 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
         write_json(run.directory / "mixture.json", _described(run))
-    started = time.monotonic()
-    state = _train(bench, run, progress)
-    if is_primary():
-        seconds = {"train_seconds": round(time.monotonic() - started, 3)}
-        write_json(run.directory / "run.json", _described(run) | seconds)
+    with _clocked(run, "train_seconds"):
+        state = _train(bench, run, progress)
     params = _merged(bench, state.params)
     _export(bench, params, model_directory)
     if is_primary():
@@ -87,7 +85,8 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
 
 
 def _described(run: Run) -> dict[str, Any]:
-    plan = run.plan
+    if (plan := run.plan) is None:
+        return {"spec": run.spec, "steps": 0}
     totals = plan.totals()
     return {
         "spec": run.spec,
@@ -196,13 +195,9 @@ def answer(
     part = run.directory / f"responses-{'-'.join(languages)}.part"
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    try:
+    with _clocked(run, "decode_seconds"):
         prompts = [e.prompt for e in examples]
         responses = answer_prompts(bench.answers, params, prompts, seed, part, progress)
-    finally:
-        if is_primary():
-            _add_decode_seconds(run, time.monotonic() - started)
     if not is_primary():
         return
     pairs = zip(examples, responses, strict=True)
@@ -217,8 +212,15 @@ def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> t
     return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)
 
 
-def _add_decode_seconds(run: Run, seconds: float) -> None:
-    path = run.directory / "run.json"
-    known = json.loads(path.read_text()) if path.exists() else {"spec": run.spec, "steps": 0}
-    seconds += known.pop("decode_seconds", 0.0)
-    write_json(path, known | {"decode_seconds": round(seconds, 3)})
+@contextlib.contextmanager
+def _clocked(run: Run, name: str) -> Iterator[None]:
+    """Adds what a block takes to these seconds in run.json, however it ends."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        if is_primary():
+            path = run.directory / "run.json"
+            known = json.loads(path.read_text()) if path.exists() else _described(run)
+            seconds = known.pop(name, 0.0) + time.monotonic() - started
+            write_json(path, known | {name: round(seconds, 3)})

@@ -4,7 +4,6 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -122,7 +121,6 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
     """
-    started = time.monotonic()
     mine = study.distinct[shard[0] :: shard[1]]
     total = sum(run.steps for run in mine)
     with tqdm(total=total, unit="step", disable=not (progress and is_primary())) as bar:
@@ -136,7 +134,7 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     ]
     if is_primary() and not lacking:
         _judge(study, progress)
-        _record(study, time.monotonic() - started)
+        _record(study)
     if is_primary() and lacking:
         print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
     return not lacking
@@ -173,15 +171,14 @@ def _judge(study: Study, progress: bool) -> None:
         judge_files(judge, *files, path, progress=False)
 
 
-def _record(study: Study, seconds: float) -> None:
+def _record(study: Study) -> None:
     """Writes study.json, from which the analysis and the report start."""
     config = study.bench.config
     path = study.workdir / "study.json"
-    # A call that goes on with a study adds its time, and may compile less than the one before.
+    # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()
     if path.exists():
         before = json.loads(path.read_text())
-        seconds += before["wall_seconds"]["runs"]
         compilations = {
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
@@ -216,7 +213,6 @@ def _record(study: Study, seconds: float) -> None:
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
-        "wall_seconds": {"runs": round(seconds, 1)},
         "runs_saved": study.saved,
         "compilations": compilations,
     }
