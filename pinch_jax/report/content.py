@@ -8,6 +8,7 @@ from pinch_jax.report import readings, results, tables
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.sections import Section, make_sections
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
+from pinch_jax.report.wording import JUDGES
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import MEAN
@@ -26,6 +27,7 @@ class Content:
     Attributes:
       headline: sentences that a reader should know first.
       tiles: (name, number) of what a reader asks for first.
+      judge: what it prefers, in words.
       findings: the paper's, each in words.
       not_run: experiments of the paper that the study leaves out.
       sample: prompts in every language and some models' answers, None if there are none.
@@ -51,7 +53,7 @@ def make_content(records: Records) -> Content:
     return Content(
         headline=_headline(records),
         tiles=_tiles(records),
-        judge=records.config["study"]["judge"],
+        judge=JUDGES[records.config["study"]["judge"]],
         findings=[_finding(finding) for finding in records.findings],
         findings_file=_findings_file(records),
         not_run=[name for name in EXPERIMENTS if name not in records.ran],

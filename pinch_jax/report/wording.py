@@ -54,6 +54,13 @@ PROSE = {
     "provenance_lead": "What it takes to repeat this study.",
 }
 
+# What each judge prefers, by `config.study.judge`.
+JUDGES = {
+    "reference": "the reference alone. The better response says something, is in the language of "
+    "the prompt and no echo of it, has the right answer, is the reference itself, or shares more "
+    "with it (chrF), in this order",
+}
+
 WORDINGS = {
     "monolingual": Wording(
         "Monolingual",
