@@ -156,6 +156,24 @@ def test_the_diagonal_takes_no_part_in_the_colours_of_its_column(tmp_path):
     assert heat_maps.heat_map("monolingual", read_records(tmp_path), "a label") == first
 
 
+def test_a_difference_of_a_point_is_not_painted_like_a_great_one(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
+
+    def strongest():
+        drawing = heat_maps.heat_map("monolingual", read_records(tmp_path), "a label")
+        return max(map(float, re.findall(r"fill-opacity: ([\d.]+)", drawing)))
+
+    assert strongest() == 0.95
+    path = tmp_path / "scores.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # All scores lie within one point.
+    made_up_study.write_table(
+        path, [row | {"score": 20 + float(row["score"]) / 100} for row in rows]
+    )
+    assert strongest() < 0.95 / 5
+
+
 def test_what_a_model_wrote_is_text_and_never_markup(page):
     assert len(page.find("script")) == 2
     assert "<b>forty" not in page.text and "&lt;b&gt;forty" in page.text

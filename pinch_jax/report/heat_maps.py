@@ -91,7 +91,7 @@ def _around_even(score: float) -> tuple[float, str]:
 
 
 def _strengths(values: list[float]) -> list[float]:
-    """Return each value's place between the least (0) and the greatest (1); NaN is passed over."""
+    """Return how far each value lies above the least, in the column's span; NaN is passed over."""
     low = np.nanmin(values)
     span = max(np.nanmax(values) - low, LEAST_SPAN)
     return [(value - low) / span for value in values]
