@@ -203,10 +203,11 @@ class Config:
             tuple(dict.fromkeys((*self.languages, *slavic))),
             m.examples,
             m.base,
-            m.composition,
-            m.granularity,
-            m.supervised_tokens,
+            self.seed,
             m.recipes,
+            composition=m.composition,
+            granularity=m.granularity,
+            supervised_tokens=m.supervised_tokens,
         )
 
     def to_json(self) -> str:

@@ -99,9 +99,7 @@ def random_plan(vocab_size: int = 64, examples: int = 150, epochs: int = 1) -> B
 
     ids = tuple(str(i) for i in range(examples))
     corpus = TokenizedCorpus(ids, {"en": language(), "fi": language()}, pad_id=0)
-    return plan_batches(
-        parse_mixture("pinch:40", ("en", "fi"), examples), corpus, SHAPE, epochs, seed=0
-    )
+    return plan_batches(parse_mixture("pinch:40", ("en", "fi"), examples), corpus, SHAPE, epochs)
 
 
 def unpacked(batch: Batch) -> list[Batch]:

@@ -25,9 +25,9 @@ percents = st.decimals(0, 100, places=1).map(str)
 seeds = st.integers(0, 2**40)
 
 
-def rows_of(mixture, available, seed, lengths=None):
+def rows_of(mixture, available, lengths=None):
     """{language: rows it gives, as a list}."""
-    assigned = assign(mixture, available, seed, lengths)
+    assigned = assign(mixture, available, lengths)
     assert set().union(*(own.tolist() for own in assigned.values())) <= set(range(available))
     return {language: own.tolist() for language, own in assigned.items()}
 
@@ -48,15 +48,15 @@ def test_budgets_add_up_to_n_within_one_of_the_share_by_largest_remainder(table,
     for (i, up), (j, down) in permutations(enumerate(quotas), 2):
         assert abs(budgets[i] - up) < 1
         if budgets[i] > up and budgets[j] <= down:  # i was rounded up and j was not
-            assert (up % 1, -i) > (down % 1, -j)
+            assert up % 1 >= down % 1
 
 
 @quick
 @given(tables, st.integers(1, 400), st.sampled_from(["disjoint", "parallel"]), seeds)
 @example({"ar": 5, "zh": 1, "cs": 2}, 5, "disjoint", 0)  # places owned and budgets differ by one
 def test_each_language_gives_as_many_distinct_ids_as_its_budget(table, n, composition, seed):
-    mixture = parse_mixture(table, LANGUAGES, n, composition=composition)
-    given_ids = rows_of(mixture, n + 7, seed)
+    mixture = parse_mixture(table, LANGUAGES, n, seed=seed, composition=composition)
+    given_ids = rows_of(mixture, n + 7)
     assert {language: len(set(own)) for language, own in given_ids.items()} == mixture.budgets
     together = [id for own in given_ids.values() for id in own]
     longest = max(given_ids.values(), key=len)
@@ -82,10 +82,10 @@ def test_arms_of_one_family_are_nested_and_share_their_base_rows(p, q, data, n, 
         )
     )
     small, large = (
-        parse_mixture(f"pinch:{percent}{family}", LANGUAGES, n, composition=composition)
+        parse_mixture(f"pinch:{percent}{family}", LANGUAGES, n, seed=seed, composition=composition)
         for percent in (lower, upper)
     )
-    small, large = rows_of(small, n + 5, seed), rows_of(large, n + 5, seed)
+    small, large = rows_of(small, n + 5), rows_of(large, n + 5)
     assert pairs(small, but="en") <= pairs(large, but="en")
     assert set(large["en"]) <= set(small["en"])
     for language in set(LANGUAGES) - {"en"}:
@@ -99,22 +99,23 @@ def test_arms_of_one_family_are_nested_and_share_their_base_rows(p, q, data, n, 
 @given(st.integers(0, 60), percents, st.booleans(), st.integers(60, 400), seeds)
 def test_a_pinch_of_n_examples_is_nested_in_every_larger_arm(count, p, some, n, seed):
     family = ":en,ar,fi,it,ru,sw" if some else ""
-    few = parse_mixture(f"pinch:n{count}{family}", LANGUAGES, n)
-    more = parse_mixture(f"pinch:{p}{family}", LANGUAGES, n)
+    few = parse_mixture(f"pinch:n{count}{family}", LANGUAGES, n, seed=seed)
+    more = parse_mixture(f"pinch:{p}{family}", LANGUAGES, n, seed=seed)
     assert n - few.budgets["en"] == count
     small, large = (few, more) if few.budgets["en"] >= more.budgets["en"] else (more, few)
-    small, large = rows_of(small, n + 5, seed), rows_of(large, n + 5, seed)
+    small, large = rows_of(small, n + 5), rows_of(large, n + 5)
     assert pairs(small, but="en") <= pairs(large, but="en")
     assert set(large["en"]) <= set(small["en"])
 
 
 def test_the_same_ids_serve_every_arm():
+    def rows(spec, seed):
+        return rows_of(parse_mixture(spec, LANGUAGES, 90, seed=seed), 200)
+
     specs = ["monolingual:sw", "monolingual:en", "pinch:n40", "pinch:100", "uniform:es,ru"]
-    mixtures = [parse_mixture(spec, LANGUAGES, 90) for spec in specs]
-    sets = {frozenset(chain(*rows_of(mixture, 200, 3).values())) for mixture in mixtures}
-    assert len(sets) == 1
-    assert rows_of(mixtures[0], 200, 3) == rows_of(mixtures[0], 200, 3)
-    assert set(rows_of(mixtures[0], 200, 4)["sw"]) != set(rows_of(mixtures[0], 200, 3)["sw"])
+    assert len({frozenset(chain(*rows(spec, 3).values())) for spec in specs}) == 1
+    assert rows(specs[0], 3) == rows(specs[0], 3)
+    assert set(rows(specs[0], 4)["sw"]) != set(rows(specs[0], 3)["sw"])
 
 
 def random_lengths(longest, examples, seed):
@@ -126,8 +127,9 @@ def random_lengths(longest, examples, seed):
 @given(tables, st.integers(1, 4000), st.sampled_from(["disjoint", "parallel"]), seeds)
 def test_budgets_in_tokens_are_met_to_within_half_an_example(table, size, composition, seed):
     lengths = random_lengths(40, 4200, seed)
-    mixture = parse_mixture(table, LANGUAGES, 0, composition=composition, supervised_tokens=size)
-    rows = rows_of(mixture, 4200, seed, lengths)
+    how = {"composition": composition, "supervised_tokens": size}
+    mixture = parse_mixture(table, LANGUAGES, 0, seed=seed, **how)
+    rows = rows_of(mixture, 4200, lengths)
     assert sum(mixture.budgets.values()) == size
     for language, own in rows.items():
         given_tokens = lengths[language][own]
@@ -143,14 +145,14 @@ def test_budgets_in_tokens_are_met_to_within_half_an_example(table, size, compos
 
 
 @quick
-@given(percents, percents, st.integers(1, 3000), seeds)
+@given(percents, percents, st.integers(1, 600), seeds)
 def test_arms_counted_in_tokens_are_nested_but_for_the_base(p, q, size, seed):
-    lengths = random_lengths(9, 9000, seed)
-    small, large = (
-        rows_of(parse_mixture(f"pinch:{percent}", LANGUAGES, 0, supervised_tokens=size), 9000, seed,
-                lengths)
+    lengths = random_lengths(9, 1800, seed)
+    arms = (
+        parse_mixture(f"pinch:{percent}", LANGUAGES, 0, seed=seed, supervised_tokens=size)
         for percent in sorted((p, q), key=Fraction)
-    )  # fmt: skip
+    )
+    small, large = (rows_of(mixture, 1800, lengths) for mixture in arms)
     assert pairs(small, but="en") <= pairs(large, but="en")
 
 
@@ -184,7 +186,7 @@ def test_names_mean_the_tables_that_they_stand_for():
     assert budgets("pinch:100:en,ar,fi") == budgets("uniform:ar,en,fi")
     forty = budgets("pinch:n40")
     assert forty["en"] == 4600
-    assert [forty[language] for language in others] == 7 * [4] + 4 * [3]
+    assert sorted(forty[language] for language in others) == 4 * [3] + 7 * [4]
     assert parse_mixture("uniform:es,en", LANGUAGES, 10) == parse_mixture(
         {"en": 0.1, "es": 0.1}, LANGUAGES, 10
     )
@@ -266,7 +268,7 @@ def test_a_budget_beyond_the_corpus_names_language_budget_what_is_left_and_the_f
     def error(spec, examples, available, **how):
         mixture = parse_mixture(spec, ("en", "sw"), examples, **how)
         with pytest.raises(ValueError) as raised:
-            assign(mixture, available, 0, {"en": np.full(100, 7), "sw": np.full(100, 9)})
+            assign(mixture, available, {"en": np.full(100, 7), "sw": np.full(100, 9)})
         return str(raised.value)
 
     assert "the corpus has only 90 examples to tune on; lower" in error("uniform:en,sw", 100, 90)
@@ -280,5 +282,16 @@ def test_a_budget_beyond_the_corpus_names_language_budget_what_is_left_and_the_f
     )
 
 
-def test_shares_are_apportioned_to_the_earlier_language_on_a_tie():
-    assert apportion([Fraction(1, 3)] * 3, 4) == [2, 1, 1]
+def test_the_seed_and_the_name_decide_a_tie_of_budgets_and_each_is_as_likely_as_another():
+    others = [code for code in LANGUAGES if code != "en"]
+    counts = dict.fromkeys(others, 0)
+    for seed in range(1100):
+        forty = parse_mixture("pinch:n40", LANGUAGES, 4640, seed=seed).budgets
+        assert sorted(forty[code] for code in others) == 4 * [3] + 7 * [4]
+        for code in others:
+            counts[code] += forty[code] == 4
+    expected, deviation = 1100 * 7 / 11, (1100 * 7 / 11 * 4 / 11) ** 0.5
+    assert all(abs(count - expected) < 4.5 * deviation for count in counts.values())
+    shares = {code: Fraction(1, 12) for code in LANGUAGES}
+    turned = dict(reversed(shares.items()))
+    assert apportion(shares, 40, 5) == apportion(turned, 40, 5) != apportion(shares, 40, 6)

@@ -64,8 +64,8 @@ CORPUS = tokenize_corpus(EXAMPLES, 0, render)
 
 
 def planned(spec, examples=100, epochs=2, seed=0, **how):
-    mixture = parse_mixture(spec, LANGUAGES, examples, recipes=RECIPES, **how)
-    return plan_batches(mixture, CORPUS, Shape(), epochs, seed)
+    mixture = parse_mixture(spec, LANGUAGES, examples, seed=seed, recipes=RECIPES, **how)
+    return plan_batches(mixture, CORPUS, Shape(), epochs)
 
 
 PLAN = planned("weights:en=6,fi=3,translation-en-fi=1")

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,10 @@ def schedules(draw):
     return Schedule(shape, tuple(Fraction(knot, 60) for knot in knots), shares)
 
 
+def order_of(schedule, length, seed=0):
+    return schedule.order([f"l{i}" for i in range(len(schedule.shares[0]))], length, seed)
+
+
 def share_at(schedule, member, x):
     """The share of a member at these fractions of the run, by interpolation."""
     knots = np.array([float(knot) for knot in schedule.knots])
@@ -39,9 +44,9 @@ def share_at(schedule, member, x):
 
 
 @quick
-@given(schedules(), st.integers(1, 400))
-def test_every_prefix_is_within_one_of_the_integral_of_the_shares(schedule, length):
-    order = schedule.order(length)
+@given(schedules(), st.integers(1, 400), st.integers(0, 2**40))
+def test_every_prefix_is_within_one_of_the_integral_of_the_shares(schedule, length, seed):
+    order = order_of(schedule, length, seed)
     fine = 60  # the knots fall between samples, so the midpoint rule meets no jump
     x = (np.arange(length * fine) + 0.5) / (length * fine)
     for member in range(len(schedule.shares[0])):
@@ -59,10 +64,19 @@ def test_the_mean_is_the_integral_over_the_whole_run(schedule):
     assert sum(schedule.mean()) == 1
 
 
-def test_members_that_do_not_change_come_as_they_would_without_a_schedule():
-    even = tuple(Fraction(1, 4) for _ in range(4))
-    order = Schedule("linear", (Fraction(0), Fraction(1)), (even, even)).order(40)
-    assert np.array_equal(order, np.tile(np.arange(4), 10))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_position_is_a_members_with_a_probability_of_its_share_there(shape):
+    # The members behind the first have less than one example each to the end.
+    tables = [(Fraction(1), *3 * [Fraction(0)]), (Fraction(88, 100), *3 * [Fraction(4, 100)])]
+    schedule = Schedule(shape, (Fraction(0), Fraction(1, 2)), tuple(tables))
+    length, draws = 20, 4000
+    counts = np.zeros((length, 4))
+    for seed in range(draws):
+        counts[np.arange(length), order_of(schedule, length, seed)] += 1
+    share = np.diff(schedule.due(np.arange(length + 1), length), axis=0)
+    spread = np.sqrt(draws * share * (1 - share))
+    assert np.abs(counts - draws * share)[spread < 1e-3].max(initial=0) < 1e-3
+    assert np.abs((counts - draws * share)[spread > 1] / spread[spread > 1]).max() < 4.5
 
 
 def test_a_long_run_does_not_drift_from_the_closed_form_of_its_integral():
@@ -71,12 +85,17 @@ def test_a_long_run_does_not_drift_from_the_closed_form_of_its_integral():
     u = np.arange(1, n + 1) / n
     rises = {"linear": u**2 / 2, "cosine": u / 2 - np.sin(np.pi * u) / (2 * np.pi)}
     for shape, rise in rises.items():
-        order = Schedule(shape, (Fraction(0), Fraction(1)), shares).order(n)
+        order = order_of(Schedule(shape, (Fraction(0), Fraction(1)), shares), n)
         for member, (a, b) in enumerate(zip(*ends, strict=True)):
             due = n * (a * u + (b - a) * rise)
             assert np.max(np.abs(np.cumsum(order == member) - due)) < 1 + 1e-4
 
 
-def test_where_nothing_is_due_the_largest_remainder_comes_first():
-    shares = tuple(Fraction(x, 10) for x in (2, 3, 5))
-    assert Schedule("linear", (Fraction(0),), (shares,)).order(1).tolist() == [2]
+def test_the_order_does_not_depend_on_where_a_name_is_listed():
+    shares = tuple(tuple(Fraction(x, 10) for x in some) for some in [(2, 3, 5), (6, 0, 4)])
+    turned = tuple(some[::-1] for some in shares)
+    knots = (Fraction(0), Fraction(1))
+    names = ["en", "fi", "sw"]
+    order = Schedule("cosine", knots, shares).order(names, 200, 7)
+    other = Schedule("cosine", knots, turned).order(names[::-1], 200, 7)
+    assert np.array_equal(order, 2 - other)

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from pinch_jax.data.mixture import Mixture
+from pinch_jax.data.order import indices_of
 from pinch_jax.data.packing import Room
 from pinch_jax.data.tokenized import TokenizedCorpus
 
@@ -113,10 +114,17 @@ class BatchPlan:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """The sha256 of every (language, id) of the run, in order, and of where steps begin."""
+        """The sha256 of every (language, id) of the run, in order, and of where steps begin.
+
+        It does not depend on languages that have no example, nor on the order of the others.
+        """
+        held = np.bincount(self.language, minlength=len(self.mixture.languages)) > 0
+        names = [self.mixture.languages[index] for index in np.flatnonzero(held)]
+        among_held = np.cumsum(held) - 1
+        language = indices_of(names, sorted(names))[among_held[self.language]]
         digest = hashlib.sha256(self.corpus.ids_checksum.encode())
-        digest.update("\x1f".join(self.mixture.languages).encode())
-        for numbers, kind in ((self.language, "u1"), (self.example, "<i4"), (self.bounds, "<i4")):
+        digest.update("\x1f".join(sorted(names)).encode())
+        for numbers, kind in ((language, "u1"), (self.example, "<i4"), (self.bounds, "<i4")):
             digest.update(np.ascontiguousarray(numbers, kind))
         return digest.hexdigest()
 

@@ -5,12 +5,12 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pinch_jax.data.names import Names, Spec
-from pinch_jax.data.order import apportion, interleave, permutation
+from pinch_jax.data.order import apportion, interleave, permutation, shuffled
 from pinch_jax.data.schedule import Schedule
 
 Composition = Literal["disjoint", "parallel"]
@@ -28,6 +28,7 @@ class Mixture:
       shares: the exact share of each of `languages`; they add up to 1.
       examples: N, the same in every arm of a study; 0 where `supervised_tokens` counts.
       base: the language that the others replace.
+      seed: what every draw depends on, together with the names of the members.
       composition: "disjoint": an id appears once, in one language; "parallel": each language takes
         the first ids of one list, so ids repeat across languages.
       granularity: "example": each step carries the whole mixture; "step": each step carries one
@@ -40,6 +41,7 @@ class Mixture:
     shares: tuple[Fraction, ...]
     examples: int
     base: str = "en"
+    seed: int = 0
     composition: Composition = "disjoint"
     granularity: Granularity = "example"
     supervised_tokens: int = 0
@@ -79,25 +81,32 @@ class Mixture:
         if self.schedule:
             counts = np.bincount(self._epoch, minlength=len(self.languages))
             return dict(zip(self.languages, counts.tolist(), strict=True))
-        size = self.examples or self.supervised_tokens
-        return dict(zip(self.languages, apportion(self.shares, size), strict=True))
+        shares = dict(zip(self.languages, self.shares, strict=True))
+        return apportion(shares, self.examples or self.supervised_tokens, self.seed)
 
     @functools.cached_property
     def _epoch(self) -> np.ndarray:
         """The order of a schedule over one epoch; it decides the counts."""
-        order = self.schedule.order(self.examples)
+        order = self.schedule.order(self.languages, self.examples, self.seed)
         order.flags.writeable = False
         return order
 
-    def turns(self, counts: Sequence[int], epochs: int) -> np.ndarray:
+    def turns(self, counts: Mapping[str, int], epochs: int) -> np.ndarray:
         """Whose turn it is at each position of a run: uint8 [positions], indices of `languages`.
 
-        `counts` are the examples of each of `languages` in one epoch.
+        `counts` are the examples of each of `languages` in one epoch; each epoch is drawn anew.
         """
         if self.schedule:
-            return self._epoch if epochs == 1 else self.schedule.order(self.examples * epochs)
-        once = interleave(counts, sum(counts))
-        return once if epochs == 1 else np.tile(once, epochs)
+            whole = self.examples * epochs
+            return (
+                self._epoch
+                if epochs == 1
+                else self.schedule.order(self.languages, whole, self.seed)
+            )
+        size = sum(counts.values())
+        return np.concatenate(
+            [interleave(counts, size, self.seed, "epoch", epoch) for epoch in range(epochs)]
+        )
 
 
 def parse_mixture(
@@ -105,15 +114,14 @@ def parse_mixture(
     languages: Sequence[str],
     examples: int,
     base: str = "en",
-    composition: Composition = "disjoint",
-    granularity: Granularity = "example",
-    supervised_tokens: int = 0,
+    seed: int = 0,
     recipes: Sequence[str] = (),
+    **how: Any,
 ) -> Mixture:
     """The mixture that a name such as "pinch:10" or a table stands for.
 
-    Its size is `examples`, or, where they are 0, `supervised_tokens`. `recipes` are members beside
-    the languages, in it only where the spec names them.
+    `recipes` are members beside the languages, in it only where the spec names them. `how` are the
+    composition, the granularity, and the supervised tokens of a `Mixture`, if not the usual ones.
 
     Raises:
       ValueError: names the field, the value and the fix; `names.Names` has the grammar.
@@ -129,17 +137,15 @@ def parse_mixture(
     names = Names(tuple(languages), tuple(recipes), examples, base)
     schedule = names.schedule(spec)
     shares = schedule.mean() if schedule else tuple(names.shares(spec).values())
-    return Mixture(
-        members, shares, examples, base, composition, granularity, supervised_tokens, schedule
-    )
+    return Mixture(members, shares, examples, base, seed, schedule=schedule, **how)
 
 
 def assign(
-    mixture: Mixture, available: int, seed: int, supervised_lengths: Mapping[str, np.ndarray]
+    mixture: Mixture, available: int, supervised_lengths: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Which of the corpus's `available` parallel examples each member gives: int32 arrays.
 
-    The study's list is a permutation of all of them by `seed`. Parallel: each member takes the
+    The study's list is a permutation of all of them by the seed. Parallel: each member takes the
     first of the list, as many as its budget asks for.
 
     Disjoint: the list's places belong to the members other than the base by their shares relative
@@ -156,7 +162,7 @@ def assign(
     Raises:
       ValueError: the corpus has too few examples for a budget.
     """
-    study = permutation(available, seed, "study")
+    study = permutation(available, mixture.seed, "study")
 
     def needed(member: str, places: np.ndarray) -> int:
         """How many of these places meet the member's budget; more than there are if none do."""
@@ -195,7 +201,8 @@ def assign(
         rows[member] = own[:count]
     # Two roundings, of budgets and of owners, can differ by one, and tokens by more; the places at
     # the end of the list make it up. The base comes last.
-    for member in [*short, *(m for m in mixture.languages if m == mixture.base)]:
+    bases = (member for member in mixture.languages if member == mixture.base)
+    for member in [*shuffled(short, mixture.seed, "short"), *bases]:
         rest = np.flatnonzero(free)
         places = rest if member == mixture.base else np.concatenate([rows[member], rest[::-1]])
         count = needed(member, places)
@@ -214,7 +221,8 @@ def _owners(mixture: Mixture, horizon: int) -> np.ndarray:
     if not any(shares):
         return np.full(horizon, len(shares))
     scale = math.lcm(*(share.denominator for share in shares))
-    return interleave([int(share * scale) for share in shares], horizon)
+    weights = {m: int(s * scale) for m, s in zip(mixture.languages, shares, strict=True)}
+    return interleave(weights, horizon, mixture.seed, "owners")
 
 
 def _check_enough(mixture: Mixture, member: str, count: int, available: int) -> None:

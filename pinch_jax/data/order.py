@@ -1,63 +1,72 @@
-"""Who comes next: the low-discrepancy order of languages, and permutations that never change."""
+"""Who comes next, and permutations that never change: all of it drawn by (seed, name)."""
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 import numba
 import numpy as np
 
-# An index into the members of a mixture.
-INDEX = np.uint8
-MOST_MEMBERS = 256
-# Integers below it may be added once without leaving 64 bits.
-EXACT_TOTAL = 2**62
+from pinch_jax.data.rounding import INDEX, MOST_MEMBERS, MOST_TOTAL, random_turns, until_whole
 
 
-def interleave(weights: Sequence[int], length: int) -> np.ndarray:
-    """A uint8 array [length] of indices into `weights`, each index as evenly spread as can be.
+def interleave(
+    weights: Mapping[str, int], length: int, seed: int, *purpose: str | int
+) -> np.ndarray:
+    """A uint8 array [length] of indices into `weights`, each name as evenly spread as can be.
 
-    After any n positions, index i was chosen more than n*s - 1 and fewer than n*s + 1 times, with
-    s = weights[i] / sum(weights); after a whole period, exactly n*s times.
+    After any n positions, a name was chosen n*s times, rounded down or up, and n*s times in
+    expectation, with s its weight over their sum; after a whole period, exactly n*s times. So a
+    single one among n positions is as likely to be at any of them. The order depends on what each
+    name weighs, on the seed and the purpose, and not on the order of the names.
 
-    The j-th choice of i, from 0, belongs to the positions floor(j/s) + 1 to ceil((j+1)/s), counted
-    from 1: earlier it would be a whole example ahead, later a whole one behind. Each position takes
-    the earliest deadline among the choices that are released; a tie goes to the lower index. Giving
-    each index its share of every position would meet all of these windows, so unit jobs can meet
-    them too, and earliest deadline first finds a schedule of unit jobs wherever there is one.
-
-    Weights whose sum passes 2**62 are first rounded to that sum.
+    Weights whose sum passes 2**40 are first rounded to that sum.
 
     Raises:
       ValueError: no weight is positive, or there are more than 256.
-
-    Source: Baruah, Cohen, Plaxton, Varvel (1996), "Proportionate progress: a notion of fairness in
-    resource allocation".
     """
     check_members(len(weights))
-    divisor = math.gcd(*weights)
+    divisor = math.gcd(*weights.values())
     if divisor == 0:
-        raise ValueError(f"weights={list(weights)}: at least one must be positive")
-    pattern = [weight // divisor for weight in weights]
-    total = sum(pattern)
-    if total >= EXACT_TOTAL:
-        pattern = apportion([Fraction(weight, total) for weight in pattern], EXACT_TOTAL - 1)
-        total = EXACT_TOTAL - 1
-    period = _earliest_deadline_first(np.array(pattern, np.int64), total, min(length, total))
-    return period if len(period) == length else np.resize(period, length)
+        raise ValueError(f"weights={dict(weights)}: at least one must be positive")
+    pattern = {name: weight // divisor for name, weight in weights.items() if weight}
+    total = sum(pattern.values())
+    if total > MOST_TOTAL:
+        exact = {name: Fraction(weight, total) for name, weight in pattern.items()}
+        pattern, total = apportion(exact, MOST_TOTAL, seed), MOST_TOTAL
+    names = shuffled(pattern, seed, *purpose)
+    shares = np.array([[pattern[name] for name in names]], np.int64)
+    rest = until_whole(np.array([pattern[name] * length % total for name in names]), total)
+    turns = random_turns(shares, rest, length, key(seed, "turns", *purpose))
+    return indices_of(names, weights)[turns]
 
 
-def apportion(shares: Sequence[Fraction], total: int) -> list[int]:
+def indices_of(names: Iterable[str], among: Iterable[str]) -> np.ndarray:
+    """Where each of these names stands among all of them: uint8 [names]."""
+    place = {name: index for index, name in enumerate(among)}
+    return np.array([place[name] for name in names], INDEX)
+
+
+def shuffled(names: Iterable[str], seed: int, *purpose: str | int) -> list[str]:
+    """These names in an order of the seed's, whatever order they come in.
+
+    Each has a place of its own in it: which of two comes first does not depend on the others.
+    """
+    return sorted(names, key=lambda name: _digest(seed, *purpose, name))
+
+
+def apportion(shares: Mapping[str, Fraction], total: int, seed: int) -> dict[str, int]:
     """Whole numbers that add up to `total`, each within one of its share of it.
 
-    Largest remainder, ties to the earlier. `shares` add up to 1.
+    Largest remainder; among equal ones the seed chooses. `shares` add up to 1.
     """
-    quotas = [share * total for share in shares]
-    counts = [math.floor(quota) for quota in quotas]
-    by_remainder = sorted(range(len(quotas)), key=lambda i: (counts[i] - quotas[i], i))
-    for index in by_remainder[: total - sum(counts)]:
-        counts[index] += 1
+    counts = {name: math.floor(share * total) for name, share in shares.items()}
+    remainders = {name: share * total - counts[name] for name, share in shares.items()}
+    # Sorting is stable: the larger ones first, and equal ones as they were shuffled.
+    largest = sorted(shuffled(shares, seed, "budget"), key=remainders.__getitem__, reverse=True)
+    for name in largest[: total - sum(counts.values())]:
+        counts[name] += 1
     return counts
 
 
@@ -67,51 +76,28 @@ def check_members(count: int) -> None:
         raise ValueError(f"{count} languages in one mixture: at most {MOST_MEMBERS} can be told")
 
 
-@numba.njit(cache=True)
-def _earliest_deadline_first(weights: np.ndarray, total: int, length: int) -> np.ndarray:
-    members = len(weights)
-    # Of each member's next choice j: release = floor(j * total / weight), deadline = ceil((j + 1)
-    # * total / weight). Quotient and remainder are carried along, so that no product can overflow.
-    release = np.zeros(members, np.int64)
-    deadline = np.zeros(members, np.int64)
-    remainder = np.zeros(members, np.int64)
-    for i in range(members):
-        if weights[i]:
-            deadline[i] = total // weights[i]
-            remainder[i] = total % weights[i]
-            deadline[i] += remainder[i] > 0
-        else:
-            release[i] = length
-    sequence = np.empty(length, INDEX)
-    for position in range(length):
-        chosen = -1
-        for i in range(members):
-            if release[i] <= position and (chosen < 0 or deadline[i] < deadline[chosen]):
-                chosen = i
-        sequence[position] = chosen
-        weight = weights[chosen]
-        release[chosen] = deadline[chosen] - (remainder[chosen] > 0)
-        step, extra = total // weight, remainder[chosen] + total % weight
-        if extra >= weight:
-            step, extra = step + 1, extra - weight
-        remainder[chosen] = extra
-        deadline[chosen] = release[chosen] + step + (extra > 0)
-    return sequence
-
-
 def permutation(length: int, seed: int, *purpose: str | int) -> np.ndarray:
     """A permutation of range(length), int32, that depends on (length, seed, purpose) alone.
 
     It shuffles by raw Philox words, the one stream that NumPy promises never to change: the methods
     of its Generator may draw otherwise in another release.
     """
+    philox = np.random.Philox(key=int.from_bytes(_digest(seed, *purpose)[:16], "little"))
+    return _permuted(philox.random_raw(length))
+
+
+def key(seed: int, *purpose: str | int) -> int:
+    """A number below 2**64."""
+    return int.from_bytes(_digest(seed, *purpose)[:8], "little")
+
+
+def _digest(seed: int, *purpose: str | int) -> bytes:
     name = "\x1f".join(map(str, ("pinch", seed, *purpose)))
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    return _shuffled(np.random.Philox(key=key).random_raw(length))
+    return hashlib.sha256(name.encode()).digest()
 
 
 @numba.njit(cache=True)
-def _shuffled(words: np.ndarray) -> np.ndarray:
+def _permuted(words: np.ndarray) -> np.ndarray:
     """Fisher-Yates; the upper half of a word picks among k with a bias below k / 2**32."""
     shuffled = np.arange(len(words)).astype(np.int32)
     for last in range(len(words) - 1, 0, -1):

@@ -6,12 +6,12 @@ import numpy as np
 
 from pinch_jax.data.batches import BatchPlan, BatchShape, room_of
 from pinch_jax.data.mixture import Mixture, assign
-from pinch_jax.data.order import interleave, permutation
+from pinch_jax.data.order import indices_of, interleave, permutation
 from pinch_jax.data.tokenized import TokenizedCorpus
 
 
 def plan_batches(
-    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int, seed: int
+    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int
 ) -> BatchPlan:
     """The plan of a run over `epochs` epochs, in each of which every example is seen once.
 
@@ -26,7 +26,6 @@ def plan_batches(
     owned = assign(
         mixture,
         len(corpus.ids),
-        seed,
         {member: corpus.languages[member].supervised_lengths for member in members},
     )
     budgets = {member: len(rows) for member, rows in owned.items()}
@@ -35,15 +34,16 @@ def plan_batches(
             f"config.train.epochs={epochs}: a run holds fewer than 2**31 examples, counted in every"
             " epoch; lower it or config.mixture.examples"
         )
-    language = mixture.turns(list(budgets.values()), epochs)
+    language = mixture.turns(budgets, epochs)
     apart = mixture.granularity == "step"
-    if apart:  # packed one language after the other, and put in turn afterwards
-        place = np.argsort(language, kind="stable") if mixture.schedule else None
-        language = np.sort(language)
+    if apart:  # packed one language after the other, by name, and put in turn afterwards
+        rank = np.argsort(indices_of(sorted(members), members))
+        place = np.argsort(rank[language], kind="stable")
+        language = language[place]
     example, tokens, supervised = np.empty((3, len(language)), np.int32)
     for index, member in enumerate(members):
         mine = np.flatnonzero(language == index)
-        rows = _rounds(member, owned.pop(member), len(mine), seed)
+        rows = _rounds(member, owned.pop(member), len(mine), mixture.seed)
         example[mine] = rows
         tokens[mine] = corpus.languages[member].lengths[rows]
         supervised[mine] = corpus.languages[member].supervised_lengths[rows]
@@ -61,11 +61,10 @@ def plan_batches(
         language, example = language[fits], example[fits]
         tokens, supervised = tokens[fits], supervised[fits]
     if apart:
-        ends = np.searchsorted(language, np.arange(len(members)).astype(language.dtype))
-        ends = np.append(ends, len(language))
+        ends = np.searchsorted(rank[language], np.arange(len(members) + 1))
         parts = [slice(*pair) for pair in pairwise(ends)]
         steps = [_pairs(room.steps(tokens[p], supervised[p])) + p.start for p in parts]
-        bounds = _in_turn(steps, None if place is None else place[fits])
+        bounds = _in_turn(mixture, steps, place[fits])
     else:
         bounds = _pairs(room.steps(tokens, supervised))
     dropped = dict(zip(members, lost.tolist(), strict=True))
@@ -101,16 +100,18 @@ def _pairs(ends: np.ndarray) -> np.ndarray:
     return np.stack([ends[:-1], ends[1:]], axis=1)
 
 
-def _in_turn(steps: list[np.ndarray], place: np.ndarray | None) -> np.ndarray:
-    """The bounds of all languages' steps in the order of the run.
+def _in_turn(mixture: Mixture, steps: list[np.ndarray], place: np.ndarray) -> np.ndarray:
+    """The bounds of all languages' steps, given by their names, in the order of the run.
 
     Over any prefix each language has its share of the steps to within one step. Under a schedule
     `place` tells where each example would stand alone, and a step stands where its middle one does.
     """
     bounds = np.concatenate(steps)
-    if place is not None:
+    if mixture.schedule:
         return bounds[np.argsort(place[bounds.mean(axis=1).astype(int)], kind="stable")]
-    turns = interleave([len(own) for own in steps], len(bounds))
+    names = sorted(mixture.languages)
+    counts = {member: len(own) for member, own in zip(names, steps, strict=True)}
+    turns = interleave(counts, len(bounds), mixture.seed, "steps")
     in_turn = np.empty_like(bounds)
     in_turn[np.argsort(turns, kind="stable")] = bounds
     return in_turn

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Literal
 
-import numba
 import numpy as np
 
-from pinch_jax.data.order import INDEX, check_members
+from pinch_jax.data.order import check_members, indices_of, key, shuffled
+from pinch_jax.data.rounding import random_turns, until_whole
 
 Shape = Literal["linear", "cosine", "piecewise"]
 SHAPES = ("linear", "cosine", "piecewise")
@@ -18,8 +18,8 @@ FORMS = (
     "'linear:monolingual:en..pinch:100', 'cosine:pinch:0@0.2..pinch:100@0.8' "
     "or 'piecewise:monolingual:en..uniform:en,sw@0.5'"
 )
-# Far below an example, far above what adding and multiplying in 64 bits loses.
-TOLERANCE = 1e-6
+# A position in the whole numbers that shares are rounded to.
+UNIT = 2**32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,99 +66,39 @@ class Schedule:
         for start, stop, first, last in self.legs():
             a, b = (np.array([float(share) for share in shares]) for shares in (first, last))
             u = np.clip((positions / length - float(start)) / float(stop - start), 0, 1)[:, None]
-            cosine = self.shape == "cosine"
-            rise = u / 2 - np.sin(math.pi * u) / (2 * math.pi) if cosine else u**2 / 2
+            rise = u / 2 - _sine(u) / (2 * math.pi) if self.shape == "cosine" else u**2 / 2
             due += float(stop - start) * length * (a * u + (b - a) * rise)
         return due
 
-    def order(self, length: int) -> np.ndarray:
-        """A uint8 array [length] of member indices that follows the shares as close as can be.
+    def order(self, names: Sequence[str], length: int, seed: int) -> np.ndarray:
+        """A uint8 array [length] of indices of `names`, one for each member: the order of a run.
 
-        After any n positions each member was chosen fewer than one time more or less than the
-        integral of its share over them says (to a millionth of an example). The windows of
-        `interleave`, with the integral in the place of n*s, and the same theorem; a member's last
-        choice, where the integral ends between two whole numbers, is made if nothing else is due,
-        the largest remainder first.
+        After any n positions each member was chosen as often as the integral of its share over them
+        says, rounded down or up (to a millionth of an example), and that often in expectation. It
+        does not depend on the order of the names.
         """
-        check_members(len(self.shares[0]))
-        legs = self.legs()
-        starts = np.array([float(start * length) for start, *_ in legs] + [float(length)])
-        first, last = (np.array([[float(x) for x in leg[side]] for leg in legs]) for side in (2, 3))
-        spans = [leg[1] - leg[0] for leg in legs]
-        sums = np.zeros((len(legs) + 1, first.shape[1]))
-        total = [Fraction(0)] * first.shape[1]
-        for row, (span, leg) in enumerate(zip(spans, legs, strict=True), start=1):
-            total = [
-                t + span * length * (a + b) / 2
-                for t, a, b in zip(total, leg[2], leg[3], strict=True)
-            ]
-            sums[row] = [float(t) for t in total]
-        return _order(length, starts, first, last, sums, self.shape == "cosine")
+        check_members(len(names))
+        members = shuffled(names, seed, "schedule")
+        columns = indices_of(members, names)
+        due = self.due(np.arange(length + 1), length)[:, columns]
+        shares = np.diff(np.rint(due * UNIT).astype(np.int64), axis=0)
+        # What rounding has taken from a position, or given it, is the largest share's.
+        shares[np.arange(length), shares.argmax(axis=1)] += UNIT - shares.sum(axis=1)
+        rest = until_whole(shares.sum(axis=0), UNIT)
+        return columns[random_turns(shares, rest, length, key(seed, "turns", "schedule"))]
 
 
-@numba.njit(cache=True)
-def _integral(n, leg, i, starts, first, last, sums, cosine):
-    """What member i is due after n positions, n within the leg."""
-    span = starts[leg + 1] - starts[leg]
-    u = (n - starts[leg]) / span
-    a, b = first[leg, i], last[leg, i]
-    if cosine:
-        # The integral of (1 - cos(pi t)) / 2 is u / 2 - sin(pi u) / (2 pi). The sine is its
-        # series, which every machine adds up alike, as the sines of their libraries need not be.
-        x = math.pi * (u if u <= 0.5 else 1.0 - u)
-        term, sine = x, x
-        for k in range(1, 12):
-            term *= -x * x / ((2 * k) * (2 * k + 1))
-            sine += term
-        rise = u / 2 - sine / (2 * math.pi)
-    else:
-        rise = u * u / 2
-    return sums[leg, i] + span * (a * u + (b - a) * rise)
+def _sine(u: np.ndarray) -> np.ndarray:
+    """sin(pi u) of u in [0, 1] by its series.
 
-
-@numba.njit(cache=True)
-def _order(length, starts, first, last, sums, cosine):
-    """Earliest deadline first; `ahead` walks each member's integral to its next whole number."""
-    members = first.shape[1]
-    ahead = np.zeros(members, np.int64)
-    leg = np.zeros(members, np.int64)
-    chosen_times = np.zeros(members, np.int64)
-    release = np.zeros(members, np.int64)
-    deadline = np.zeros(members)
-    sequence = np.empty(length, INDEX)
-    due = -1
-    for position in range(-members, length):
-        # The first rounds, before any position, only find each member's first window.
-        i = position + members if position < 0 else due
-        if position >= 0:
-            due = -1
-            for k in range(members):
-                if release[k] <= position and (due < 0 or deadline[k] < deadline[due]):
-                    due = k
-            sequence[position] = due
-            chosen_times[due] += 1
-            i = due
-        goal = chosen_times[i]
-        value = 0.0
-        while True:
-            value = _integral(ahead[i], leg[i], i, starts, first, last, sums, cosine)
-            if value > goal + TOLERANCE or ahead[i] == length:
-                break
-            ahead[i] += 1
-            while ahead[i] > starts[leg[i] + 1]:
-                leg[i] += 1
-        if value <= goal + TOLERANCE:
-            release[i] = length  # it has had all that it is due
-            continue
-        release[i] = max(ahead[i] - 1, 0)
-        while value < goal + 1 - TOLERANCE and ahead[i] < length:
-            ahead[i] += 1
-            while ahead[i] > starts[leg[i] + 1]:
-                leg[i] += 1
-            value = _integral(ahead[i], leg[i], i, starts, first, last, sums, cosine)
-        late = value < goal + 1 - TOLERANCE
-        deadline[i] = length + 2 - (value - goal) if late else ahead[i]
-    return sequence
+    Every machine adds it up alike, as the sines of their libraries need not be.
+    """
+    x = math.pi * np.minimum(u, 1 - u)
+    term, sine = x, x
+    for k in range(1, 12):
+        term = -term * x * x / ((2 * k) * (2 * k + 1))
+        sine = sine + term
+    return sine
 
 
 def parse_schedule(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pinch_jax.data.order import permutation
+from pinch_jax.data.order import shuffled
 from pinch_jax.languages import language
 
 
@@ -25,8 +25,8 @@ def select_languages(
 
     "typology" takes the language farthest from all that it has (`by_typology`). "family" and
     "script" take one of the family or script that was taken least often so far, and so spread over
-    as many as there are. "random" is drawn by `seed`, which the others do not use. Ties go to the
-    earlier one in `languages`.
+    as many as there are. "random" is drawn by `seed`, and so is who comes first in a tie; the order
+    of `languages` decides nothing.
 
     Raises:
       ValueError: there is no such strategy, there are not k languages, or the base is not among
@@ -46,11 +46,11 @@ def select_languages(
             f"config.mixture.spec: cannot select {k} of the {len(languages)} languages in "
             f"config.languages; select 1 to {len(languages)}, or add languages there"
         )
-    others = [code for code in languages if code != base]
-    return STRATEGIES[strategy](base, others, seed)[:k]
+    others = shuffled((code for code in languages if code != base), seed, "selection")
+    return STRATEGIES[strategy](base, others)[:k]
 
 
-def by_typology(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Return the base, then each time the language whose nearest one so far is farthest from it.
 
     The distance is the cosine distance of the languages' vectors (`uriel_vectors`).
@@ -77,12 +77,12 @@ def by_typology(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, .
     return tuple(codes[i] for i in taken)
 
 
-def by_family(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Return the base, then each time one of the language family with the fewest so far."""
     return _spread(base, others, lambda code: language(code).family)
 
 
-def by_script(base: str, others: Sequence[str], seed: int = 0) -> tuple[str, ...]:
+def by_script(base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Return the base, then each time one of the script with the fewest so far."""
     return _spread(base, others, lambda code: language(code).script)
 
@@ -98,13 +98,12 @@ def _spread(base: str, others: Sequence[str], group: Callable[[str], str]) -> tu
     return tuple(taken)
 
 
-def by_chance(base: str, others: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Return the base, then the others as drawn by the seed, whatever order they are given in."""
-    drawn = permutation(len(others), seed, "selection")
-    return base, *(sorted(others)[i] for i in drawn)
+def by_chance(base: str, others: Sequence[str]) -> tuple[str, ...]:
+    """Return the base, then the others as they come: `select_languages` has shuffled them."""
+    return base, *others
 
 
-STRATEGIES: dict[str, Callable[[str, Sequence[str], int], tuple[str, ...]]] = {
+STRATEGIES: dict[str, Callable[[str, Sequence[str]], tuple[str, ...]]] = {
     "typology": by_typology,
     "family": by_family,
     "script": by_script,

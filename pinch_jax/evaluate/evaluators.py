@@ -47,7 +47,6 @@ class HeldoutLoss:
                 tokenize_corpus({code: examples}, pad_id, renderer.example),
                 shape,
                 epochs=1,
-                seed=0,
             )
             for code, examples in told.items()
             if examples

@@ -6,10 +6,10 @@ tuned model answers in all languages.
 """
 
 import dataclasses
-import random
 from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.config import Config
+from pinch_jax.data.order import shuffled
 from pinch_jax.study.config import GAIN
 
 # The model before tuning, where a comparison names a tuning set.
@@ -106,8 +106,7 @@ def _breadth(config: Config) -> list[Arm]:
 
 def _pairs(config: Config) -> list[Arm]:
     """Random pairs, half and half, against the two monolingual models of each: section 3.4."""
-    drawn = list(config.monolingual_languages)
-    random.Random(f"pairs {config.study.pair_seed}").shuffle(drawn)
+    drawn = shuffled(config.monolingual_languages, config.study.pair_seed, "pairs")
     arms = []
     for pair in zip(drawn[::2], drawn[1::2], strict=False):
         tuned = [code for code in config.languages if code in pair]

@@ -122,8 +122,7 @@ class Workbench:
     def plan(self, spec: Spec | None = None) -> BatchPlan:
         """Returns all batches of the tuning set of a spec; by default the config's own."""
         c = self.config
-        mixture = c.mixture_of(spec)
-        return plan_batches(mixture, self.tokenized, c.batch, c.train.epochs, c.seed)
+        return plan_batches(c.mixture_of(spec), self.tokenized, c.batch, c.train.epochs)
 
     def fingerprint(self, plan: BatchPlan | None) -> str:
         """Returns the sha256 of everything that decides a run's weights; None: nothing is tuned.

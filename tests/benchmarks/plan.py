@@ -67,17 +67,20 @@ def corpus() -> TokenizedCorpus:
 def make(case: str, whole: TokenizedCorpus) -> BatchPlan:
     """The plan of a case."""
     spec, composition, granularity, examples, (rows, row_tokens) = CASES[case]
-    mixture = parse_mixture(spec, LANGUAGES, examples, "en", composition, granularity)
+    mixture = parse_mixture(
+        spec, LANGUAGES, examples, composition=composition, granularity=granularity
+    )
     cap = 1 if rows == 1 else 0
-    return plan_batches(mixture, whole, Shape(rows, row_tokens, cap), epochs=1, seed=0)
+    return plan_batches(mixture, whole, Shape(rows, row_tokens, cap), epochs=1)
 
 
 def measure(case: str) -> None:
     """Prints seconds, MB, steps, waste, and the milliseconds of the first and the last step."""
     whole = corpus()
     spec, composition, granularity, _, (rows, row_tokens) = CASES[case]
-    small = parse_mixture(spec, LANGUAGES, 1000, "en", composition, granularity)
-    plan_batches(small, whole, Shape(rows, row_tokens, 0), 1, 0)  # compiles, or reads what was
+    how = {"composition": composition, "granularity": granularity}
+    small = parse_mixture(spec, LANGUAGES, 1000, **how)
+    plan_batches(small, whole, Shape(rows, row_tokens, 0), 1)  # compiles, or reads what was
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     plan = make(case, whole)

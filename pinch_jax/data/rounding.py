@@ -1,0 +1,225 @@
+"""Random turns that follow shares: after every position, each member had its share, rounded.
+
+This is dependent rounding. A position gives each member its share of itself; a member's choices
+are jobs, each filled by the next whole share that it was given. So positions and jobs are the two
+sides of a graph whose edges carry amounts, `total` at every node. While the graph has a cycle, its
+edges go up and down in turn by one amount, or down and up by another, at random so that no
+expectation changes, until an edge is empty. In the end each position has one job, and lies in that
+job's window, since every edge did; a window is why no prefix can be one example off.
+
+Source: Gandhi, Khuller, Parthasarathy, Srinivasan (2006), "Dependent rounding and its applications
+to approximation algorithms"; that its cycles may carry windows of time as quotas is Gölz, Peters,
+Procaccia (2022), "In this apportionment lottery, the house always wins".
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+# An index into the members of a mixture.
+INDEX = np.uint8
+MOST_MEMBERS = 256
+# A position's amounts add up to at most this, so that the bias of a draw is below 2**-23.
+MOST_TOTAL = 2**40
+_NONE = -1
+
+
+class _Graph(NamedTuple):
+    """Nodes are positions, then jobs; edge e is a half 2e at its position, 2e + 1 at its job."""
+
+    first: np.ndarray  # [node] a half at it, that of the latest position first
+    following: np.ndarray  # [half] the next half at the same node
+    to: np.ndarray  # [half] the node at the other end
+    amount: np.ndarray  # [edge]
+    unused: np.ndarray  # [2] the next edge never used, and the first half of a list of emptied ones
+
+
+class _Search(NamedTuple):
+    """What a walk over the graph remembers of nodes."""
+
+    stamp: np.ndarray  # [1] the number of the walk
+    seen: np.ndarray  # [node] the last walk that came by
+    via: np.ndarray  # [node] the half by which it came
+    upcoming: np.ndarray  # [node] the half to go on with
+    path: np.ndarray  # [node] the nodes from the walk's root
+    cycle: np.ndarray  # [edge] those of the cycle that was found
+
+
+def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) -> np.ndarray:
+    """Returns whose turn it is at each of `length` positions: uint8 [length], drawn by `key`.
+
+    After any n positions, member i was chosen floor(d) or ceil(d) times, d being the sum of its
+    shares of them, and d times in expectation; so it is chosen at a position with a probability of
+    its share there.
+
+    Args:
+      shares: int64 [length or 1, members], of each position or of all; a row adds up to the same
+        total, at most `MOST_TOTAL`.
+      rest: int64 [more, members], positions behind the last one, which no one hears of: with them
+        each member's shares add up to a multiple of that total.
+      length: the number of positions.
+      key: below 2**64.
+    """
+    positions, members = length + len(rest), shares.shape[1]
+    nodes = 2 * positions + members
+    # A forest has fewer edges than nodes; each of its unfinished blocks has a few of its own.
+    edges = nodes + 2 * members * (positions.bit_length() + 2)
+    graph = _Graph(
+        np.full(nodes, _NONE, np.int32),
+        np.empty(2 * edges, np.int32),
+        np.empty(2 * edges, np.int32),
+        np.empty(edges, np.int64),
+        np.array([0, _NONE], np.int64),
+    )
+    search = _Search(
+        np.zeros(1, np.int32),
+        np.zeros(nodes, np.int32),
+        *(np.empty(nodes, np.int32) for _ in range(4)),
+    )
+    state = np.array([key], np.uint64)
+    return _turns(graph, search, shares, rest, length, state)[:length]
+
+
+def until_whole(sums: np.ndarray, total: int) -> np.ndarray:
+    """Returns the `rest` of `random_turns` after shares with these sums: int64 [more, members].
+
+    What each member lacks of a multiple of the total is dealt out one position after another.
+    """
+    ends = np.cumsum(-sums % total)
+    edges = total * np.arange(ends[-1] // total + 1)[:, None]
+    dealt = np.clip(ends, edges[:-1], edges[1:]) - edges[:-1]
+    return np.diff(dealt, axis=1, prepend=0)
+
+
+@numba.njit(cache=True)
+def _turns(graph, search, shares, rest, length, state):
+    """Positions enter one by one; two neighbouring blocks of one size become one without cycles."""
+    members, positions = shares.shape[1], length + len(rest)
+    total = shares[0].sum()
+    turns = np.zeros(positions, INDEX)
+    owner = np.zeros(positions + members, INDEX)  # of each job
+    job = np.full(members, _NONE, np.int64)  # the one that each member is filling
+    filled = np.zeros(members, np.int64)
+    jobs = 0
+    # Where each block begins, and the jobs that were being filled there.
+    starts, shared = np.empty(64, np.int64), np.empty((64, members), np.int64)
+    blocks = 0
+    for position in range(positions):
+        starts[blocks], shared[blocks] = position, job
+        blocks += 1
+        for i in range(members):
+            given = rest[position - length, i]
+            if position < length:
+                given = shares[position % len(shares), i]
+            while given:
+                if job[i] == _NONE:
+                    job[i], filled[i], owner[jobs] = positions + jobs, 0, i
+                    jobs += 1
+                amount = min(given, total - filled[i])
+                if amount == total:
+                    turns[position] = i
+                else:
+                    _connect(graph, position, job[i], amount)
+                filled[i] += amount
+                given -= amount
+                if filled[i] == total:
+                    job[i] = _NONE
+        last = position == positions - 1
+        while blocks > 1:
+            begin, middle = starts[blocks - 2], starts[blocks - 1]
+            if not last and middle - begin != position + 1 - middle:
+                break
+            blocks -= 1
+            for root in shared[blocks]:
+                edges = _find_cycle(graph, search, root, begin) if root != _NONE else 0
+                while edges:
+                    _cancel(graph, search.cycle[:edges], total, state, turns, owner)
+                    edges = _find_cycle(graph, search, root, begin)
+    return turns
+
+
+@numba.njit(cache=True)
+def _connect(graph, position, job, amount):
+    edge = graph.unused[0]
+    if graph.unused[1] == _NONE:
+        graph.unused[0] += 1
+    else:
+        edge = graph.unused[1] // 2
+        graph.unused[1] = graph.following[graph.unused[1]]
+    graph.amount[edge] = amount
+    for half, node, other in ((2 * edge, position, job), (2 * edge + 1, job, position)):
+        graph.to[half] = other
+        graph.following[half] = graph.first[node]
+        graph.first[node] = half
+
+
+@numba.njit(cache=True)
+def _disconnect(graph, edge):
+    for half in (2 * edge, 2 * edge + 1):
+        node = graph.to[half ^ 1]
+        before = graph.first[node]
+        if before == half:
+            graph.first[node] = graph.following[half]
+        else:
+            while graph.following[before] != half:
+                before = graph.following[before]
+            graph.following[before] = graph.following[half]
+    graph.following[2 * edge] = graph.unused[1]
+    graph.unused[1] = 2 * edge
+
+
+@numba.njit(cache=True)
+def _find_cycle(graph, search, root, begin):
+    """Returns the length of a cycle among the positions from `begin` on, 0 if there is none.
+
+    It walks depth first from a job; the first edge to a node on its path closes a cycle.
+    """
+    search.stamp[0] += 1
+    stamp = search.stamp[0]
+    search.path[0], search.seen[root] = root, stamp
+    search.via[root], search.upcoming[root] = _NONE, graph.first[root]
+    depth = 0
+    while depth >= 0:
+        node = search.path[depth]
+        half = search.upcoming[node]
+        # A job's halves go back in time: behind one before `begin` there are only earlier ones.
+        if half == _NONE or graph.to[half] < begin:
+            depth -= 1
+            continue
+        search.upcoming[node] = graph.following[half]
+        if search.via[node] == half ^ 1:
+            continue
+        other = graph.to[half]
+        if search.seen[other] == stamp:
+            edges, search.cycle[0] = 1, half // 2
+            while node != other:
+                search.cycle[edges] = search.via[node] // 2
+                node = graph.to[search.via[node] ^ 1]
+                edges += 1
+            return edges
+        search.seen[other], search.via[other] = stamp, half
+        search.upcoming[other] = graph.first[other]
+        depth += 1
+        search.path[depth] = other
+    return 0
+
+
+@numba.njit(cache=True)
+def _cancel(graph, cycle, total, state, turns, owner):
+    """Moves amounts along a cycle until an edge is empty; one that is full is a turn."""
+    down, up = graph.amount[cycle[0::2]].min(), graph.amount[cycle[1::2]].min()
+    # The next of `state` by SplitMix64 (Steele, Lea, Flood 2014).
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    word = state[0]
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    word ^= word >> np.uint64(31)
+    shift = up if word % np.uint64(down + up) < np.uint64(down) else -down
+    for edge in cycle:
+        graph.amount[edge] += shift
+        shift = -shift
+        if graph.amount[edge] == total:
+            turns[graph.to[2 * edge + 1]] = owner[graph.to[2 * edge] - len(turns)]
+        if graph.amount[edge] == 0 or graph.amount[edge] == total:
+            _disconnect(graph, edge)
