@@ -114,6 +114,10 @@ def test_the_seed_draws_the_pairs_and_nothing_else_does():
     drawn = [[arm.x for arm in arms("pairs", pair_seed=seed)] for seed in (0, 0, 1, 2)]
     assert drawn[0] == drawn[1] and len({tuple(pairs) for pairs in drawn}) == 3
     assert [arm.x for arm in arms("monolingual", "pairs")][12:] == drawn[0]
+    turned = dataclasses.replace(CONFIG, languages=LANGUAGES[::-1])
+    study = dataclasses.replace(CONFIG.study, experiments=("pairs",))
+    again = {arm.x for arm in arms_of(dataclasses.replace(turned, study=study))}
+    assert {frozenset(x.split("+")) for x in again} == {frozenset(x.split("+")) for x in drawn[0]}
 
 
 def test_a_model_answers_where_it_is_judged_or_judged_against():

@@ -69,6 +69,18 @@ def test_each_language_gives_as_many_distinct_ids_as_its_budget(table, n, compos
 
 
 @quick
+@given(tables, st.integers(1, 60), st.permutations(LANGUAGES), st.sampled_from([0, 30]), seeds)
+def test_what_a_language_gives_does_not_depend_on_where_it_is_listed(table, n, turned, size, seed):
+    lengths, how = random_lengths(9, 90, seed), {"supervised_tokens": size}
+    first, other = (
+        parse_mixture(table, languages, 0 if size else n, seed=seed, **how)
+        for languages in (LANGUAGES, turned)
+    )
+    assert first.budgets == other.budgets
+    assert rows_of(first, 90, lengths) == rows_of(other, 90, lengths)
+
+
+@quick
 @given(percents, percents, st.data(), st.integers(1, 500), seeds)
 def test_arms_of_one_family_are_nested_and_share_their_base_rows(p, q, data, n, seed):
     lower, upper = sorted((p, q), key=Fraction)
