@@ -183,6 +183,38 @@ def test_a_template_that_cannot_be_used_says_why(jinja, message, tmp_path):
     assert type(make_renderer(tokenizer, "base").template).__name__ == "Template"
 
 
+@pytest.mark.parametrize(
+    ("jinja", "written"),
+    [
+        ("{% if tools is not none %}tools{% endif %}{{ documents is none }}", "True"),
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+        ("{{ unk_token ~ image_token ~ cls_token }}", "<unk><image>"),
+        ("{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}", "21"),
+        ("{% for i in 'abc' %}{% if i == 'b' %}{% break %}{% endif %}{{ i }}{% endfor %}", "a"),
+        ("{{ {'b': '<é>', 'a': 1} | tojson(sort_keys=true) }}", '{"a": 1, "b": "<é>"}'),
+        ("{{ ['é'] | tojson(true, 1, (',', ':')) }}", '[\n "\\u00e9"\n]'),
+    ],
+)
+def test_a_template_knows_what_transformers_tells_it(jinja, written, tmp_path):
+    tokenizer = load_tokenizer(write_qwen(tmp_path))
+    jinja += "{% for m in messages %}{{ m.content }}{% endfor %}"
+    others = {"unk_token": "<unk>", "image_token": "<image>"}
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=jinja, others=others)
+    renderer = make_renderer(tokenizer, "chat")
+    assert renderer.prompt("fox") == tokenizer.encode(written + "fox")
+    assert read_renderer(json.loads(json.dumps(renderer.described)), tokenizer) == renderer
+
+
+def test_a_template_that_ends_some_answers_otherwise_is_refused(tmp_path):
+    tokenizer = load_tokenizer(write_qwen(tmp_path))
+    jinja = "{% for m in messages %}{{ m.content }}{{ '!' if m.content != 'dog' }}{% endfor %}"
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=jinja)
+    renderer = make_renderer(tokenizer, "chat")
+    assert renderer.example("fox", "cat")[0][-1] == tokenizer.eos_id
+    with pytest.raises(ValueError, match="otherwise once it is answered"):
+        renderer.example("fox", "dog")
+
+
 def test_a_response_that_the_template_does_not_end_is_ended_by_eos(tmp_path):
     tokenizer = load_tokenizer(write_qwen(tmp_path))
     jinja = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ '\\n' }}{% endfor %}"

@@ -1,6 +1,6 @@
 """The tokens that are found whole in a text: of a tokenizer.json, and of the files beside it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,28 @@ def with_configured_tokens(told: Mapping[str, Any], config: Mapping[str, Any]) -
 
     As transformers does, it takes what the config says of a token that both have, adds those that
     the config alone has, and makes special each that the config names for a purpose.
+
+    Raises:
+        ValueError: the config lists special tokens that the file has not.
     """
-    added = {token["content"]: dict(token) for token in told.get("added_tokens", [])}
+    added = {token["content"]: dict(token) for token in told["added_tokens"]}
     for id, token in sorted(configured_tokens(config).items()):
         content = token["content"]
-        # The ids of the file stand.
+        # The ids of the file stand, and what is special there stays so.
         entry = added.setdefault(content, added_token(id, content, False, normalized=True))
-        entry |= {flag: token[flag] for flag in FLAGS if flag in token}
-    for content in named_tokens(config):
-        id = vocabulary(told).get(content)
-        if content not in added and id is not None:
-            added[content] = added_token(id, content, special=True)
+        special = entry["special"] or token.get("special", False)
+        entry |= {flag: token[flag] for flag in FLAGS if flag in token} | {"special": special}
+    ids = vocabulary(told)
+    for content in named_tokens(config).values():
+        if content not in added and content in ids:
+            added[content] = added_token(ids[content], content, special=True)
         if content in added:
             added[content]["special"] = True
+    if missing := sorted(_listed(config) - added.keys() - ids.keys()):
+        raise ValueError(
+            f"tokenizer_config.json lists the special tokens {missing}, which it has not; add them "
+            "to the file, or take them out of the list"
+        )
     return {**told, "added_tokens": [*added.values()]}
 
 
@@ -46,17 +55,21 @@ def configured_tokens(config: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     return {int(id): token for id, token in config.get("added_tokens_decoder", {}).items()}
 
 
-def named_tokens(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the tokens that a tokenizer_config.json names for a purpose, such as `eos_token`."""
-    more = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
-    named = [value for name, value in config.items() if name.endswith("_token")]
-    for token in [*named, *(more.values() if isinstance(more, Mapping) else more)]:
-        if isinstance(token, str | Mapping):
-            yield content_of(token)
+def named_tokens(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the tokens that a tokenizer_config.json names for a purpose, such as `eos_token`."""
+    more = config.get("extra_special_tokens")
+    named = {name: token for name, token in config.items() if name.endswith("_token")}
+    named |= more if isinstance(more, Mapping) else {}
+    # What transformers does, such as `add_bos_token`, is named like a token.
+    return {n: _content(token) for n, token in named.items() if isinstance(token, str | Mapping)}
 
 
-def content_of(token: str | Mapping[str, Any]) -> str:
-    """Returns a token that is told by itself, or with what else holds of it."""
+def _listed(config: Mapping[str, Any]) -> set[str]:
+    lists = (config.get(f"{kind}_special_tokens") for kind in ("extra", "additional"))
+    return {_content(token) for some in lists if isinstance(some, list) for token in some}
+
+
+def _content(token: str | Mapping[str, Any]) -> str:
     return token if isinstance(token, str) else token["content"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.text.added_tokens import content_of
+from pinch_jax.text.added_tokens import named_tokens
 
 CONFIG, TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
 # What older versions of transformers wrote beside it, and where newer ones keep more templates.
@@ -54,11 +54,7 @@ def read_roles(
 
     Whether texts begin with BOS, the tokenizer says, given what they say of it.
     """
-    pieces = {
-        name: content_of(token)
-        for name, token in told.items()
-        if name.endswith("_token") and isinstance(token, str | Mapping)
-    }
+    pieces = named_tokens(told)
     bos, eos, pad = (pieces.pop(f"{role}_token", None) for role in ("bos", "eos", "pad"))
     return Roles(
         bos,

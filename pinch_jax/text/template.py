@@ -10,6 +10,9 @@ from pinch_jax.text.piece_template import Renderer, Template
 
 __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 
+# Counts up when the same tokenizer and template make other ids of the same text.
+ENCODING_VERSION = 2
+
 
 def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
     """Returns how instructions are written for a model that came without a template of ours.

@@ -42,7 +42,10 @@ class JsonTokenizer(Tokenizer):
     ):
         self.path = path
         told = self._told(content)
-        configured = with_configured_tokens(told, config or {})
+        try:
+            configured = with_configured_tokens(told, config or {})
+        except ValueError as error:
+            raise self._not_read(error) from None
         if configured != told:
             told, content = configured, json.dumps(configured, ensure_ascii=False).encode()
         self.checksum = hashlib.sha256(content).hexdigest()
