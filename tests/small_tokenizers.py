@@ -188,7 +188,7 @@ def write_kind(directory: Path, kind: Kind, template: str) -> Path:
         library.normalizer = kind.normalizer
     if kind.pre_tokenizer:
         library.pre_tokenizer = kind.pre_tokenizer
-    library.train_from_iterator([*SENTENCES, "user assistant dog"], trainer)
+    library.train_from_iterator([*SENTENCES, "user assistant dog", *["x\n\ny"] * 9], trainer)
     flags = {"normalized": False} | dict.fromkeys(kind.flags, True)
     library.add_special_tokens([AddedToken(token, normalized=False) for token in TURN[:3]])
     library.add_special_tokens([AddedToken(token, **flags) for token in TURN[3:]])

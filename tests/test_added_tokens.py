@@ -17,6 +17,7 @@ from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 
 BEFORE = "<s> <|user|>\n {} <|end|>\n <|assistant|>\n <think> </think>"
+BYTE = {"content": "<0x0A>", "special": True}
 PROMPTS = [text for text in HARD_TEXTS if text and text not in LOOKALIKES]
 
 
@@ -63,6 +64,24 @@ def test_only_the_first_word_of_a_text_has_a_blank_of_its_own(tmp_path):
     pieces = [tokenizer.piece(id) for id in make_renderer(tokenizer, "chat").prompt("dog")]
     assert pieces[0] == "<|user|>" and "".join(pieces) == "<|user|>user\ndog<|end|>"
     assert tokenizer.piece(tokenizer.encode("user")[0]).startswith("▁")
+
+
+@pytest.mark.parametrize("name", ["first", "prepended", "a blank before words"])
+def test_a_text_that_goes_on_another_has_no_blank_of_its_own(name, tmp_path):
+    tokenizer = load_tokenizer(write_kind(tmp_path, KINDS[name], TURNS))
+    for text in ("dog", "\ndog", "\n\ndog", "好"):
+        pieces = [tokenizer.piece(id) for id in tokenizer.encode_on(text)]
+        assert not pieces[0].startswith(("▁", "\u0120")), (text, pieces)
+
+
+def test_what_is_not_known_is_reserved_though_it_is_not_special(tmp_path):
+    write_kind(tmp_path, KINDS["words"], TURNS)
+    changed(tmp_path, added_tokens=lambda tokens: [t for t in tokens if t["content"] != "<unk>"])
+    (tmp_path / "tokenizer_config.json").unlink()
+    tokenizer = load_tokenizer(tmp_path)
+    assert "<unk>" not in tokenizer.control_pieces()
+    assert tokenizer.encode("zebras") == [tokenizer.piece_id("<unk>")]
+    assert tokenizer.piece_id("<unk>") in tokenizer.reserved_ids
 
 
 def changed(directory, file="tokenizer.json", **fields):
@@ -127,6 +146,14 @@ def test_an_older_file_names_tokens_where_the_config_does_not(tmp_path):
             "tokenizer.json",
             {"normalizer": {"type": "Replace", "pattern": {"Regex": "[^a-z]"}, "content": ""}},
             r"its normalizer takes out characters",
+        ),
+        (
+            "tokenizer.json",
+            {
+                "model__byte_fallback": True,
+                "added_tokens": lambda some: [*some[:-1], some[-1] | BYTE],
+            },
+            r"its bytes \(<0x00> \.\.\.\) are special tokens",
         ),
         ("tokenizer_config.json", {"pad_token": "!"}, r"special tokens \['!'\] are characters"),
         (
