@@ -31,3 +31,8 @@ QWEN = """{{- '<|im_start|>system\\n' + {'a': '<b>'} | tojson + '<|im_end|>\\n' 
 MISTRAL = """{{ bos_token }}{% for m in messages %}{% if m.role == 'user' -%}
 <|start_header_id|>{{ m.content }}<|end_header_id|>{% else %}{% generation %}
 {{- ' ' + m.content }}{% endgeneration %}{{ eos_token }}{% endif %}{% endfor %}"""
+# With blanks beside what tokens take from their sides, and a thought before the response.
+TURNS = """{{ bos_token }}{% for m in messages %} <|{{ m.role }}|>
+ {{ '<think> </think>' if m.role == 'assistant' }}{{ m.content }} <|end|>
+{% endfor %}{% if add_generation_prompt %} <|assistant|>
+ <think> </think>{% endif %}"""

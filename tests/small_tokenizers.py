@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sentencepiece
 from hard_texts import EMOJI, WORDS
@@ -123,3 +123,85 @@ def write_qwen(directory: Path, template: str | None = None) -> Path:
         config["chat_template"] = template
     markup = ["<think>", "</think>", "<tool_call>"]
     return write_byte_level(directory, QWEN, control, markup, config, composes=True)
+
+
+class Kind(NamedTuple):
+    """One of many kinds of tokenizer.json: its parts, and what holds of the tokens added to it."""
+
+    model: str
+    normalizer: Any = None
+    pre_tokenizer: Any = None
+    flags: tuple[str, ...] = ()
+    begins: bool = False
+
+
+BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
+WHOLE_BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+PREPENDED = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+KINDS = {
+    "first": Kind("bpe", None, pre_tokenizers.Metaspace("▁", "first", split=False)),
+    "first and split": Kind("unigram", None, pre_tokenizers.Metaspace("▁", "first")),
+    "always": Kind("unigram", normalizers.NFKC(), pre_tokenizers.Metaspace("▁", "always")),
+    "never": Kind("bpe", None, pre_tokenizers.Metaspace("▁", "never", split=False), begins=True),
+    "prepended": Kind("bpe", PREPENDED, begins=True),
+    "blanks on the left": Kind("bpe", normalizers.NFC(), BYTES, ("lstrip",)),
+    "blanks on the right": Kind("bpe", None, BYTES, ("rstrip",), begins=True),
+    "blanks on both sides": Kind(
+        "unigram",
+        None,
+        pre_tokenizers.Metaspace("▁", "first"),
+        ("lstrip", "rstrip"),
+    ),
+    "normalized": Kind("whole", normalizers.Lowercase(), BYTES, ("normalized",)),
+    "a blank before words": Kind("bpe", None, pre_tokenizers.ByteLevel(add_prefix_space=True)),
+    "digits": Kind("bpe", None, pre_tokenizers.Sequence([pre_tokenizers.Digits(True), BYTES])),
+    "blanks behind words": Kind(
+        "whole",
+        None,
+        pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(r"\s+"), "merged_with_previous"), WHOLE_BYTES]
+        ),
+    ),
+    "pieces of words": Kind("wordpiece", None, pre_tokenizers.BertPreTokenizer()),
+    "words": Kind("wordlevel", None, pre_tokenizers.Whitespace()),
+}
+TURN = ["<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"]
+THOUGHT = ["<think>", "</think>"]
+
+
+def write_kind(directory: Path, kind: Kind, template: str) -> Path:
+    """Writes a tokenizer.json of a kind, which also cuts and fills, and its config."""
+    unknown, shown = {"unk_token": "<unk>"}, {"show_progress": False}
+    alphabet = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()}
+    sizes = {"vocab_size": 500, "special_tokens": ["<unk>"]} | shown
+    # Of unigrams, and of what is a token as it stands, special tokens are in the vocabulary.
+    whole = sizes | {"special_tokens": TURN}
+    model, trainer = {
+        "bpe": (models.BPE(**unknown), trainers.BpeTrainer(**sizes, **alphabet)),
+        "whole": (models.BPE(ignore_merges=True), trainers.BpeTrainer(**whole, **alphabet)),
+        "unigram": (models.Unigram(), trainers.UnigramTrainer(**whole, **unknown)),
+        "wordpiece": (models.WordPiece(**unknown), trainers.WordPieceTrainer(**sizes)),
+        "wordlevel": (models.WordLevel(**unknown), trainers.WordLevelTrainer(**sizes)),
+    }[kind.model]
+    library = Tokenizer(model)
+    if kind.normalizer:
+        library.normalizer = kind.normalizer
+    if kind.pre_tokenizer:
+        library.pre_tokenizer = kind.pre_tokenizer
+    library.train_from_iterator([*SENTENCES, "user assistant dog", *["x\n\ny"] * 9], trainer)
+    flags = {"normalized": False} | dict.fromkeys(kind.flags, True)
+    library.add_special_tokens([AddedToken(token, normalized=False) for token in TURN[:3]])
+    library.add_special_tokens([AddedToken(token, **flags) for token in TURN[3:]])
+    library.add_tokens([AddedToken(token, normalized=False) for token in THOUGHT])
+    if kind.begins:
+        library.post_processor = processors.TemplateProcessing(
+            "<s> $A", special_tokens=[("<s>", library.token_to_id("<s>"))]
+        )
+    library.enable_truncation(4)
+    library.enable_padding(length=9, pad_token="</s>", pad_id=library.token_to_id("</s>"))
+    directory.mkdir(parents=True, exist_ok=True)
+    library.save(str(directory / "tokenizer.json"))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template}
+    config |= {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    return directory

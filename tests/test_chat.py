@@ -132,17 +132,18 @@ def test_a_piece_that_two_texts_or_two_lookalikes_would_make_is_text(family):
 
 
 def test_pieces_that_overlap_are_text_and_the_longest_is_the_template_s(tmp_path):
-    control = ["[a]", "[a][b]", "b][c]", "|", "<eos>"]
+    control = ["[a]", "[a][b]", "b][c]", "好", "<eos>"]
     config = {"eos_token": "<eos>", "bos_token": None}
-    config["chat_template"] = "[a][b]|{% for m in messages %}{{ m.content }}[a]{% endfor %}"
+    config["chat_template"] = "[a][b]好{% for m in messages %}{{ m.content }}[a]{% endfor %}"
     tokenizer = load_tokenizer(write_byte_level(tmp_path, LLAMA3, control, [], config))
     renderer = make_renderer(tokenizer, "chat")
-    ids = renderer.prompt("[a][b][c] [[a]] [a][a][b] |")
+    ids = renderer.prompt("[a][b][c] [[a]] [a][a][b] 好")
     pieces = [tokenizer.piece(id) for id in ids]
     assert pieces[0] == "[a][b]" and pieces[-1] == "[a]"
-    assert not {*pieces[1:-1]} & ({*control} - {"|"})
-    # A single character cannot be told from the same one in a text.
-    assert "".join(pieces[1:-1]).replace("\u0120", " ") == "|[a][b][c] [[a]] [a][a][b] |"
+    # The one of a single character is the template's where the template wrote it.
+    assert pieces[1] == "好" and ids.count(tokenizer.piece_id("好")) == 1
+    assert not {*pieces[2:-1]} & {*control}
+    assert tokenizer.decode(ids) == "[a][b][c] [[a]] [a][a][b] 好"
 
 
 def test_a_text_without_a_prompt_is_no_turn(family):
@@ -167,7 +168,6 @@ def test_a_renderer_is_read_from_its_own_description(family):
         ("{% for m in messages %}", r"cannot be used: .*endfor"),
         ("{{ raise_exception('no users') }}", r"cannot be used: no users; use the template 'base'"),
         ("{{ messages[0].content[0].text }}", r"does not write a prompt that is plain text"),
-        ("{{ messages[0].content }}{{ strftime_now('%d') }}", r"'strftime_now' is undefined"),
         (
             "{% for m in messages %}{{ m.content }}{{ loop.last }}{% endfor %}",
             r"otherwise once it is answered",
@@ -181,6 +181,38 @@ def test_a_template_that_cannot_be_used_says_why(jinja, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         make_renderer(tokenizer, "auto")
     assert type(make_renderer(tokenizer, "base").template).__name__ == "Template"
+
+
+@pytest.mark.parametrize(
+    ("jinja", "written"),
+    [
+        ("{% if tools is not none %}tools{% endif %}{{ documents is none }}", "True"),
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+        ("{{ unk_token ~ image_token ~ cls_token }}", "<unk><image>"),
+        ("{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}", "21"),
+        ("{% for i in 'abc' %}{% if i == 'b' %}{% break %}{% endif %}{{ i }}{% endfor %}", "a"),
+        ("{{ {'b': '<é>', 'a': 1} | tojson(sort_keys=true) }}", '{"a": 1, "b": "<é>"}'),
+        ("{{ ['é'] | tojson(true, 1, (',', ':')) }}", '[\n "\\u00e9"\n]'),
+    ],
+)
+def test_a_template_knows_what_transformers_tells_it(jinja, written, tmp_path):
+    tokenizer = load_tokenizer(write_qwen(tmp_path))
+    jinja += "{% for m in messages %}{{ m.content }}{% endfor %}"
+    others = {"unk_token": "<unk>", "image_token": "<image>"}
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=jinja, others=others)
+    renderer = make_renderer(tokenizer, "chat")
+    assert renderer.prompt("fox") == tokenizer.encode(written + "fox")
+    assert read_renderer(json.loads(json.dumps(renderer.described)), tokenizer) == renderer
+
+
+def test_a_template_that_ends_some_answers_otherwise_is_refused(tmp_path):
+    tokenizer = load_tokenizer(write_qwen(tmp_path))
+    jinja = "{% for m in messages %}{{ m.content }}{{ '!' if m.content != 'dog' }}{% endfor %}"
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=jinja)
+    renderer = make_renderer(tokenizer, "chat")
+    assert renderer.example("fox", "cat")[0][-1] == tokenizer.eos_id
+    with pytest.raises(ValueError, match="otherwise once it is answered"):
+        renderer.example("fox", "dog")
 
 
 def test_a_response_that_the_template_does_not_end_is_ended_by_eos(tmp_path):

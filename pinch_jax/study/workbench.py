@@ -31,7 +31,7 @@ from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
-from pinch_jax.text.template import Renderer, Template
+from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_pieces
 from pinch_jax.train.checkpoint import state_shardings
@@ -114,7 +114,8 @@ class Workbench:
         train = dict(self.corpus.train)
         for name in c.mixture.recipes:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
-        rendering = f"{renderer.tokenizer.checksum} {json.dumps(renderer.described)}"
+        decisive = (ENCODING_VERSION, renderer.tokenizer.checksum, renderer.described)
+        rendering = json.dumps(decisive)
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
         pad_id = renderer.tokenizer.pad_id
         return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)

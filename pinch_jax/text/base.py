@@ -1,6 +1,7 @@
 """What every tokenizer gives: the ids of a text, the text of ids, the pieces that are not text."""
 
 import abc
+import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ Span = tuple[int, int]
 
 # What stands for a blank inside a piece, in SentencePiece and in byte-level tokenizers.
 BLANKS = "\u2581\u0120"
+# Behind one of these a text shares no token with it, so that its ids without a blank are seen.
+BEFORE = ("\n", "a", ".")
 # The pieces that begin a text, end it and fill a row, as families of models call them: for files
 # beside which nothing says which of their pieces does what.
 PIECES = {
@@ -109,13 +112,19 @@ class Tokenizer(abc.ABC):
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
 
+    def encode_parts(self, parts: Sequence[str]) -> list[int]:
+        """Returns the ids of a text, every second part of which is a control piece."""
+        ids = [[self.piece_id(p)] if i % 2 else self.encode(p) for i, p in enumerate(parts)]
+        return [*itertools.chain.from_iterable(ids)]
+
     def encode_on(self, text: str) -> list[int]:
         """Returns the ids of a text that goes on another one, without a blank before it."""
-        if not self.piece(self.encode("a")[0]).startswith(BLANKS[0]):
-            return self.encode(text)
-        line = self.encode("\n")
-        ids = self.encode("\n" + text)
-        return ids[len(line) :] if ids[: len(line)] == line else self.encode(text)
+        if self.piece(self.encode("a")[0]).startswith(tuple(BLANKS)):
+            for before in BEFORE:
+                begin, ids = self.encode(before), self.encode(before + text)
+                if ids[: len(begin)] == begin:
+                    return ids[len(begin) :]
+        return self.encode(text)
 
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:

@@ -1,9 +1,11 @@
 """A tuned model's own chat template: one turn of a user, and the model's answer to it."""
 
 import dataclasses
+import datetime
 import functools
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -14,9 +16,11 @@ import jinja2.sandbox
 
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.piece_template import Renderer, Template
+from pinch_jax.text.stand_ins import unused_mark
 
-# Characters that no text has: one of them stands where a text would look like a control piece.
-MARKS = range(0xFDD0, 0x110000)
+# The day on which all templates are rendered, so that no run depends on the day it is run on: the
+# one that Llama's write where they cannot know it.
+DAY = datetime.datetime(2024, 7, 26)
 # A turn by which a template shows what it writes around one.
 SAMPLE = "\ufdd0"
 
@@ -29,6 +33,7 @@ class ChatTemplate:
         jinja: the template, as transformers renders it.
         plain: what stands around a text without a prompt, which is no turn.
         bos_token, eos_token, pad_token: pieces that it may write, if any.
+        other_tokens: more of them, by the names that it has for them.
     """
 
     jinja: str
@@ -36,6 +41,7 @@ class ChatTemplate:
     bos_token: str | None
     eos_token: str | None
     pad_token: str | None
+    other_tokens: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +50,9 @@ class ChatRenderer(Renderer):
 
     What the template writes may be control pieces, what a text says never is. A text between two
     control pieces is encoded together with the template's own words around it; but no token
-    reaches from a prompt into its response, which is encoded by itself, as it is when a model
-    writes it. The response ends with the first control piece that the template writes behind it.
+    reaches from a prompt into its response: where one would, the response is encoded by itself.
+    The response ends with the first control piece that the template writes behind it. Templates
+    are rendered as on 26 July 2024, without tools, documents and thinking.
 
     Raises:
         ValueError: the template cannot be rendered, or writes a prompt otherwise once it is
@@ -60,7 +67,7 @@ class ChatRenderer(Renderer):
         if SAMPLE not in before:
             raise self._error("it does not write a prompt that is plain text")
         if not answered.startswith(before):
-            raise self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
+            raise self._otherwise(before, answered)
 
     @functools.cached_property
     def _turns(self) -> jinja2.Template:
@@ -75,6 +82,9 @@ class ChatRenderer(Renderer):
             "template 'base'"
         )
 
+    def _otherwise(self, before: str, answered: str) -> ValueError:
+        return self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
+
     def _render(self, prompt: str, response: str | None = None) -> str:
         messages = [{"role": "user", "content": prompt}]
         if response is not None:
@@ -84,10 +94,13 @@ class ChatRenderer(Renderer):
             "bos_token": template.bos_token,
             "eos_token": template.eos_token,
             "pad_token": template.pad_token,
+            **template.other_tokens,
         }
         try:
             return self._turns.render(
                 messages=messages,
+                tools=None,
+                documents=None,
                 add_generation_prompt=response is None,
                 enable_thinking=False,
                 **{name: piece for name, piece in pieces.items() if piece is not None},
@@ -104,10 +117,11 @@ class ChatRenderer(Renderer):
     @functools.cached_property
     def _control_piece(self) -> re.Pattern[str]:
         """What only the template may write."""
-        # A single character could not be told from the same one in a text.
-        pieces = {p for p in self.tokenizer.control_pieces() | self._markup if len(p) > 1}
+        pieces = filter(None, self.tokenizer.control_pieces() | self._markup)
         longest_first = sorted(pieces, key=lambda piece: (-len(piece), piece))
-        return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+        # A single character of a text has a mark behind it.
+        found = (re.escape(p) + "(?![\ufdd0-\ufdef])" * (len(p) == 1) for p in longest_first)
+        return re.compile("(" + ("|".join(found) or "(?!)") + ")")
 
     @functools.cached_property
     def _texts(self) -> Tokenizer:
@@ -120,7 +134,9 @@ class ChatRenderer(Renderer):
         """What the template writes behind a response: all of it, and up to a control piece."""
         closing = self._render(SAMPLE, SAMPLE).rpartition(SAMPLE)[2]
         end = self._control_piece.search(closing)
-        return closing, closing[: end.end()] if end else self.tokenizer.roles.eos
+        if end is None:
+            return closing, self.tokenizer.piece(self.tokenizer.eos_id)
+        return closing, closing[: end.end()]
 
     @property
     def stop_id(self) -> int:
@@ -129,7 +145,7 @@ class ChatRenderer(Renderer):
 
     def prompt(self, prompt: str) -> list[int]:
         """Returns the ids that a model continues with its response."""
-        mark = _unused(prompt)
+        mark = unused_mark(prompt)
         return self._ids(self._render(self._marked(prompt, mark)), mark)
 
     def example(self, prompt: str, response: str) -> tuple[list[int], int]:
@@ -139,14 +155,17 @@ class ChatRenderer(Renderer):
         """
         if not prompt:
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
-        mark = _unused(prompt + response)
+        mark = unused_mark(prompt + response)
         prompt, response = self._marked(prompt, mark), self._marked(response, mark)
         before, answered = self._render(prompt), self._render(prompt, response)
         closing, end = self._closing
-        answer = answered.removeprefix(before).removesuffix(closing) + end
-        ids = self._ids(before, mark)
-        goes_on = self._control_piece.split(before)[-1] != ""
-        return [*ids, *self._ids(answer, mark, goes_on)], len(ids)
+        if not (answered.startswith(before) and answered.endswith(closing)):
+            raise self._otherwise(before, answered)
+        answer = answered[len(before) : len(answered) - len(closing)] + end
+        ids, whole = self._ids(before, mark), self._ids(before + answer, mark)
+        if whole[: len(ids)] != ids:
+            whole = [*ids, *self._ids_on(answer, mark)]
+        return whole, len(ids)
 
     def _marked(self, text: str, mark: str) -> str:
         # A mark within one lookalike may leave another that shared a part with it.
@@ -155,45 +174,56 @@ class ChatRenderer(Renderer):
             text = text[:inside] + mark + text[inside:]
         return text
 
-    def _ids(self, rendered: str, mark: str = "", goes_on: bool = False) -> list[int]:
-        """Returns the ids of a rendered text; `goes_on`: behind a text, not a control piece."""
-        ids, start = [], 0
-        for found in [*self._control_piece.finditer(rendered), None]:
-            text = rendered[start : found.start() if found else None].replace(mark, "")
-            ids += self._texts.encode_on(text) if goes_on and not ids else self._texts.encode(text)
-            if found:
-                ids.append(self.tokenizer.piece_id(found[0]))
-                start = found.end()
-        return ids
+    def _parts(self, rendered: str, mark: str) -> Sequence[str]:
+        """Returns a rendered text without its marks, every second part being a control piece."""
+        return [part.replace(mark, "") for part in self._control_piece.split(rendered)]
 
+    def _ids(self, rendered: str, mark: str = SAMPLE) -> list[int]:
+        """Returns the ids of a rendered text."""
+        return self._texts.encode_parts(self._parts(rendered, mark))
 
-def _unused(text: str) -> str:
-    return next(char for char in map(chr, MARKS) if char not in text)
+    def _ids_on(self, rendered: str, mark: str) -> list[int]:
+        """Returns the ids of a rendered text that goes on another one."""
+        text, *behind = self._parts(rendered, mark)
+        return self._texts.encode_on(text) + self._texts.encode_parts(["", *behind])
 
 
 def _environment() -> jinja2.Environment:
-    """Returns what transformers renders templates in, but for the day: no run depends on that."""
+    """Returns what transformers renders templates in, on `DAY`."""
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols]
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = DAY.strftime
     return environment
 
 
 class _Generation(jinja2.ext.Extension):
-    """The tag by which some templates mark what a model writes; here it changes nothing."""
+    """The tag by which some templates mark what a model writes, which has a scope of its own."""
 
     tags = frozenset({"generation"})
 
-    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
-        """Returns what stands within the tag."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
+        """Returns what writes that which stands within the tag."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        block = jinja2.nodes.CallBlock(self.call_method("_written"), [], [], body)
+        return block.set_lineno(line)
+
+    def _written(self, caller: Callable[[], str]) -> str:
+        return caller()
 
 
-def _to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
     # Jinja's own escapes what is markup in HTML.
+    options = {"indent": indent, "separators": separators, "sort_keys": sort_keys}
     return json.dumps(value, ensure_ascii=ensure_ascii, **options)
 
 

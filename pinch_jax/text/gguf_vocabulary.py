@@ -8,11 +8,12 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
+from pinch_jax.text.added_tokens import added_token
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import read_gguf_header
 from pinch_jax.text.roles import Roles
 from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
-from pinch_jax.text.tokenizer_json import JsonTokenizer, added_piece, begun_with
+from pinch_jax.text.tokenizer_json import JsonTokenizer, begun_with
 
 PREFIX = "tokenizer.ggml."
 # Types of pieces, by the numbers of SentencePiece, which are those of GGUF.
@@ -128,7 +129,7 @@ def _byte_level_json(path: Path, told: Mapping[str, Any], roles: Roles) -> dict[
     of_bytes["use_regex"] = False
     split = {"type": "Split", "pattern": {"Regex": splitting.pattern}, "behavior": "Isolated"}
     added = [
-        added_piece(id, piece, special=kind == CONTROL)
+        added_token(id, piece, special=kind == CONTROL)
         for id, (piece, kind) in enumerate(zip(told["tokens"], told["token_type"], strict=True))
         if kind in (CONTROL, USER_DEFINED)
     ]

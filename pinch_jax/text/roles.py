@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.text.added_tokens import named_tokens
+
 CONFIG, TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
+# What older versions of transformers wrote beside it, and where newer ones keep more templates.
+LEGACY, TEMPLATES = "special_tokens_map.json", "additional_chat_templates"
 # A field of our own.
 ORIGINAL = "made_from"
 
@@ -19,6 +23,8 @@ class Roles:
         bos, eos, pad: the pieces that begin a text, end a response and fill a row, if any.
         adds_bos: whether the model's texts begin with BOS.
         chat_template: how turns are written, in jinja; None for a model that knows no turns.
+        others: other pieces by what a config calls them, such as `unk_token`; a template may write
+            them.
     """
 
     bos: str | None
@@ -26,23 +32,37 @@ class Roles:
     pad: str | None
     adds_bos: bool
     chat_template: str | None = None
+    others: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def read_roles(directory: Path, begins_with: Callable[[str], bool]) -> Roles | None:
-    """Returns what the files beside a tokenizer say of its pieces; None where there are none.
-
-    Where they do not say whether texts begin with BOS, the tokenizer itself does.
-    """
-    if not (directory / CONFIG).exists():
+def read_config(directory: Path) -> dict[str, Any] | None:
+    """Returns what the files beside a tokenizer say of its pieces; None where there are none."""
+    files = [directory / CONFIG, directory / LEGACY]
+    if not any(file.exists() for file in files):
         return None
-    told: dict[str, Any] = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    bos, eos, pad = (_content(told.get(f"{role}_token")) for role in ("bos", "eos", "pad"))
+    told, legacy = (
+        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {} for file in files
+    )
+    # As transformers does: where a config tells of its tokens, an older file does not count.
+    return told if "added_tokens_decoder" in told else told | legacy
+
+
+def read_roles(
+    directory: Path, told: Mapping[str, Any], begins_with: Callable[[str, bool | None], bool]
+) -> Roles:
+    """Returns what the files beside a tokenizer say of its pieces: `told`, and a chat template.
+
+    Whether texts begin with BOS, the tokenizer says, given what they say of it.
+    """
+    pieces = named_tokens(told)
+    bos, eos, pad = (pieces.pop(f"{role}_token", None) for role in ("bos", "eos", "pad"))
     return Roles(
         bos,
         eos,
         pad,
-        adds_bos=bos is not None and told.get("add_bos_token", begins_with(bos)),
+        adds_bos=bos is not None and begins_with(bos, told.get("add_bos_token")),
         chat_template=_chat_template(directory, told),
+        others=pieces,
     )
 
 
@@ -52,12 +72,16 @@ def write_roles(directory: Path, roles: Roles, made_from: str) -> None:
     `made_from`: which of a tokenizer's files is the original; `original_file` reads it.
     """
     pieces = {f"{role}_token": getattr(roles, role) for role in ("bos", "eos", "pad")}
-    told = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "add_bos_token": roles.adds_bos,
-        "clean_up_tokenization_spaces": False,
-        ORIGINAL: made_from,
-    } | {name: piece for name, piece in pieces.items() if piece is not None}
+    told = (
+        dict(roles.others)
+        | {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": roles.adds_bos,
+            "clean_up_tokenization_spaces": False,
+            ORIGINAL: made_from,
+        }
+        | {name: piece for name, piece in pieces.items() if piece is not None}
+    )
     text = json.dumps(told, indent=2, ensure_ascii=False)
     (directory / CONFIG).write_text(text + "\n", encoding="utf-8")
     if roles.chat_template is not None:
@@ -70,14 +94,19 @@ def original_file(directory: Path) -> str | None:
     return json.loads(config.read_text(encoding="utf-8")).get(ORIGINAL) if config.exists() else None
 
 
-def _content(token: str | dict[str, Any] | None) -> str | None:
-    return token["content"] if isinstance(token, dict) else token
-
-
-def _chat_template(directory: Path, told: dict[str, Any]) -> str | None:
+def _chat_template(directory: Path, told: Mapping[str, Any]) -> str | None:
+    files = {path.stem: path for path in sorted((directory / TEMPLATES).glob("*.jinja"))}
     if (directory / TEMPLATE).exists():
-        return (directory / TEMPLATE).read_text(encoding="utf-8")
-    template = told.get("chat_template")
-    if isinstance(template, list):  # several, by name
-        return {one["name"]: one["template"] for one in template}.get("default")
-    return template
+        files["default"] = directory / TEMPLATE
+    several: Any = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    several = several or told.get("chat_template")
+    if several is None or isinstance(several, str):
+        return several
+    if isinstance(several, list):  # several, by name
+        several = {one["name"]: one["template"] for one in several}
+    if "default" not in several:
+        raise ValueError(
+            f"{directory} has the chat templates {sorted(several)}, and none of them is the "
+            f"'default'; write the one to use as {TEMPLATE}"
+        )
+    return several["default"]

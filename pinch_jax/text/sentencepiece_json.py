@@ -5,8 +5,9 @@ from typing import Any
 
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
+from pinch_jax.text.added_tokens import added_token
 from pinch_jax.text.roles import Roles
-from pinch_jax.text.tokenizer_json import added_piece, begun_with
+from pinch_jax.text.tokenizer_json import begun_with
 
 BLANK = "\u2581"
 
@@ -53,7 +54,7 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
             # As in SentencePiece, what is found whole is found after blanks were replaced. Not so
             # where a blank begins each text: it would begin these pieces, and so their neighbours
             # are begun by one instead. Llama 2 has no such pieces.
-            added_piece(id, p.piece, special, not special and not normalizer.add_dummy_prefix)
+            added_token(id, p.piece, special, not special and not normalizer.add_dummy_prefix)
             for id, p in enumerate(model.pieces)
             if (special := p.type in (p.CONTROL, p.UNKNOWN)) or p.type == p.USER_DEFINED
         ],

@@ -2,16 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from pinch_jax.text.added_tokens import configured_tokens
 from pinch_jax.text.base import Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
 from pinch_jax.text.sentencepiece_json import to_tokenizer_json
 from pinch_jax.text.tokenizer_json import JsonTokenizer
+
+# The kinds of pieces that a text becomes.
+TEXT_TYPES = (
+    sentencepiece_model_pb2.ModelProto.SentencePiece.NORMAL,
+    sentencepiece_model_pb2.ModelProto.SentencePiece.USER_DEFINED,
+)
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -58,9 +66,26 @@ class SentencePieceTokenizer(Tokenizer):
             raise self._no_piece(piece)
         return id
 
-    def begins_with(self, piece: str) -> bool:
-        """Returns whether texts begin with a piece: they do in all models of this kind."""
-        return True
+    def begins_with(self, piece: str, told: bool | None = None) -> bool:
+        """Returns whether texts begin with a piece: in models of this kind, unless told not to."""
+        return told is not False
+
+    def configured(self, config: Mapping[str, Any]) -> "SentencePieceTokenizer":
+        """Returns this tokenizer with what its tokenizer_config.json says of tokens.
+
+        Raises:
+            ValueError: it has tokens that the model has not.
+        """
+        for id, token in configured_tokens(config).items():
+            if id >= self.vocab_size or self.piece(id) != token["content"]:
+                raise ValueError(
+                    f"{self.path} has no piece {token['content']!r} of the id {id}, which "
+                    "added_tokens_decoder in the tokenizer_config.json beside it adds; give the "
+                    "tokenizer.json, which save_pretrained of transformers writes"
+                )
+        special = {t["content"] for t in configured_tokens(config).values() if t.get("special")}
+        special &= {piece.piece for piece in self._model().pieces if piece.type in TEXT_TYPES}
+        return self.with_control_pieces(special) if special else self
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """How an instruction becomes ids: one template for training and for decoding."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -8,6 +9,9 @@ from pinch_jax.text.chat_template import ChatRenderer, ChatTemplate
 from pinch_jax.text.piece_template import Renderer, Template
 
 __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
+
+# Counts up when the same tokenizer and template make other ids of the same text.
+ENCODING_VERSION = 2
 
 
 def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
@@ -24,10 +28,16 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
         raise ValueError(f"template={template!r} is not known; write 'auto', 'base' or 'chat'")
     if template == "chat" and roles.chat_template is None:
         raise ValueError(f"{tokenizer.path} has no chat template; use the template 'base'")
-    base = _base_template(tokenizer)
+    # Of texts without a prompt, a chat template says nothing.
+    plain = Template(
+        before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
+        after=(),
+        end=(tokenizer.piece(tokenizer.eos_id),),
+    )
     if template == "base" or roles.chat_template is None:
-        return Renderer(base, tokenizer)
-    chat = ChatTemplate(roles.chat_template, base, roles.bos, roles.eos, roles.pad)
+        return Renderer(dataclasses.replace(plain, after=_newline(tokenizer)), tokenizer)
+    pieces = roles.bos, roles.eos, roles.pad, roles.others
+    chat = ChatTemplate(roles.chat_template, plain, *pieces)
     return ChatRenderer(chat, tokenizer)
 
 
@@ -43,11 +53,12 @@ def _pieces_template(described: Mapping[str, Any]) -> Template:
     return Template(**{side: tuple(pieces) for side, pieces in described.items()})
 
 
-def _base_template(tokenizer: Tokenizer) -> Template:
+def _newline(tokenizer: Tokenizer) -> tuple[str, ...]:
     # Behind a letter: before a text, some tokenizers put a blank.
     letter, line = tokenizer.encode("a"), tokenizer.encode("a\n")
-    return Template(
-        before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
-        after=tuple(map(tokenizer.piece, line[len(letter) :])),
-        end=(tokenizer.piece(tokenizer.eos_id),),
-    )
+    if line[: len(letter)] != letter or len(line) == len(letter):
+        raise ValueError(
+            f"{tokenizer.path} has no token for a line's end, which stands between prompt and "
+            "response in the template 'base'; use the template 'chat', or another tokenizer"
+        )
+    return tuple(map(tokenizer.piece, line[len(letter) :]))

@@ -8,7 +8,7 @@ import sentencepiece
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import MAGIC
 from pinch_jax.text.gguf_vocabulary import read_gguf_tokenizer
-from pinch_jax.text.roles import original_file, read_roles
+from pinch_jax.text.roles import original_file, read_config, read_roles
 from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
 from pinch_jax.text.tokenizer_json import JsonTokenizer
 
@@ -36,9 +36,16 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             return read_gguf_tokenizer(path)
     content = path.read_bytes()
     is_json = content.lstrip()[:1] == b"{"
-    tokenizer = (JsonTokenizer if is_json else SentencePieceTokenizer)(path, content)
-    if path.name == tokenizer.FILE:
-        tokenizer.roles = read_roles(path.parent, tokenizer.begins_with) or tokenizer.roles
+    kind = JsonTokenizer if is_json else SentencePieceTokenizer
+    # A file of another name is not what the files beside it are about.
+    config = read_config(path.parent) if path.name == kind.FILE else None
+    if config is None:
+        return kind(path, content)
+    if is_json:
+        tokenizer = JsonTokenizer(path, content, config=config)
+    else:
+        tokenizer = SentencePieceTokenizer(path, content).configured(config)
+    tokenizer.roles = read_roles(path.parent, config, tokenizer.begins_with)
     return tokenizer
 
 

@@ -2,17 +2,19 @@
 
 import copy
 import hashlib
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
+from pinch_jax.text.added_tokens import check_added_tokens, with_configured_tokens
 from pinch_jax.text.base import PIECES, Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
+from pinch_jax.text.stand_ins import FALLBACK_BYTES, StandIns, unused_mark
 
-# The pieces of single bytes: of tokenizers that fall back on them, and of those of nothing else.
-FALLBACK_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+# The pieces of single bytes, of tokenizers of nothing else.
 BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -23,24 +25,66 @@ class JsonTokenizer(Tokenizer):
         path: the file that it is from.
         content: of a `tokenizer.json`.
         roles: what the pieces are for; by default, what their names suggest.
+        config: what the tokenizer_config.json beside it says.
+
+    Raises:
+        ValueError: it is none, or its ids would not be those of transformers.
     """
 
     FILE = "tokenizer.json"
 
-    def __init__(self, path: Path, content: bytes, roles: Roles | None = None):
+    def __init__(
+        self,
+        path: Path,
+        content: bytes,
+        roles: Roles | None = None,
+        config: Mapping[str, Any] | None = None,
+    ):
         self.path = path
+        told = self._told(content)
+        try:
+            configured = with_configured_tokens(told, config or {})
+        except ValueError as error:
+            raise self._not_read(error) from None
+        if configured != told:
+            told, content = configured, json.dumps(configured, ensure_ascii=False).encode()
         self.checksum = hashlib.sha256(content).hexdigest()
         self._content = content
-        try:
-            self._pieces = tokenizers.Tokenizer.from_str(content.decode())
-        except Exception as error:  # the library raises no other
-            raise ValueError(f"{path} is not a tokenizer.json: {error}") from None
-        self._pieces.no_truncation()
-        self._pieces.no_padding()
-        # Text that looks like a control piece is text.
-        self._pieces.encode_special_tokens = True
+        self._special = frozenset(t["content"] for t in told["added_tokens"] if t["special"])
+        # By the character that marks special tokens.
+        self._stand_ins: dict[str, StandIns] = {}
+        self._unknown = _unknown_piece(told["model"])
+        self._pieces = self._for_text("", told).library
+        check_added_tokens(path, told["added_tokens"], self.piece_id)
         self.vocab_size = 1 + max(self._pieces.get_vocab().values())
         self.roles = roles or self._guessed_roles()
+
+    def _told(self, content: bytes) -> dict[str, Any]:
+        try:
+            told = json.loads(content)
+            if "vocab" not in told.get("model", {}):
+                tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
+        except Exception as error:  # the library raises no other
+            raise self._not_read(error) from None
+        if dropout := told["model"].get("dropout"):
+            raise ValueError(
+                f"{self.path}: model.dropout={dropout} makes ids random; set it to null"
+            )
+        return {"added_tokens": []} | told
+
+    def _not_read(self, error: Exception) -> ValueError:
+        return ValueError(f"{self.path} is not a tokenizer.json that is supported: {error}")
+
+    def _for_text(self, text: str, told: Mapping[str, Any] | None = None) -> StandIns:
+        """Returns what encodes a text."""
+        mark = unused_mark(text)
+        if mark not in self._stand_ins:
+            told = told or self._told(self._content)
+            try:
+                self._stand_ins[mark] = StandIns(told, self._special, mark)
+            except Exception as error:  # the library raises no other
+                raise self._not_read(error) from None
+        return self._stand_ins[mark]
 
     def _guessed_roles(self) -> Roles:
         bos, eos, pad = (
@@ -49,16 +93,39 @@ class JsonTokenizer(Tokenizer):
         )
         return Roles(bos, eos, pad, adds_bos=bos is not None and self.begins_with(bos))
 
-    def begins_with(self, piece: str) -> bool:
-        """Returns whether the tokenizer itself puts a piece before each text."""
-        return self._pieces.encode("").tokens[:1] == [piece]
+    def begins_with(self, piece: str, told: bool | None = None) -> bool:
+        """Returns whether the tokenizer itself puts a piece before each text.
+
+        What its config says (`told`) does not count: transformers does not ask it either.
+        """
+        return self._begin() == [piece]
+
+    def _begin(self) -> list[str]:
+        """Returns the pieces that the tokenizer itself puts before each text."""
+        alone = self.encode("a")
+        ids = self._pieces.encode("a").ids
+        places = range(len(ids) - len(alone) + 1)
+        start = next(place for place in places if ids[place : place + len(alone)] == alone)
+        return [self.piece(id) for id in ids[:start]]
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether texts begin with BOS; ValueError where they begin with something else."""
+        if not self.roles.adds_bos and (begin := self._begin()):
+            raise ValueError(
+                f"{self.path} puts {begin} before each text, and bos_token is {self.roles.bos!r}; "
+                "name the same in tokenizer_config.json"
+            )
+        return self.roles.adds_bos
 
     def _id(self, piece: str) -> int | None:
-        return self._pieces.token_to_id(piece)
+        special = self._for_text("").ids
+        return special[piece] if piece in special else self._pieces.token_to_id(piece)
 
     def piece(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
-        return self._pieces.id_to_token(id)
+        special = self._for_text("").names
+        return special[id] if id in special else self._pieces.id_to_token(id)
 
     def piece_id(self, piece: str) -> int:
         """Returns the id of a piece.
@@ -74,37 +141,50 @@ class JsonTokenizer(Tokenizer):
     @property
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
-        falls_back = self._id(FALLBACK_BYTES[0]) is not None
-        found = map(self._id, FALLBACK_BYTES if falls_back else BYTES)
-        # What is unknown is a control piece in all such files.
-        found = {*found, *map(self._id, self.control_pieces())}
+        falls_back = self._id("<0x00>") is not None
+        pieces = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
+        found = {self._id(piece) for piece in pieces if piece is not None}
         return tuple(sorted(found - {None}))
-
-    def _added(self, special: bool) -> set[str]:
-        added = self._pieces.get_added_tokens_decoder().values()
-        return {piece.content for piece in added if piece.special == special}
 
     def control_pieces(self) -> set[str]:
         """Returns the pieces that no text becomes."""
-        return self._added(special=True)
+        return set(self._special)
 
     def whole_pieces(self) -> set[str]:
         """Returns the pieces that a text's other words never share a token with."""
-        return self._added(special=False)
+        added = self._pieces.get_added_tokens_decoder().values()
+        return {piece.content for piece in added if not piece.special}
 
     def with_control_pieces(self, pieces: Collection[str]) -> "JsonTokenizer":
         """Returns this tokenizer with more control pieces, which were whole pieces."""
         changed = copy.copy(self)
-        changed._pieces = copy.deepcopy(self._pieces)
-        changed._pieces.add_special_tokens(
-            [tokenizers.AddedToken(piece, special=True, normalized=False) for piece in pieces]
-        )
-        changed._pieces.encode_special_tokens = True
+        changed._special = self._special | {*pieces}
+        changed._stand_ins = {}
+        changed._pieces = changed._for_text("").library
         return changed
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
-        return self._pieces.encode(text, add_special_tokens=False).ids
+        return self._for_text(text).library.encode(text, add_special_tokens=False).ids
+
+    def encode_parts(self, parts: Sequence[str]) -> list[int]:
+        """Returns the ids of a text, every second part of which is a control piece.
+
+        Raises:
+            ValueError: one of them is none where it stands.
+        """
+        stand_ins = self._for_text("".join(parts[::2]))
+        names = [stand_ins.name(p) if i % 2 else p for i, p in enumerate(parts)]
+        ids = stand_ins.library.encode("".join(names), add_special_tokens=False).ids
+        # A text becomes the unknown one where its characters have no other.
+        written = [piece for piece in parts[1::2] if piece != self._unknown]
+        found = [stand_ins.names[id] for id in ids if id in stand_ins.names]
+        if written != (found := [piece for piece in found if piece != self._unknown]):
+            raise ValueError(
+                f"{self.path}: of the special tokens {written} only {found} are found where they "
+                "stand: see single_word and normalized in its added_tokens; use the template 'base'"
+            )
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of some ids; control pieces leave no trace."""
@@ -112,7 +192,7 @@ class JsonTokenizer(Tokenizer):
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
-        found = self._pieces.encode(text, add_special_tokens=False)
+        found = self._for_text(text).library.encode(text, add_special_tokens=False)
         return without_added_blanks(text, found.tokens, found.offsets)
 
     def save(self, directory: Path) -> None:
@@ -121,17 +201,11 @@ class JsonTokenizer(Tokenizer):
         write_roles(directory, self.roles, made_from=self.FILE)
 
 
-def added_piece(id: int, piece: str, special: bool, normalized: bool = False) -> dict[str, Any]:
-    """Returns an entry of a tokenizer.json for a piece that is found whole."""
-    return {
-        "id": id,
-        "content": piece,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": normalized,
-        "special": special,
-    }
+def _unknown_piece(model: Mapping[str, Any]) -> str | None:
+    """Returns what a tokenizer.json's model makes of what it does not know."""
+    if model.get("unk_id") is not None:
+        return model["vocab"][model["unk_id"]][0]
+    return model.get("unk_token")
 
 
 def begun_with(piece: str, id: int) -> dict[str, Any]:

@@ -129,6 +129,10 @@ class TrimmedTokenizer(Tokenizer):
         """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
 
+    def encode_parts(self, parts: Sequence[str]) -> list[int]:
+        """Returns the ids of a text, every second part of which is a control piece."""
+        return self._vocabulary.trim(self.whole.encode_parts(parts)).tolist()
+
     def encode_on(self, text: str) -> list[int]:
         """Returns the ids of a text that goes on another one, without a blank before it."""
         return self._vocabulary.trim(self.whole.encode_on(text)).tolist()

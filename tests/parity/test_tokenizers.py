@@ -3,10 +3,10 @@
 import itertools
 
 import pytest
-from chat_templates import GEMMA, LLAMA, QWEN
+from chat_templates import GEMMA, LLAMA, QWEN, TURNS
 from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
-from small_tokenizers import train_merges, write_llama3, write_qwen
+from small_tokenizers import KINDS, train_merges, write_kind, write_llama3, write_qwen
 from transformers import AutoTokenizer
 
 from pinch_jax.text.template import make_renderer
@@ -95,3 +95,40 @@ def test_turns_are_equal(chat, prompt):
     assert ids == whole[: len(ids)] and ids[:prompt_length] == renderer.prompt(prompt)
     # What is left behind the end of a turn is at most a line end.
     assert renderer.tokenizer.decode(whole[len(ids) :]) in ("", "\n")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_many_kinds_of_tokenizers_are_equal(name, tmp_path):
+    write_kind(tmp_path, KINDS[name], TURNS)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    as_text = AutoTokenizer.from_pretrained(tmp_path, split_special_tokens=True)
+    ours = load_tokenizer(tmp_path)
+    renderer = make_renderer(ours, "chat")
+    before = [ours.bos_id] if ours.adds_bos else []
+    (tmp_path / "saved").mkdir()
+    ours.save(tmp_path / "saved")
+    saved = AutoTokenizer.from_pretrained(tmp_path / "saved", split_special_tokens=True)
+    for prompt in PROMPTS:
+        ids = ours.encode(prompt)
+        assert before + ids == as_text(prompt)["input_ids"] == saved(prompt)["input_ids"]
+        assert ours.decode(ids) == theirs.decode(ids, skip_special_tokens=True)
+        turn = [{"role": "user", "content": prompt}]
+        asked = theirs.apply_chat_template(turn, add_generation_prompt=True)["input_ids"]
+        assert renderer.prompt(prompt) == asked
+        turn.append({"role": "assistant", "content": "the dog"})
+        whole = theirs.apply_chat_template(turn)["input_ids"]
+        ids, prompt_length = renderer.example(prompt, "the dog")
+        assert ids == whole[: len(ids)] and ids[:prompt_length] == asked
+
+
+def test_templates_are_rendered_with_what_transformers_tells_them(tmp_path):
+    written = "{{ tools is none }}{{ documents is none }}{{ unk_token }}{{ messages[0] | tojson }}"
+    written += "{% generation %}{% set x = 2 %}{% endgeneration %}{{ x }}"
+    for m in ("{{ messages[0].content }}", "{% if tools is not none %}tools{% endif %}"):
+        written += m
+    write_kind(tmp_path, KINDS["digits"], written)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    renderer = make_renderer(load_tokenizer(tmp_path), "chat")
+    turn = [{"role": "user", "content": "<b> é 'q'"}]
+    asked = theirs.apply_chat_template(turn, add_generation_prompt=True)["input_ids"]
+    assert renderer.prompt("<b> é 'q'") == asked
