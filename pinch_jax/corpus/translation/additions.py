@@ -5,7 +5,6 @@ note. All of it is in no original. What is certain is certain by its form, in wh
 is written; only an introduction on the line of the translation itself is known by its words.
 """
 
-import collections
 import re
 from collections.abc import Callable
 
@@ -45,7 +44,7 @@ def without_additions(original: str, translation: str) -> str:
 
 def find_addition(original: str, translation: str) -> str | None:
     """Return what a translation has that its original lacks, or None; the kind of fault first."""
-    own = collections.Counter(protected_parts(original))
+    own = protected_parts(original)
     for part in protected_parts(translation):
         # A language may put an ending behind a part: www.a.org:ssa.
         grown = any(one in part for one in own)

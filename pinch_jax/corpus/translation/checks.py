@@ -27,6 +27,8 @@ _MIN_LETTERS = 40
 # lid.176 must be sure of another language and see none of the right one.
 _SURE, _NOT_AT_ALL = 0.5, 0.05
 COPY = "copy"
+# Of so many texts most are not the same in two languages by chance.
+MANY = 5
 _HAN = re.compile("[㐀-鿿]")
 
 

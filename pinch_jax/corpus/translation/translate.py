@@ -15,7 +15,7 @@ from pathlib import Path
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.translation.additions import without_additions
-from pinch_jax.corpus.translation.checks import COPY, find_fault
+from pinch_jax.corpus.translation.checks import COPY, MANY, find_fault
 from pinch_jax.corpus.translation.cutting import CutText, cut, whole_text
 from pinch_jax.corpus.translation.pieces import Answer, open_pieces, piece_key, read_pieces
 from pinch_jax.corpus.translation.piecework import ask, translate_pieces
@@ -23,8 +23,6 @@ from pinch_jax.corpus.translation.translators import TranslationConfig, Translat
 from pinch_jax.languages import language
 
 FIELDS = ("prompt", "response", "answer")
-# Of so many examples most cannot be the same in two languages by chance.
-MANY = 5
 
 
 @dataclasses.dataclass(frozen=True)
