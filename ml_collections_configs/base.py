@@ -113,6 +113,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch.examples = 0
     # A batch is worked through in so many parts; the update is the same.
     c.batch.microbatches = 1
+    # A run is refused that leaves out more than this fraction of the examples of any language
+    # because they do not fit a row; fewer are told before it begins.
+    c.batch.max_dropped_fraction = 0.02
 
     c.train = ml_collections.ConfigDict()
     c.train.epochs = 2

@@ -57,6 +57,7 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.mesh import is_primary
+    from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import (
         answer,
         make_run,
@@ -71,6 +72,8 @@ def train() -> None:
     claim_workdir(config, workdir)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
+    for line in preflight(bench, {run.spec: run.plan}, config.languages):
+        print(line)
     with tqdm(
         total=run.steps, unit="step", desc=run.directory.name, disable=not is_primary()
     ) as bar:
@@ -84,6 +87,9 @@ def train() -> None:
 @_command("config", "against", "steps", "table", "plot")
 def mixture() -> None:
     """What each step of a mixture holds, as JSON lines, tables or a picture."""
+    import sys
+
+    from pinch_jax.data.dropping import dropped_lines
     from pinch_jax.report.mixture_diff import diff_lines, diff_table
     from pinch_jax.report.mixture_plot import plot_mixture
     from pinch_jax.report.mixture_table import mixture_lines, mixture_table
@@ -93,6 +99,8 @@ def mixture() -> None:
         raise ValueError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
     config = read_config()
     plan = Workbench(config, progress=False).plan()
+    for line in dropped_lines(plan):
+        print(line, file=sys.stderr)  # the output is for programs
     if FLAGS.plot:
         plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
     if FLAGS.against is not None:

@@ -69,7 +69,13 @@ OPTIMIZER = OptimizerConfig(
     clip_norm=1.0,
 )
 SHAPE = BatchConfig(
-    rows=8, row_multiple=0, row_tokens=16, row_supervised_tokens=9, examples=0, microbatches=1
+    rows=8,
+    row_multiple=0,
+    row_tokens=16,
+    row_supervised_tokens=9,
+    examples=0,
+    microbatches=1,
+    max_dropped_fraction=1.0,
 )
 
 

@@ -210,7 +210,9 @@ def test_only_held_out_examples_may_lack_a_response(tmp_path):
             lines = path.read_text(encoding="utf-8").splitlines()
             last = json.loads(lines[-1]) | {"response": ""}
             path.write_text("\n".join([*lines[:-1], json.dumps(last)]), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"train: 1 examples of 'jsonl:.*no response, .*'train-5'"):
+    with pytest.raises(
+        ValueError, match=r"train: 1 examples of 'jsonl:.*no response in 'en', .*'train-5'"
+    ):
         built(config(tmp_path))
     write_sources(tmp_path, heldout=())
     heldout = tmp_path / "heldout" / "{language}.jsonl"
@@ -219,3 +221,54 @@ def test_only_held_out_examples_may_lack_a_response(tmp_path):
             Path(str(heldout).format(language=code)), [{"id": "h", "prompt": "x", "response": ""}]
         )
     assert built(config(tmp_path)).heldout["fi"][0].response == ""
+
+
+def without_ids(root, split, lacking=()):
+    """Takes the ids out of the sources of a split; `lacking` are (language, row) that go."""
+    for code in LANGUAGES:
+        path = root / split / f"{code}.jsonl"
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        left = [r for row, r in enumerate(records) if (code, row) not in lacking]
+        write(path, [{name: r[name] for name in ("prompt", "response")} for r in left])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("options", ["", "?first=2"])
+@pytest.mark.parametrize("drop_duplicates", [True, False])
+def test_rows_without_ids_are_paired_by_place_only_where_they_are_as_many(
+    tmp_path, split, options, drop_duplicates
+):
+    write_sources(tmp_path)
+    without_ids(tmp_path, split)
+    source = f"jsonl:{tmp_path}/{split}/{{language}}.jsonl{options}"
+    c = config(tmp_path, **{split: (source,), "drop_duplicates": drop_duplicates})
+    corpus = built(c)
+    for place, english in enumerate(getattr(corpus, split)["en"]):
+        number = int(english.response.removeprefix("en "))
+        for code in LANGUAGES:
+            assert getattr(corpus, split)[code][place].prompt == prompt(code, number)
+
+    without_ids(tmp_path, split, lacking={("fi", 2)})
+    counts = "6 in 'en', 5 in 'fi', 6 in 'sw'" if split == "train" else "3 in 'en', 2 in 'fi', 3"
+    with pytest.raises(ValueError, match=f"source='jsonl:.*paired by their place.*: {counts}"):
+        built(c)
+
+
+def test_a_language_that_repeats_another_one_is_an_error(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "train" / "sw.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) | {"prompt": prompt("en", n)} for n, line in enumerate(lines)]
+    write(path, records)  # half of the texts: the responses are still Swahili
+    assert len(built(config(tmp_path, name="half")).train["sw"]) == 6
+    write(path, [records[0] | {"response": "en 0"}, *records[1:]])
+    with pytest.raises(ValueError, match=r"7 of 12 texts of 'jsonl:.* the same in 'sw' as in 'en'"):
+        built(config(tmp_path))
+
+
+def test_an_empty_response_is_seen_in_whichever_language_it_is(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "train" / "fi.jsonl"
+    path.write_text(path.read_text("utf-8").replace('"fi 3"', '"\\u200b "'), "utf-8")
+    with pytest.raises(ValueError, match=r"1 examples of 'jsonl:.* response in 'fi', .*'train-3'"):
+        built(config(tmp_path))

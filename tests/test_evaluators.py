@@ -82,6 +82,7 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
         row_supervised_tokens=16,
         examples=0,
         microbatches=1,
+        max_dropped_fraction=1.0,
     )
     evaluate = HeldoutLoss(
         MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
@@ -108,6 +109,7 @@ def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
         row_supervised_tokens=16,
         examples=0,
         microbatches=1,
+        max_dropped_fraction=1.0,
     )
 
     def losses(heldout):

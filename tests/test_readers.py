@@ -272,3 +272,11 @@ def test_a_source_is_parsed_to_its_parts_and_back():
     for text in (*wrong, "lima:a?split=a&split=b", "lima:a?text=t"):
         with pytest.raises(ValueError, match="source="):
             parse_source(text)
+
+
+def test_what_has_an_id_is_known_by_it_and_the_rest_by_its_place(tmp_path):
+    for reader, records in (("lima", LIMA), ("alpaca_farm", ALPACA)):
+        mixed = [records[0], records[1] | {"id": 7}, records[2] | {"id": None}]
+        path = written(tmp_path / f"{reader}.jsonl", mixed)
+        expected = [f"{reader}-0", "7", f"{reader}-2"]
+        assert [one.id for one in read(f"{reader}:{path}")] == expected

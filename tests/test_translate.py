@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -283,7 +284,44 @@ def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
     assert server.asked == Counter(pieces_of(many(4)))
 
 
+@pytest.mark.parametrize("addition", ["thought", "introduced"])
+def test_what_a_model_says_beside_its_translations_is_in_none(server, tmp_path, addition):
+    config = config_of(server.url, "openai")
+    plain = translate(config, tmp_path / "plain", EXAMPLES)
+    server.plan |= {piece: [addition] for piece in PIECES}
+    assert translate(config, tmp_path / addition, EXAMPLES) == plain
+    assert server.answered == Counter(dict.fromkeys(PIECES, 2))
+
+
+def test_a_language_that_comes_back_untranslated_is_an_error(config, server, tmp_path):
+    examples = (example(4, "42", ""), *many(4))
+    server.plan |= {piece: ["copy"] for piece in pieces_of(many(2))}
+    assert len(translate(config, tmp_path / "some", examples).rejected) == 2
+    server.plan |= {piece: ["copy"] for piece in pieces_of(many(3))[::2]}
+    with pytest.raises(ValueError, match=r"3 of 5 examples came back in 'fi' .*/most/fi\.jsonl"):
+        translate(config, tmp_path / "most", examples)
+
+
+def test_an_answer_may_be_a_name_that_stays_but_not_as_a_response(server, tmp_path):
+    config = config_of("", "jsonl", path=str(tmp_path / "{language}.jsonl"))
+    said = {
+        OPENING: SENTENCES[OPENING]["fi"],
+        "It is in Kenya.": "Se on Keniassa, Kenya.",
+        "Kenya": "Kenya",
+    }
+    lines = [json.dumps({"source": a, "translation": b}) + "\n" for a, b in said.items()]
+    (tmp_path / "fi.jsonl").write_text("".join(lines), "utf-8")
+    examples = (
+        example(0, OPENING, "It is in Kenya.", "Kenya"),
+        example(1, OPENING, "Kenya", "Kenya"),
+    )
+    translated = translate(config, tmp_path, examples)
+    assert [(one.id, one.english_answer) for one in translated.examples] == [("made-0", True)]
+    assert [one.reason for one in translated.rejected] == ["response: copy: came back as it was"]
+
+
 FAULTS = {
+    "noted": "response: added part: 2 paragraphs came for 1",
     "wrong language": "response: wrong language: reads as es, not fi",
     "empty": "response: empty: nothing came back",
     "copy": "response: copy: came back as it was",

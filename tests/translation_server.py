@@ -27,6 +27,9 @@ FALSE_ANSWERS = {
     "doubled marker": lambda text, target: in_language(text, target) + " ⟦0⟧",
     "altered marker": lambda text, target: in_language(text, target).replace("⟦0⟧", "【0】"),
     "another sentence": lambda text, target: in_language(BOILING, target),
+    "thought": lambda text, target: f"<think></think>\n\n{in_language(text, target)}",
+    "introduced": lambda text, target: f"Here is the translation:\n\n{in_language(text, target)}",
+    "noted": lambda text, target: f"{in_language(text, target)}\n\n(Note: I kept the style.)",
     "wordy": lambda text, target: " ".join([in_language(text, target)] * 4),
 }
 # (status, message, code) of errors; a number in the plan is a status.

@@ -22,11 +22,12 @@ from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_lea
 from pinch_jax.corpus.parts import Part, input_checksums, read_parts
 from pinch_jax.corpus.reading.published import PUBLISHED
 from pinch_jax.corpus.reading.readers import parse_source
+from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 
 # Part of every recipe: raised when the same files come to be other examples.
-ASSEMBLY_VERSION = 2
+ASSEMBLY_VERSION = 3
 
 Show = Callable[[Sequence[Estimate]], None]
 
@@ -54,6 +55,7 @@ def assemble(
     inputs = input_checksums(config, languages)
     parts = read_parts(config, languages)
     _check_responses(parts)
+    _check_translated(parts, config)
     if costs := _costs(config, languages, parts):
         show(costs)
         _check_confirmed(config, costs, confirmed)
@@ -128,13 +130,32 @@ def _check_confirmed(config: CorpusConfig, costs: Sequence[Estimate], confirmed:
 def _check_responses(parts: Iterable[Part]) -> None:
     """Check that what is tuned on has a response: an empty one teaches to say nothing."""
     for part in parts:
-        own = next(iter(part.examples.values()))
-        empty = [one.id for one in own if not one.response.strip()] * (part.split == "train")
-        if empty:
-            raise ValueError(
-                f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
-                f"response, such as {empty[0]!r}; only held-out ones may lack it"
-            )
+        for code, own in part.examples.items():
+            empty = [one.id for one in own if not one.response] * (part.split == "train")
+            if empty:
+                raise ValueError(
+                    f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
+                    f"response in {code!r}, such as {empty[0]!r}; only held-out ones may lack it"
+                )
+
+
+def _check_translated(parts: Iterable[Part], config: CorpusConfig) -> None:
+    """Check that no language of a parallel source mostly says what its source language says."""
+    for part in parts:
+        codes = tuple(part.examples)
+        source = config.translation.source if config.translation.source in codes else codes[0]
+        original = {one.id: one for one in part.examples[source]}
+        for code in codes:
+            pairs = [(original[one.id], one) for one in part.examples[code] if one.id in original]
+            texts = [(a.prompt, b.prompt) for a, b in pairs]
+            texts += [(a.response, b.response) for a, b in pairs if a.response and b.response]
+            copies = sum(is_copy(*pair) for pair in texts) if code != source else 0
+            if len(texts) >= MANY and copies > len(texts) / 2:
+                raise ValueError(
+                    f"config.corpus.{part.split}: {copies} of {len(texts)} texts of "
+                    f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
+                    f"translations into {code!r}, or leave that language out"
+                )
 
 
 def _recipe(config: CorpusConfig) -> dict:

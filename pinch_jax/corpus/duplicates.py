@@ -9,13 +9,13 @@ Similarity Joins in Data Cleaning; Bayardo et al. 2007, Scaling Up All Pairs Sim
 import collections
 import dataclasses
 import math
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import regex
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.normalisation import caseless
 
 SHINGLE_CHARACTERS = 5
 
@@ -69,8 +69,8 @@ def find_duplicates(
 
 
 def folded(text: str) -> str:
-    """Return a text in NFKC, without case, and with single spaces for spaces and punctuation."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    """Return a text `caseless`, with single spaces for spaces and punctuation."""
+    text = caseless(text)
     # A prompt of punctuation alone is compared as it is.
     return _BESIDE_CHINESE.sub("", _BREAKS.sub(" ", text)).strip() or text.strip()
 

@@ -35,6 +35,11 @@ class Dropped:
     language: str
     reason: str
 
+    @property
+    def kind(self) -> str:
+        """The reason without its details."""
+        return ": ".join(self.reason.split(": ")[:2])
+
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
@@ -71,6 +76,23 @@ class Manifest:
     leaks_dropped: bool
     license: str
     citation: str
+
+    def left_out(self) -> str:
+        """Return why training examples of the sources are not in the corpus; "" if all are."""
+        said = []
+        if self.leaks_dropped and self.leaks:
+            exact = {leak.train_id for leak in self.leaks if leak.kind == "exact"}
+            near = {leak.train_id for leak in self.leaks} - exact
+            said.append(
+                f"{len(exact):,} duplicates and {len(near):,} near-duplicates of held-out prompts, "
+                "by config.corpus.drop_duplicates"
+            )
+        reasons: dict[str, set[str]] = {}
+        for entry in self.dropped:
+            if entry.split == "train":
+                reasons.setdefault(entry.kind, set()).add(entry.id)
+        said += [f"{len(ids):,} for {reason!r}" for reason, ids in reasons.items()]
+        return "left out: " + "; ".join(said) if said else ""
 
 
 def content_version(checksums: Iterable[str]) -> str:

@@ -9,7 +9,13 @@ from etils import epath
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import SPLITS
-from pinch_jax.corpus.reading.readers import Source, parse_source, read_source
+from pinch_jax.corpus.reading.readers import (
+    Source,
+    check_places,
+    parse_source,
+    read_counted,
+    read_source,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,25 +32,30 @@ def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
 
     Raises:
       FileNotFoundError: a file is not there.
-      ValueError: a file is not what its reader expects.
+      ValueError: a file is not what its reader expects, or not parallel to that of another
+        language.
     """
     parts = []
     for split in SPLITS:
         for text in getattr(config, split):
             source = parse_source(text)
             codes = languages if source.parallel else (config.translation.source,)
-            parts.append(Part(split, source, {code: _read(source, code) for code in codes}))
+            parts.append(Part(split, source, _read(source, codes)))
     return parts
 
 
-def _read(source: Source, code: str) -> tuple[Example, ...]:
-    try:
-        return read_source(source, code)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(
-            f"{error} (read for {code!r}, which config.languages or, for the experiment 'slavic', "
-            "config.study.slavic_languages names)"
-        ) from None
+def _read(source: Source, codes: Sequence[str]) -> dict[str, tuple[Example, ...]]:
+    examples, places = {}, {}
+    for code in codes:
+        try:
+            examples[code], places[code] = read_counted(source, code)
+        except (FileNotFoundError, ValueError) as error:
+            raise type(error)(
+                f"{error} (read for {code!r}, which config.languages or, for the experiment "
+                "'slavic', config.study.slavic_languages names)"
+            ) from None
+    check_places(source, places)
+    return examples
 
 
 def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:

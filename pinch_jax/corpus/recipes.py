@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.normalisation import is_blank
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -80,7 +81,7 @@ def recipe_examples(
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):
-        if not getattr(example, part).strip():
+        if is_blank(getattr(example, part)):
             raise ValueError(
                 f"the recipe {recipe.name!r} needs a {part} in every example, and {example.id!r} "
                 f"has none in {example.language!r}; leave it out of config.mixture.recipes"

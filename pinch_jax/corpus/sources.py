@@ -27,12 +27,14 @@ class Corpus:
 
     `checksums` (SHA-256 by language) cover every example of a language, its split and its place.
     Any prefix of the `heldout` of a bundled corpus is a fair sample of it; one of a corpus of one's
-    own holds its sources in proportion.
+    own holds its sources in proportion. `left_out` says why examples of the sources are not in
+    `train`; "" if all are.
     """
 
     train: Mapping[str, tuple[Example, ...]]
     heldout: Mapping[str, tuple[Example, ...]]
     checksums: Mapping[str, str]
+    left_out: str = ""
 
 
 def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool = True) -> Corpus:
@@ -63,7 +65,9 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
     checksums = {
         code: checksum((split, examples[split][code]) for split in SPLITS) for code in languages
     }
-    return Corpus(examples["train"], examples["heldout"], checksums)
+    manifest = None if config.bundled else read_manifest(config.directory)
+    left_out = manifest.left_out() if manifest else ""
+    return Corpus(examples["train"], examples["heldout"], checksums, left_out)
 
 
 def _stand(config: CorpusConfig, languages: Sequence[str], progress: bool) -> None:

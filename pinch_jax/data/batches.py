@@ -52,6 +52,7 @@ class BatchPlan:
       bounds: int32 [steps, 2]; step i holds the examples from bounds[i, 0] to bounds[i, 1].
       budgets: distinct examples of each of `mixture.languages`.
       dropped: examples longer than a row, counted per language over all epochs.
+      longest: tokens, and supervised tokens, that a row needs to have room for each example.
     """
 
     mixture: Mixture
@@ -62,6 +63,7 @@ class BatchPlan:
     bounds: np.ndarray
     budgets: dict[str, int]
     dropped: dict[str, int]
+    longest: tuple[int, int]
 
     @property
     def steps(self) -> int:

@@ -36,11 +36,17 @@ class BatchConfig:
     row_supervised_tokens: int
     examples: int
     microbatches: int
+    max_dropped_fraction: float
 
     def __post_init__(self) -> None:
         positive(
             self, "config.batch", "rows", "row_tokens", "row_supervised_tokens", "microbatches"
         )
+        if not 0 <= self.max_dropped_fraction <= 1:
+            raise ValueError(
+                f"config.batch.max_dropped_fraction={self.max_dropped_fraction}: must be between 0 "
+                "and 1; 0.02 is usual"
+            )
         if self.examples < 0:
             raise ValueError(f"config.batch.examples={self.examples}: 0 for no limit, or more")
         if self.row_multiple and (self.row_multiple < 0 or self.rows % self.row_multiple):
@@ -54,6 +60,13 @@ class BatchConfig:
                 f"config.batch.microbatches={self.microbatches} does not divide "
                 f"config.batch.{name}={self.least_rows}; choose a divisor of it"
             )
+
+    @property
+    def decisive(self) -> dict[str, int]:
+        """The fields that decide the batches."""
+        fields = dataclasses.asdict(self)
+        del fields["max_dropped_fraction"]
+        return fields
 
     @property
     def least_rows(self) -> int:

@@ -19,6 +19,10 @@ COMPOSITIONS = ("disjoint", "parallel")
 GRANULARITIES = ("example", "step")
 
 
+class TooFewExamples(ValueError):
+    """The corpus has fewer examples than a mixture asks for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Mixture:
     """How much each member (language or recipe) gives, and how they are put together.
@@ -160,7 +164,7 @@ def assign(
     each member; what the base then takes may reach further down the list.
 
     Raises:
-      ValueError: the corpus has too few examples for a budget.
+      TooFewExamples: the corpus has too few examples for a budget.
     """
     study = permutation(available, mixture.seed, "study")
 
@@ -184,7 +188,7 @@ def assign(
         return {member: study[:count] for member, count in counts.items()}
 
     if mixture.examples > available:
-        raise ValueError(
+        raise TooFewExamples(
             f"config.mixture.examples={mixture.examples}: the corpus has only {available} examples "
             f"to tune on; lower config.mixture.examples to at most {available}"
         )
@@ -230,7 +234,7 @@ def _check_enough(mixture: Mixture, member: str, count: int, available: int) -> 
         return
     field = "supervised_tokens" if mixture.supervised_tokens else "examples"
     unit = field.replace("_", " ")
-    raise ValueError(
+    raise TooFewExamples(
         f"config.mixture.{field}={getattr(mixture, field)}: {member!r} has a budget of "
         f"{mixture.budgets[member]} {unit}, and only {available} examples of the corpus are left "
         f"for it; lower config.mixture.{field} or the share of {member!r}"

@@ -56,6 +56,7 @@ def plan_batches(
             f"{shape.row_supervised_tokens}: no example fits into a row; the shortest needs"
             f" {tokens.min()} tokens, the one with the fewest supervised tokens {supervised.min()}"
         )
+    longest = int(tokens.max()), int(supervised.max())
     lost = np.bincount(language[~fits], minlength=len(members))
     if lost.any():
         language, example = language[fits], example[fits]
@@ -68,7 +69,7 @@ def plan_batches(
     else:
         bounds = _pairs(room.steps(tokens, supervised))
     dropped = dict(zip(members, lost.tolist(), strict=True))
-    return BatchPlan(mixture, corpus, shape, language, example, bounds, budgets, dropped)
+    return BatchPlan(mixture, corpus, shape, language, example, bounds, budgets, dropped, longest)
 
 
 def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int) -> None:

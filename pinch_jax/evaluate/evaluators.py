@@ -27,6 +27,9 @@ class HeldoutLoss:
     """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses.
 
     Prompts without a reference are passed over; a language without any has no loss.
+
+    Attributes:
+        plans: the batches of each language that has one.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class HeldoutLoss:
     ):
         pad_id = renderer.tokenizer.pad_id
         told = {code: [e for e in examples if e.response] for code, examples in heldout.items()}
-        self._plans: dict[str, BatchPlan] = {
+        self.plans: dict[str, BatchPlan] = {
             code: plan_batches(
                 parse_mixture(f"monolingual:{code}", (code,), len(examples), code),
                 tokenize_corpus({code: examples}, pad_id, renderer.example),
@@ -57,7 +60,7 @@ class HeldoutLoss:
     def __call__(self, params: Params, step: int) -> dict[str, float]:
         """Returns the loss in each language; `step` is not used."""
         losses = {}
-        for language, plan in self._plans.items():
+        for language, plan in self.plans.items():
             total, count = 0.0, 0.0
             for index in range(plan.steps):
                 rows = plan.rows_at(index)

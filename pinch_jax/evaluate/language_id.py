@@ -182,7 +182,7 @@ def classify(
     exact, chrf = None, None
     if reference:
         exact = said == expected
-        chrf = 100.0 if response == reference else chrf_score(response, reference)
+        chrf = chrf_score(response, reference)
     match = contains_words(said, normalise(answer)) if answer else None
     # An exact match is in the language of the reference, however short it is.
     identified = language if exact and said else identify(response, candidates)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from sacrebleu.metrics import CHRF
 
+from pinch_jax.corpus.normalisation import caseless, normal_form
+
 ECHO_CHRF = 90.0
 # So much of the beginning of a prompt is an echo of it that was cut off.
 ECHO_CHARACTERS = 12
@@ -14,14 +16,15 @@ _CHRF = CHRF()
 
 
 def chrf_score(text: str, reference: str) -> float:
-    """Return sacrebleu's sentence chrF (order 6, beta 2) of a text, 0 to 100."""
-    return _CHRF.sentence_score(text, [reference]).score
+    """Return sacrebleu's sentence chrF (order 6, beta 2) of a text, 0 to 100; both normal."""
+    text, reference = normal_form(text), normal_form(reference)
+    return 100.0 if text == reference else _CHRF.sentence_score(text, [reference]).score
 
 
 @functools.lru_cache(maxsize=1 << 17)
 def normalise(text: str) -> str:
-    """Return a text in NFKC, without case, repeated spaces, and punctuation at its ends."""
-    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Return a text `caseless`, without repeated spaces, and punctuation at its ends."""
+    text = " ".join(caseless(text).split())
     start, end = 0, len(text)
     while start < end and _is_punctuation(text[start]):
         start += 1

@@ -101,8 +101,7 @@ def drop_reasons(manifest: Manifest | None) -> dict[str, dict[str, int]]:
     """
     counts: dict[str, dict[str, int]] = {}
     for entry in manifest.dropped if manifest else ():
-        reason = ": ".join(entry.reason.split(": ")[:2])
-        counts.setdefault(reason, collections.Counter())[entry.language] += 1
+        counts.setdefault(entry.kind, collections.Counter())[entry.language] += 1
     return counts
 
 

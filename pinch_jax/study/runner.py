@@ -15,6 +15,7 @@ from pinch_jax.evaluate.judge import ReferenceJudge, check_references, judge_fil
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
+from pinch_jax.study.preflight import preflight
 from pinch_jax.study.run import (
     Run,
     answer,
@@ -37,6 +38,7 @@ class Study:
     Attributes:
         runs: the run of each tuning set; specs that mean the same set share one.
         languages: for each run, by its directory's name, the languages it answers in.
+        warnings: what is left out or cut short, in lines for people.
     """
 
     bench: Workbench
@@ -44,6 +46,7 @@ class Study:
     arms: Sequence[Arm]
     runs: Mapping[str, Run]
     languages: Mapping[str, Sequence[str]]
+    warnings: Sequence[str]
 
     @property
     def distinct(self) -> list[Run]:
@@ -65,8 +68,8 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     """Returns the study of a config, planned to the last batch; nothing is started.
 
     Raises:
-        ValueError: a tuning set cannot be met, the answers could not be judged, or the work
-            directory is another study's.
+        ValueError: a tuning set cannot be met or loses too many examples, a prompt is too long,
+            the answers could not be judged, or the work directory is another study's.
     """
     arms = arms_of(config)
     claim_workdir(config, workdir)
@@ -83,7 +86,10 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     languages: dict[str, dict[str, None]] = {}
     for spec, codes in needed.items():
         languages.setdefault(runs[spec].directory.name, {}).update(dict.fromkeys(codes))
-    return Study(bench, workdir, arms, runs, {name: list(c) for name, c in languages.items()})
+    plans = {run.spec: run.plan for run in by_fingerprint.values() if run.plan}
+    warnings = preflight(bench, plans, judged)
+    codes = {name: list(own) for name, own in languages.items()}
+    return Study(bench, workdir, arms, runs, codes, warnings)
 
 
 def describe(study: Study) -> str:
@@ -109,6 +115,7 @@ def describe(study: Study) -> str:
             f"{config.mixture.size} in each set, {config.train.epochs} epochs",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
+            *study.warnings,
         ]
     )
 

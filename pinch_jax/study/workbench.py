@@ -16,6 +16,7 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
@@ -123,7 +124,12 @@ class Workbench:
     def plan(self, spec: Spec | None = None) -> BatchPlan:
         """Returns all batches of the tuning set of a spec; by default the config's own."""
         c = self.config
-        return plan_batches(c.mixture_of(spec), self.tokenized, c.batch, c.train.epochs)
+        try:
+            return plan_batches(c.mixture_of(spec), self.tokenized, c.batch, c.train.epochs)
+        except TooFewExamples as error:
+            if not self.corpus.left_out:
+                raise
+            raise TooFewExamples(f"{error} ({self.corpus.left_out})") from None
 
     def fingerprint(self, plan: BatchPlan | None) -> str:
         """Returns the sha256 of everything that decides a run's weights; None: nothing is tuned.
@@ -148,7 +154,7 @@ class Workbench:
                     if budget
                 },
                 "plan": plan.fingerprint,
-                "batch": dataclasses.asdict(c.batch),
+                "batch": c.batch.decisive,
                 "optimizer": dataclasses.asdict(c.train.optimizer),
             }
         if plan and c.lora.rank:

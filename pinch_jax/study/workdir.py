@@ -19,6 +19,7 @@ FREE_FIELDS = (
     "study.bootstrap_resamples",
     "mixture.spec",
     "corpus.data_dir",
+    "batch.max_dropped_fraction",
     "mesh",
     "train.remat_policy",
     "train.checkpoint_period_steps",

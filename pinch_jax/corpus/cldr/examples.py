@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.languages import language as known_language
 
 PHRASES = pathlib.Path(__file__).parent / "phrases"
@@ -120,7 +121,7 @@ def _example(fact: Fact, name: str, language: str, prompt: str, response: str) -
         prompt=prompt,
         response=response,
         answer=answer,
-        english_answer=language != "en" and answer.casefold() == english.casefold(),
+        english_answer=language != "en" and caseless(answer) == caseless(english),
     )
 
 

@@ -16,6 +16,7 @@ from babel.numbers import get_territory_currencies
 
 from pinch_jax.corpus.cldr import m49
 from pinch_jax.corpus.cldr.locale_names import MULTIPLES, UNIT_PAIRS, names, quantity_code
+from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.languages import LANGUAGES
 
 # task -> kinds of the names of its subject and of its answer
@@ -76,7 +77,7 @@ def _subject_uses(fact: Fact) -> Iterator[tuple[str, str, str]]:
     """Yield the name of the subject in every language: nothing else of the task may share it."""
     kind = TASKS[fact.task][0]
     for language in LANGUAGES:
-        yield fact.task, language, names(language)[kind][fact.subject].casefold()
+        yield fact.task, language, caseless(names(language)[kind][fact.subject])
 
 
 def _money() -> Iterator[Fact]:

@@ -10,6 +10,10 @@
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference, and optionally those of `Example`
 
+An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
+last three readers may have an `id`; one without is known by its place, so that every language needs
+as many of them.
+
 PATH ends in .jsonl, .json (lines or a list) or .tsv, also with .gz, or in .parquet; a `*` in its
 name stands for shards. Any of them may be a directory that TFDS prepared. Options:
 
@@ -24,7 +28,7 @@ Options are joined by "&". `{language}` in a source means that it brings every l
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import Example
@@ -35,6 +39,7 @@ from pinch_jax.corpus.reading.topics import topic_examples
 OPTIONS = ("without", "split", "text", "first")
 BUNDLED = "cldr"
 SPLITS = ("train", "heldout")
+_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +106,21 @@ def parse_source(text: str) -> Source:
     return Source(reader, path, without, options["split"], options["text"], number)
 
 
+@dataclasses.dataclass
+class Places:
+    """How many rows a source has in a language, and how many of them have no id but their place."""
+
+    rows: int = 0
+    unnamed: int = 0
+
+    def count(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows, counted."""
+        for row in rows:
+            self.rows += 1
+            self.unnamed += not _has_id(row)
+            yield row
+
+
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
     """Return the examples of a source in a language, in the order of the file.
 
@@ -109,8 +129,14 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
       ValueError: a record is not what its reader expects, an id comes twice, a part that is to
         be left out is not there, or nothing is left.
     """
+    return read_counted(source, language)[0]
+
+
+def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Places]:
+    """Return what `read_source` does, and the rows that were read for it."""
     path = source.path.replace("{language}", language)
-    rows = read_rows(path, source.split.replace("{language}", language))
+    places = Places()
+    rows = places.count(read_rows(path, source.split.replace("{language}", language)))
     examples = tuple(READERS[source.reader](source, rows, language))
     parts = {_part(example) for example in examples}
     if unknown := [part for part in source.without if part not in parts]:
@@ -136,7 +162,23 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
             f"source={str(source)!r}: no example in language={language!r}; name a file that has "
             "some, or leave the source out"
         )
-    return kept
+    return kept, places
+
+
+def check_places(source: Source, places: Mapping[str, Places]) -> None:
+    """Check that examples known by their place are as many in every language of a source.
+
+    Raises:
+      ValueError: they are not, so that a place is not the same example everywhere.
+    """
+    by_place = source.reader in _MAY_LACK_IDS and any(own.unnamed for own in places.values())
+    if by_place and len({own.rows for own in places.values()}) > 1:
+        counts = ", ".join(f"{own.rows} in {code!r}" for code, own in places.items())
+        raise ValueError(
+            f"source={str(source)!r}: records without an `id` are paired by their place, and there "
+            f"are not as many in every language: {counts}; give each record the id that it has in "
+            "all of them, or fill in what is missing"
+        )
 
 
 def _part(example: Example) -> str:
@@ -156,7 +198,7 @@ def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exampl
         prompt = check_text(row.place, "conversations[0]", turns[0])
         response = [check_text(row.place, "conversations[1]", turn) for turn in turns[1:2]]
         part = row.text("source")
-        yield _example(f"lima-{row.index}", f"lima/{part}", language, prompt, *response)
+        yield _example(_identity(source, row), f"lima/{part}", language, prompt, *response)
 
 
 def _oasst(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -169,8 +211,8 @@ def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator
         # The form published with AlpacaEval has no `input`: it is part of the instruction.
         below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
         prompt = row.text("instruction") + (f"\n\n{below}" if below else "")
-        identity = f"alpaca_farm-{row.index}"
-        yield _example(identity, f"alpaca_farm/{row.text('dataset')}", language, prompt)
+        task = f"alpaca_farm/{row.text('dataset')}"
+        yield _example(_identity(source, row), task, language, prompt)
 
 
 def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -191,7 +233,7 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
                 f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
                 "keep each language in a file of its own, with {language} in the path"
             )
-        identity = row.name("id") if "id" in given else f"{source.reader}-{row.index}"
+        identity = _identity(source, row)
         yield dataclasses.replace(
             _example(
                 identity,
@@ -204,6 +246,15 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
             answer=row.text("answer", empty=True) if "answer" in given else "",
             english_answer="english_answer" in given and row.value("english_answer", bool),
         )
+
+
+def _has_id(row: Row) -> bool:
+    return row.fields.get("id") is not None
+
+
+def _identity(source: Source, row: Row) -> str:
+    """Return the id of a record, or else its place: see `check_places`."""
+    return row.name("id") if _has_id(row) else f"{source.reader}-{row.index}"
 
 
 def _example(id: str, task: str, language: str, prompt: str, response: str = "") -> Example:

@@ -21,6 +21,8 @@ import pyarrow.parquet
 import tensorflow_datasets as tfds
 from etils import epath
 
+from pinch_jax.corpus.normalisation import is_blank
+
 _ROWS_AT_ONCE = 1000
 
 
@@ -66,8 +68,8 @@ class Row:
 
 
 def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
-    """Return the text, if there is one and it can be written as UTF-8; spaces alone are none."""
-    if not text.strip():
+    """Return the text, if there is one and it can be written as UTF-8; what is not seen is none."""
+    if is_blank(text):
         if not empty:
             raise ValueError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
         return ""

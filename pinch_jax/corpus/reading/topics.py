@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.reading.rows import Row
 
 PHRASES = pathlib.Path(__file__).with_name("topics.json")
@@ -58,5 +59,5 @@ def topic_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
             ),
             response=phrasing["response"].format(topic=topic),
             answer=topic,
-            english_answer=language != "en" and topic.casefold() == english[category].casefold(),
+            english_answer=language != "en" and caseless(topic) == caseless(english[category]),
         )

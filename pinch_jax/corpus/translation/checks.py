@@ -8,7 +8,10 @@ import collections
 import re
 import unicodedata
 
+from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.lid import language_probabilities
+from pinch_jax.corpus.normalisation import is_blank
+from pinch_jax.corpus.translation.additions import find_addition
 from pinch_jax.corpus.translation.protect import protected_parts, without_protected
 from pinch_jax.languages import language
 
@@ -18,28 +21,45 @@ _DENSITY = {"Arabic": 0.85, "Hebrew": 0.75, "Chinese": 0.36}
 # All but 5 of the 9,370 human translations among these of 40 characters and more are within this
 # factor of the expected length.
 _LENGTH_FACTOR = 2.5
-# Latin characters below which lengths and languages are not told, and copies are let pass.
+# Latin characters below which lengths and languages are not told.
 _MIN_CHARACTERS = 40
 _MIN_LETTERS = 40
-_MIN_COPIED_LETTERS = 12
 # lid.176 must be sure of another language and see none of the right one.
 _SURE, _NOT_AT_ALL = 0.5, 0.05
+COPY = "copy"
+# Of so many texts most are not the same in two languages by chance.
+MANY = 5
 _HAN = re.compile("[㐀-鿿]")
 
 
-def find_fault(original: str, translation: str, source: str, target: str) -> str | None:
+def find_fault(
+    original: str, translation: str, source: str, target: str, is_name: bool = False
+) -> str | None:
     """Return what is wrong with a translation from language `source` to `target`, or None.
 
-    The words before the colon are the kind of the fault, from a small set.
+    The words before the colon are the kind of the fault, from a small set. Something that
+    `is_name` may be the same in both languages.
     """
-    if original.strip() and not translation.strip():
+    if is_blank(translation) and not is_blank(original):
         return "empty: nothing came back"
+    if not is_name and is_copy(original, translation):
+        return f"{COPY}: came back as it was"
     return (
         _changed_part(original, translation)
-        or _copy(original, translation, source)
+        or find_addition(original, translation)
         or _length(original, translation, source, target)
         or _wrong_language(translation, target)
     )
+
+
+def is_copy(original: str, translation: str) -> bool:
+    """Return whether a text is its original, but for case and punctuation, and could be another.
+
+    What has no letter to translate, as a number or code, translates as itself.
+    """
+    if folded(original) != folded(translation):
+        return False
+    return any(character.isalpha() for character in without_protected(original))
 
 
 def _changed_part(original: str, translation: str) -> str | None:
@@ -49,17 +69,6 @@ def _changed_part(original: str, translation: str) -> str | None:
         if found != original.count(part):
             return f"changed part: {part[:40]!r} came {found} times instead of {count}"
     return None
-
-
-def _copy(original: str, translation: str, source: str) -> str | None:
-    """Tell a copy; names and numbers, words without a small letter, translate as themselves."""
-    if original.split() != translation.split():
-        return None
-    words = [word for word in without_protected(original).split() if not word[0].isupper()]
-    letters = sum(character.isalpha() for word in words for character in word)
-    if letters < _MIN_COPIED_LETTERS * _density(source):
-        return None
-    return "copy: came back as it was"
 
 
 def _length(original: str, translation: str, source: str, target: str) -> str | None:

@@ -1,9 +1,10 @@
 """A corpus in one language becomes the same corpus in another, by way of a translator.
 
 Texts are cut into pieces, what must survive is masked, each different piece is translated once
-and kept in DIRECTORY/<target>.jsonl, texts are joined again and checked. An example whose prompt,
-response or answer fails a check is rejected with the reason; to drop it in every language is the
-caller's part. An interrupted translation is taken up where it was.
+and kept in DIRECTORY/<target>.jsonl; what the translator added is taken out, and texts are joined
+again and checked. An example whose prompt, response or answer fails a check is rejected with the
+reason; to drop it in every language is the caller's part. An interrupted translation is taken up
+where it was.
 """
 
 import dataclasses
@@ -12,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.corpus.translation.checks import find_fault
+from pinch_jax.corpus.normalisation import caseless
+from pinch_jax.corpus.translation.additions import without_additions
+from pinch_jax.corpus.translation.checks import COPY, MANY, find_fault
 from pinch_jax.corpus.translation.cutting import CutText, cut, whole_text
 from pinch_jax.corpus.translation.pieces import Answer, open_pieces, piece_key, read_pieces
 from pinch_jax.corpus.translation.piecework import ask, translate_pieces
@@ -118,7 +121,26 @@ def translate_examples(
             passed.append(_translated(example, target, config.source, texts, answers))
         except _Fault as fault:
             rejected.append(Rejection(example.id, target, str(fault)))
+    _check_not_copied(rejected, len(examples), target, config, directory)
     return Translated(tuple(passed), tuple(rejected))
+
+
+def _check_not_copied(
+    rejected: Iterable[Rejection],
+    examples: int,
+    target: str,
+    config: TranslationConfig,
+    directory: str | os.PathLike[str],
+) -> None:
+    copies = sum(f": {COPY}: " in rejection.reason for rejection in rejected)
+    if examples < MANY or copies <= examples / 2:
+        return
+    kept = config.path.replace("{language}", target) or _file(directory, target)
+    raise ValueError(
+        f"config.corpus.translation.by={config.by!r}: {copies} of {examples} examples came back in "
+        f"{target!r} as they are in {config.source!r}; check that {config.name} translates into "
+        f"{language(target).name}, delete {kept}, and translate anew, or leave {target!r} out"
+    )
 
 
 def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[str, str, str]:
@@ -167,39 +189,41 @@ def _translated(
         if not text:
             continue
         try:
-            translations[field] = _joined(text, texts[text], answers, source, target)
+            restored = _restored(text, texts[text], answers)
+            for pair in restored:
+                # The name in a response, which was checked before it.
+                if fault := find_fault(*pair, source, target, is_name=field == "answer"):
+                    raise _Fault(fault)
         except _Fault as fault:
             raise _Fault(f"{field}: {fault}") from None
-    answer, response = translations["answer"].casefold(), translations["response"].casefold()
-    if example.answer.casefold() in example.response.casefold() and answer not in response:
+        translations[field] = restored[0][1]
+    answer, response = caseless(translations["answer"]), caseless(translations["response"])
+    if caseless(example.answer) in caseless(example.response) and answer not in response:
         raise _Fault("answer: not in response: translated in another way than in the response")
     return dataclasses.replace(
         example,
         language=target,
-        english_answer=bool(answer) and answer == example.answer.casefold(),
+        english_answer=bool(answer) and answer == caseless(example.answer),
         **translations,
     )
 
 
-def _joined(
-    text: str, parts: CutText, answers: Mapping[str, Answer], source: str, target: str
-) -> str:
+def _restored(text: str, parts: CutText, answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
+    """Return (original, translation) of a text, and of its pieces where it has several.
+
+    A long text may hide a piece that came back untranslated.
+    """
     restored = []
     for piece in parts.pieces:
         answer = answers[piece.text]
         if answer.translation is None:
             raise _Fault(f"refused: {answer.refused}")
         try:
-            restored.append(piece.restore(answer.translation))
+            restored.append(piece.restore(without_additions(piece.text, answer.translation)))
         except ValueError as error:
             raise _Fault(f"changed part: {error}") from None
-    joined = parts.join(restored)
-    # A long text may hide a piece that came back untranslated.
-    originals = [piece.restore(piece.text) for piece in parts.pieces]
-    pairs = [(text, joined)]
-    if len(originals) > 1:
+    pairs = [(text, parts.join(restored))]
+    if len(restored) > 1:
+        originals = [piece.restore(piece.text) for piece in parts.pieces]
         pairs += zip(originals, restored, strict=True)
-    for original, translation in pairs:
-        if fault := find_fault(original, translation, source, target):
-            raise _Fault(fault)
-    return joined
+    return pairs

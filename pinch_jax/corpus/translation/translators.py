@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from pinch_jax.config_fields import positive
+from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
 
 _PATH = "config.corpus.translation"
@@ -123,7 +124,7 @@ class JsonlTranslator:
     """Translations that somebody made, a file a language: {"source": text, "translation": text}.
 
     `path` has {language} in it and is what `read_rows` reads, JSON lines above all; `source` is
-    a whole prompt, response or answer, to the letter. A text that the file lacks is refused. A
+    a whole prompt, response or answer, in its normal form. A text that the file lacks is refused. A
     corpus that was translated example by example needs no translator: it is a parallel source,
     jsonl:DIRECTORY/{language}.jsonl.
     """
@@ -140,9 +141,9 @@ class JsonlTranslator:
         del source
         if target not in self._known:
             self._known[target] = self._read(target)
-        if text not in self._known[target]:
+        if (translation := self._known[target].get(normal_form(text))) is None:
             raise Refused(f"not in {self._file(target)}")
-        return self._known[target][text]
+        return translation
 
     def close(self) -> None:
         """Nothing is open."""
@@ -158,7 +159,7 @@ class JsonlTranslator:
         known: dict[str, str] = {}
         for row in read_rows(self._file(target), split=""):
             source, translation = row.text("source"), row.text("translation", empty=True)
-            if known.setdefault(source, translation) != translation:
+            if known.setdefault(normal_form(source), translation) != translation:
                 raise ValueError(
                     f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
                 )

@@ -1,0 +1,63 @@
+"""What a run leaves out because it fits no row, and what that makes of its mixture."""
+
+from collections.abc import Mapping
+
+from pinch_jax.data.batches import BatchPlan
+
+
+def dropped_lines(plan: BatchPlan) -> list[str]:
+    """Return what does not fit and what is left of the mixture, for people; [] if all fits."""
+    if not any(plan.dropped.values()):
+        return []
+    planned, left = _planned(plan), plan.totals()["examples"]
+    lost = ", ".join(
+        f"{count:,} of {planned[member]:,} in {member!r}"
+        for member, count in plan.dropped.items()
+        if count
+    )
+    return [
+        f"examples that do not fit a row of {plan.shape.row_tokens} tokens, "
+        f"{plan.shape.row_supervised_tokens} of them supervised: {lost}, over all epochs; what was "
+        f"to be {_shares(planned)} is {_shares(left)}"
+    ]
+
+
+def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
+    """Check that no member of any of these sets loses more than this fraction of its examples.
+
+    The fraction is that of each member, since a pinch may be lost whole in a set that hardly
+    shrinks. `plans` are by what their sets are called.
+
+    Raises:
+      ValueError: one loses more; names the worst, and the row that has room for all.
+    """
+    fractions = {name: _worst(plan) for name, plan in plans.items()}
+    beyond = [name for name, fraction in fractions.items() if fraction > limit]
+    if not beyond:
+        return
+    worst = max(beyond, key=fractions.__getitem__)
+    tokens, supervised = (max(plans[name].longest[i] for name in plans) for i in (0, 1))
+    many = f"; {len(beyond)} of {len(plans)} sets lose more, this one most" * (len(plans) > 1)
+    shape = plans[worst].shape
+    raise ValueError(
+        f"config.batch.max_dropped_fraction={limit}: {worst} loses more: "
+        f"{dropped_lines(plans[worst])[0]}{many}; set config.batch.row_tokens="
+        f"{max(tokens, shape.row_tokens)} and config.batch.row_supervised_tokens="
+        f"{max(supervised, shape.row_supervised_tokens)}, which fit all, or allow a larger fraction"
+    )
+
+
+def _planned(plan: BatchPlan) -> dict[str, int]:
+    """Return how many examples each member has in all epochs, also those that are dropped."""
+    left = plan.totals()["examples"]
+    planned = {m: left.get(m, 0) + plan.dropped[m] for m in plan.mixture.languages}
+    return {member: count for member, count in planned.items() if count}
+
+
+def _worst(plan: BatchPlan) -> float:
+    return max(plan.dropped[member] / count for member, count in _planned(plan).items())
+
+
+def _shares(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    return ", ".join(f"{member} {100 * n / total:.3g} %" for member, n in counts.items())

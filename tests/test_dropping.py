@@ -1,0 +1,147 @@
+"""What does not fit is told before a run, or the run is refused: nothing is lost silently."""
+
+import dataclasses
+import json
+
+import pytest
+from own_corpus import LANGUAGES, prompt, whole_config, write, write_sources
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.data.dropping import check_dropped, dropped_lines
+from pinch_jax.data.mixture import TooFewExamples, parse_mixture
+from pinch_jax.data.plan import plan_batches
+from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.study.preflight import preflight
+from pinch_jax.study.runner import describe, plan_study
+from pinch_jax.study.workbench import Workbench
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    row_tokens: int
+    row_supervised_tokens: int
+    rows: int = 2
+    row_multiple: int = 0
+    examples: int = 0
+
+
+def planned(long, spec="uniform:en,fi", shape=Shape(20, 10), epochs=1, **how):
+    """A plan over 40 examples of 8 tokens, 4 supervised; `long` is (language, id) -> others."""
+    corpus = {
+        code: [Example(str(n), "", "", code, str(n), code, "", False) for n in range(40)]
+        for code in ("en", "fi", "sw")
+    }
+
+    def render(text, code):
+        tokens, supervised = long.get((code, int(text)), (8, 4))
+        return [1] * tokens, tokens - supervised
+
+    tokenized = tokenize_corpus(corpus, 0, render)
+    mixture = parse_mixture(spec, ("en", "fi", "sw"), 40, **how)
+    return plan_batches(mixture, tokenized, shape, epochs, seed=0)
+
+
+def test_what_is_left_out_and_what_is_left_of_the_mixture_are_told():
+    assert dropped_lines(planned({})) == []
+    first, *others = (("fi", int(id)) for code, id in ids_of(planned({})) if code == "fi")
+    fits = planned({first: (20, 10)})
+    assert dropped_lines(fits) == [] and fits.longest == (20, 10)
+    plan = planned(dict.fromkeys(others, (21, 4)), epochs=2)
+    (line,) = dropped_lines(plan)
+    assert "38 of 40 in 'fi', over" in line and plan.longest == (21, 4)
+    assert line.endswith("was to be en 50 %, fi 50 % is en 95.2 %, fi 4.76 %")
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_the_limit_is_of_each_language_and_the_row_that_is_named_fits_all(epochs):
+    # One of the 4 Finnish examples, and one of 36 English ones.
+    found = planned({}, "pinch:10:fi", epochs=epochs)
+    own = {code: [id for c, id in ids_of(found) if c == code] for code in ("en", "fi")}
+    long = {("fi", int(own["fi"][0])): (8, 12), ("en", int(own["en"][0])): (31, 4)}
+    long = {
+        key: (max(tokens, supervised + 1), supervised) for key, (tokens, supervised) in long.items()
+    }
+    plan = planned(long, "pinch:10:fi", epochs=epochs)
+    assert plan.dropped == {"en": epochs, "fi": epochs, "sw": 0}
+    check_dropped({"a": plan, "b": found}, 0.25)
+    named = r"max_dropped_fraction=0.24: a loses .*row_tokens=31 and .*row_supervised_tokens=12, "
+    with pytest.raises(ValueError, match=named):
+        check_dropped({"b": found, "a": plan}, 0.24)
+    check_dropped({"a": planned(long, "pinch:10:fi", Shape(31, 12), epochs)}, 0.0)
+
+
+def ids_of(plan):
+    return [pair for step in range(plan.steps) for pair in plan.examples_at(step)]
+
+
+def small_config(root, batch=(), evaluate=(), **mixture):
+    config = whole_config(root)
+    return dataclasses.replace(
+        config,
+        mixture=dataclasses.replace(config.mixture, **{"examples": 6, **mixture}),
+        batch=dataclasses.replace(config.batch, rows=8, **dict(batch)),
+        evaluate=dataclasses.replace(config.evaluate, rows=8, **dict(evaluate)),
+    )
+
+
+def test_a_study_that_would_lose_examples_is_refused_before_it_begins(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "train" / "fi.jsonl"
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    write(path, [records[0] | {"response": "sana " * 60}, *records[1:]])
+    short = {"row_tokens": 150, "row_supervised_tokens": 50}
+    with pytest.raises(ValueError, match=r"set 'monolingual:fi' loses more: .* 2 of 12 in 'fi'"):
+        plan_study(small_config(tmp_path, short), tmp_path / "w", progress=False)
+    assert not (tmp_path / "w" / "runs").exists()
+    allowing = small_config(tmp_path, short | {"max_dropped_fraction": 0.2})
+    study = plan_study(allowing, tmp_path / "other", progress=False)
+    assert "the tuning set 'monolingual:fi': examples that do not fit" in describe(study)
+    # The limit decides nothing: the same runs.
+    looser = small_config(tmp_path, short | {"max_dropped_fraction": 0.9})
+    again = plan_study(looser, tmp_path / "other", progress=False)
+    assert [run.fingerprint for run in again.distinct] == [r.fingerprint for r in study.distinct]
+
+
+def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "heldout" / "sw.jsonl"
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    write(path, [*records[:2], records[2] | {"response": "neno " * 60}])
+
+    def told(batch=(), evaluate=(), languages=LANGUAGES):
+        bench = Workbench(small_config(tmp_path, batch, evaluate), progress=False)
+        return preflight(bench, {"monolingual:en": bench.plan("monolingual:en")}, languages)
+
+    assert told() == []
+    (line,) = told(evaluate={"new_tokens": 40})
+    assert line.startswith("answers in 'sw' end after config.evaluate.new_tokens=40; 1 of 3 refer")
+    assert told(evaluate={"new_tokens": 40}, languages=("en", "fi")) == []
+    with pytest.raises(ValueError, match=r"the held-out set of 'sw' loses more: .* 1 of 3 in 'sw'"):
+        told(batch={"row_supervised_tokens": 50})
+    with pytest.raises(ValueError, match=r"prompt_tokens=20: 9 of 9 .* most; set .*=(\d+)") as long:
+        told(evaluate={"prompt_tokens": 20})
+    enough = int(str(long.value).rpartition("=")[2])
+    assert told(evaluate={"prompt_tokens": enough}) == []
+    with pytest.raises(ValueError, match=f"prompt_tokens={enough - 1}: "):
+        told(evaluate={"prompt_tokens": enough - 1})
+
+
+def test_a_corpus_that_is_too_small_says_what_was_left_out_of_it(tmp_path):
+    write_sources(tmp_path)
+    path = tmp_path / "heldout" / "fi.jsonl"
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    near = f"{prompt('fi', 2)} Oi!"
+    write(
+        path,
+        [r | {"prompt": p} for r, p in zip(records, (prompt("fi", 1), near, "x"), strict=True)],
+    )
+    path = tmp_path / "train" / "sw.jsonl"
+    path.write_text("".join(path.read_text("utf-8").splitlines(True)[:-1]), "utf-8")
+    bench = Workbench(small_config(tmp_path), progress=False)
+    told = (
+        r"only 3 examples to tune on; .* at most 3 \(left out: 1 duplicates and 1 near-duplicates "
+        r"of held-out prompts, by config\.corpus\.drop_duplicates; 1 for 'not in the source'\)"
+    )
+    with pytest.raises(TooFewExamples, match=told):
+        bench.plan("monolingual:en")
+    assert bench.corpus.left_out and len(bench.corpus.train["en"]) == 3
