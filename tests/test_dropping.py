@@ -38,7 +38,7 @@ def planned(long, spec="uniform:en,fi", shape=Shape(20, 10), epochs=1, **how):
 
     tokenized = tokenize_corpus(corpus, 0, render)
     mixture = parse_mixture(spec, ("en", "fi", "sw"), 40, **how)
-    return plan_batches(mixture, tokenized, shape, epochs, seed=0)
+    return plan_batches(mixture, tokenized, shape, epochs)
 
 
 def test_what_is_left_out_and_what_is_left_of_the_mixture_are_told():
