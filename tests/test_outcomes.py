@@ -10,7 +10,7 @@ import scipy.stats
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import resample_counts, wilson
 from pinch_jax.evaluate.text_match import contains_words

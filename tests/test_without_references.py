@@ -12,7 +12,7 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.report import readings, results, run_figures
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.answers import Answers
@@ -41,7 +41,7 @@ def test_a_response_is_only_held_against_what_there_is():
 
 def test_the_reference_judge_judges_nothing_without_a_reference():
     record = {"id": "a-1", "language": "en", "prompt": ASKED, "reference": "", "answer": ""}
-    with pytest.raises(ValueError, match="judge='reference-2': en 'a-1' has no reference"):
+    with pytest.raises(ValueError, match="judge='reference-3': en 'a-1' has no reference"):
         ReferenceJudge().choose([Pair(record, TOLD, "")])
 
 

@@ -114,6 +114,9 @@ def pretraining_share(records: Records) -> str:
 def same_language(records: Records) -> str:
     """Say how many of the tuned models' responses are in the language of the instruction."""
     rows = [row for row in records.responses if row.spec != "pretrained"]
+    rows = [row for row in rows if not math.isnan(row.right_language)]
+    if not rows:
+        return "The language of none of these responses can be identified."
     weights = [row.prompts for row in rows]
     shares = {
         name: 100 * np.average([getattr(row, field) for row in rows], weights=weights)
@@ -125,7 +128,7 @@ def same_language(records: Records) -> str:
         )
     }
     text = ", ".join(f"{name} {number(share)} %" for name, share in shares.items())
-    return f"Over all tuned models and languages: {text}."
+    return f"Over all tuned models and the languages that can be identified: {text}."
 
 
 def outcomes(records: Records) -> str:

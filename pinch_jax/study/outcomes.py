@@ -9,13 +9,15 @@ language has it.
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pinch_jax.evaluate.language_id import RIGHT_KINDS, TOO_SHORT
+from pinch_jax.corpus.language_id import TOO_SHORT
+from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import wilson
 from pinch_jax.evaluate.text_match import names_only, normalise
@@ -31,6 +33,9 @@ KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo",
 RIGHT, OTHER_LANGUAGE = "right", "other_language"
 SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
+# NaN in a language that cannot be identified, which takes no part in their means.
+OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
+NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "prompts")
 ENDS = ("", "_low", "_high")
 
@@ -60,6 +65,11 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     languages = results.study["languages"]
     asked = {code: answers.records for (_, code), answers in results.answers.items()}
     others = {code: other_answers(records) for code, records in asked.items()}
+    untold = {
+        code
+        for (_, code), answers in results.answers.items()
+        if any(outcome.language is None for outcome in answers.outcomes.values())
+    }
     by_run: dict[str, dict[str, dict[str, str]]] = {}
     for (run, code), answers in results.answers.items():
         kinds = {i: _kind(i, answers, asked, others) for i in answers.outcomes}
@@ -72,14 +82,15 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
         for code, kinds in held.items():
             tasks = _by_task(results, run, code, kinds)
             rows += [
-                Outcomes(run, spec, code, task, len(own), _shares(kinds, own))
+                Outcomes(run, spec, code, task, len(own), _shares(kinds, own, code in untold))
                 for task, own in tasks.items()
             ]
         if all(code in held for code in languages):
             kinds = {code: held[code] for code in languages}
+            told = [code for code in languages if code not in untold]
             tasks = _by_task(results, run, languages[0], held[languages[0]])
             rows += [
-                Outcomes(run, spec, MEAN, task, len(own), _mean_shares(results, kinds, own))
+                Outcomes(run, spec, MEAN, task, len(own), _mean_shares(results, kinds, told, own))
                 for task, own in tasks.items()
             ]
     return tuple(rows)
@@ -120,29 +131,37 @@ def _is(share: str, kind: str) -> bool:
 
 
 def _shares(
-    kinds: Mapping[str, str], prompts: Iterable[str]
+    kinds: Mapping[str, str], prompts: Iterable[str], untold: bool
 ) -> dict[str, tuple[float, float, float]]:
     held = [kinds[identity] for identity in prompts]
     counts = {share: sum(_is(share, kind) for kind in held) for share in SHARES}
     return {
-        share: (100.0 * count / len(held), *(100.0 * end for end in wilson(count, len(held))))
+        share: NOT_TOLD
+        if untold and share in OF_LANGUAGE
+        else (100.0 * count / len(held), *(100.0 * end for end in wilson(count, len(held))))
         for share, count in counts.items()
     }
 
 
 def _mean_shares(
-    results: Results, kinds: Mapping[str, Mapping[str, str]], prompts: list[str]
+    results: Results, kinds: Mapping[str, Mapping[str, str]], told: list[str], prompts: list[str]
 ) -> dict[str, tuple[float, float, float]]:
-    """Return the shares over the languages, in each of which these prompts were answered."""
+    """Return the shares over the languages, in each of which these prompts were answered.
+
+    Those of the language are over the ones that are `told` alone.
+    """
+    over = {share: told if share in OF_LANGUAGE else list(kinds) for share in SHARES}
+    known = [share for share in SHARES if over[share]]
     columns = [
         {
-            identity: 100.0 * float(np.mean([_is(share, own[identity]) for own in kinds.values()]))
+            identity: 100.0
+            * float(np.mean([_is(share, kinds[code][identity]) for code in over[share]]))
             for identity in prompts
         }
-        for share in SHARES
+        for share in known
     ]
-    means, shares = results.means(columns), {}
-    for place, (share, column) in enumerate(zip(SHARES, columns, strict=True)):
+    means, shares = results.means(columns), dict.fromkeys(SHARES, NOT_TOLD)
+    for place, (share, column) in enumerate(zip(known, columns, strict=True)):
         estimate = means[place].estimate()
         ends = estimate.low, estimate.high
         if len(held := set(column.values())) == 1 and held <= {0.0, 100.0}:

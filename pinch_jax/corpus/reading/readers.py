@@ -28,9 +28,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.language_files import path_of
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
+from pinch_jax.languages import spellings
 
 OPTIONS = ("without", "split", "text", "first")
 BUNDLED = "cldr"
@@ -109,7 +111,7 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
       ValueError: a record is not what its reader expects, an id comes twice, a part that is to
         be left out is not there, or nothing is left.
     """
-    path = source.path.replace("{language}", language)
+    path = path_of(source.path, language)
     rows = read_rows(path, source.split.replace("{language}", language))
     examples = tuple(READERS[source.reader](source, rows, language))
     parts = {_part(example) for example in examples}
@@ -186,7 +188,7 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
     """Yield records that are examples already, with what they leave out filled in."""
     for row in rows:
         given = {name for name, value in row.fields.items() if value is not None}
-        if "language" in given and row.text("language") != language:
+        if "language" in given and row.text("language") not in (language, *spellings(language)):
             raise ValueError(
                 f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
                 "keep each language in a file of its own, with {language} in the path"
