@@ -22,6 +22,7 @@ WORDS = study_words(
     {code: [t for e in own for t in (e.prompt, e.response)] for code, own in HELD_OUT.items()}
 )
 FRENCH = "Les oiseaux migrateurs reviennent chaque printemps dans les forêts du nord."
+INDONESIAN = "Kami akan pergi ke pasar untuk membeli sayur dan buah besok pagi."
 GERMAN = "Wir haben gestern den ganzen Abend über das neue Buch gesprochen."
 
 
@@ -50,10 +51,14 @@ def test_many_foreign_words_do_not_overrule_a_long_text_that_lid_176_is_sure_of(
     assert identify(text, study_words({"es": [text, text], "it": [text, text]})) == own
 
 
+def test_a_long_text_in_a_language_outside_the_study_is_not_drawn_into_it():
+    assert language_probabilities(INDONESIAN)["ms"] > 0.3
+    assert identify(INDONESIAN, study_words({"ms": [INDONESIAN] * 2, "en": []})) == "id"
+
+
 def test_above_40_letters_the_best_label_counts_and_below_it_has_to_be_sure():
-    bosnian = "Glavni grad ove zemlje je velik i vrlo lijep, a ljudi su dobri i veseli."
-    assert max(language_probabilities(bosnian).values()) < 0.7
-    assert identify(bosnian) == "hr"
+    assert language_probabilities(INDONESIAN)["id"] < 0.7
+    assert identify(INDONESIAN, no_words("id")) == "id"
     assert identify("Kôň žerie mäso.") == TOO_SHORT
 
 

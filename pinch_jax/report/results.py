@@ -155,7 +155,9 @@ def right_answers(records: Records) -> str:
     untuned = [run for run in means if records.runs[run] == PRETRAINED]
     first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
     chosen = dict.fromkeys([*untuned, *first, best])
-    return f"Answers, mean of all languages: {'; '.join(map(told, chosen))}."
+    untold = {row.language for row in table.rows.values() if math.isnan(row.shares[ELSEWHERE][0])}
+    these = f"all languages but {', '.join(sorted(untold))}" if untold - {MEAN} else "all languages"
+    return f"Answers, mean of {these}: {'; '.join(map(told, chosen))}."
 
 
 def exact_match(records: Records) -> str:

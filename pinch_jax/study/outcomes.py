@@ -33,7 +33,7 @@ KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo",
 RIGHT, OTHER_LANGUAGE = "right", "other_language"
 SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
-# NaN in a language that cannot be identified, which takes no part in their means.
+# NaN in a language that cannot be identified, which takes no part in the means.
 OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
 NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "prompts")
@@ -58,6 +58,9 @@ class Outcomes:
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     """Return the outcomes of every run, in its languages and, where it has all, their mean.
 
+    In a language that cannot be identified nothing is told of the language of responses, and the
+    mean is over the others, if there are any.
+
     The interval of one language is Wilson's. That of a mean is of the paired bootstrap over the
     prompts, since the languages share them; where no response or every one is of a kind, which
     leaves a bootstrap without width, it is Wilson's for as many prompts as one language has.
@@ -80,19 +83,20 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     for run, held in by_run.items():
         spec = results.study["runs"][run]["spec"]
         for code, kinds in held.items():
+            hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if code in untold else {}
             tasks = _by_task(results, run, code, kinds)
             rows += [
-                Outcomes(run, spec, code, task, len(own), _shares(kinds, own, code in untold))
+                Outcomes(run, spec, code, task, len(own), _shares(kinds, own) | hidden)
                 for task, own in tasks.items()
             ]
         if all(code in held for code in languages):
-            kinds = {code: held[code] for code in languages}
             told = [code for code in languages if code not in untold]
+            kinds = {code: held[code] for code in told or languages}
+            hidden = {} if told else dict.fromkeys(OF_LANGUAGE, NOT_TOLD)
             tasks = _by_task(results, run, languages[0], held[languages[0]])
-            rows += [
-                Outcomes(run, spec, MEAN, task, len(own), _mean_shares(results, kinds, told, own))
-                for task, own in tasks.items()
-            ]
+            for task, own in tasks.items():
+                shares = _mean_shares(results, kinds, own) | hidden
+                rows.append(Outcomes(run, spec, MEAN, task, len(own), shares))
     return tuple(rows)
 
 
@@ -131,37 +135,29 @@ def _is(share: str, kind: str) -> bool:
 
 
 def _shares(
-    kinds: Mapping[str, str], prompts: Iterable[str], untold: bool
+    kinds: Mapping[str, str], prompts: Iterable[str]
 ) -> dict[str, tuple[float, float, float]]:
     held = [kinds[identity] for identity in prompts]
     counts = {share: sum(_is(share, kind) for kind in held) for share in SHARES}
     return {
-        share: NOT_TOLD
-        if untold and share in OF_LANGUAGE
-        else (100.0 * count / len(held), *(100.0 * end for end in wilson(count, len(held))))
+        share: (100.0 * count / len(held), *(100.0 * end for end in wilson(count, len(held))))
         for share, count in counts.items()
     }
 
 
 def _mean_shares(
-    results: Results, kinds: Mapping[str, Mapping[str, str]], told: list[str], prompts: list[str]
+    results: Results, kinds: Mapping[str, Mapping[str, str]], prompts: list[str]
 ) -> dict[str, tuple[float, float, float]]:
-    """Return the shares over the languages, in each of which these prompts were answered.
-
-    Those of the language are over the ones that are `told` alone.
-    """
-    over = {share: told if share in OF_LANGUAGE else list(kinds) for share in SHARES}
-    known = [share for share in SHARES if over[share]]
+    """Return the shares over the languages, in each of which these prompts were answered."""
     columns = [
         {
-            identity: 100.0
-            * float(np.mean([_is(share, kinds[code][identity]) for code in over[share]]))
+            identity: 100.0 * float(np.mean([_is(share, own[identity]) for own in kinds.values()]))
             for identity in prompts
         }
-        for share in known
+        for share in SHARES
     ]
-    means, shares = results.means(columns), dict.fromkeys(SHARES, NOT_TOLD)
-    for place, (share, column) in enumerate(zip(known, columns, strict=True)):
+    means, shares = results.means(columns), {}
+    for place, (share, column) in enumerate(zip(SHARES, columns, strict=True)):
         estimate = means[place].estimate()
         ends = estimate.low, estimate.high
         if len(held := set(column.values())) == 1 and held <= {0.0, 100.0}:
