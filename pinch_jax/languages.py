@@ -1,11 +1,74 @@
-"""The languages of the study: code, name, family, script and writing direction."""
+"""Any language by its code: canonical spelling, name, script, direction and family.
+
+A code is a BCP 47 tag of language, script and territory, such as `fi`, `yue`, `zh-Hant` or
+`pt-PT`. Names, aliases and usual scripts are Unicode CLDR's, as Babel carries them.
+"""
 
 import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import NewType
+
+from babel import localedata
+from babel.core import get_global, parse_locale
+
+# Marks a field of a config whose value is made canonical when the config is read.
+LanguageCode = NewType("LanguageCode", str)
+
+UNKNOWN_FAMILY = "unknown"
+
+# Several, none, and not known: CLDR names them beside the languages.
+_NO_LANGUAGE = ("mis", "mul", "und", "zxx")
+
+# CLDR keeps `no` and `nb` apart; written Norwegian that is not nn is nb.
+_MORE_ALIASES = {"no": "nb"}
+# CLDR calls them "Simplified" and "Traditional", which means little alone.
+_CHINESE_SCRIPTS = {"Hans": "Simplified Chinese", "Hant": "Traditional Chinese"}
+# Source: CLDR's scriptMetadata.txt, of which Babel carries nothing; modern scripts alone.
+_RIGHT_TO_LEFT = frozenset(
+    ["Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"]
+)
+
+# Source: the World Atlas of Language Structures (wals.info), families; of the languages that
+# lid.176 or CLDR's larger locales have.
+_FAMILIES = {
+    "Afro-Asiatic": "aa am ar ary arz ha he kab mt om shi so ti tzm",
+    "Altaic": "az azb ba bua bxr crh cv kk krc ky mn sah tk tr tt tyv ug uz xal",
+    "Austro-Asiatic": "km sat vi",
+    "Austronesian": "ace bcl ceb fil haw id ilo jv mg mi min ms pam sm su to war",
+    "Aymaran": "ay",
+    "Basque": "eu",
+    "Dravidian": "kn ml ta te tcy",
+    "Indo-European": (
+        "af als an as ast be bg bho bn bpy br bs ca ckb co cs cy da de dsb dty dv el en es fa fo "
+        "fr frr fur fy ga gd gl gom gsw gu gv hi hif hr hsb hy is it ks ku kw kok la lb li lmo lrc "
+        "lt lv mai mk mr mwl mzn nap nb nds ne nl nn oc or os pa pfl pl pms pnb ps pt rm ro ru rue "
+        "sa sc scn sco sd si sk sl sq sr sv tg uk ur vec vls wa yi zza"
+    ),
+    "Japanese": "ja",
+    "Kartvelian": "ka xmf",
+    "Korean": "ko",
+    "Mayan": "quc yua",
+    "Nakh-Daghestanian": "av ce lez",
+    "Niger-Congo": (
+        "ak bem bm ee ff ig ki kg lg ln lua mos nd nso ny rn rw sn st sw tn ts tw ve wo xh yo zu"
+    ),
+    "Nilo-Saharan": "luo kr nus din",
+    "Quechuan": "qu",
+    "Sino-Tibetan": "bo dz my new wuu yue zh nan hak",
+    "Tai-Kadai": "lo shn th za",
+    "Tupian": "gn",
+    "Uralic": "et fi hu kv mhr mrj myv mdf se udm vep smn",
+}
+_FAMILY_OF = {code: name for name, codes in _FAMILIES.items() for code in codes.split()}
 
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """One language; `code` is ISO 639-1, `direction` is "ltr" or "rtl"."""
+    """One language; `code` is canonical, `direction` is "ltr" or "rtl".
+
+    `script` is the English name of the script that it is written in; `family` may be "unknown".
+    """
 
     code: str
     name: str
@@ -13,41 +76,117 @@ class Language:
     script: str
     direction: str
 
-
-LANGUAGES: dict[str, Language] = {
-    entry.code: entry
-    for entry in (
-        Language("ar", "Arabic", "Afro-Asiatic", "Arabic", "rtl"),
-        Language("zh", "Chinese", "Sino-Tibetan", "Chinese", "ltr"),
-        Language("cs", "Czech", "Indo-European", "Latin", "ltr"),
-        Language("en", "English", "Indo-European", "Latin", "ltr"),
-        Language("et", "Estonian", "Uralic", "Latin", "ltr"),
-        Language("fi", "Finnish", "Uralic", "Latin", "ltr"),
-        Language("he", "Hebrew", "Afro-Asiatic", "Hebrew", "rtl"),
-        Language("hi", "Hindi", "Indo-European", "Devanagari", "ltr"),
-        Language("it", "Italian", "Indo-European", "Latin", "ltr"),
-        Language("ru", "Russian", "Indo-European", "Cyrillic", "ltr"),
-        Language("es", "Spanish", "Indo-European", "Latin", "ltr"),
-        Language("sw", "Swahili", "Niger-Congo", "Latin", "ltr"),
-        Language("sr", "Serbian", "Indo-European", "Cyrillic", "ltr"),
-        Language("hr", "Croatian", "Indo-European", "Latin", "ltr"),
-        Language("sl", "Slovenian", "Indo-European", "Latin", "ltr"),
-        Language("pl", "Polish", "Indo-European", "Latin", "ltr"),
-        Language("sk", "Slovak", "Indo-European", "Latin", "ltr"),
-    )
-}
-
-# The order of the paper's tables and figures.
-STUDY_LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
-SLAVIC_LANGUAGES = ("ru", "sr", "hr", "sl", "pl", "sk", "cs")
+    @property
+    def base(self) -> str:
+        """The code without script and territory: `zh` of `zh-Hant`."""
+        return self.code.partition("-")[0]
 
 
+@functools.cache
 def language(code: str) -> Language:
-    """Return the language with this code.
+    """Return the language that a code, in whatever spelling, stands for: `he` for `iw`.
 
     Raises:
-      ValueError: the code is not one of `LANGUAGES`.
+      ValueError: CLDR does not name such a language, script or territory.
     """
-    if code not in LANGUAGES:
-        raise ValueError(f"language={code!r}: not a known language; use one of {sorted(LANGUAGES)}")
-    return LANGUAGES[code]
+    base, script, territory = _resolved(code)
+    shortest = _shortest(base, script, territory)
+    english = localedata.load("en")
+    return Language(
+        code="-".join(shortest),
+        name=_name(shortest),
+        family=_FAMILY_OF.get(base, UNKNOWN_FAMILY),
+        script=_CHINESE_SCRIPTS.get(script) or english["scripts"].get(script, "unknown"),
+        direction="rtl" if script in _RIGHT_TO_LEFT else "ltr",
+    )
+
+
+@functools.cache
+def known_codes() -> tuple[str, ...]:
+    """Return the canonical codes of all languages that CLDR names in English."""
+    named = localedata.load("en")["languages"].keys() - set(_NO_LANGUAGE)
+    return tuple(sorted({language(code).code for code in named}))
+
+
+def name_of(code: str) -> str:
+    """Return the English name of a language; what is none, as it is."""
+    try:
+        return language(code).name
+    except ValueError:
+        return code
+
+
+def in_order(codes: Iterable[str], first: Iterable[str]) -> list[str]:
+    """Return the codes, those of `first` in its order and then the others by code."""
+    codes = set(codes)
+    leading = [code for code in dict.fromkeys(first) if code in codes]
+    return [*leading, *sorted(codes.difference(leading))]
+
+
+@functools.cache
+def spellings(code: str) -> tuple[str, ...]:
+    """Return the codes that were replaced by this one, as its files may still be named by them."""
+    aliases = get_global("language_aliases") | _MORE_ALIASES
+    return tuple(sorted(old for old, new in aliases.items() if new == code))
+
+
+def _resolved(code: str) -> tuple[str, str, str]:
+    """Return language, script and territory, aliases replaced and likely subtags filled in."""
+    english = localedata.load("en")
+    try:
+        base, territory, script, *rest = parse_locale(code.replace("_", "-"), sep="-")
+    except ValueError:
+        base, rest = "", []
+    if not base or any(rest):
+        raise _unknown(code, "not a tag of language, script and territory")
+    aliases = get_global("language_aliases") | _MORE_ALIASES
+    # An alias may bring a script or territory, as `sh` does: sr_Latn.
+    base, *brought = aliases.get(base, base).split("_")
+    for part in brought:
+        script, territory = (script or part, territory) if len(part) == 4 else (script, part)
+    if base not in english["languages"] or base in _NO_LANGUAGE:
+        raise _unknown(code, "no language that CLDR names")
+    if script and script not in english["scripts"]:
+        raise _unknown(code, f"no script {script!r} that CLDR names")
+    if territory and territory not in english["territories"]:
+        raise _unknown(code, f"no territory {territory!r} that CLDR names")
+    return _maximal(base, script or "", territory or "")
+
+
+def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
+    """Add the likely subtags. Source: Unicode Technical Standard 35, part 1, likely subtags."""
+    known = get_global("likely_subtags")
+    for parts in ((base, script, territory), (base, territory), (base, script), (base,)):
+        if likely := known.get("_".join(filter(None, parts))):
+            _, likely_script, likely_territory = likely.split("_")
+            return base, script or likely_script, territory or likely_territory
+    return base, script, territory
+
+
+def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
+    """Remove the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
+    whole = base, script, territory
+    for kept in ((), (script,), (territory,)):
+        named = {"script": "", "territory": ""}
+        if kept:
+            named["script" if kept[0] == script else "territory"] = kept[0]
+        if _maximal(base, named["script"], named["territory"]) == whole:
+            return base, *kept
+    return tuple(filter(None, whole))
+
+
+def _name(parts: tuple[str, ...]) -> str:
+    """Return the English name; "Serbian (Latin)" where CLDR has none for the whole."""
+    english = localedata.load("en")
+    if whole := english["languages"].get("_".join(parts)):
+        return whole
+    base, *rest = parts
+    kinds = ("scripts" if len(part) == 4 else "territories" for part in rest)
+    told = ", ".join(english[kind][part] for kind, part in zip(kinds, rest, strict=True))
+    return f"{english['languages'][base]} ({told})"
+
+
+def _unknown(code: str, why: str) -> ValueError:
+    return ValueError(
+        f"language={code!r}: {why}; use a code such as 'fi', 'yue', 'zh-Hant' or 'pt-PT'"
+    )

@@ -5,8 +5,8 @@ import json
 import re
 
 import numpy as np
+from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
 

@@ -1,11 +1,11 @@
 """What a translator adds to a translation: taken out where it is certain, a fault elsewhere."""
 
 import pytest
+from bundled import LANGUAGES
 from known_sentences import BOILING, EGG, HOURS, OUTPUT, RUN, SENTENCES
 
 from pinch_jax.corpus.translation.additions import find_addition, without_additions
 from pinch_jax.corpus.translation.checks import find_fault
-from pinch_jax.languages import LANGUAGES
 
 CERTAIN = (
     "<think></think>\n\n{}",

@@ -10,6 +10,7 @@ import unicodedata
 
 import pytest
 from babel import Locale
+from bundled import LANGUAGES, SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
@@ -17,7 +18,7 @@ from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr import locale_names, m49
 from pinch_jax.corpus.cldr.facts import TASKS, facts
 from pinch_jax.corpus.sources import check_parallel, load_corpus
-from pinch_jax.languages import LANGUAGES, SLAVIC_LANGUAGES, STUDY_LANGUAGES, language
+from pinch_jax.languages import language
 
 # Reads one locale in a process of its own, by Babel's public interface, as JSON.
 FRESH_PROCESS = """
@@ -125,7 +126,7 @@ def test_text_is_written_in_the_script_and_direction_of_its_language(code):
     assert set(re.findall(r"\d", text)) <= set("0123456789")
     assert not {char for char in set(text) if unicodedata.category(char) in ("Cf", "Cc")}
     letters = collections.Counter(char for char in text if char.isalpha())
-    script = {"Chinese": "CJK"}.get(language(code).script, language(code).script.upper())
+    script = {"Simplified Chinese": "CJK"}.get(language(code).script, language(code).script.upper())
     native = sum(n for char, n in letters.items() if unicodedata.name(char).startswith(script))
     assert native / letters.total() > 0.99
     rtl = sum(n for char, n in letters.items() if unicodedata.bidirectional(char) in ("R", "AL"))
@@ -217,8 +218,10 @@ def test_importing_the_corpus_starts_neither_jax_nor_tensorflow():
 
 def test_errors_name_what_is_wrong_and_what_would_be_right(tmp_path):
     config = bundled(tmp_path)
-    with pytest.raises(ValueError, match=r"language='xx'.*'sw'"):
+    with pytest.raises(ValueError, match=r"language='xx'.*use a code such as"):
         load_corpus(config, ("en", "xx"))
+    with pytest.raises(ValueError, match=r"language='de': not one of the bundled .* sw, "):
+        load_corpus(config, ("en", "de"))
     with pytest.raises(ValueError, match="at least one language"):
         load_corpus(config, ())
     english = cldr.examples("en")[:3]

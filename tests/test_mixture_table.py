@@ -17,8 +17,8 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.main import main
 from pinch_jax.report import mixture_diff, mixture_plot, mixture_table
-from pinch_jax.report.drawing import PAPER
-from pinch_jax.report.run_figures import BASE_COLOUR, COLOURS
+from pinch_jax.report.drawing import PAPER, language_colours
+from pinch_jax.report.run_figures import BASE_COLOUR
 
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
@@ -257,7 +257,7 @@ def test_a_long_run_is_drawn_as_means_of_stretches_and_a_picture_needs_a_known_s
     pixels = matplotlib.image.imread(tmp_path / "mixture.png")
     assert pixels.shape[1] == 1600 and pixels.shape[0] > 700
     drawn = {tuple(pixel) for pixel in pixels[::8, ::8, :3].reshape(-1, 3).tolist()}
-    for colour in (BASE_COLOUR, COLOURS["fi"], PAPER):
+    for colour in (BASE_COLOUR, language_colours(LANGUAGES)["fi"], PAPER):
         assert any(np.allclose(pixel, matplotlib.colors.to_rgb(colour)) for pixel in drawn)
     with pytest.raises(ValueError, match=r"--plot=.*mixture\.foo: end its name with .*\.png"):
         mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.foo", "")

@@ -2,6 +2,7 @@
 
 import calendar
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ import scipy.stats
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import resample_counts, wilson
 from pinch_jax.evaluate.text_match import contains_words
+from pinch_jax.study.analysis import response_shares
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.measures import in_language
 from pinch_jax.study.outcomes import (
     KINDS,
     SHARES,
@@ -126,6 +129,30 @@ def rows():
     answers |= answered("none", dict.fromkeys(LANGUAGES, ()))
     answers |= {("part", "en"): answers["few", "en"]}
     return outcome_rows(results(answers))
+
+
+def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and_no_mean_has_it():
+    few = {"en": range(15), "fi": range(6), "it": range(3)}
+    answers = answered("few", few, wrong_language=range(18, 24))
+    hausa = answers["few", "it"]
+    hidden = {
+        i: dataclasses.replace(outcome, language=None) for i, outcome in hausa.outcomes.items()
+    }
+    answers["few", "it"] = Answers(hausa.records, hidden)
+    rows = outcome_rows(results(answers))
+    row, mean = found(rows, "few", "it"), found(rows, "few", "mean")
+    of_language = {"other_language", "right_elsewhere", "wrong_language", "too_short"}
+    assert {name for name, share in row.shares.items() if math.isnan(share[0])} == of_language
+    assert row.shares["exact"][0] == 100 * 3 / PROMPTS
+    assert mean.shares["exact"][0] == pytest.approx(100 * (15 + 6) / 2 / PROMPTS)
+    assert mean.shares["other_language"][0] == pytest.approx(100 * 6 / PROMPTS)
+    assert sum(mean.shares[kind][0] for kind in KINDS) == pytest.approx(100)
+    others = [key for key in answers if key != ("few", "it")]
+    whole = results(answers)
+    assert in_language(whole, answers) == in_language(whole, others)
+    study = {"runs": {"few": {"spec": ""}}, "majority_answers": {"it": {}}}
+    shares = response_shares("few", "it", answers["few", "it"], study)
+    assert math.isnan(shares.wrong_language) and shares.exact_match == 3 / PROMPTS
 
 
 def found(rows, run, language, task="all"):

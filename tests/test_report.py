@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 import made_up_study
 import pytest
+from bundled import LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.languages import LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.report import browser, heat_maps
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import DRAWINGS

@@ -5,13 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+from bundled import LANGUAGES, STUDY_LANGUAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from pinch_jax.data import selection
 from pinch_jax.data.selection import STRATEGIES, select_languages, uriel_vectors
-from pinch_jax.languages import LANGUAGES, STUDY_LANGUAGES, language
+from pinch_jax.languages import language
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 some_languages = st.lists(st.sampled_from([*LANGUAGES]), min_size=1, unique=True)
@@ -103,7 +104,8 @@ def test_chance_depends_on_its_seed_and_not_on_the_order_of_the_config():
             ("script", 1, ("en", "fi"), "sw"),
             "base=.sw.: a selection begins with it, .* add it there",
         ),
-        (("typology", 1, ("en", "xx"), "en"), "URIEL has no language 'xx'; leave it out"),
+        (("family", 1, ("en", "tok"), "en"), "the family of 'tok' is not known; leave it out"),
+        (("typology", 1, ("en", "tok"), "en"), "URIEL has no language 'tok'; leave it out"),
     ],
 )
 def test_what_cannot_be_selected_says_what_to_write(arguments, words):

@@ -3,11 +3,12 @@
 import string
 
 import pytest
+from bundled import STUDY_LANGUAGES
 
+from pinch_jax.corpus.language_id import study_words
 from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.corpus.reading.topics import topic_phrases
-from pinch_jax.evaluate.language_id import classify
-from pinch_jax.languages import STUDY_LANGUAGES
+from pinch_jax.evaluate.outcome import classify
 
 SIB = "index_id\tcategory\ttext\n431\tgeography\tA sea.\n7\ttravel\t{text}\n3\tsports\tBall.\n"
 
@@ -33,6 +34,16 @@ def test_sib200_asks_the_same_in_every_language(tmp_path):
 def test_topics_are_asked_and_named_in_each_language():
     labels = list(topic_phrases()["en"]["topics"])
     assert set(topic_phrases()) == set(STUDY_LANGUAGES) and len(labels) == 7
+    words = study_words(
+        {
+            code: [
+                p["response"].format(topic=n)
+                for p in own["phrasings"]
+                for n in own["topics"].values()
+            ]
+            for code, own in topic_phrases().items()
+        }
+    )
     for code, phrases in topic_phrases().items():
         names = phrases["topics"]
         assert list(names) == labels and len(set(names.values())) == 7
@@ -43,7 +54,7 @@ def test_topics_are_asked_and_named_in_each_language():
                 assert {field for _, field, _, _ in parsed if field} == fields
             for name in names.values():
                 said = phrasing["response"].format(topic=name)
-                outcome = classify("", said, code, reference="", answer=name)
+                outcome = classify("", said, code, reference="", answer=name, words=words)
                 assert outcome.answer_match and outcome.right_language, (code, said)
 
 

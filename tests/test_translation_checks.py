@@ -1,11 +1,11 @@
 """What is wrong with a translation, held against real sentences in 17 languages."""
 
 import pytest
+from bundled import LANGUAGES
 
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.lid import language_probabilities
 from pinch_jax.corpus.translation.checks import find_fault
-from pinch_jax.languages import LANGUAGES
 
 
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])

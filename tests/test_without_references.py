@@ -12,7 +12,7 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.report import readings, results, run_figures
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.answers import Answers

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pinch_jax.corpus.cldr import examples as cldr
+from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import (
     SPLITS,
@@ -37,7 +38,7 @@ from pinch_jax.corpus.manifest import (
     split_path,
 )
 from pinch_jax.corpus.reading.published import PUBLISHED
-from pinch_jax.languages import LANGUAGES
+from pinch_jax.languages import known_codes, language
 
 INSTRUCTIONS = {"train": cldr.train_examples, "heldout": cldr.heldout_examples}
 STATEMENTS = {"train": cldr.train_statements, "heldout": cldr.heldout_statements}
@@ -62,16 +63,15 @@ in every language. `manifest.json` in the data directory says what they come fro
 """
 
 
+def _configs(codes: Iterable[str]) -> list[tfds.core.BuilderConfig]:
+    return [tfds.core.BuilderConfig(name=code, description=language(code).name) for code in codes]
+
+
 class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A builder with one config a language and the splits `train` and `heldout`.
 
     Its metadata holds the ids of each split: in every language the same.
     """
-
-    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
-        tfds.core.BuilderConfig(name=code, description=language.name)
-        for code, language in LANGUAGES.items()
-    ]
 
     @property
     @abc.abstractmethod
@@ -111,6 +111,7 @@ class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 class _CldrBuilder(_Parallel, skip_registration=True):
     """What the package brings with it."""
 
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = _configs(LANGUAGES)
     CONTENT: Splits
     DESCRIPTION: str
 
@@ -148,6 +149,8 @@ class CldrStatements(_CldrBuilder):
 
 class ParallelInstructions(_Parallel):
     """A corpus of one's own, from the files that its manifest names in `data_dir`."""
+
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = _configs(known_codes())
 
     def __init__(self, *, data_dir: str | os.PathLike[str] | None = None, **options: Any):
         self._directory = Path(data_dir or "").expanduser()

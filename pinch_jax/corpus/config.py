@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.translation.translators import TranslationConfig
 
 BUNDLED = ("cldr_instructions", "cldr_statements")
@@ -94,6 +95,12 @@ class CorpusConfig:
         Raises:
           ValueError: a source is in one language, and nothing translates it.
         """
+        if self.bundled and (others := [code for code in languages if code not in LANGUAGES]):
+            raise ValueError(
+                f"config.corpus.name={self.name!r} is in {', '.join(LANGUAGES)}, not in "
+                f"{', '.join(others)}; leave these out of the config's languages, or set "
+                "config.corpus to a corpus of your own"
+            )
         if self.bundled or self.translation.by:
             return
         from pinch_jax.corpus.reading.readers import parse_source

@@ -16,12 +16,13 @@ import regex
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
+from pinch_jax.corpus.word_breaks import UNSPACED
 
 SHINGLE_CHARACTERS = 5
 
 _BREAKS = regex.compile(r"[\p{P}\s]+")
-# Chinese sets no spaces, so that one there is as good as none.
-_BESIDE_CHINESE = regex.compile(r"(?<=\p{Han}) | (?=\p{Han})")
+# These scripts set no spaces between words, so that one there is as good as none.
+_BESIDE_UNSPACED = regex.compile(rf"(?<={UNSPACED}\p{{M}}*) | (?={UNSPACED})")
 # Products such as 0.07 * 100 come out above the whole number that they are.
 _ROUNDING = 1e-9
 
@@ -72,7 +73,7 @@ def folded(text: str) -> str:
     """Return a text `caseless`, with single spaces for spaces and punctuation."""
     text = caseless(text)
     # A prompt of punctuation alone is compared as it is.
-    return _BESIDE_CHINESE.sub("", _BREAKS.sub(" ", text)).strip() or text.strip()
+    return _BESIDE_UNSPACED.sub("", _BREAKS.sub(" ", text)).strip() or text.strip()
 
 
 def shingles(text: str) -> frozenset[str]:

@@ -1,22 +1,17 @@
 """How finely a tokenizer cuts a language: tokens per word and per character, continued words.
 
-A word is what stands between two word boundaries of Unicode Standard Annex 29 and holds a letter or
-a digit. These boundaries need no dictionary; so a Chinese character is a word, and figures per
-word compare Chinese with itself alone. Characters are code points. Source: Rust et al. 2021, How
-Good is Your Tokenizer?, arXiv 2012.15613 (there words are those of treebanks).
+A word is what `word_breaks` says; characters are code points. Source: Rust et al. 2021, How Good is
+Your Tokenizer?, arXiv 2012.15613 (there words are those of treebanks).
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-import regex
 
-_BOUNDARY = regex.compile(r"(?wV1)\b")
-_LETTER_OR_DIGIT = regex.compile(r"[\p{Alphabetic}\p{N}]")
+from pinch_jax.corpus.word_breaks import words
 
 
 class Tokenizer(Protocol):
@@ -66,12 +61,6 @@ class Fertility:
 def fertility(texts: Iterable[str], tokenizer: Tokenizer) -> Fertility:
     """Return the counts of some texts, each tokenized by itself, without BOS and EOS."""
     return sum((_counts(text, tokenizer.spans(text)) for text in texts), Fertility())
-
-
-def words(text: str) -> list[tuple[int, int]]:
-    """Return (begin, end) of each word of a text, in characters."""
-    boundaries = (match.start() for match in _BOUNDARY.finditer(text))
-    return [span for span in itertools.pairwise(boundaries) if _LETTER_OR_DIGIT.search(text, *span)]
 
 
 def _counts(text: str, spans: Sequence[tuple[int, int]]) -> Fertility:

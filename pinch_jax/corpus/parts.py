@@ -8,6 +8,7 @@ from etils import epath
 
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
+from pinch_jax.corpus.language_files import path_of
 from pinch_jax.corpus.manifest import SPLITS
 from pinch_jax.corpus.reading.readers import (
     Source,
@@ -67,7 +68,7 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
     patterns = [source.path for source in sources if not source.bundled]
     if config.translation.by:
         patterns.append(config.translation.path)
-    paths = {pattern.replace("{language}", code) for pattern in patterns for code in languages}
+    paths = {path_of(pattern, code) for pattern in patterns for code in languages}
     checksums = {
         f"{source} in {code}": checksum([(source.path, read_source(source, code))])
         for source in sources

@@ -12,12 +12,12 @@ import hashlib
 import json
 import pathlib
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import is_blank
+from pinch_jax.corpus.word_breaks import words
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -49,7 +49,11 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
     def error(problem: str) -> ValueError:
         return ValueError(f"config.mixture.recipes: {name!r} {problem}")
 
-    kind, *codes = name.split("-")
+    kind, *parts = name.split("-")
+    # A code may have hyphens of its own: translation-en-zh-Hant.
+    splits = [("-".join(parts[:n]), "-".join(parts[n:])) for n in range(1, len(parts))]
+    known = [pair for pair in splits if set(pair) <= set(languages)]
+    codes = known[0] if known else parts
     if kind not in RECIPES or len(codes) != 2:
         form = f"{kind if kind in RECIPES else 'translation'}-en-fi"
         raise error(f"is not RECIPE-LANGUAGE-LANGUAGE with one of {[*RECIPES]}; write e.g. {form}")
@@ -62,6 +66,11 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
     if codes[0] == codes[1]:
         raise error(f"names {codes[0]!r} twice; name two languages")
     return Recipe(kind, *codes)
+
+
+def recipe_of(member: str, languages: Sequence[str]) -> Recipe | None:
+    """Return the recipe of two of `languages` that a member of a mixture is; None of a language."""
+    return parse_recipe(member, languages) if member.partition("-")[0] in RECIPES else None
 
 
 def recipe_examples(
@@ -152,6 +161,11 @@ def _translate(source: Example, target: Example, text: str) -> str:
 
 def _phrase(kind: str, source: Example, target: Example) -> str:
     """Return an instruction in the source's language that names the target's."""
+    if source.language not in _phrases():
+        raise ValueError(
+            f"config.mixture.recipes: nobody has written the phrases of {kind!r} in "
+            f"{source.language!r}, only in {sorted(_phrases())}; add them to {PHRASES.name}"
+        )
     templates = _phrases()[source.language][kind]
     template = templates[_draw(kind, source.id, len(templates))]
     return template.format(language=names(source.language)["language"][target.language])
@@ -178,22 +192,11 @@ def _sentences(text: str) -> list[str]:
 def _halves(text: str) -> tuple[str, str]:
     """Return a text in two, cut at the word boundary nearest its middle; one word is both."""
     text = text.strip()
-    cuts = [place for place in range(1, len(text)) if _begins_word(text[place - 1], text[place])]
+    cuts = [begin for begin, _ in words(text) if begin]
     if not cuts:
         return text, text
     cut = min(cuts, key=lambda place: abs(2 * place - len(text)))
     return text[:cut], text[cut:]
-
-
-def _begins_word(before: str, char: str) -> bool:
-    """Return whether a word may begin at `char`: behind a space, or beside a Chinese character.
-
-    Source: Unicode Standard Annex 29, the default word boundaries, which need no dictionary.
-    """
-    if before.isspace():
-        return not char.isspace()
-    beside = (unicodedata.name(neighbour, "") for neighbour in (before, char))
-    return char.isalnum() and any(name.startswith(("CJK", "HIRAGANA")) for name in beside)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -113,7 +113,10 @@ def _prepare(
     """Return a builder whose files exist."""
 
     def opened() -> tfds.core.DatasetBuilder:
-        return builder(config=language, data_dir=str(data_dir), file_format="array_record")
+        # The list of them has the languages that CLDR names, but not all in another script.
+        named = language in builder.builder_configs
+        config = language if named else tfds.core.BuilderConfig(name=language)
+        return builder(config=config, data_dir=str(data_dir), file_format="array_record")
 
     dataset = opened()
     tfds.disable_progress_bar()

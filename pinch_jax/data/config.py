@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from pinch_jax.config_fields import positive
+from pinch_jax.languages import LanguageCode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,7 @@ class MixtureConfig:
     examples: int
     supervised_tokens: int
     recipes: tuple[str, ...]
-    base: str
+    base: LanguageCode
     composition: Literal["disjoint", "parallel"]
     granularity: Literal["example", "step"]
 

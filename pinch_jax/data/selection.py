@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pinch_jax.data.order import shuffled
-from pinch_jax.languages import language
+from pinch_jax.languages import UNKNOWN_FAMILY, language
 
 
 def select_languages(
@@ -78,7 +78,16 @@ def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the base, then each time one of the language family with the fewest so far."""
+    """Return the base, then each time one of the language family with the fewest so far.
+
+    Raises:
+      ValueError: the family of a language is unknown.
+    """
+    if unknown := [c for c in (base, *others) if language(c).family == UNKNOWN_FAMILY]:
+        raise ValueError(
+            f"config.languages: the family of {unknown[0]!r} is not known; leave it out, or select "
+            "by script, by typology, at random or by hand"
+        )
     return _spread(base, others, lambda code: language(code).family)
 
 
@@ -129,13 +138,16 @@ def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
       ValueError: lang2vec is not installed, or URIEL does not know a language.
     """
     codes, features, known = _uriel()
-    unknown = [code for code in languages if codes.get(code) not in known]
+    # It knows languages alone, by ISO 639-3: no scripts or territories.
+    bases = {code: language(code).base for code in languages}
+    names = {code: codes.get(base, base) for code, base in bases.items()}
+    unknown = [code for code in languages if names[code] not in known]
     if unknown:
         raise ValueError(
             f"config.languages: URIEL has no language {unknown[0]!r}; leave it out, or select "
             "by family, by script, at random or by hand"
         )
-    return features[[known[codes[code]] for code in languages]]
+    return features[[known[names[code]] for code in languages]]
 
 
 @functools.cache

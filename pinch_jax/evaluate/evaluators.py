@@ -15,7 +15,8 @@ from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.evaluate.outcome import classify
+from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
@@ -164,11 +165,12 @@ def answer_metrics(
     """
     examples = [e for some in heldout.values() for e in some]
     responses = answers(params, [e.prompt for e in examples], seed + step)
+    records = [response_record(e, said) for e, said in zip(examples, responses, strict=True)]
+    words = words_of_records(records)
     outcomes: dict[str, list[Any]] = {code: [] for code in heldout}
-    for example, response in zip(examples, responses, strict=True):
-        outcomes[example.language].append(
-            classify(example.prompt, response, example.language, example.response)
-        )
+    for record in records:
+        said = (record[field] for field in ("prompt", "response", "language", "reference"))
+        outcomes[record["language"]].append(classify(*said, words=words))
     metrics = {}
     for code, some in outcomes.items():
         for name in ("exact_match", "right_language", "echo", "chrf"):

@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.evaluate.language_id import classify
+from pinch_jax.corpus.language_id import NO_WORDS, StudyWords
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import Verdict, other_answers, read_responses, read_verdicts
 from pinch_jax.json_lines import mend_last_line
 
@@ -54,11 +55,15 @@ class ReferenceJudge:
 
     A response too short to tell its language is not taken for a wrong one. Between responses of
     equal quality the place decides, "first", so that the two orders differ: a tie by protocol.
+    `words` are those of all languages of the study, which help to tell them apart.
     """
 
     # The number changes with the rule, so that no file holds verdicts by two of them.
     name = "reference-3"
     batch_size = 256
+
+    def __init__(self, words: StudyWords = NO_WORDS):
+        self._words = words
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
         """Return the better response of each pair.
@@ -82,7 +87,7 @@ class ReferenceJudge:
                 "judge by; leave such prompts out, or use another judge"
             )
         asked = (record["language"], record["reference"], record["answer"])
-        outcome = classify(record["prompt"], response, *asked, others=pair.others)
+        outcome = classify(record["prompt"], response, *asked, pair.others, self._words)
         return (
             not outcome.empty,
             not outcome.wrong_language,

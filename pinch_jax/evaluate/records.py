@@ -1,11 +1,12 @@
 """Response and verdict files: one JSON object a line, read with the place of every mistake."""
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.evaluate.text_match import contains_words, normalise
 from pinch_jax.json_lines import read_lines
 
@@ -48,6 +49,14 @@ def other_answers(records: Mapping[Key, Mapping[str, Any]]) -> dict[Key, tuple[s
         )
 
     return {key: wrong(record) for key, record in records.items()}
+
+
+def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
+    """Return the words that prompts and references use; none where they are in one language."""
+    texts: dict[str, list[str]] = {}
+    for record in records:
+        texts.setdefault(record["language"], []).extend((record["prompt"], record["reference"]))
+    return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,15 +4,18 @@ import functools
 import unicodedata
 from collections.abc import Iterable
 
+import regex
 from sacrebleu.metrics import CHRF
 
 from pinch_jax.corpus.normalisation import caseless, normal_form
+from pinch_jax.corpus.word_breaks import UNSPACED
 
 ECHO_CHRF = 90.0
 # So much of the beginning of a prompt is an echo of it that was cut off.
 ECHO_CHARACTERS = 12
 
 _CHRF = CHRF()
+_UNSPACED = regex.compile(UNSPACED)
 
 
 def chrf_score(text: str, reference: str) -> float:
@@ -36,7 +39,7 @@ def normalise(text: str) -> str:
 def contains_words(text: str, words: str) -> bool:
     """Return whether `words` occur in `text`, not inside longer words (Niger in Nigeria).
 
-    Chinese sets no spaces, so a neighbouring character does not make a longer word there.
+    In scripts that set no spaces, a neighbouring letter does not make a longer word.
     """
     start = text.find(words) if words else -1
     while start >= 0:
@@ -59,11 +62,12 @@ def names_only(said: str, name: str, others: Iterable[str]) -> bool:
 
 def _joined(left: str, right: str) -> bool:
     """Return whether two neighbouring characters belong to one word."""
-    return bool(left and right) and all(
-        unicodedata.category(character)[0] in "LMN"
-        and not unicodedata.name(character, "").startswith("CJK")
-        for character in (left, right)
-    )
+    if not (left and right):
+        return False
+    kinds = [unicodedata.category(character)[0] for character in (left, right)]
+    # A vowel sign belongs to what is before it in every script.
+    unspaced = kinds[1] != "M" and any(_UNSPACED.match(character) for character in (left, right))
+    return set(kinds) <= set("LMN") and not unspaced
 
 
 def repeats(said: str, asked: str, chrf: float) -> bool:

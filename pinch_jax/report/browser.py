@@ -5,7 +5,7 @@ from typing import Any
 
 from pinch_jax.evaluate.records import read_responses, read_verdicts
 from pinch_jax.evaluate.scores import outcomes
-from pinch_jax.languages import LANGUAGES, language
+from pinch_jax.languages import in_order, language
 from pinch_jax.study.records import Records
 
 # An outcome of the candidate as the page writes it.
@@ -56,8 +56,7 @@ def _answers(records: Records) -> Answers:
             for identity, line in held.items():
                 prompts.setdefault(identity, line)
             responses[run] = {identity: line["response"] for identity, line in held.items()}
-    ordered = [code for code in LANGUAGES if code in answers]
-    return {code: answers[code] for code in ordered}
+    return {code: answers[code] for code in in_order(answers, records.languages)}
 
 
 def _verdicts(records: Records) -> dict[Comparison, dict[str, str]]:
@@ -122,7 +121,7 @@ def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[
     first language, the shortest of all first.
     """
     folders = [records.workdir / "runs" / run / "responses" for run in runs]
-    codes = [code for code in LANGUAGES if all((f / f"{code}.jsonl").exists() for f in folders)]
+    codes = [c for c in records.languages if all((f / f"{c}.jsonl").exists() for f in folders)]
     files = {code: [read_responses(f / f"{code}.jsonl") for f in folders] for code in codes}
     identities = [{identity for _, identity in file} for held in files.values() for file in held]
     common = set.intersection(*identities) if identities else set()

@@ -19,7 +19,7 @@ from pinch_jax.corpus.fertility import Fertility, fertility
 from pinch_jax.corpus.manifest import Manifest
 from pinch_jax.corpus.sources import Corpus
 from pinch_jax.corpus.translation.translate import Estimate
-from pinch_jax.languages import LANGUAGES
+from pinch_jax.languages import name_of
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
 from pinch_jax.report.tables import number
 from pinch_jax.report.text_table import text_table
@@ -178,7 +178,7 @@ def _languages_table(report: CorpusReport) -> list[str]:
         shares = report.shares(PERCENT, [code]).values()
         rows.append(
             [
-                f"{code}  {LANGUAGES[code].name}",
+                f"{code}  {name_of(code)}",
                 f"{own.examples:,}",
                 f"{own.tokens:,}",
                 f"{own.supervised_tokens:,}",
@@ -232,7 +232,7 @@ def _cost_cells(name: str, costs: Sequence[Estimate]) -> list[str]:
         return sum(getattr(cost, field) for cost in costs)
 
     return [
-        LANGUAGES[name].name if name in LANGUAGES else name,
+        name_of(name),
         *(f"{total(field):,}" for field in ("examples", "pieces", "characters")),
         number(total("price"), 2),
         number(total("seconds") / 60),

@@ -5,9 +5,10 @@ the dark page. Text stays text: it is selectable and set in the page's own font.
 """
 
 import contextlib
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO
 
 import matplotlib
@@ -31,10 +32,10 @@ THEME = {
     VERMILION: "--vermilion",
     THIN: "--thin",
 }
-# One colour a language, in the order of LANGUAGES: hues a golden angle apart and three lightnesses
+# One colour a language, in the order of a study: hues a golden angle apart and three lightnesses
 # (OKLCH, L 0.72 to 0.86, C 0.085), so that neighbours differ without colour too, and dark text can
 # stand on each: every use writes the language's code on it.
-LANGUAGE_COLOURS = (
+_LANGUAGE_COLOURS = (
     *("#acd4ff", "#d49183", "#81cdb2", "#e0c3fd", "#bda165", "#7ac7e2", "#ffbacf", "#8bb27d"),
     *("#aab7f2", "#fec29d", "#5eb6b0", "#d9a8d7", "#d9d593", "#74abd6", "#eca5a4", "#a2e2bc"),
     "#a89ad5",
@@ -75,6 +76,11 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _LONG_DECIMAL = re.compile(r"(-?\d+\.\d\d)\d+")
 _FONT = re.compile(r"'DejaVu Sans'[^;]*")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+def language_colours(codes: Iterable[str]) -> dict[str, str]:
+    """Return code -> colour; they come again where there are more languages than colours."""
+    return dict(zip(codes, itertools.cycle(_LANGUAGE_COLOURS), strict=False))
 
 
 class Canvas:

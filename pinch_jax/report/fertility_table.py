@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.corpus.fertility import Fertility, fertility
-from pinch_jax.languages import LANGUAGES
+from pinch_jax.languages import name_of
 from pinch_jax.report.tables import number
 from pinch_jax.report.text_table import text_table
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -32,7 +32,7 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
 
 
 def read_texts(pattern: str) -> dict[str, list[str]]:
-    """Return the lines with text of each language's file, in the order of `LANGUAGES`."""
+    """Return the lines with text of each language's file, by its code."""
     path = Path(pattern).expanduser()
     if path.name.count(LANGUAGE) != 1 or LANGUAGE in str(path.parent):
         raise ValueError(
@@ -46,9 +46,7 @@ def read_texts(pattern: str) -> dict[str, list[str]]:
     }
     if not files:
         raise FileNotFoundError(f"--texts={pattern}: no such file")
-    order = {code: place for place, code in enumerate(LANGUAGES)}
-    codes = sorted(files, key=lambda code: (order.get(code, len(order)), code))
-    return {code: _lines(files[code]) for code in codes}
+    return {code: _lines(files[code]) for code in sorted(files)}
 
 
 def _lines(file: Path) -> list[str]:
@@ -66,7 +64,7 @@ def fertility_table(counts: Mapping[str, Fertility], base: str) -> str:
     parallel = (f"tokens / {base}",) if base in counts else ()
     rows = [
         [
-            LANGUAGES[code].name if code in LANGUAGES else code,
+            name_of(code),
             f"{own.characters:,}",
             f"{own.words:,}",
             f"{own.tokens:,}",

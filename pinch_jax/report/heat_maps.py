@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from pinch_jax.evaluate.scores import EVEN
-from pinch_jax.languages import LANGUAGES, language
+from pinch_jax.languages import language
 from pinch_jax.report import readings
 from pinch_jax.report.drawing import (
     BLUE,
@@ -162,7 +162,7 @@ def response_shares(records: Records, label: str) -> str:
     """
     shares = {(row.run, row.language): row for row in records.responses}
     runs = [run for run in records.runs if any(key[0] == run for key in shares)]
-    codes = [code for code in LANGUAGES if any(key[1] == code for key in shares)]
+    codes = [code for code in records.languages if any(key[1] == code for key in shares)]
     outcomes = (
         ("right_language", "right language", GREEN),
         ("wrong_language", "wrong language", VERMILION),
@@ -174,8 +174,9 @@ def response_shares(records: Records, label: str) -> str:
         for axes, (field, title, colour) in zip(panels, outcomes, strict=True):
             for y, run in enumerate(runs):
                 for x, code in enumerate(codes):
-                    if (run, code) in shares:
-                        value = getattr(shares[run, code], field)
+                    row = shares.get((run, code))
+                    # NaN where the language cannot be identified.
+                    if row and not math.isnan(value := getattr(row, field)):
                         fill = (colour, 0.06 + 0.9 * value)
                         patch = _rectangle(axes, x + 0.04, y + 0.06, 0.92, 0.88, facecolor=fill)
                         drawing.tip(patch, f"{records.runs[run]} in {code}: {100 * value:.0f} %")

@@ -9,11 +9,11 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.languages import LANGUAGES
-from pinch_jax.report.drawing import INK, MUTED, PAPER, STYLE, THIN
+from pinch_jax.report.drawing import INK, MUTED, PAPER, STYLE, THIN, language_colours
 from pinch_jax.report.mixture_table import StepCounts, count_steps, label, planned_examples
-from pinch_jax.report.run_figures import BASE_COLOUR, COLOURS
+from pinch_jax.report.run_figures import BASE_COLOUR
 
 # More steps than this are drawn as means of so many stretches of the run.
 MOST_STRETCHES = 240
@@ -149,16 +149,15 @@ def _fill(
     axes: Axes, edges: np.ndarray, bottom: np.ndarray, top: np.ndarray, plan: BatchPlan, member: str
 ) -> None:
     """Fill between two lines that step at the edges, in the member's colour."""
-    colour = (
-        BASE_COLOUR if member == plan.mixture.base else COLOURS.get(member.rpartition("-")[2], THIN)
-    )
+    recipe = recipe_of(member, plan.mixture.languages)
+    colours = language_colours(plan.mixture.languages) | {plan.mixture.base: BASE_COLOUR}
     axes.fill_between(
         edges,
         np.append(bottom, bottom[-1]),
         np.append(top, top[-1]),
         step="post",
-        facecolor=colour,
-        hatch=None if member in LANGUAGES else "////",
-        edgecolor=PAPER if member in LANGUAGES else MUTED,
+        facecolor=colours.get(recipe.target if recipe else member, THIN),
+        hatch="////" if recipe else None,
+        edgecolor=MUTED if recipe else PAPER,
         linewidth=0,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.languages import LANGUAGES
+from pinch_jax.languages import name_of
 from pinch_jax.report.text_table import text_table
 
 UNITS = ("examples", "tokens", "supervised_tokens")
@@ -132,7 +132,8 @@ def _remarks(plan: BatchPlan, counted: StepCounts) -> list[str]:
 
 def label(member: str) -> str:
     """Return a language's code and name; a recipe's name says all."""
-    return f"{member}  {LANGUAGES[member].name}" if member in LANGUAGES else member
+    name = name_of(member)
+    return member if name == member else f"{member}  {name}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -1,5 +1,7 @@
 """What became of the responses, each of one kind: a stacked bar a model and language."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
@@ -70,10 +72,11 @@ def _bar(
 ) -> None:
     """Stack the kinds of a row; the pointer shows them all."""
     start, told = left, f"{row.spec} in {where}: "
-    told += ", ".join(f"{KIND_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in KINDS) + " %"
+    known = [kind for kind in KINDS if not math.isnan(row.shares[kind][0])]
+    told += ", ".join(f"{KIND_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in known) + " %"
     frame = Rectangle((left, y + 0.14), width, 0.72, facecolor="none", edgecolor=GRID)
     axes.add_artist(frame)
-    for kind in KINDS:
+    for kind in known:
         part = width * row.shares[kind][0] / 100
         if part:
             axes.add_artist(Rectangle((start, y + 0.14), part, 0.72, facecolor=FILLS[kind]))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pinch_jax.evaluate.scores import wilson
-from pinch_jax.languages import LANGUAGES
 from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
 
@@ -221,7 +220,7 @@ def own_language_rows(records: Records) -> tuple[ResponseShares, ...]:
     """
     rows = [row for row in records.responses if not math.isnan(row.exact_match)]
     held = {row.language: row for row in rows if row.spec == f"monolingual:{row.language}"}
-    return tuple(held[code] for code in LANGUAGES if code in held)
+    return tuple(held[code] for code in records.languages if code in held)
 
 
 def loss_curve(records: Records, run: str) -> list[tuple[int, float]]:

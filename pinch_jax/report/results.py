@@ -114,6 +114,9 @@ def pretraining_share(records: Records) -> str:
 def same_language(records: Records) -> str:
     """Say how many of the tuned models' responses are in the language of the instruction."""
     rows = [row for row in records.responses if row.spec != "pretrained"]
+    rows = [row for row in rows if not math.isnan(row.right_language)]
+    if not rows:
+        return "The language of none of these responses can be identified."
     weights = [row.prompts for row in rows]
     shares = {
         name: 100 * np.average([getattr(row, field) for row in rows], weights=weights)
@@ -125,7 +128,7 @@ def same_language(records: Records) -> str:
         )
     }
     text = ", ".join(f"{name} {number(share)} %" for name, share in shares.items())
-    return f"Over all tuned models and languages: {text}."
+    return f"Over all tuned models and the languages that can be identified: {text}."
 
 
 def outcomes(records: Records) -> str:
@@ -152,7 +155,9 @@ def right_answers(records: Records) -> str:
     untuned = [run for run in means if records.runs[run] == PRETRAINED]
     first = [dose.run for dose in readings.doses(records, "pinch")[:2] if dose.run in means]
     chosen = dict.fromkeys([*untuned, *first, best])
-    return f"Answers, mean of all languages: {'; '.join(map(told, chosen))}."
+    untold = {row.language for row in table.rows.values() if math.isnan(row.shares[ELSEWHERE][0])}
+    these = f"all languages but {', '.join(sorted(untold))}" if untold - {MEAN} else "all languages"
+    return f"Answers, mean of {these}: {'; '.join(map(told, chosen))}."
 
 
 def exact_match(records: Records) -> str:

@@ -5,14 +5,13 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 
-from pinch_jax.languages import LANGUAGES, language
+from pinch_jax.languages import in_order, language
 from pinch_jax.report import readings
-from pinch_jax.report.drawing import BLUE, INK, LANGUAGE_COLOURS, MUTED, Canvas, canvas
+from pinch_jax.report.drawing import BLUE, INK, MUTED, THIN, Canvas, canvas, language_colours
 from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records
 
 BASE_COLOUR = "#c6ccd2"
-COLOURS = dict(zip(LANGUAGES, LANGUAGE_COLOURS, strict=True))
 
 
 def exact_match_bars(records: Records, label: str) -> str:
@@ -52,13 +51,14 @@ def compositions(records: Records, label: str) -> str:
     """Return every tuning set as two stacked bars: its examples and its tokens by language."""
     titles = {"budgets": "examples in the set", "tokens": "tokens trained on, all epochs"}
     runs, base = records.tuned_runs, records.study["base"]
+    colours = language_colours(records.languages) | {base: BASE_COLOUR}
     with canvas("composition", label, 8.2, max(1.6, 0.175 * len(runs) + 0.8)) as drawing:
         panels = drawing.figure.subplots(1, 2, sharey=True)
         for axes, field in zip(panels, titles, strict=True):
             counts = [records.study["runs"][run][field] for run in runs]
             widest = max(sum(count.values()) for count in counts)
             for y, (run, count) in enumerate(zip(runs, counts, strict=True)):
-                _stack(drawing, axes, y, count, base, f"{records.runs[run]}, {titles[field]}")
+                _stack(drawing, axes, y, count, colours, f"{records.runs[run]}, {titles[field]}")
             axes.set_title(titles[field])
             axes.set_xlim(0, widest)
             axes.set_ylim(len(runs) - 0.4, -0.6)
@@ -71,16 +71,16 @@ def compositions(records: Records, label: str) -> str:
 
 
 def _stack(
-    drawing: Canvas, axes: Axes, y: int, count: dict[str, int], base: str, name: str
+    drawing: Canvas, axes: Axes, y: int, count: dict[str, int], colours: dict[str, str], name: str
 ) -> None:
     """Draw one bar of segments; a segment with room for it carries its language's code."""
     left = 0
     # The base language stands first: what follows it is the multilingual part.
-    for code in sorted(LANGUAGES, key=lambda code: code != base):
-        if code not in count or count[code] == 0:
+    ordered = sorted(in_order(count, colours), key=lambda code: colours.get(code) != BASE_COLOUR)
+    for code in ordered:
+        if count[code] == 0:
             continue
-        colour = BASE_COLOUR if code == base else COLOURS[code]
-        bar = axes.barh(y, count[code], 0.8, left=left, color=colour)[0]
+        bar = axes.barh(y, count[code], 0.8, left=left, color=colours.get(code, THIN))[0]
         drawing.tip(bar, f"{name}: {count[code]:,} {code}")
         if count[code] > 0.05 * sum(count.values()):
             middle = left + count[code] / 2

@@ -1,12 +1,13 @@
-"""What a run answered in a language, and what each of its answers is."""
+"""What the runs of a study answered, and what each of their answers is."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.evaluate.language_id import Outcome, classify
-from pinch_jax.evaluate.records import other_answers, read_responses
+from pinch_jax.corpus.language_id import StudyWords
+from pinch_jax.evaluate.outcome import Outcome, classify
+from pinch_jax.evaluate.records import other_answers, read_responses, words_of_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,24 +18,36 @@ class Answers:
     outcomes: Mapping[str, Outcome]
 
 
-def read_answers(workdir: Path, run: str, language: str) -> Answers:
-    """Return what a run answered in a language.
+def read_answers(
+    workdir: Path, answered: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Answers]:
+    """Return (run, language) -> what the run answered in it, for those that are asked for.
 
     Raises:
-      FileNotFoundError: the run has no responses in it.
+      FileNotFoundError: a run has no responses in a language.
     """
-    records = {
-        identity: record
-        for (_, identity), record in read_responses(
-            workdir / "runs" / run / "responses" / f"{language}.jsonl"
-        ).items()
+    held = {
+        (run, language): read_responses(workdir / "runs" / run / "responses" / f"{language}.jsonl")
+        for run, language in answered
     }
+    words = words_of_records(
+        {key: record for records in held.values() for key, record in records.items()}.values()
+    )
+    return {
+        key: _answers({identity: record for (_, identity), record in records.items()}, words)
+        for key, records in held.items()
+    }
+
+
+def _answers(records: Mapping[str, Mapping[str, Any]], words: StudyWords) -> Answers:
     fields = ("prompt", "response", "language", "reference", "answer")
     others = other_answers(records)
     return Answers(
         records,
         {
-            identity: classify(*(record[field] for field in fields), others=others[identity])
+            identity: classify(
+                *(record[field] for field in fields), others=others[identity], words=words
+            )
             for identity, record in records.items()
         },
     )

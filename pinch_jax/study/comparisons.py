@@ -100,7 +100,7 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
     answered = dict.fromkeys(
         (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
     )
-    answers = {(run, language): read_answers(workdir, run, language) for run, language in answered}
+    answers = read_answers(workdir, answered)
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     counts = resample_counts(len(prompts), study["bootstrap_resamples"], study["seeds"]["seed"])
     judged = [pair for pair in comparisons if pair.run != pair.baseline_run]

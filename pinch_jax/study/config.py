@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from pinch_jax.config_fields import check_languages, choose, positive
+from pinch_jax.config_fields import check_distinct, choose, positive
+from pinch_jax.languages import LanguageCode
 
 EXPERIMENTS = (
     "monolingual",
@@ -24,14 +25,14 @@ class StudyConfig:
     """Which experiments, over which tuning sets, judged how."""
 
     experiments: tuple[str, ...]
-    monolingual_languages: tuple[str, ...]
+    monolingual_languages: tuple[LanguageCode, ...]
     percents: tuple[float, ...]
     unseen_percents: tuple[float, ...]
     pinch_examples: int
-    tuning_languages: tuple[str, ...]
-    breadth_orders: tuple[tuple[str, ...], ...]
+    tuning_languages: tuple[LanguageCode, ...]
+    breadth_orders: tuple[tuple[LanguageCode, ...], ...]
     pair_seed: int
-    slavic_languages: tuple[str, ...]
+    slavic_languages: tuple[LanguageCode, ...]
     judge: str
     bootstrap_resamples: int
 
@@ -54,6 +55,6 @@ class StudyConfig:
                     f"config.study.breadth_orders: {order} is not an order of "
                     f"config.study.tuning_languages={self.tuning_languages}"
                 )
-        check_languages("config.study.monolingual_languages", self.monolingual_languages)
-        check_languages("config.study.tuning_languages", self.tuning_languages)
-        check_languages("config.study.slavic_languages", self.slavic_languages)
+        check_distinct("config.study.monolingual_languages", self.monolingual_languages)
+        check_distinct("config.study.tuning_languages", self.tuning_languages)
+        check_distinct("config.study.slavic_languages", self.slavic_languages)

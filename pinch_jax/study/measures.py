@@ -84,7 +84,7 @@ def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estima
         {
             identity: 100.0 * (outcome.right_language)
             for identity, outcome in results.answers[key].outcomes.items()
-            if not outcome.too_short
+            if outcome.too_short is False
         }
         for key in dict.fromkeys(answered)
     ]

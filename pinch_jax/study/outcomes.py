@@ -9,13 +9,15 @@ language has it.
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pinch_jax.evaluate.language_id import RIGHT_KINDS, TOO_SHORT
+from pinch_jax.corpus.language_id import TOO_SHORT
+from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import wilson
 from pinch_jax.evaluate.text_match import names_only, normalise
@@ -31,6 +33,9 @@ KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo",
 RIGHT, OTHER_LANGUAGE = "right", "other_language"
 SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
+# NaN in a language that cannot be identified, which takes no part in the means.
+OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
+NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "prompts")
 ENDS = ("", "_low", "_high")
 
@@ -53,6 +58,9 @@ class Outcomes:
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     """Return the outcomes of every run, in its languages and, where it has all, their mean.
 
+    In a language that cannot be identified nothing is told of the language of responses, and the
+    mean is over the others, if there are any.
+
     The interval of one language is Wilson's. That of a mean is of the paired bootstrap over the
     prompts, since the languages share them; where no response or every one is of a kind, which
     leaves a bootstrap without width, it is Wilson's for as many prompts as one language has.
@@ -60,6 +68,11 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     languages = results.study["languages"]
     asked = {code: answers.records for (_, code), answers in results.answers.items()}
     others = {code: other_answers(records) for code, records in asked.items()}
+    untold = {
+        code
+        for (_, code), answers in results.answers.items()
+        if any(outcome.language is None for outcome in answers.outcomes.values())
+    }
     by_run: dict[str, dict[str, dict[str, str]]] = {}
     for (run, code), answers in results.answers.items():
         kinds = {i: _kind(i, answers, asked, others) for i in answers.outcomes}
@@ -70,18 +83,20 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     for run, held in by_run.items():
         spec = results.study["runs"][run]["spec"]
         for code, kinds in held.items():
+            hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if code in untold else {}
             tasks = _by_task(results, run, code, kinds)
             rows += [
-                Outcomes(run, spec, code, task, len(own), _shares(kinds, own))
+                Outcomes(run, spec, code, task, len(own), _shares(kinds, own) | hidden)
                 for task, own in tasks.items()
             ]
         if all(code in held for code in languages):
-            kinds = {code: held[code] for code in languages}
+            told = [code for code in languages if code not in untold]
+            kinds = {code: held[code] for code in told or languages}
+            hidden = {} if told else dict.fromkeys(OF_LANGUAGE, NOT_TOLD)
             tasks = _by_task(results, run, languages[0], held[languages[0]])
-            rows += [
-                Outcomes(run, spec, MEAN, task, len(own), _mean_shares(results, kinds, own))
-                for task, own in tasks.items()
-            ]
+            for task, own in tasks.items():
+                shares = _mean_shares(results, kinds, own) | hidden
+                rows.append(Outcomes(run, spec, MEAN, task, len(own), shares))
     return tuple(rows)
 
 

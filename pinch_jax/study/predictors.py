@@ -5,22 +5,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pinch_jax.evaluate.scores import Bootstrap, resample_counts
-from pinch_jax.languages import LANGUAGES
+from pinch_jax.languages import language
 from pinch_jax.study.comparisons import Results, Scored
 
 _SLAVIC_BRANCHES = {
-    **dict.fromkeys(("ru",), "East"),
-    **dict.fromkeys(("sr", "hr", "sl"), "South"),
-    **dict.fromkeys(("pl", "sk", "cs"), "West"),
+    **dict.fromkeys(("ru", "uk", "be", "rue"), "East"),
+    **dict.fromkeys(("sr", "hr", "bs", "sl", "mk", "bg"), "South"),
+    **dict.fromkeys(("pl", "sk", "cs", "csb", "dsb", "hsb", "szl"), "West"),
 }
 _INTELLIGIBLE = ({"sr", "hr"}, {"sk", "cs"})
 
 # Whether two Slavic languages are related in one of the ways that the paper looks at.
 RELATIONS: dict[str, Callable[[str, str], bool]] = {
-    "one script": lambda a, b: LANGUAGES[a].script == LANGUAGES[b].script,
-    "one branch": lambda a, b: _SLAVIC_BRANCHES[a] == _SLAVIC_BRANCHES[b],
+    "one script": lambda a, b: language(a).script == language(b).script,
+    "one branch": lambda a, b: _branch(a) == _branch(b),
     "intelligible": lambda a, b: {a, b} in _INTELLIGIBLE,
 }
+
+
+def _branch(code: str) -> str:
+    """Return the branch of a Slavic language; any other is a branch of its own."""
+    return _SLAVIC_BRANCHES.get(language(code).base, code)
 
 
 def related_and_not(

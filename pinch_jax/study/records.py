@@ -105,6 +105,11 @@ class Records:
         chosen = scored.intersection(self.study["experiments"])
         return tuple(name for name in (*EXPERIMENTS, GAIN) if name in chosen)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the study in its order, then those of the Slavic experiment alone."""
+        return tuple(dict.fromkeys((*self.study["languages"], *self.study["slavic"])))
+
     def experiment(self, name: str) -> tuple[Score, ...]:
         """Return the scores of one experiment, in the order of the file."""
         return tuple(row for row in self.scores if row.experiment == name)

@@ -11,7 +11,9 @@ import jax
 from tqdm import tqdm
 
 from pinch_jax.config import Config
+from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.evaluate.judge import ReferenceJudge, check_references, judge_files
+from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
@@ -109,6 +111,7 @@ def describe(study: Study) -> str:
     return "\n".join(
         [
             *lines,
+            *unidentified_languages(config.corpus_languages),
             f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
             f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
@@ -171,7 +174,13 @@ def _judge(study: Study, progress: bool) -> None:
         for candidate, baseline in [(study.runs[arm.spec], study.runs[against])]
         if candidate is not baseline
     }
-    judge = ReferenceJudge()
+    asked = {
+        code: study.bench.corpus.heldout[code][: study.bench.config.evaluate.prompts]
+        for own in study.languages.values()
+        for code in own
+    }
+    records = (response_record(e, "") for some in asked.values() for e in some)
+    judge = ReferenceJudge(words_of_records(records))
     bar = tqdm(comparisons.items(), "judging", unit="file", disable=not progress)
     for path, (candidate, baseline, language) in bar:
         files = response_path(baseline, language), response_path(candidate, language)

@@ -11,11 +11,11 @@ import json
 import pathlib
 from collections.abc import Mapping
 
+from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
-from pinch_jax.languages import language as known_language
 
 PHRASES = pathlib.Path(__file__).parent / "phrases"
 HELDOUT_FRACTION = 0.2
@@ -30,15 +30,14 @@ def phrases(language: str) -> Mapping[str, Mapping]:
     """Return task -> {"statements", "questions", "response"}, the templates of a language.
 
     Raises:
-      ValueError: the language is unknown.
-      FileNotFoundError: nobody has written its phrases yet.
+      ValueError: it is no language of the bundled corpus.
     """
-    path = PHRASES / f"{known_language(language).code}.json"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"language={language!r}: no phrases; translate en.json into {path.name} beside it"
+    if language not in LANGUAGES:
+        raise ValueError(
+            f"language={language!r}: not one of the bundled corpus, which is in "
+            f"{', '.join(LANGUAGES)}; use these, or name a corpus of your own"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads((PHRASES / f"{language}.json").read_text(encoding="utf-8"))
 
 
 def is_heldout(key: str) -> bool:

@@ -15,9 +15,9 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
 from pinch_jax.corpus.cldr import m49
+from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.cldr.locale_names import MULTIPLES, UNIT_PAIRS, names, quantity_code
 from pinch_jax.corpus.normalisation import caseless
-from pinch_jax.languages import LANGUAGES
 
 # task -> kinds of the names of its subject and of its answer
 TASKS = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.reading.rows import Row
+from pinch_jax.languages import spellings
 
 BEST_RANK = 0
 READY = "ready_for_export"
@@ -87,7 +88,8 @@ def _is_good(message: Row, language: str, text_field: str) -> bool:
     field = _text_field(message, language, text_field)
     message.text(field)
     # "pt-BR" is Portuguese. A translation is in the language that its field names.
-    return field != "text" or message.text("lang").partition("-")[0] == language
+    named = (language, *spellings(language))
+    return field != "text" or message.text("lang").partition("-")[0] in named
 
 
 def _text_field(message: Row, language: str, text_field: str) -> str:

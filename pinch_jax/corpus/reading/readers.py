@@ -32,9 +32,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.language_files import path_of
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
+from pinch_jax.languages import spellings
 
 OPTIONS = ("without", "split", "text", "first")
 BUNDLED = "cldr"
@@ -134,7 +136,7 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
 
 def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Places]:
     """Return what `read_source` does, and the rows that were read for it."""
-    path = source.path.replace("{language}", language)
+    path = path_of(source.path, language)
     places = Places()
     rows = places.count(read_rows(path, source.split.replace("{language}", language)))
     examples = tuple(READERS[source.reader](source, rows, language))
@@ -228,7 +230,7 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
     """Yield records that are examples already, with what they leave out filled in."""
     for row in rows:
         given = {name for name, value in row.fields.items() if value is not None}
-        if "language" in given and row.text("language") != language:
+        if "language" in given and row.text("language") not in (language, *spellings(language)):
             raise ValueError(
                 f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
                 "keep each language in a file of its own, with {language} in the path"

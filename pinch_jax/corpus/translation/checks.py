@@ -5,31 +5,30 @@ counted is a translator's business alone, without code, URLs and the other prote
 """
 
 import collections
-import re
-import unicodedata
 
 from pinch_jax.corpus.duplicates import folded
-from pinch_jax.corpus.lid import language_probabilities
+from pinch_jax.corpus.language_id import LONG, letters
+from pinch_jax.corpus.lid import cannot_be_identified, language_probabilities, script_of
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.translation.additions import find_addition
 from pinch_jax.corpus.translation.protect import protected_parts, without_protected
-from pinch_jax.languages import language
 
 # Characters that say what one character of Latin script says: medians over the parallel texts
-# of SIB-200, Tatoeba, UDHR and MT-Bench. Scripts that are not here take as many as Latin.
-_DENSITY = {"Arabic": 0.85, "Hebrew": 0.75, "Chinese": 0.36}
+# of SIB-200, Tatoeba, UDHR and MT-Bench. Of other scripts it is not known, and no length is told.
+_DENSITY = {
+    **dict.fromkeys(("Latin", "Cyrillic", "Devanagari"), 1.0),
+    **{"Arabic": 0.85, "Hebrew": 0.75, "Chinese": 0.36},
+}
 # All but 5 of the 9,370 human translations among these of 40 characters and more are within this
 # factor of the expected length.
 _LENGTH_FACTOR = 2.5
-# Latin characters below which lengths and languages are not told.
+# Latin characters below which lengths are not told.
 _MIN_CHARACTERS = 40
-_MIN_LETTERS = 40
 # lid.176 must be sure of another language and see none of the right one.
 _SURE, _NOT_AT_ALL = 0.5, 0.05
 COPY = "copy"
 # Of so many texts most are not the same in two languages by chance.
 MANY = 5
-_HAN = re.compile("[㐀-鿿]")
 
 
 def find_fault(
@@ -72,10 +71,11 @@ def _changed_part(original: str, translation: str) -> str | None:
 
 
 def _length(original: str, translation: str, source: str, target: str) -> str | None:
+    densities = [_DENSITY.get(script_of(code)) for code in (source, target)]
     sent, came = _characters(original), _characters(translation)
-    if sent < _MIN_CHARACTERS * _density(source):
+    if None in densities or sent < _MIN_CHARACTERS * densities[0]:
         return None
-    expected = sent * _density(target) / _density(source)
+    expected = sent * densities[1] / densities[0]
     if expected / _LENGTH_FACTOR <= came <= expected * _LENGTH_FACTOR:
         return None
     return f"length: {came} characters, about {expected:.0f} expected"
@@ -83,9 +83,9 @@ def _length(original: str, translation: str, source: str, target: str) -> str | 
 
 def _wrong_language(translation: str, target: str) -> str | None:
     words = without_protected(translation)
-    if _letters(words) < _MIN_LETTERS:
+    if letters(words) < LONG or cannot_be_identified((target,)):
         return None
-    probabilities = language_probabilities(words)
+    probabilities = language_probabilities(words, (target,))
     likely = max(probabilities, key=probabilities.__getitem__)
     of_target = probabilities.get(target, 0.0)
     if likely == target or probabilities[likely] < _SURE or of_target >= _NOT_AT_ALL:
@@ -93,16 +93,5 @@ def _wrong_language(translation: str, target: str) -> str | None:
     return f"wrong language: reads as {likely}, not {target}"
 
 
-def _letters(text: str) -> float:
-    """Return the letters of a text, vowel signs too; a Chinese one counts as several of Latin."""
-    letters = sum(unicodedata.category(character)[0] in "LM" for character in text)
-    han = len(_HAN.findall(text))
-    return letters - han + han / _DENSITY["Chinese"]
-
-
 def _characters(text: str) -> int:
     return sum(len(word) for word in without_protected(text).split())
-
-
-def _density(code: str) -> float:
-    return _DENSITY.get(language(code).script, 1.0)

@@ -148,7 +148,7 @@ class OpenAITranslator:
 
         into = language(target)
         prompt = _SYSTEM_PROMPT.format(
-            source=language(source).name, target=into.name, script=_script(into.script)
+            source=language(source).name, target=into.name, script=into.script
         )
         try:
             answer = self._client.chat.completions.create(
@@ -228,7 +228,3 @@ def _permanent(name: str, status: int | None, message: str) -> TranslationError:
 
 def _first_line(message: object) -> str:
     return (str(message).splitlines() or [""])[0][:300]
-
-
-def _script(name: str) -> str:
-    return "Simplified Chinese" if name == "Chinese" else name

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from pinch_jax.config_fields import positive
 from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
+from pinch_jax.languages import LanguageCode
 
 _PATH = "config.corpus.translation"
 _NEEDED = {"google": "project", "openai": "model", "jsonl": "path"}
@@ -31,7 +32,7 @@ class TranslationConfig:
     """
 
     by: Literal["", "google", "openai", "jsonl"]
-    source: str
+    source: LanguageCode
     path: str
     model: str
     base_url: str
@@ -149,7 +150,9 @@ class JsonlTranslator:
         """Nothing is open."""
 
     def _file(self, target: str) -> str:
-        return self._path.replace("{language}", target)
+        from pinch_jax.corpus.language_files import path_of
+
+        return path_of(self._path, target)
 
     def _read(self, target: str) -> Mapping[str, str]:
         from pinch_jax.corpus.reading.rows import (
