@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pinch_jax.evaluate.judge import ORDERS, Pair, ReferenceJudge, judge_files
-from pinch_jax.evaluate.records import read_verdicts
+from pinch_jax.evaluate.judge import Pair, ReferenceJudge, judge_files
+from pinch_jax.evaluate.records import ORDERS, read_verdicts
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.evaluate.text_match import chrf_score
 

@@ -22,11 +22,12 @@ def read_answers(workdir: Path, run: str, language: str) -> Answers:
 
     Raises:
       FileNotFoundError: the run has no responses in it.
+      ValueError: the file is damaged.
     """
     records = {
         identity: record
         for (_, identity), record in read_responses(
-            workdir / "runs" / run / "responses" / f"{language}.jsonl"
+            workdir / "runs" / run / "responses" / f"{language}.jsonl", kept=True
         ).items()
     }
     fields = ("prompt", "response", "language", "reference", "answer")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pinch_jax.evaluate.records import read_verdicts
+from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import (
     EVEN,
     Bootstrap,
@@ -136,11 +136,17 @@ def _read_outcomes(
     path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path}: no verdicts; run `pinch study` to its end first")
-    held = outcomes(read_verdicts(path))
-    if unjudged := answers[pair.run, pair.language].records.keys() ^ held.keys():
+    verdicts = read_verdicts(path)
+    held = outcomes(verdicts)
+    baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
+    differing = (baseline.keys() ^ held.keys()) | (candidate.keys() ^ held.keys())
+    if not differing:
+        seen = seen_by_judge(baseline, candidate)
+        differing = {verdict.id for verdict in verdicts if verdict.seen != seen[verdict.id]}
+    if differing:
         raise ValueError(
-            f"{path}: verdicts and responses differ in {len(unjudged)} prompts, such as "
-            f"{min(unjudged)!r}; judge these responses anew"
+            f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
+            f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
         )
     return held
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +11,14 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.evaluate.judge import ReferenceJudge, check_references, judge_files
+from pinch_jax.files import read_record, write_record
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
 from pinch_jax.study.run import (
     Run,
     answer,
+    describe_run,
     make_run,
     missing_responses,
     response_bar,
@@ -25,7 +26,7 @@ from pinch_jax.study.run import (
     tuned_params,
 )
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import claim_workdir, write_json
+from pinch_jax.study.workdir import claim_workdir
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -130,7 +131,7 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     lacking = [
         run.directory.name
         for run in study.distinct
-        if missing_responses(run, study.languages[run.directory.name])
+        if missing_responses(study.bench, run, study.languages[run.directory.name])
     ]
     if is_primary() and not lacking:
         _judge(study, progress)
@@ -142,7 +143,7 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
 
 def _complete(study: Study, run: Run, bar: tqdm) -> None:
     languages = study.languages[run.directory.name]
-    missing = missing_responses(run, languages)
+    missing = missing_responses(study.bench, run, languages)
     if not missing:
         bar.update(run.steps)
         return
@@ -178,7 +179,7 @@ def _record(study: Study) -> None:
     # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_record(path, "delete it, and run `pinch study` again")
         compilations = {
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
@@ -205,10 +206,7 @@ def _record(study: Study) -> None:
             }
             for arm in study.arms
         ],
-        "runs": {
-            run.directory.name: json.loads((run.directory / "run.json").read_text())
-            for run in study.distinct
-        },
+        "runs": {run.directory.name: describe_run(run) for run in study.distinct},
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
@@ -216,4 +214,4 @@ def _record(study: Study) -> None:
         "runs_saved": study.saved,
         "compilations": compilations,
     }
-    write_json(path, described)
+    write_record(path, described)
