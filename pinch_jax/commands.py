@@ -81,7 +81,7 @@ def train() -> None:
         total=run.steps, unit="step", desc=run.directory.name, disable=not is_primary()
     ) as bar:
         params = tuned_params(bench, run, bar.update)
-    if missing := missing_responses(run, config.languages):
+    if missing := missing_responses(bench, run, config.languages):
         with response_bar(bench, missing, disable=not is_primary()) as bar:
             answer(bench, run, params, missing, bar.update)
     print(f"run: {run.directory}")

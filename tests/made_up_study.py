@@ -7,8 +7,10 @@ import re
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
+from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
+from pinch_jax.study.records import TABLES
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -81,8 +83,7 @@ def run_name(spec):
 
 def write_lines(path, records):
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-    path.write_text("".join(lines), "utf-8")
+    path.write_text("".join(map(json_line, records)), "utf-8")
 
 
 def write_table(path, rows):
@@ -118,9 +119,9 @@ def write_run(workdir, spec, prompts, rng):
                 record["response"] = HOSTILE
             records.append(record)
         write_lines(folder / "responses" / f"{code}.jsonl", records)
-    (folder / "run.json").write_text(json.dumps(entry))
+    write_record(folder / "run.json", entry)
     if examples:
-        (folder / "mixture.json").write_text(json.dumps({"budgets": examples}))
+        write_record(folder / "mixture.json", {"budgets": examples})
         losses = 3.2 * np.exp(-np.arange(60) / 18) + 0.5 + 0.1 * rng.random(60)
         steps = [{"step": step, "loss": float(loss)} for step, loss in enumerate(losses)]
         write_lines(folder / "metrics.jsonl", steps)
@@ -214,7 +215,12 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
                     winner = ("baseline", "candidate")[int(rng.integers(2))]
                     choice = "first" if order.startswith(winner) else "second"
                     verdict = {"id": f"money.KE.{number}", "language": code, "order": order}
-                    verdict |= {"choice": choice, "winner": winner, "judge": "reference"}
+                    verdict |= {
+                        "choice": choice,
+                        "winner": winner,
+                        "judge": "reference",
+                        "seen": "",
+                    }
                     verdicts.append(verdict)
             name = f"{arm['run']}--{baseline}--{code}.jsonl"
             write_lines(workdir / "verdicts" / name, verdicts)
@@ -229,10 +235,10 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     study |= {"runs": runs, "versions": {"jax": "0.10.2", "python": "3.11.7"}}
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
-    (workdir / "study.json").write_text(json.dumps(study))
+    write_record(workdir / "study.json", study)
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
-    (workdir / "config.json").write_text(json.dumps(config))
+    write_record(workdir / "config.json", config)
     rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
     if "pretraining_share" in experiments:
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
@@ -249,4 +255,5 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         )
     ]
     (workdir / "findings.json").write_text(json.dumps(findings))
+    seal(workdir, TABLES)
     return workdir

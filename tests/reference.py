@@ -53,13 +53,11 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
         return logits(c, p, hidden), *jax.value_and_grad(loss)(p, batch)
 
     decode = jax.jit(make_decode(c, NEW_TOKENS, stop_id=-1, pad_id=0))
-    unpadded = np.zeros(rows, np.int32)
+    unpadded, no_keys = np.zeros(rows, np.int32), np.zeros((rows, 2), np.uint32)
     scores, total, gradient = run(params)
     return Outputs(
         logits=np.asarray(scores),
-        continuation=np.asarray(
-            decode(params, tokens[:, :PROMPT_TOKENS], unpadded, jax.random.key(0))
-        ),
+        continuation=np.asarray(decode(params, tokens[:, :PROMPT_TOKENS], unpadded, no_keys)),
         loss=float(total / weights.sum()),
         gradient=_by_their_names(c, jax.tree.map(lambda g: g / weights.sum(), gradient)),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
+from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results
 from pinch_jax.study.predictors import share_correlation, weighted_pearson
@@ -38,10 +39,10 @@ def write_run(workdir, spec, examples_in, right):
             response = example.response if place < number else other[place].response
             named = {"prompt": example.prompt, "reference": example.response}
             named |= {"task": example.task, "answer": example.answer, "response": response}
-            lines.append(json.dumps({"id": example.id, "language": language} | named))
+            lines.append(json_line({"id": example.id, "language": language} | named))
         path = workdir / "runs" / spec.replace(":", "-") / "responses" / f"{language}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", "utf-8")
+        write_text(path, "".join(lines))
     return {"spec": spec, "examples": examples_in}
 
 
@@ -57,6 +58,7 @@ def write_study(workdir, arms, right, tuned, shares=None):
         spec.replace(":", "-"): write_run(workdir, spec, tuned.get(spec, {}), right[spec])
         for spec in right
     }
+    judge = ReferenceJudge()
     for arm in named:
         for language, baseline in arm["baseline_runs"].items():
             if baseline == arm["run"]:
@@ -66,13 +68,13 @@ def write_study(workdir, arms, right, tuned, shares=None):
                 for run in (baseline, arm["run"])
             ]
             output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
-            judge_files(ReferenceJudge(), *files, output, progress=False)
+            judge_files(judge, *files, output, progress=False)
     study = {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
-    study["languages"] = LANGUAGES
+    study |= {"languages": LANGUAGES, "judge": {"name": judge.name, "knowledge": judge.knowledge}}
     study |= {"seeds": {"seed": 1}, "bootstrap_resamples": 1000}
     judged = dict.fromkeys(language for answered in right.values() for language in answered)
     study["majority_answers"] = {language: majority(language) for language in judged}
-    (workdir / "study.json").write_text(json.dumps(study), "utf-8")
+    write_record(workdir / "study.json", study)
     return study
 
 

@@ -21,6 +21,7 @@ from pinch_jax.model.decoder import forward, logits
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, -1
 LENGTHS = (8, 1, 5, 3)
+NO_KEYS = np.zeros((len(LENGTHS), 2), np.uint32)
 
 
 def prompts_of(vocab_size):
@@ -60,7 +61,7 @@ def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
     c = FAMILIES[family]
     _, ids, padding = prompts_of(c.vocab_size)
     decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
-    ours = decode(random_params(c), ids, padding, jax.random.key(0))
+    ours = decode(random_params(c), ids, padding, NO_KEYS)
     assert np.array_equal(ours, greedy(family))
     assert len({tuple(row) for row in np.asarray(ours)}) == len(LENGTHS)
 
@@ -72,8 +73,7 @@ def test_a_mesh_decodes_as_one_device_does():
     decode = make_decode(c, NEW_TOKENS, NEVER, PAD, shard=activation_sharding(mesh))
     ours = jax.jit(decode, out_shardings=replicated(mesh))(
         jax.device_put(params, parameter_shardings(mesh, params)),
-        *put_batch(mesh, len(LENGTHS), (ids, padding)),
-        jax.random.key(0),
+        *put_batch(mesh, len(LENGTHS), (ids, padding, NO_KEYS)),
     )
     assert np.array_equal(ours, greedy("gemma"))
 
@@ -97,14 +97,14 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
 
     decode = jax.jit(make_decode(c, NEW_TOKENS, stop_id, PAD, shard=count))
     params = random_params(c)
-    assert np.array_equal(decode(params, ids, padding, jax.random.key(0)), expected)
+    assert np.array_equal(decode(params, ids, padding, NO_KEYS), expected)
     jax.effects_barrier()
     assert len(chosen) == min(max(stops) + 1, NEW_TOKENS)
 
     # A row of padding alone answers nothing and keeps nobody waiting.
     chosen.clear()
     alone = np.array([padding[0], WIDTH, WIDTH, WIDTH], np.int32)
-    ours = decode(params, ids, alone, jax.random.key(0))
+    ours = decode(params, ids, alone, NO_KEYS)
     assert np.array_equal(ours, [expected[0], *3 * [NEW_TOKENS * [PAD]]])
     jax.effects_barrier()
     assert len(chosen) == stops[0] + 1
@@ -113,7 +113,7 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
 SCORES = np.log(np.array([0.08, 0.4, 0.02, 0.3, 0.2], np.float32))
 draw = jax.jit(
     lambda sampling, seed: sample(
-        jnp.broadcast_to(SCORES, (4000, 5)), jax.random.key(seed), sampling
+        jnp.broadcast_to(SCORES, (4000, 5)), jax.random.split(jax.random.key(seed), 4000), sampling
     ),
     static_argnums=0,
 )
@@ -144,7 +144,8 @@ def test_at_temperature_0_the_best_token_is_taken_whatever_the_key():
     scores = np.random.default_rng(0).standard_normal((6, 20)).astype(np.float32)
     for seed in (0, 1):
         for top_p in (1.0, 0.5):
-            ids = sample(scores, jax.random.key(seed), Sampling(0.0, top_p))
+            keys = jax.random.split(jax.random.key(seed), len(scores))
+            ids = sample(scores, keys, Sampling(0.0, top_p))
             assert ids.dtype == jnp.int32
             assert np.array_equal(ids, scores.argmax(axis=1))
 

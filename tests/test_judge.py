@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from pinch_jax.evaluate.judge import ORDERS, Pair, ReferenceJudge, judge_files
-from pinch_jax.evaluate.records import read_verdicts
+from pinch_jax.evaluate.judge import Pair, ReferenceJudge, judge_files
+from pinch_jax.evaluate.records import ORDERS, read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.evaluate.text_match import chrf_score
+from pinch_jax.files import json_line, read_kept_lines
 
 RECORD = {
     "id": "currency.KE.0",
@@ -25,7 +26,7 @@ WRONG_LANGUAGE = "Tämän maan valuutta on: Kenian shillinki."
 class Scripted:
     """Prefers what has more of the letter A; counts its calls; may fail after some pairs."""
 
-    name = "scripted"
+    name, knowledge = "scripted", ""
 
     def __init__(self, batch_size=2, fails_after=None):
         self.batch_size, self.fails_after, self.seen = batch_size, fails_after, []
@@ -218,3 +219,69 @@ def test_responses_of_equal_quality_tie_because_the_place_decides(tmp_path):
     verdicts = judge_files(ReferenceJudge(), *paths, tmp_path / "out", progress=False)
     assert set(outcomes(verdicts).values()) == {0.5}
     assert {verdict.choice for verdict in verdicts} == {"first"}
+
+
+def test_a_response_that_has_changed_is_judged_anew_and_no_other(files, caplog):
+    baseline, candidate, output = files
+    judge_files(Scripted(), *files, progress=False)
+    write_responses(candidate, ["AA", "A", "AAA", "AAA"])
+    judge = Scripted()
+    verdicts = judge_files(judge, *files, progress=False)
+    assert outcomes(verdicts) == {"id.0": 1.0, "id.1": 0.0, "id.2": 1.0, "id.3": 1.0}
+    assert {seen[0] for seen in judge.seen} == {"id.2"}
+    assert f"{output}: 2 verdicts are on other responses; judged anew" in caplog.text
+    assert sorted(map(str, read_verdicts(output))) == sorted(map(str, verdicts))
+    # Whole files may be others too: the candidate is now the baseline.
+    swapped = judge_files(judge := Scripted(), candidate, baseline, output, progress=False)
+    assert len(judge.seen) == 8
+    assert outcomes(swapped) == {"id.0": 0.0, "id.1": 1.0, "id.2": 0.0, "id.3": 0.0}
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["language", "prompt", "reference", "answer", "response", "candidate", "others", "knowledge"],
+)
+def test_all_that_a_judge_is_shown_is_part_of_what_it_saw(field):
+    asked = {"language": "en", "task": "t", "prompt": "p", "reference": "r", "answer": "a"}
+    records = {1: asked | {"response": "x"}, 2: asked | {"answer": "b", "response": "x"}}
+    other = {key: dict(record) for key, record in records.items()}
+    candidate = {key: dict(record) for key, record in records.items()}
+    if field == "candidate":
+        candidate[1]["response"] = "y"
+    elif field == "others":
+        other[2]["answer"] = "c"
+    elif field != "knowledge":
+        other[1][field] = "y"
+    knowledge = "other words" if field == "knowledge" else ""
+    now, then = seen_by_judge(other, candidate, knowledge), seen_by_judge(records, records, "")
+    assert now[1] != then[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"winner": "candidatf"}, "winner='candidatf' is not what choice='first'"),
+        ({"winner": "candidate"}, "winner='candidate' is not what choice='first' of"),
+        ({"choice": "third"}, "choice='third' is none of"),
+        ({"order": "backwards"}, "order='backwards' is none of"),
+        ({"score": 1}, "unexpected keyword argument 'score'"),
+    ],
+)
+def test_a_verdict_that_contradicts_itself_is_an_error_even_with_a_checksum(files, change, message):
+    judge_files(Scripted(), *files, progress=False)
+    path = files[2]
+    first, *others = (record for _, record in read_kept_lines(path, ""))
+    tie = next(record for record in [first, *others] if record["winner"] == "baseline")
+    path.write_text(json_line(tie | change), "utf-8")
+    with pytest.raises(ValueError, match=rf"verdicts\.jsonl:1: not a verdict \(.*{message}"):
+        read_verdicts(path)
+
+
+def test_a_damaged_verdict_is_named_with_its_line_and_is_not_judged_over(files):
+    judge_files(Scripted(), *files, progress=False)
+    content = files[2].read_text("utf-8")
+    damaged = content.replace('"winner": "candidate"', '"winner": "baseline"', 1)
+    files[2].write_text(damaged, "utf-8")
+    with pytest.raises(ValueError, match=r"verdicts\.jsonl:\d+ does not match its checksum=.*line"):
+        judge_files(Scripted(), *files, progress=False)
+    assert files[2].read_text("utf-8") == damaged

@@ -1,7 +1,6 @@
 """The loop: it stops anywhere and goes on as if it had not, on this mesh or on another."""
 
 import itertools
-import json
 import math
 import os
 import signal
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
 
+from pinch_jax.files import json_line, read_kept_lines
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.loop import Interrupted, train_loop
@@ -58,8 +58,7 @@ def run(directory, mesh=MESH, at_step=lambda step: None, evaluators=(), checkpoi
 
 
 def lines_of(directory):
-    text = (directory / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return [line for _, line in read_kept_lines(directory / "metrics.jsonl", "")]
 
 
 def assert_same_bits(ours, theirs):
@@ -129,7 +128,7 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(whole, tmp_path):
 
     with pytest.raises(FloatingPointError, match="no number at step 5"):
         run(tmp_path, evaluators=[(5, fail)], checkpoint_period_steps=2)
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"2", "4"}
     assert_same_bits(run(tmp_path), whole[1])
     assert lines_of(tmp_path) == lines_of(whole[0])
 
@@ -213,7 +212,7 @@ def test_metrics_are_read_late_but_never_lost(tmp_path):
 
 
 def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path):
-    whole = "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 8))
+    whole = "".join(json_line({"step": step, "loss": 1.0}) for step in range(1, 8))
     (tmp_path / "metrics.jsonl").write_text(whole + '{"step": 8, "lo')
     metrics = MetricWriter(tmp_path, 5)
     metrics.write(6, {"loss": 0.5})

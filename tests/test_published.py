@@ -9,8 +9,14 @@ import pytest
 from test_study import miniature
 
 from pinch_jax.config import from_config_dict
+from pinch_jax.files import write_record
 from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
-from pinch_jax.study.run import missing_responses, response_path
+from pinch_jax.study.run import (
+    describe_run,
+    missing_responses,
+    response_path,
+    write_responses,
+)
 from pinch_jax.study.runner import plan_study
 
 ANSWERED = ("en", "fi", "it", "ru")
@@ -29,22 +35,11 @@ def answered(config, tmp_path_factory):
     study = plan_study(config, tmp_path_factory.mktemp("study"), progress=False)
     run = study.runs["monolingual:fi"]
     (run.directory / "responses").mkdir(parents=True)
-    (run.directory / "run.json").write_text('{"spec": "monolingual:fi"}')
+    write_record(run.directory / "run.json", describe_run(run))
     for code in ANSWERED:
-        records = [
-            {
-                "id": e.id,
-                "language": code,
-                "prompt": e.prompt,
-                "response": f"{code} \u2028 «{number}»",
-                "reference": e.response,
-                "task": e.task,
-                "answer": e.answer,
-            }
-            for number, e in enumerate(study.bench.corpus.heldout[code][:6])
-        ]
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-        response_path(run, code).write_text("".join(lines), "utf-8")
+        asked = enumerate(study.bench.corpus.heldout[code][:6])
+        responses = [(example, f"{code} \u2028 «{number}»") for number, example in asked]
+        write_responses(study.bench, run, responses)
     return study
 
 
@@ -70,9 +65,9 @@ def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
 ):
     elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
     run = elsewhere.runs["monolingual:fi"]
-    assert missing_responses(run, ANSWERED) == list(ANSWERED)
+    assert missing_responses(elsewhere.bench, run, ANSWERED) == list(ANSWERED)
     assert adopt_answers(elsewhere, folder) == [run.directory.name]
-    assert missing_responses(run, ANSWERED) == []
+    assert missing_responses(elsewhere.bench, run, ANSWERED) == []
     told = answered.runs["monolingual:fi"]
     for code in ANSWERED:
         assert response_path(run, code).read_bytes() == response_path(told, code).read_bytes()
@@ -102,7 +97,9 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
     rewritten(folder, lambda lines: lines[1].update(id="nobody.asked"))
     with pytest.raises(ValueError, match=r"the corpus has no prompt .*nobody\.asked"):
         adopt_answers(elsewhere, folder)
-    assert missing_responses(elsewhere.runs["monolingual:fi"], ANSWERED) == list(ANSWERED)
+    assert missing_responses(elsewhere.bench, elsewhere.runs["monolingual:fi"], ANSWERED) == list(
+        ANSWERED
+    )
 
 
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):

@@ -10,11 +10,12 @@ import made_up_study
 import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
+from pinch_jax.files import seal
 from pinch_jax.report import browser, heat_maps
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import DRAWINGS
 from pinch_jax.study.config import EXPERIMENTS
-from pinch_jax.study.records import read_records
+from pinch_jax.study.records import TABLES, read_records
 
 
 class Page(HTMLParser):
@@ -153,6 +154,7 @@ def test_the_diagonal_takes_no_part_in_the_colours_of_its_column(tmp_path):
     changed = re.sub(r"(monolingual:(..),,\2,\2,.*?),50\.0,", r"\1,99.0,", scores)
     assert changed.count(",99.0,") == 12
     (tmp_path / "scores.csv").write_text(changed, "utf-8")
+    seal(tmp_path, TABLES)
     assert heat_maps.heat_map("monolingual", read_records(tmp_path), "a label") == first
 
 
@@ -171,6 +173,7 @@ def test_a_difference_of_a_point_is_not_painted_like_a_great_one(tmp_path):
     made_up_study.write_table(
         path, [row | {"score": 20 + float(row["score"]) / 100} for row in rows]
     )
+    seal(tmp_path, TABLES)
     assert strongest() < 0.95 / 5
 
 

@@ -21,11 +21,15 @@ from pinch_jax.evaluate.scores import (
 )
 
 
+def choice_of(winner, order):
+    return "first" if order.startswith(winner) else "second"
+
+
 def protocol(**winners):
     """Return the verdicts of prompts: two letters, who won in each order."""
     named = {"b": "baseline", "c": "candidate"}
     return [
-        Verdict(identity, "en", order, "first", named[letter], "hand")
+        Verdict(identity, "en", order, choice_of(named[letter], order), named[letter], "hand", "")
         for identity, letters in winners.items()
         for order, letter in zip(("baseline_first", "candidate_first"), letters, strict=True)
     ]

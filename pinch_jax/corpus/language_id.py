@@ -27,6 +27,7 @@ from pinch_jax.corpus.lid import (
     script_of,
 )
 from pinch_jax.corpus.normalisation import normal_form
+from pinch_jax.files import digest
 
 TOO_SHORT = "too_short"
 LONG = 40
@@ -52,6 +53,11 @@ class StudyWords:
     def known(self) -> frozenset[str]:
         """Those of all languages."""
         return frozenset().union(*self.by_language.values())
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """What tells them from those of other texts."""
+        return digest({code: sorted(own) for code, own in sorted(self.by_language.items())})
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import array
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +15,11 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from pinch_jax.files import check_sealed, seal
+
 Render = Callable[[str, str], tuple[list[int], int]]
+# Part of what ids are kept by: raised when the same tokenizer and template give others.
+ENCODING_VERSION = 2
 
 
 class Example(Protocol):
@@ -111,7 +116,7 @@ class TokenizedCorpus:
 class Cache:
     """Where ids are kept between runs, and what they depend on beside the text.
 
-    `rendering` names tokenizer and template: another one is another file.
+    `rendering` names tokenizer and template: another one is another folder.
     """
 
     directory: Path
@@ -120,13 +125,18 @@ class Cache:
     def load(
         self, name: str, examples: Sequence[Example], make: Callable[[], TokenizedLanguage]
     ) -> TokenizedLanguage:
-        """The ids of these examples, mapped from disk; made and written first if need be."""
-        digest = hashlib.sha256(self.rendering.encode())
+        """The ids of these examples, mapped from disk; made and written first if need be.
+
+        Raises:
+          ValueError: what is on disk is damaged.
+        """
+        digest = hashlib.sha256(f"{ENCODING_VERSION} {self.rendering}".encode())
         for example in examples:
-            digest.update(f"\x1e{example.prompt}\x1f{example.response}".encode())
+            digest.update(json.dumps([example.prompt, example.response]).encode())
         folder = self.directory / f"{name}-{digest.hexdigest()[:32]}"
         if not folder.exists():
             self._write(make(), folder)
+        check_sealed(folder, f"delete {folder}, and it is made anew")
         return TokenizedLanguage(
             *(np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
         )
@@ -136,6 +146,7 @@ class Cache:
         unfinished = Path(tempfile.mkdtemp(dir=self.directory, prefix=".unfinished-"))
         for name in ARRAYS:
             np.save(unfinished / f"{name}.npy", getattr(tokenized, name))
+        seal(unfinished)
         try:
             os.rename(unfinished, folder)
         except OSError:

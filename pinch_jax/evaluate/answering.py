@@ -1,19 +1,23 @@
 """Answers to many prompts, batch by batch: a stop loses at most the batch at hand."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pinch_jax.evaluate.evaluators import Answers
-from pinch_jax.json_lines import mend_last_line
+from pinch_jax.files import digest, json_line, mend_last_line, read_kept_lines, write_text
 from pinch_jax.mesh import agreed, is_primary
 from pinch_jax.model.decoder import Params
+
+
+def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[str] = ()) -> str:
+    """Returns the checksum of all that decides answers, `weights` being that of the parameters."""
+    return digest([weights, answers.described, seed, *prompts])
 
 
 def answer_prompts(
     answers: Answers,
     params: Params,
+    weights: str,
     prompts: Sequence[str],
     seed: int,
     part: Path,
@@ -22,23 +26,25 @@ def answer_prompts(
     """Returns a response to each prompt, going on behind the last batch that `part` holds.
 
     `part` grows by a line a batch; it is the caller's to delete once the responses are safe. One
-    that was left by a model or prompts of another kind has to be elsewhere: that of other prompts
-    is begun anew. `progress(n)` is told of n responses.
+    that was begun for other prompts, parameters or settings is begun anew. `weights` names the
+    parameters; `progress(n)` is told of n responses.
+
+    Raises:
+        ValueError: `part` is damaged.
     """
-    asked = hashlib.sha256(json.dumps([seed, answers.rows, *prompts]).encode()).hexdigest()
-    known = _read(part, asked) if is_primary() else []
+    key = answers_key(answers, weights, seed, prompts)
+    known = _read(part, key) if is_primary() else []
     responses = [""] * len(prompts)
     for line in known:
         _enter(responses, line["prompts"], line["responses"])
         progress(len(line["prompts"]))
     if is_primary() and not known:
-        part.write_text(json.dumps({"asked": asked}) + "\n", encoding="utf-8")
+        write_text(part, json_line({"key": key}))
     for members, some in answers.stream(params, prompts, seed, agreed(len(known))):
         _enter(responses, members, some)
         if is_primary():
-            line = json.dumps({"prompts": members, "responses": some}, ensure_ascii=False)
             with part.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(json_line({"prompts": members, "responses": some}))
         progress(len(members))
     return responses
 
@@ -48,10 +54,11 @@ def _enter(responses: list[str], members: Sequence[int], some: Sequence[str]) ->
         responses[member] = response
 
 
-def _read(part: Path, asked: str) -> list[dict]:
-    """Returns the batches of a file that was begun for the same prompts."""
+def _read(part: Path, key: str) -> list[dict]:
+    """Returns the batches of a file that was begun with the same key."""
     if not part.exists():
         return []
     mend_last_line(part)
-    lines = [json.loads(line) for line in part.read_text(encoding="utf-8").splitlines()]
-    return lines[1:] if lines and lines[0] == {"asked": asked} else []
+    remedy = "delete the file, and all is answered anew"
+    lines = [line for _, line in read_kept_lines(part, remedy)]
+    return lines[1:] if lines and lines[0] == {"key": key} else []

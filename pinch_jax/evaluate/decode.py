@@ -1,6 +1,9 @@
 """Answers from a model: prefill, then a while loop, in one compiled program."""
 
+import collections
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -57,8 +60,8 @@ def best(scores: jax.Array) -> jax.Array:
     return jnp.min(jnp.where(scores == largest, ids, scores.shape[-1] - 1), axis=-1)
 
 
-def sample(scores: jax.Array, key: jax.Array, sampling: Sampling) -> jax.Array:
-    """Returns one token id for each row of float32 scores [B, V].
+def sample(scores: jax.Array, keys: jax.Array, sampling: Sampling) -> jax.Array:
+    """Returns one token id for each row of float32 scores [B, V], drawn by its own of keys [B].
 
     Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv 1904.09751:
     the smallest set of tokens whose probability reaches top_p.
@@ -73,7 +76,22 @@ def sample(scores: jax.Array, key: jax.Array, sampling: Sampling) -> jax.Array:
         kept = jnp.cumsum(probabilities, axis=-1) - probabilities < sampling.top_p
         floor = jnp.min(jnp.where(kept, falling, jnp.inf), axis=-1, keepdims=True)
         scores = jnp.where(scores >= floor, scores, -jnp.inf)
-    return jax.random.categorical(key, scores, axis=-1).astype(jnp.int32)
+    return jax.vmap(jax.random.categorical)(keys, scores).astype(jnp.int32)
+
+
+def sampling_keys(seed: int, prompts: Sequence[str]) -> np.ndarray:
+    """Returns the words of a random key for each prompt, uint32 [n, 2], by what it says alone.
+
+    So what is drawn for a prompt depends neither on the prompts beside it nor on where a run was
+    stopped. Equal prompts are told apart by which of them it is.
+    """
+    seen: collections.Counter[str] = collections.Counter()
+    words = np.empty((len(prompts), 2), np.uint32)
+    for row, prompt in enumerate(prompts):
+        name = json.dumps([seed, prompt, seen[prompt]])
+        words[row] = np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], "<u4")
+        seen[prompt] += 1
+    return words
 
 
 def make_decode(
@@ -85,21 +103,23 @@ def make_decode(
     dtype: Any = jnp.float32,
     shard: Shard = no_sharding,
 ) -> Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]:
-    """Returns the pure function (params, prompts, padding, key) -> ids; jit it.
+    """Returns the pure function (params, prompts, padding, keys) -> ids; jit it.
 
-    prompts [B, T] are padded on the left by padding [B] tokens. The result [B, new_tokens] holds
-    the new ids of each row, pad_id behind stop_id. The loop ends when every row has stopped.
+    prompts [B, T] are padded on the left by padding [B] tokens; keys uint32 [B, 2] are those of
+    `sampling_keys`. The result [B, new_tokens] holds the new ids of each row, pad_id behind
+    stop_id. The loop ends when every row has stopped.
     """
 
-    def decode(params, prompts, padding, key):
+    def decode(params, prompts, padding, keys):
         params = in_precision(params, dtype)
+        keys = jax.random.wrap_key_data(keys, impl="threefry2x32")
         batch, length = prompts.shape
         cache = init_cache(model, batch, length + new_tokens, dtype)
         hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)
 
         def choose(hidden, index):
             scores = shard(logits(model, params, hidden), "BV")
-            return sample(scores, jax.random.fold_in(key, index), sampling)
+            return sample(scores, jax.vmap(jax.random.fold_in, (0, None))(keys, index), sampling)
 
         def write(output, token, done, index):
             return output.at[:, index].set(jnp.where(done, pad_id, token))

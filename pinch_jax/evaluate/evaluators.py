@@ -14,7 +14,7 @@ from pinch_jax.data.batches import BatchPlan, BatchShape
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
-from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode
+from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sampling_keys
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
@@ -22,6 +22,9 @@ from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.step import summed_loss
+
+# Part of what answers are kept by: raised when the same model would answer otherwise.
+DECODING_VERSION = 2
 
 
 class HeldoutLoss:
@@ -94,9 +97,26 @@ class Answers:
         count = self.prompt_widths
         return tuple(-(-self.prompt_tokens * n // count) for n in range(1, count + 1))
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """All that decides an answer beside parameters, prompts and seed, as JSON has it."""
+        return {
+            "version": DECODING_VERSION,
+            "decoder": dataclasses.asdict(self.model),
+            "template": self.renderer.described,
+            "tokenizer": self.renderer.tokenizer.checksum,
+            "stop_id": self.renderer.stop_id,
+            # The shape of a batch decides how sums are rounded.
+            "rows": self.rows,
+            "widths": self.widths,
+            "new_tokens": self.new_tokens,
+            "sampling": dataclasses.asdict(self.sampling),
+            "dtype": jnp.dtype(self.dtype).name,
+        }
+
     @functools.cached_property
     def decode(self) -> Any:
-        """The compiled program (params, prompts, padding, key) -> ids, with the ids everywhere."""
+        """The compiled program (params, prompts, padding, keys) -> ids, with the ids everywhere."""
         tokenizer = self.renderer.tokenizer
         decode = make_decode(
             self.model,
@@ -132,20 +152,23 @@ class Answers:
     ) -> Iterator[tuple[list[int], list[str]]]:
         """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
 
-        Which prompts a batch has, and what is drawn for it, depends on `prompts` and `seed` alone.
+        Which prompts a batch has depends on `prompts` alone, and what is drawn for one of them on
+        itself and `seed`.
         """
         ids = [self.renderer.prompt(p) for p in prompts]
         pad_id = self.renderer.tokenizer.pad_id
         mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
+        words = sampling_keys(seed, prompts)
 
         def decode(number):
-            key = jax.random.fold_in(jax.random.key(seed), number)
+            batch, keys = batches[number], np.zeros((self.rows, 2), np.uint32)
+            keys[: len(batch.members)] = words[batch.members]
             arrays = [
                 jax.make_array_from_process_local_data(sharding, x[mine], x.shape)
-                for x in (batches[number].ids, batches[number].padding)
+                for x in (batch.ids, batch.padding, keys)
             ]
-            return self.decode(params, *arrays, key)
+            return self.decode(params, *arrays)
 
         # The devices are given a batch while the one before it becomes text.
         ahead = decode(first) if first < len(batches) else None

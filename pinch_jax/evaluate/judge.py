@@ -2,25 +2,32 @@
 
 A response wins when it is chosen in both orders; `scores` counts that. Verdicts are appended
 as they come: what was judged is never judged again, and an interrupted file is taken up where
-it was cut.
+it was cut. A verdict on a response that has changed since is judged anew.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from absl import logging
 from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import Verdict, other_answers, read_responses, read_verdicts
-from pinch_jax.json_lines import mend_last_line
+from pinch_jax.evaluate.records import (
+    ORDERS,
+    Verdict,
+    chosen,
+    other_answers,
+    read_responses,
+    read_verdicts,
+    seen_by_judge,
+)
+from pinch_jax.files import json_line, mend_last_line, write_text
 
 Place = Literal["first", "second"]
-ORDERS = ("baseline_first", "candidate_first")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +47,11 @@ class Judge(Protocol):
     """Whoever chooses between two responses.
 
     `name` is kept with each verdict; `batch_size` pairs are judged at once and then written.
+    `knowledge` is a checksum of what else its choices depend on, beside the name and the pair.
     """
 
     name: str
+    knowledge: str
     batch_size: int
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
@@ -63,7 +72,7 @@ class ReferenceJudge:
     batch_size = 256
 
     def __init__(self, words: StudyWords = NO_WORDS):
-        self._words = words
+        self._words, self.knowledge = words, words.checksum
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
         """Return the better response of each pair.
@@ -136,7 +145,8 @@ def judge_files(
     baseline_records, candidate_records = read_responses(baseline), read_responses(candidate)
     _check_same_prompts(baseline, baseline_records, candidate, candidate_records)
     keys = [(*key, order) for key in baseline_records for order in ORDERS]
-    verdicts = _read_own_verdicts(judge, output, set(keys)) if output.exists() else {}
+    seen = seen_by_judge(baseline_records, candidate_records, judge.knowledge)
+    verdicts = _read_own_verdicts(judge, output, seen) if output.exists() else {}
     wanted = [key for key in keys if languages is None or key[0] in languages]
     if not wanted:
         raise ValueError(f"{baseline}: no responses in languages={languages}; nothing to judge")
@@ -150,9 +160,8 @@ def judge_files(
             batch = unjudged[start : start + judge.batch_size]
             pairs = [_pair(baseline_records, candidate_records, others, key) for key in batch]
             for key, choice in zip(batch, judge.choose(pairs), strict=True):
-                verdicts[key] = _verdict(key, choice, judge.name)
-                line = json.dumps(dataclasses.asdict(verdicts[key]), ensure_ascii=False)
-                file.write(line + "\n")
+                verdicts[key] = _verdict(key, choice, judge.name, seen[key[:2]])
+                file.write(json_line(dataclasses.asdict(verdicts[key])))
             file.flush()
             bar.update(len(batch))
     return [verdicts[key] for key in wanted]
@@ -174,7 +183,7 @@ def _check_same_prompts(
                 f"{missing[0]}; generate both with the same prompts"
             )
     for key, record in baseline_records.items():
-        for field in ("prompt", "reference"):
+        for field in ("prompt", "reference", "task", "answer"):
             if record[field] != candidate_records[key][field]:
                 raise ValueError(
                     f"{candidate}: the {field} of {key} differs from {baseline}: "
@@ -184,9 +193,12 @@ def _check_same_prompts(
 
 
 def _read_own_verdicts(
-    judge: Judge, output: Path, wanted: set[tuple[str, str, str]]
+    judge: Judge, output: Path, seen: Mapping[tuple[str, str], str]
 ) -> dict[tuple[str, str, str], Verdict]:
-    """Return (language, id, order) -> verdict of a file that is to be continued."""
+    """Return (language, id, order) -> verdict of a file that is to be continued.
+
+    Those on what was `seen` otherwise than now are left out, of the file too.
+    """
     mend_last_line(output)
     verdicts = {}
     for verdict in read_verdicts(output):
@@ -196,11 +208,16 @@ def _read_own_verdicts(
                 f"{output}: has verdicts of judge={verdict.judge!r}, not {judge.name!r}; "
                 "name another output, or delete this one to have it judged anew"
             )
-        if key in verdicts or key not in wanted:
+        if key in verdicts or key[:2] not in seen:
             trouble = "comes twice" if key in verdicts else "is not about these responses"
             raise ValueError(f"{output}: the verdict {key} {trouble}; name another output")
         verdicts[key] = verdict
-    return verdicts
+    valid = {key: verdict for key, verdict in verdicts.items() if verdict.seen == seen[key[:2]]}
+    if stale := len(verdicts) - len(valid):
+        logging.warning("%s: %d verdicts are on other responses; judged anew", output, stale)
+        lines = [json_line(dataclasses.asdict(verdict)) for verdict in valid.values()]
+        write_text(output, "".join(lines))
+    return valid
 
 
 def _pair(
@@ -216,10 +233,8 @@ def _pair(
     return Pair(baseline[asked], first, second, others[asked])
 
 
-def _verdict(key: tuple[str, str, str], choice: Place, judge: str) -> Verdict:
+def _verdict(key: tuple[str, str, str], choice: Place, judge: str, seen: str) -> Verdict:
     language, identity, order = key
     if choice not in ("first", "second"):
         raise ValueError(f"judge={judge!r} chose {choice!r}; a choice is 'first' or 'second'")
-    first, second = ("baseline", "candidate") if order == ORDERS[0] else ("candidate", "baseline")
-    winner = first if choice == "first" else second
-    return Verdict(identity, language, order, choice, winner, judge)
+    return Verdict(identity, language, order, choice, chosen(order, choice), judge, seen)

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.evaluate.text_match import contains_words, normalise
-from pinch_jax.json_lines import read_lines
+from pinch_jax.files import CHECKSUM, digest, read_kept_lines, read_lines, without_checksum
 
 Key = TypeVar("Key", bound=Hashable)
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
+ORDERS = ("baseline_first", "candidate_first")
 
 
 def response_record(example: Example, response: str) -> dict[str, str]:
@@ -59,12 +60,32 @@ def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 
+def seen_by_judge(
+    baseline: Mapping[Key, Mapping[str, Any]],
+    candidate: Mapping[Key, Mapping[str, Any]],
+    knowledge: str,
+) -> dict[Key, str]:
+    """Return for each prompt the checksum of all that a judge knows, whatever the order."""
+    others = other_answers(baseline)
+    shown = ("language", "prompt", "reference", "answer", "response")
+    return {
+        key: digest(
+            [knowledge, *(record[n] for n in shown), candidate[key]["response"], *others[key]]
+        )
+        for key, record in baseline.items()
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """One choice between two responses to one prompt.
 
     `order` is baseline_first or candidate_first, `choice` first or second, and `winner`, which
-    follows from both, baseline or candidate.
+    follows from both, baseline or candidate. `seen` is what `seen_by_judge` says of the prompt: a
+    verdict on other responses is none on these.
+
+    Raises:
+      ValueError: a field has none of its values, or the winner is not the one that was chosen.
     """
 
     id: str
@@ -73,19 +94,40 @@ class Verdict:
     choice: str
     winner: str
     judge: str
+    seen: str
+
+    def __post_init__(self) -> None:
+        for field, values in (("order", ORDERS), ("choice", ("first", "second"))):
+            if getattr(self, field) not in values:
+                raise ValueError(f"{field}={getattr(self, field)!r} is none of {values}")
+        if self.winner != chosen(self.order, self.choice):
+            raise ValueError(
+                f"winner={self.winner!r} is not what choice={self.choice!r} of "
+                f"order={self.order!r} says"
+            )
 
 
-def read_responses(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def chosen(order: str, choice: str) -> str:
+    """Return which response a choice in an order names: baseline or candidate."""
+    return "baseline" if (order == ORDERS[0]) == (choice == "first") else "candidate"
+
+
+def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
     """Return (language, id) -> record of a response file, in the order of its lines.
+
+    `kept`: it is a run's own, and every line has a checksum; else those that have one are checked.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: a line is not a record, lacks a field, or repeats an id; the file is empty.
+      ValueError: a line is not a record, lacks a field, repeats an id or is damaged; the file is
+        empty.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for place, record in read_lines(path):
+        if kept or CHECKSUM in record:
+            record = without_checksum(place, record, "delete the file, and run again")
         if missing := [field for field in RESPONSE_FIELDS if field not in record]:
             raise ValueError(f"{place}: no field {missing}; it needs {list(RESPONSE_FIELDS)}")
         key = record["language"], record["id"]
@@ -101,12 +143,12 @@ def read_verdicts(path: Path) -> list[Verdict]:
     """Return the verdicts of a file, in the order of its lines.
 
     Raises:
-      ValueError: a line is not a verdict.
+      ValueError: a line is not a verdict, or damaged.
     """
-    verdicts = []
-    for place, record in read_lines(path):
+    verdicts, remedy = [], "delete the line, and judge again"
+    for place, record in read_kept_lines(path, remedy):
         try:
             verdicts.append(Verdict(**record))
-        except TypeError as error:
-            raise ValueError(f"{place}: not a verdict ({error}); delete the line") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{place}: not a verdict ({error}); {remedy}") from error
     return verdicts

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.config_fields import choose
+from pinch_jax.files import seal
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, open_directory, save_model
@@ -72,6 +73,7 @@ def _write_own(target: Path, model: Model, params: Params, target_format: str) -
     if target_format == "orbax":
         describe_model(part, model)
         save_orbax(part / PARAMS, params)
+        seal(part)
     else:
         save_model(part, model, params, dtype=None)
     part.rename(target)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.config_fields import build
+from pinch_jax.files import check_sealed, seal
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model, StoredWeights, Trimming
@@ -26,9 +27,10 @@ def open_directory(directory: Path) -> Model:
     """Returns the model of a directory that `save_model` wrote.
 
     Raises:
-        FileNotFoundError: a file of it is missing.
-        ValueError: a field is not one of a decoder.
+        FileNotFoundError: there is no such directory.
+        ValueError: a file of it is missing or damaged, or a field is not one of a decoder.
     """
+    check_sealed(directory, f"delete {directory}, and have it made or copied anew")
     described = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
     decoder = build(DecoderConfig, described["decoder"], f"{directory / DESCRIPTION}: decoder")
     tokenizer, trimming = load_tokenizer(directory), None
@@ -58,10 +60,11 @@ def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.fl
     """
     describe_model(directory, model)
     save_weights(directory / WEIGHTS, params, dtype)
+    seal(directory)
 
 
 def describe_model(directory: Path, model: Model) -> None:
-    """Writes all of a model's directory but its weights."""
+    """Writes all of a model's directory but its weights and the checksums."""
     directory.mkdir(parents=True, exist_ok=True)
     model.tokenizer.save(directory)
     trimmed = None

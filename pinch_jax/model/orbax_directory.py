@@ -14,6 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore
 
+from pinch_jax.files import CHECKSUMS, check_sealed, seal
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
@@ -41,8 +42,13 @@ class OrbaxParams:
     def __init__(self, path: Path):
         if not (path / METADATA).exists():
             raise FileNotFoundError(f"no {METADATA} in {path}; give what Orbax has saved as a tree")
+        # Others than we write none; Orbax itself notices no damage of an array's bytes.
+        if (path / CHECKSUMS).exists():
+            check_sealed(path, "take the directory anew from where it was")
         self.path = path
-        self.files = tuple(sorted(file for file in path.rglob("*") if file.is_file()))
+        self.files = tuple(
+            sorted(p for p in path.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+        )
         self._arrays = _open_arrays(path)
         self.shapes = {name: tuple(array.shape) for name, array in self._arrays.items()}
         self.dtypes = {name: array.dtype.numpy_dtype for name, array in self._arrays.items()}
@@ -73,7 +79,7 @@ class OrbaxDirectory(OrbaxParams):
 
 
 def save_orbax(path: Path, params: Params) -> None:
-    """Writes parameters of the host as Orbax does a tree; `OrbaxParams` reads them back."""
+    """Writes parameters of the host as Orbax does a tree, and checksums beside its files."""
     params = jax.tree.map(np.asarray, params)
     # By default Orbax copies all arrays first, in case that somebody changes them meanwhile.
     kinds = ocp.type_handlers
@@ -89,6 +95,7 @@ def save_orbax(path: Path, params: Params) -> None:
     handler = ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
     with ocp.Checkpointer(handler) as checkpointer:
         checkpointer.save(path.absolute(), args=how)
+    seal(path)
 
 
 def _open_arrays(path: Path) -> dict[str, tensorstore.TensorStore]:

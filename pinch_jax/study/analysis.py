@@ -14,13 +14,13 @@ import numpy as np
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.scores import Estimate, flip_rate, holm
+from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results, Scored, read_results
 from pinch_jax.study.findings import eight_findings
 from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
 from pinch_jax.study.predictors import share_correlation
-from pinch_jax.study.records import Finding, ResponseShares, Score
-from pinch_jax.study.workdir import write_json, write_text
+from pinch_jax.study.records import TABLES, Finding, ResponseShares, Score, read_study
 
 NAN = math.nan
 
@@ -41,10 +41,7 @@ def analyse(workdir: Path) -> Analysis:
       FileNotFoundError: study.json, or responses or verdicts that it names, are missing.
       ValueError: a file is not what it should be.
     """
-    path = workdir / "study.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; run `pinch study` to its end first")
-    study = json.loads(path.read_text("utf-8"))
+    study = read_study(workdir)
     results = read_results(workdir, study)
     analysis = Analysis(
         scores=score_rows(results),
@@ -59,7 +56,9 @@ def analyse(workdir: Path) -> Analysis:
     _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
     write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
-    write_json(workdir / "findings.json", findings)
+    text = json.dumps(findings, ensure_ascii=False, indent=1)
+    write_text(workdir / "findings.json", f"{text}\n")
+    seal(workdir, TABLES)
     return analysis
 
 

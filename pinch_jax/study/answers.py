@@ -25,9 +25,11 @@ def read_answers(
 
     Raises:
       FileNotFoundError: a run has no responses in a language.
+      ValueError: a file is damaged.
     """
+    folder = workdir / "runs"
     held = {
-        (run, language): read_responses(workdir / "runs" / run / "responses" / f"{language}.jsonl")
+        (run, language): read_responses(folder / run / "responses" / f"{language}.jsonl", kept=True)
         for run, language in answered
     }
     words = words_of_records(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pinch_jax.evaluate.records import read_verdicts
+from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import (
     EVEN,
     Bootstrap,
@@ -104,7 +104,8 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     counts = resample_counts(len(prompts), study["bootstrap_resamples"], study["seeds"]["seed"])
     judged = [pair for pair in comparisons if pair.run != pair.baseline_run]
-    values = {pair: _read_outcomes(workdir, pair, answers) for pair in judged}
+    knowledge = study["judge"]["knowledge"]
+    values = {pair: _read_outcomes(workdir, pair, answers, knowledge) for pair in judged}
     same = {pair: _same_language(values[pair], pair, answers) for pair in judged}
     scores, same_scores = (
         bootstrap_means(100.0 * _matrix([part[pair] for pair in judged], prompts), counts)
@@ -131,16 +132,25 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
 
 
 def _read_outcomes(
-    workdir: Path, pair: Comparison, answers: Mapping[tuple[str, str], Answers]
+    workdir: Path,
+    pair: Comparison,
+    answers: Mapping[tuple[str, str], Answers],
+    knowledge: str,
 ) -> dict[str, float]:
     path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path}: no verdicts; run `pinch study` to its end first")
-    held = outcomes(read_verdicts(path))
-    if unjudged := answers[pair.run, pair.language].records.keys() ^ held.keys():
+    verdicts = read_verdicts(path)
+    held = outcomes(verdicts)
+    baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
+    differing = (baseline.keys() ^ held.keys()) | (candidate.keys() ^ held.keys())
+    if not differing:
+        seen = seen_by_judge(baseline, candidate, knowledge)
+        differing = {verdict.id for verdict in verdicts if verdict.seen != seen[verdict.id]}
+    if differing:
         raise ValueError(
-            f"{path}: verdicts and responses differ in {len(unjudged)} prompts, such as "
-            f"{min(unjudged)!r}; judge these responses anew"
+            f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
+            f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
         )
     return held
 

@@ -12,10 +12,9 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
-from pinch_jax.json_lines import read_lines
+from pinch_jax.files import read_lines, write_text
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import write_text
 
 Record = Mapping[str, Any]
 
@@ -68,9 +67,10 @@ def generate_answers(
         if output is None:
             responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)
         else:
-            part = output.with_name(f"{output.name}-{bench.fingerprint(None)[:12]}.part")
+            weights = bench.fingerprint(None)
+            part = output.with_name(f"{output.name}-{weights[:12]}.part")
             responses = answer_prompts(
-                bench.answers, bench.pretrained, texts, config.seed, part, bar.update
+                bench.answers, bench.pretrained, weights, texts, config.seed, part, bar.update
             )
     answered = [
         {**record, "response": response}

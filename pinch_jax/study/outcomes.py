@@ -21,9 +21,9 @@ from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.scores import wilson
 from pinch_jax.evaluate.text_match import names_only, normalise
+from pinch_jax.files import write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.workdir import write_text
 
 ALL_TASKS, MEAN = "all", "mean"
 # Every response is of one of these.

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.run import Run, missing_responses, write_responses
 from pinch_jax.study.runner import Study
+from pinch_jax.study.workdir import read_config
 
 ANSWERS = "answers.jsonl.gz"
 DESCRIBED = ("run.json", "mixture.json", "metrics.jsonl")
@@ -33,21 +35,19 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         FileNotFoundError: there is no study in the work directory, or no run has answered.
         ValueError: a file of responses is broken.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        raise FileNotFoundError(f"--workdir={workdir} holds no study: it has no config.json")
-    evaluate = json.loads(path.read_text("utf-8"))["evaluate"]
+    config = read_config(workdir)
     answered = {file.parents[1] for file in workdir.glob("runs/*/responses/*.jsonl")}
     if not answered:
         raise FileNotFoundError(f"--workdir={workdir}: none of its runs has answered yet")
     for run in sorted(answered):
         files = sorted((run / "responses").glob("*.jsonl"))
-        records = [record for file in files for record in read_responses(file).values()]
+        held = [read_responses(file, kept=True) for file in files]
+        records = [record for some in held for record in some.values()]
         target = folder / run.name
         target.mkdir(parents=True, exist_ok=True)
         _copy_description(run, target)
         told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
-        lines = [_head(evaluate, records), *told]
+        lines = [_head(config, records), *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
         (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -69,7 +69,11 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
             f"--answers={folder} has no answers of this study; its runs are named like "
             f"{study.distinct[0].directory.name}"
         )
-    lacking = [run for run in there if missing_responses(run, study.languages[run.directory.name])]
+    lacking = [
+        run
+        for run in there
+        if missing_responses(study.bench, run, study.languages[run.directory.name])
+    ]
     if is_primary():
         for run in lacking:
             _adopt(study, run, folder / run.directory.name)
@@ -77,8 +81,7 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
 
 
 def _adopt(study: Study, run: Run, source: Path) -> None:
-    with gzip.open(source / ANSWERS, "rt", encoding="utf-8") as file:
-        head, *answers = map(json.loads, file)
+    head, *answers = _read_answers(source / ANSWERS)
     heldout = study.bench.corpus.heldout
     examples = {(code, e.id): e for code, some in heldout.items() for e in some}
     try:
@@ -89,7 +92,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
         response_record(example, answer["response"])
         for example, answer in zip(asked, answers, strict=True)
     ]
-    config = json.loads(study.bench.config.to_json())["evaluate"]
+    config = json.loads(study.bench.config.to_json())
     if head != (ours := _head(config, records)):
         differing = next(name for name in ours if head.get(name) != ours[name])
         raise ValueError(
@@ -99,7 +102,17 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
     (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     _copy_description(source, run.directory)
     # Last: where there are responses, a run is finished.
-    write_responses(run, records)
+    responses = [answer["response"] for answer in answers]
+    write_responses(study.bench, run, zip(asked, responses, strict=True))
+
+
+def _read_answers(path: Path) -> list[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+            return [json.loads(line) for line in file]
+    # What gzip says of a file that was cut short, or whose own checksum is another.
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged ({error}); take it anew from where it was") from error
 
 
 def _copy_description(source: Path, target: Path) -> None:
@@ -108,7 +121,10 @@ def _copy_description(source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _head(evaluate: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _head(config: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     asked = [[r["language"], r["id"], r["prompt"]] for r in records]
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    return {name: evaluate[name] for name in DECODED_BY} | {"prompts_sha256": digest}
+    head = {name: config["evaluate"][name] for name in DECODED_BY}
+    # Greedy answers do not depend on it.
+    seed = {"seed": config["seed"]} if head["temperature"] else {}
+    return head | seed | {"prompts_sha256": digest}

@@ -7,11 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
+from pinch_jax.study.workdir import read_config
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
+# What `analyse` writes, all of it or nothing.
+TABLES = ("scores.csv", "responses.csv", "outcomes.csv", "findings.json")
 Row = TypeVar("Row")
 
 
@@ -143,8 +147,20 @@ class Records:
         path = self.workdir / "runs" / run / name
         if not path.exists():
             return []
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return [record for _, record in read_kept_lines(path, "delete it: the report can without")]
+
+
+def read_study(workdir: Path) -> dict[str, Any]:
+    """Return what study.json says: the runs and comparisons of a study.
+
+    Raises:
+      FileNotFoundError: there is none yet.
+      ValueError: it is damaged.
+    """
+    path = workdir / "study.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file; run `pinch study` to its end first")
+    return read_record(path, "delete it, and run `pinch study` again")
 
 
 def read_records(workdir: Path) -> Records:
@@ -152,26 +168,20 @@ def read_records(workdir: Path) -> Records:
 
     Raises:
       FileNotFoundError: a file that the report needs is missing.
-      ValueError: a table lacks a column of its format.
+      ValueError: a file is damaged, or a table lacks a column of its format.
     """
-    for name in (
-        "config.json",
-        "study.json",
-        "scores.csv",
-        "responses.csv",
-        "outcomes.csv",
-        "findings.json",
-    ):
+    for name in ("config.json", "study.json", *TABLES):
         if not (workdir / name).exists():
             raise FileNotFoundError(
                 f"workdir={str(workdir)!r} has no {name}; run `pinch study --workdir={workdir}` "
                 "to its end, or name the work directory of a finished study"
             )
+    check_sealed(workdir, "run `pinch report` again")
     findings = json.loads((workdir / "findings.json").read_text("utf-8"))
     return Records(
         workdir=workdir,
-        config=json.loads((workdir / "config.json").read_text("utf-8")),
-        study=json.loads((workdir / "study.json").read_text("utf-8")),
+        config=read_config(workdir),
+        study=read_study(workdir),
         scores=_read_table(workdir / "scores.csv", Score),
         outcomes=read_outcomes(workdir / "outcomes.csv"),
         responses=_read_table(workdir / "responses.csv", ResponseShares),

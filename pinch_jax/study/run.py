@@ -3,31 +3,36 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+from absl import logging
 from tqdm import tqdm
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.evaluate.answering import answer_prompts, answers_key
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.evaluate.records import response_record
+from pinch_jax.evaluate.records import read_responses, response_record
+from pinch_jax.files import json_line, read_record, write_record, write_text
 from pinch_jax.mesh import agreed, gathered, is_primary, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import write_json, write_text
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
 from pinch_jax.train.lora import combine, merge
 from pinch_jax.train.metrics import MetricWriter
+
+DESCRIPTION = "run.json"
+# What run.json knows that the plan of a run does not.
+CLOCKS = ("train_seconds", "decode_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +79,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
         return bench.load(open_directory(model_directory))
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
-        write_json(run.directory / "mixture.json", _described(run))
+        write_record(run.directory / "mixture.json", _planned(run))
     with _clocked(run, "train_seconds"):
         state = _train(bench, run, progress)
     params = _merged(bench, state.params)
@@ -84,9 +89,25 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     return params
 
 
-def _described(run: Run) -> dict[str, Any]:
+def describe_run(run: Run) -> dict[str, Any]:
+    """Returns what a run is, by its plan, and the seconds that it has taken.
+
+    Raises:
+        ValueError: its run.json is damaged, or another run's.
+    """
+    path = run.directory / DESCRIPTION
+    if not path.exists():
+        return _planned(run)
+    remedy = "delete it, and only the seconds that the run took are lost"
+    held = read_record(path, remedy)
+    if held.get("fingerprint", run.fingerprint) != run.fingerprint:
+        raise ValueError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
+    return _planned(run) | {name: held[name] for name in CLOCKS if name in held}
+
+
+def _planned(run: Run) -> dict[str, Any]:
     if (plan := run.plan) is None:
-        return {"spec": run.spec, "steps": 0}
+        return {"spec": run.spec, "fingerprint": run.fingerprint, "steps": 0}
     totals = plan.totals()
     return {
         "spec": run.spec,
@@ -158,9 +179,38 @@ def _export(bench: Workbench, params: Params, directory: Path) -> None:
         part.rename(directory)
 
 
-def missing_responses(run: Run, languages: Sequence[str]) -> list[str]:
-    """Returns the languages in which the run has not answered yet: the same in all processes."""
-    return [code for code in languages if not agreed(response_path(run, code).exists())]
+def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> list[str]:
+    """Returns the languages in which the run has yet to answer: the same in all processes.
+
+    Answers to other prompts than today's, or of another model or way to answer, do not count.
+
+    Raises:
+        ValueError: a file of responses is damaged.
+    """
+    return [code for code in languages if not agreed(_has_answered(bench, run, code))]
+
+
+def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
+    path = response_path(run, language)
+    if not path.exists():
+        return False
+    unanswered = [_kept_record(bench, run, example, "") for example in _asked(bench, language)]
+    held = read_responses(path, kept=True).values()
+    if [record | {"response": ""} for record in held] == unanswered:
+        return True
+    if is_primary():
+        logging.warning("%s: to other prompts, or made in another way; answered anew", path)
+    return False
+
+
+def _asked(bench: Workbench, language: str) -> Sequence[Example]:
+    return bench.corpus.heldout[language][: bench.config.evaluate.prompts]
+
+
+def _kept_record(bench: Workbench, run: Run, example: Example, response: str) -> dict[str, str]:
+    """Returns the record of a response with `by`, which says what has made it."""
+    by = answers_key(bench.answers, run.fingerprint, bench.config.seed)
+    return response_record(example, response) | {"by": by}
 
 
 def response_path(run: Run, language: str) -> Path:
@@ -168,12 +218,12 @@ def response_path(run: Run, language: str) -> Path:
     return run.directory / "responses" / f"{language}.jsonl"
 
 
-def write_responses(run: Run, records: Iterable[Mapping[str, str]]) -> None:
-    """Writes records of responses, a file for each language."""
+def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Example, str]]) -> None:
+    """Writes responses to held-out prompts, a file for each language."""
     lines: dict[str, list[str]] = {}
-    for record in records:
-        line = json.dumps(record, ensure_ascii=False) + "\n"
-        lines.setdefault(record["language"], []).append(line)
+    for example, response in responses:
+        line = json_line(_kept_record(bench, run, example, response))
+        lines.setdefault(example.language, []).append(line)
     for code, some in lines.items():
         write_text(response_path(run, code), "".join(some))
 
@@ -190,25 +240,24 @@ def answer(
     Every batch is kept as it comes, so that an interrupted call goes on behind the last one.
     `progress(n)` is told of n responses.
     """
-    count, seed = bench.config.evaluate.prompts, bench.config.seed
-    examples = [e for code in languages for e in bench.corpus.heldout[code][:count]]
+    examples = [e for code in languages for e in _asked(bench, code)]
     part = run.directory / f"responses-{'-'.join(languages)}.part"
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     with _clocked(run, "decode_seconds"):
-        prompts = [e.prompt for e in examples]
-        responses = answer_prompts(bench.answers, params, prompts, seed, part, progress)
+        prompts, seed = [e.prompt for e in examples], bench.config.seed
+        responses = answer_prompts(
+            bench.answers, params, run.fingerprint, prompts, seed, part, progress
+        )
     if not is_primary():
         return
-    pairs = zip(examples, responses, strict=True)
-    write_responses(run, [response_record(example, response) for example, response in pairs])
+    write_responses(bench, run, zip(examples, responses, strict=True))
     part.unlink()
 
 
 def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
     """Returns the progress bar of `answer`, with the time that is left."""
-    prompts = (bench.corpus.heldout[code][: bench.config.evaluate.prompts] for code in languages)
-    total = sum(map(len, prompts))
+    total = sum(len(_asked(bench, code)) for code in languages)
     return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)
 
 
@@ -220,7 +269,6 @@ def _clocked(run: Run, name: str) -> Iterator[None]:
         yield
     finally:
         if is_primary():
-            path = run.directory / "run.json"
-            known = json.loads(path.read_text()) if path.exists() else _described(run)
+            known = describe_run(run)
             seconds = known.pop(name, 0.0) + time.monotonic() - started
-            write_json(path, known | {name: round(seconds, 3)})
+            write_record(run.directory / DESCRIPTION, known | {name: round(seconds, 3)})

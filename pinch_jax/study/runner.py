@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,9 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
-from pinch_jax.evaluate.judge import ReferenceJudge, check_references, judge_files
+from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, judge_files
 from pinch_jax.evaluate.records import response_record, words_of_records
+from pinch_jax.files import read_record, write_record
 from pinch_jax.mesh import is_primary
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
@@ -21,6 +21,7 @@ from pinch_jax.study.preflight import preflight
 from pinch_jax.study.run import (
     Run,
     answer,
+    describe_run,
     make_run,
     missing_responses,
     response_bar,
@@ -28,7 +29,7 @@ from pinch_jax.study.run import (
     tuned_params,
 )
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import claim_workdir, write_json
+from pinch_jax.study.workdir import claim_workdir
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -140,11 +141,10 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     lacking = [
         run.directory.name
         for run in study.distinct
-        if missing_responses(run, study.languages[run.directory.name])
+        if missing_responses(study.bench, run, study.languages[run.directory.name])
     ]
     if is_primary() and not lacking:
-        _judge(study, progress)
-        _record(study)
+        _record(study, _judge(study, progress))
     if is_primary() and lacking:
         print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
     return not lacking
@@ -152,7 +152,7 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
 
 def _complete(study: Study, run: Run, bar: tqdm) -> None:
     languages = study.languages[run.directory.name]
-    missing = missing_responses(run, languages)
+    missing = missing_responses(study.bench, run, languages)
     if not missing:
         bar.update(run.steps)
         return
@@ -166,7 +166,8 @@ def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) ->
     return study.workdir / "verdicts" / name
 
 
-def _judge(study: Study, progress: bool) -> None:
+def _judge(study: Study, progress: bool) -> Judge:
+    """Writes all verdicts of a study; returns whose they are."""
     comparisons = {
         _verdict_path(study, candidate, baseline, language): (candidate, baseline, language)
         for arm in study.arms
@@ -185,16 +186,17 @@ def _judge(study: Study, progress: bool) -> None:
     for path, (candidate, baseline, language) in bar:
         files = response_path(baseline, language), response_path(candidate, language)
         judge_files(judge, *files, path, progress=False)
+    return judge
 
 
-def _record(study: Study) -> None:
+def _record(study: Study, judge: Judge) -> None:
     """Writes study.json, from which the analysis and the report start."""
     config = study.bench.config
     path = study.workdir / "study.json"
     # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_record(path, "delete it, and run `pinch study` again")
         compilations = {
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
@@ -221,10 +223,8 @@ def _record(study: Study) -> None:
             }
             for arm in study.arms
         ],
-        "runs": {
-            run.directory.name: json.loads((run.directory / "run.json").read_text())
-            for run in study.distinct
-        },
+        "runs": {run.directory.name: describe_run(run) for run in study.distinct},
+        "judge": {"name": judge.name, "knowledge": judge.knowledge},
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
@@ -232,4 +232,4 @@ def _record(study: Study) -> None:
         "runs_saved": study.saved,
         "compilations": compilations,
     }
-    write_json(path, described)
+    write_record(path, described)

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.evaluate.score import Scorer
-from pinch_jax.json_lines import read_lines
+from pinch_jax.files import read_lines, write_text
 from pinch_jax.mesh import (
     MeshConfig,
     activation_sharding,
@@ -18,7 +18,6 @@ from pinch_jax.mesh import (
 )
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.source import open_model
-from pinch_jax.study.workdir import write_text
 from pinch_jax.text.tokenizer import Tokenizer
 
 

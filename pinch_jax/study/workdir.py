@@ -1,12 +1,12 @@
 """The work directory: one study's, and every file in it whole."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
+from pinch_jax.files import read_record, write_record, write_text
 from pinch_jax.mesh import is_primary
 
 # What may differ between two calls on one work directory: none of it decides a result.
@@ -25,21 +25,7 @@ FREE_FIELDS = (
     "train.checkpoint_period_steps",
     "train.log_period_steps",
     "evaluate.period_steps",
-    "evaluate.loss_prompts",
-    "evaluate.period_prompts",
 )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON, whole or not at all."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_command(workdir: Path, command: str) -> None:
@@ -62,9 +48,9 @@ def claim_workdir(config: Config, workdir: Path) -> None:
     path = workdir / "config.json"
     ours = json.loads(config.to_json())
     if path.exists():
-        ours_flat, theirs_flat = _flat(ours), _flat(json.loads(path.read_text()))
+        ours_flat, theirs_flat = _flat(ours), _flat(read_config(workdir))
         for field in sorted(ours_flat.keys() | theirs_flat.keys()):
-            if field.startswith(FREE_FIELDS):
+            if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
                 continue
             a, b = ours_flat.get(field, "absent"), theirs_flat.get(field, "absent")
             if a != b:
@@ -74,7 +60,20 @@ def claim_workdir(config: Config, workdir: Path) -> None:
                 )
     if is_primary():
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(path, ours)
+        write_record(path, ours)
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """Returns the config of a work directory's study, as JSON has it.
+
+    Raises:
+        FileNotFoundError: there is no study.
+        ValueError: the file is damaged.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"--workdir={workdir} holds no study: it has no config.json")
+    return read_record(path, "delete it, and give the config of this study to `pinch study`")
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

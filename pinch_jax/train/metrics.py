@@ -1,12 +1,13 @@
 """Metrics: pulled from the device late, written as JSON lines and for TensorBoard."""
 
 import collections
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
+
+from pinch_jax.files import json_line, mend_last_line, read_kept_lines
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
 LAG_STEPS = 2
@@ -56,7 +57,7 @@ class MetricWriter:
         step, metrics = self._waiting.popleft()
         values = {name: float(value) for name, value in metrics.items()}
         if self._lines:
-            self._lines.write(json.dumps({"step": step} | values) + "\n")
+            self._lines.write(json_line({"step": step} | values))
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
 
@@ -64,5 +65,6 @@ class MetricWriter:
 def _lines_until(path: Path, done_steps: int) -> list[str]:
     if not path.exists():
         return []
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(True) if line[-1] == "\n"]
-    return [line for line in whole if json.loads(line)["step"] <= done_steps]
+    mend_last_line(path)
+    held = read_kept_lines(path, "delete the file, and only what it tells of those steps is lost")
+    return [json_line(line) for _, line in held if line["step"] <= done_steps]

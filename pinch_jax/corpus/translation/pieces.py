@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from pinch_jax.json_lines import is_whole, mend_last_line
+from pinch_jax.files import is_whole, json_line, mend_last_line, without_checksum
+
+FIELDS = {"key", "by", "text", "translation", "refused"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +46,9 @@ class PieceFile:
         """Keep an answer, on disk before this returns; from any thread."""
         key = piece_key(self._identity, text)
         fields = {"key": key, "by": self._identity[0], "text": text}
-        line = json.dumps(fields | dataclasses.asdict(answer), ensure_ascii=False)
+        line = json_line(fields | dataclasses.asdict(answer))
         with self._lock:
-            self._file.write(line + "\n")
+            self._file.write(line)
             self._file.flush()
             self._known[key] = answer
 
@@ -79,7 +81,7 @@ def read_pieces(path: Path) -> dict[str, Answer]:
     """Return key -> answer of a file, {} if there is none; a last line that was cut is left out.
 
     Raises:
-      ValueError: a line before the last is broken.
+      ValueError: a line before the last is broken or damaged.
     """
     if not path.exists():
         return {}
@@ -90,6 +92,9 @@ def read_pieces(path: Path) -> dict[str, Answer]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
+            # A line of before there were checksums, which may have cost money, has these alone.
+            if set(record) != FIELDS:
+                record = without_checksum("it", record, "it will be asked for again")
             answers[record["key"]] = Answer(record["translation"], record["refused"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(

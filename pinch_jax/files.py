@@ -1,0 +1,159 @@
+"""Files that a run or a study keeps: written whole, and held against a checksum when they are read.
+
+A JSON object carries its checksum as its last field, in a file of its own or in a line of many, so
+that a file may grow by lines and is at no moment without. A folder of files of other kinds has them
+all in its `checksums.json`, written last.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+CHECKSUM = "checksum"
+CHECKSUMS = "checksums.json"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file, whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file of text, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def digest(value: Any) -> str:
+    """Returns 64 bits of the SHA-256 of what JSON can say, as 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a JSON object with its checksum as its last field."""
+    return {**record, CHECKSUM: digest(record)}
+
+
+def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict[str, Any]:
+    """Returns what `with_checksum` was given; `place` and `remedy` are for the message.
+
+    Raises:
+        ValueError: the object has no checksum, or is not the one that its checksum was made of.
+    """
+    plain = dict(record)
+    found = plain.pop(CHECKSUM, None)
+    if found != digest(plain):
+        trouble = "has no checksum" if found is None else f"does not match its {CHECKSUM}={found!r}"
+        raise ValueError(f"{place} {trouble}: it was damaged or changed; {remedy}")
+    return plain
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes a JSON object with its checksum, whole or not at all."""
+    write_text(path, json.dumps(with_checksum(record), ensure_ascii=False, indent=1) + "\n")
+
+
+def read_record(path: Path, remedy: str) -> dict[str, Any]:
+    """Returns the object that `write_record` wrote; `remedy` says what to do if it is damaged.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not what was written.
+    """
+    return without_checksum(path, _json_object(path, path.read_bytes(), remedy), remedy)
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """Returns a line of JSON with its checksum, for a file that `read_kept_lines` reads."""
+    return json.dumps(with_checksum(record), ensure_ascii=False) + "\n"
+
+
+def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (place, object) for each line of a file of ours; the place is for messages.
+
+    Raises:
+        ValueError: a line is not what was written.
+    """
+    for place, record in read_lines(path, remedy):
+        yield place, without_checksum(place, record, remedy)
+
+
+def read_lines(
+    path: Path, remedy: str = "repair or delete it"
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (place, object) for each line of anybody's file; the place is for messages.
+
+    Raises:
+        ValueError: a line is no JSON object.
+    """
+    # Not `splitlines`, which would cut a text at the line separators of Unicode too.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            yield place, _json_object(place, line, remedy)
+
+
+def _json_object(place: Any, content: bytes, remedy: str) -> dict[str, Any]:
+    try:
+        record = json.loads(content.decode())
+    except ValueError as error:
+        raise ValueError(f"{place}: not JSON ({error}); {remedy}") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{place}: not a JSON object; {remedy}")
+    return record
+
+
+def mend_last_line(path: Path) -> None:
+    """Completes a last line without its newline if it is whole, and cuts it off if it is not."""
+    content = path.read_bytes()
+    start = content.rfind(b"\n") + 1
+    if start == len(content):
+        return
+    with path.open("r+b") as file:
+        if is_whole(content[start:]):
+            file.seek(len(content))
+            file.write(b"\n")
+        else:
+            file.truncate(start)
+
+
+def is_whole(line: bytes) -> bool:
+    """Returns whether a line is a JSON object from its first brace to its last."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def seal(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Writes the checksums of files in a folder, by default of all below it, into it."""
+    if names is None:
+        below = (path for path in folder.rglob("*") if path.is_file())
+        names = (path.relative_to(folder).as_posix() for path in below)
+    held = {name: _file_checksum(folder / name) for name in sorted(names) if name != CHECKSUMS}
+    write_record(folder / CHECKSUMS, {"sha256": held})
+
+
+def check_sealed(folder: Path, remedy: str) -> None:
+    """Checks that the files of a folder are those that it was sealed with; others may be there.
+
+    Raises:
+        ValueError: one of them is gone or another one, or the folder was never sealed.
+    """
+    if not (folder / CHECKSUMS).exists():
+        raise ValueError(f"{folder} has no {CHECKSUMS}: it is not whole, or not of today; {remedy}")
+    for name, expected in read_record(folder / CHECKSUMS, remedy)["sha256"].items():
+        path = folder / name
+        if not path.exists():
+            raise ValueError(f"{path} is gone; {remedy}")
+        if _file_checksum(path) != expected:
+            raise ValueError(f"{path} does not match its checksum: it was damaged; {remedy}")
+
+
+def _file_checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
