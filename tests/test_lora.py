@@ -293,7 +293,7 @@ def test_adapters_save_memory_and_arithmetic():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rank": -1}, r"config\.lora\.rank=-1: 0 for full tuning"),
+        ({"rank": -1}, r"config\.lora\.rank=-1: must be at least 0"),
         ({"alpha": 0.0}, r"config\.lora\.alpha=0\.0: must be above 0"),
         ({"projections": ("quer",)}, r"config\.lora\.projections: 'quer' .* mean 'query'"),
         ({"projections": ("up", "up")}, r"config\.lora\.projections=.*'up' stands twice"),

@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Ge, Gt, Le
 
+from pinch_jax.config_fields import check_fields
 from pinch_jax.model.decoder import (
     Params,
     Shard,
@@ -19,24 +21,19 @@ from pinch_jax.model.decoder import (
 )
 from pinch_jax.model.families import DecoderConfig
 
+Temperature = Annotated[float, Ge(0), Le(100)]
+TopP = Annotated[float, Gt(0), Le(1)]
+
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen: greedily at temperature 0, else from the top-p nucleus."""
 
-    temperature: float = 0.0
-    top_p: float = 1.0
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(
-                f"config.evaluate.temperature={self.temperature} is negative; 0 is greedy"
-            )
-        if not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"config.evaluate.top_p={self.top_p}: must be above 0 and at most 1, which keeps "
-                "every token"
-            )
+        check_fields(self, "config.evaluate")
 
 
 class _Loop(NamedTuple):

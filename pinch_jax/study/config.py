@@ -1,8 +1,11 @@
 """Which experiments a study is made of, and the tuning sets that they compare."""
 
 import dataclasses
+from typing import Annotated
 
-from pinch_jax.config_fields import check_languages, choose, positive
+from annotated_types import Ge, Gt, Le
+
+from pinch_jax.config_fields import CountOrZero, Seed, check_fields, check_languages, choose
 
 EXPERIMENTS = (
     "monolingual",
@@ -17,6 +20,7 @@ EXPERIMENTS = (
 )
 # Ours: the paper holds the monolingual models alone against the untuned one.
 GAIN = "gain"
+Percent = Annotated[float, Ge(0), Le(100)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,29 +29,20 @@ class StudyConfig:
 
     experiments: tuple[str, ...]
     monolingual_languages: tuple[str, ...]
-    percents: tuple[float, ...]
-    unseen_percents: tuple[float, ...]
-    pinch_examples: int
+    percents: tuple[Percent, ...]
+    unseen_percents: tuple[Percent, ...]
+    pinch_examples: CountOrZero
     tuning_languages: tuple[str, ...]
     breadth_orders: tuple[tuple[str, ...], ...]
-    pair_seed: int
+    pair_seed: Seed
     slavic_languages: tuple[str, ...]
     judge: str
-    bootstrap_resamples: int
+    bootstrap_resamples: Annotated[int, Gt(0), Le(1_000_000)]
 
     def __post_init__(self) -> None:
-        positive(self, "config.study", "bootstrap_resamples")
-        if self.pinch_examples < 0:
-            raise ValueError(
-                f"config.study.pinch_examples={self.pinch_examples}: 0 for P in percent alone, or "
-                "more"
-            )
+        check_fields(self, "config.study")
         for name in self.experiments:
             choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
-        for field in ("percents", "unseen_percents"):
-            for percent in getattr(self, field):
-                if not 0 <= percent <= 100:
-                    raise ValueError(f"config.study.{field}={percent}: P must be between 0 and 100")
         for order in self.breadth_orders:
             if sorted(order) != sorted(self.tuning_languages):
                 raise ValueError(

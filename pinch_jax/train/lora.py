@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pinch_jax.config_fields import choose
+from pinch_jax.config_fields import CountOrZero, Positive, check_fields, choose
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Adapted
@@ -35,15 +35,12 @@ ADAPTER = {"lora_a", "lora_b"}
 class LoraConfig:
     """Which projections are adapted, and how; rank 0 trains all parameters themselves."""
 
-    rank: int
-    alpha: float
+    rank: CountOrZero
+    alpha: Positive
     projections: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.rank < 0:
-            raise ValueError(f"config.lora.rank={self.rank}: 0 for full tuning, or more")
-        if self.alpha <= 0:
-            raise ValueError(f"config.lora.alpha={self.alpha}: must be above 0")
+        check_fields(self, "config.lora")
         for name in self.projections:
             choose("config.lora.projections", name, tuple(PROJECTIONS))
             if self.projections.count(name) > 1:
