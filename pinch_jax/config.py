@@ -193,7 +193,8 @@ class Config:
 
     def to_json(self) -> str:
         """Returns the config as JSON, sorted and indented."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
+        fields = dataclasses.asdict(self)
+        return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Config:

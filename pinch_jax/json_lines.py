@@ -1,6 +1,7 @@
 """Files of JSON lines: read with the place of every mistake, mended where a stop cut them off."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,19 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, line in enumerate(file, start=1):
             place = f"{path}:{number}"
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
+                record = json.loads(line, parse_float=_finite, parse_constant=_finite)
+            except ValueError as error:
                 raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
             if not isinstance(record, dict):
                 raise ValueError(f"{place}: not a JSON object; repair or delete it")
             yield place, record
+
+
+def _finite(text: str) -> float:
+    # Python reads NaN, Infinity and 1e999 without a word; no other reader would read them back.
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is no number")
+    return float(text)
 
 
 def mend_last_line(path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from pinch_jax.evaluate.score import Scorer
@@ -17,6 +18,7 @@ from pinch_jax.mesh import (
     parameter_shardings,
 )
 from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
 from pinch_jax.study.workdir import write_text
 from pinch_jax.text.tokenizer import Tokenizer
@@ -35,14 +37,18 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
     mesh = make_mesh(MeshConfig())
     params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
+    check_finite(params, f"--model={source}")
     scorer = Scorer(model.decoder, mesh, activation_sharding(mesh))
     with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
         logprobs = scorer(params, ids, bar.update)
+    if not all(np.isfinite(of).all() for of in logprobs):
+        raise ValueError(f"--model={source} gives log-probabilities that are not finite; mend it")
     if is_primary():
-        lines = [
-            json.dumps({"ids": some, "logprobs": [round(float(x), 6) for x in of]}) + "\n"
+        records = [
+            {"ids": some, "logprobs": [round(float(x), 6) for x in of]}
             for some, of in zip(ids, logprobs, strict=True)
         ]
+        lines = [json.dumps(record, allow_nan=False) + "\n" for record in records]
         write_text(output, "".join(lines))
     return len(ids)
 

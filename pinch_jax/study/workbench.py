@@ -29,6 +29,7 @@ from pinch_jax.mesh import (
 )
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.text.template import Renderer, Template
@@ -172,9 +173,15 @@ class Workbench:
         return self.pretrained if self.config.lora.rank else NOTHING
 
     def load(self, model: Model, dtype: str = "float32") -> Params:
-        """Returns the parameters of a model, read straight to where they lie on the mesh."""
+        """Returns the parameters of a model, read straight to where they lie on the mesh.
+
+        Raises:
+            ValueError: one of them is NaN or infinite, or they do not fit.
+        """
         shapes = abstract_params(model.decoder)
-        return model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
+        params = model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
+        check_finite(params, f"the weights of {model.path or 'a model from nothing'}")
+        return params
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""

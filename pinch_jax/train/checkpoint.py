@@ -6,6 +6,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from pinch_jax.mesh import parameter_shardings, replicated
+from pinch_jax.model.finite import check_finite
 from pinch_jax.train.step import TrainState
 
 
@@ -40,9 +41,14 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def save(self, state: TrainState) -> None:
-        """Writes a state in the background; `close` waits for it."""
+        """Writes a state in the background; `close` waits for it.
+
+        Raises:
+            ValueError: it has a NaN or an infinity; nothing is written.
+        """
         step = int(state.step)
         if self._manager.latest_step() != step:
+            check_finite(state, f"the state after step {step} is not kept")
             self._manager.save(step, args=ocp.args.StandardSave(state))
 
     def restore(self, mesh: jax.sharding.Mesh, like: TrainState) -> TrainState | None:
