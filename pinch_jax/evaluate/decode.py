@@ -1,7 +1,7 @@
 """Answers from a model: prefill, then a while loop, in one compiled program."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -76,7 +76,7 @@ def sample(scores: jax.Array, key: jax.Array, sampling: Sampling) -> jax.Array:
 def make_decode(
     model: DecoderConfig,
     new_tokens: int,
-    stop_id: int,
+    stop_ids: Collection[int],
     pad_id: int,
     sampling: Sampling = Sampling(),
     dtype: Any = jnp.float32,
@@ -85,8 +85,10 @@ def make_decode(
     """Returns the pure function (params, prompts, padding, key) -> ids; jit it.
 
     prompts [B, T] are padded on the left by padding [B] tokens. The result [B, new_tokens] holds
-    the new ids of each row, pad_id behind stop_id. The loop ends when every row has stopped.
+    the new ids of each row, pad_id behind the first of stop_ids; `until_stop` leaves those out.
+    The loop ends when every row has stopped.
     """
+    stops = jnp.array(sorted(stop_ids), jnp.int32)
 
     def decode(params, prompts, padding, key):
         params = in_precision(params, dtype)
@@ -98,6 +100,9 @@ def make_decode(
             scores = shard(logits(model, params, hidden), "BV")
             return sample(scores, jax.random.fold_in(key, index), sampling)
 
+        def is_stop(token):
+            return jnp.any(token[:, None] == stops, axis=-1)
+
         def write(output, token, done, index):
             return output.at[:, index].set(jnp.where(done, pad_id, token))
 
@@ -108,20 +113,26 @@ def make_decode(
             )
             token = choose(hidden[:, 0], state.index)
             output = write(state.output, token, state.done, state.index)
-            done = state.done | (token == stop_id)
+            done = state.done | is_stop(token)
             return _Loop(state.index + 1, token, done, output, cache)
 
         token = choose(hidden[:, -1], 0)
         # A row that holds padding alone only fills the batch.
         done = padding == length
         output = write(jnp.full((batch, new_tokens), pad_id, jnp.int32), token, done, 0)
-        state = _Loop(jnp.int32(1), token, done | (token == stop_id), output, cache)
+        state = _Loop(jnp.int32(1), token, done | is_stop(token), output, cache)
         state = jax.lax.while_loop(
             lambda s: (s.index < new_tokens) & ~jnp.all(s.done), advance, state
         )
         return state.output
 
     return decode
+
+
+def until_stop(ids: np.ndarray, stop_ids: Collection[int]) -> np.ndarray:
+    """Returns the ids [n] of a row before the first that ends it; all where none does."""
+    stops = np.flatnonzero(np.isin(ids, list(stop_ids)))
+    return ids[: stops[0]] if len(stops) else ids
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def heldout_prompts(config: Config) -> list[Record]:
     return [
         response_record(example, "")
         for code in config.languages
-        for example in corpus.heldout[code][: config.evaluate.prompts]
+        for example in corpus.prompts(code, config.evaluate.prompts)
     ]
 
 

@@ -26,7 +26,7 @@ from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import write_json, write_text
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
-from pinch_jax.train.lora import combine, merge
+from pinch_jax.train.lora import check_rank, combine, merge
 from pinch_jax.train.metrics import MetricWriter
 
 
@@ -52,7 +52,15 @@ class Run:
 
 
 def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
-    """Returns the run of a spec; nothing is started."""
+    """Returns the run of a spec; nothing is started.
+
+    Raises:
+        ValueError: the corpus, or the model that is adapted, is too small for what is asked.
+    """
+    c = bench.config
+    for code in c.languages:
+        bench.corpus.prompts(code, c.evaluate.prompts)
+    check_rank(bench.decoder, c.lora)
     plan = None if spec == PRETRAINED else bench.plan(spec)
     fingerprint = bench.fingerprint(plan)
     # Cut: the fingerprint is what tells two runs apart.
@@ -191,7 +199,7 @@ def answer(
     `progress(n)` is told of n responses.
     """
     count, seed = bench.config.evaluate.prompts, bench.config.seed
-    examples = [e for code in languages for e in bench.corpus.heldout[code][:count]]
+    examples = [e for code in languages for e in bench.corpus.prompts(code, count)]
     part = run.directory / f"responses-{'-'.join(languages)}.part"
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
@@ -207,8 +215,7 @@ def answer(
 
 def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
     """Returns the progress bar of `answer`, with the time that is left."""
-    prompts = (bench.corpus.heldout[code][: bench.config.evaluate.prompts] for code in languages)
-    total = sum(map(len, prompts))
+    total = bench.config.evaluate.prompts * len(languages)
     return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)
 
 

@@ -21,6 +21,7 @@ from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
 from pinch_jax.study.workdir import write_text
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
 
 
@@ -69,9 +70,11 @@ def read_texts(path: Path, tokenizer: Tokenizer, vocab_size: int) -> Iterator[li
         if len({"text", "ids"} & record.keys()) != 1:
             raise ValueError(f'{place}: has {sorted(record)}; give either "text" or "ids"')
         if "text" in record:
-            yield before + _encoded(place, record["text"], tokenizer)
+            ids = before + _encoded(place, record["text"], tokenizer)
         else:
-            yield _checked(place, record["ids"], vocab_size)
+            ids = _listed(place, record["ids"])
+        check_ids(ids, vocab_size, tokenizer, place)
+        yield ids
 
 
 def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
@@ -80,13 +83,7 @@ def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
     return tokenizer.encode(text)
 
 
-def _checked(place: str, ids: Any, vocab_size: int) -> list[int]:
+def _listed(place: str, ids: Any) -> list[int]:
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise ValueError(f"{place}: ids={ids!r} is no list of whole numbers")
-    for i in ids:
-        if not 0 <= i < vocab_size:
-            raise ValueError(
-                f"{place}: ids has {i}, which the model has no piece for; its ids are 0 to "
-                f"{vocab_size - 1}"
-            )
     return ids

@@ -32,6 +32,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_pieces
@@ -71,13 +72,18 @@ class Workbench:
         if not self.config.model.trim_vocabulary:
             return whole
         tuned = (language.tokens for language in self._whole_tokenized.languages.values())
-        asked = (
-            np.array(whole.renderer.example(example.prompt, example.response)[0], np.int32)
-            for examples in self.corpus.heldout.values()
-            for example in examples
-        )
-        texts, pieces = itertools.chain(tuned, asked), whole.decoder.vocab_size
-        return whole.trimmed(needed_pieces(texts, whole.tokenizer, pieces))
+        rows = whole.decoder.vocab_size
+
+        def asked():
+            for example in itertools.chain(*self.corpus.heldout.values()):
+                ids = whole.renderer.example(example.prompt, example.response)[0]
+                where = f"the held-out example {example.id!r} in {example.language!r}"
+                check_ids(ids, rows, whole.tokenizer, where)
+                yield np.array(ids, np.int32)
+
+        ends = np.array([id for id in whole.end_ids if id < rows], np.int32)
+        texts = itertools.chain(tuned, asked(), [ends])
+        return whole.trimmed(needed_pieces(texts, whole.tokenizer, rows))
 
     @functools.cached_property
     def _whole_model(self) -> Model:
@@ -117,8 +123,11 @@ class Workbench:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
         rendering = f"{renderer.tokenizer.checksum} {json.dumps(renderer.described)}"
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
-        pad_id = renderer.tokenizer.pad_id
-        return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
+        tokenizer, rows = renderer.tokenizer, self._whole_model.decoder.vocab_size
+        made = tokenize_corpus(train, tokenizer.pad_id, renderer.example, cache, self._progress)
+        for name, language in made.languages.items():
+            check_ids(language.tokens, rows, tokenizer, f"the training examples of {name!r}")
+        return made
 
     def plan(self, spec: Spec | None = None) -> BatchPlan:
         """Returns all batches of the tuning set of a spec; by default the config's own."""
@@ -230,6 +239,7 @@ class Workbench:
         return Answers(
             model=self.decoder,
             renderer=self.renderer,
+            stop_ids=self.model.stop_ids,
             rows=e.rows,
             prompt_tokens=e.prompt_tokens,
             prompt_widths=e.prompt_widths,

@@ -60,6 +60,20 @@ class LoraConfig:
         return self.alpha / self.rank if self.rank else 0.0
 
 
+def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
+    """Raises ValueError when the rank is above that of a matrix that would be adapted."""
+    layers = abstract_params(model)["layers"]
+    for name in lora.projections:
+        part, inputs = PROJECTIONS[name]
+        _, *sizes = layers[part][name].shape
+        most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
+        if lora.rank > most:
+            raise ValueError(
+                f"config.lora.rank={lora.rank}: {name!r} is a matrix of rank {most}, and more "
+                f"adapts it no better; set it to {most} or less, 16 is usual"
+            )
+
+
 def init_adapters(model: DecoderConfig, lora: LoraConfig, key: jax.Array) -> Params:
     """Returns adapters that change nothing yet: A of variance 1 / fan_in, B zero; float32.
 
