@@ -34,6 +34,8 @@ setup(
         'jax>=0.12; python_version>="3.12"',
         'flax>=0.12.12; python_version>="3.12"',
         "absl-py",
+        # The bounds of numbers, in the types of config fields.
+        "annotated-types",
         "array-record",
         # The names of the bundled corpus: another release of CLDR would be another corpus.
         "Babel==2.18.0",

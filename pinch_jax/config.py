@@ -7,17 +7,28 @@ The dataclasses name the fields and their types. Defaults live in one place only
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import ml_collections
+from annotated_types import Gt, Le
 
-from pinch_jax.config_fields import build, check_distinct, choose, positive
+from pinch_jax.config_fields import (
+    Count,
+    CountOrZero,
+    Rows,
+    Seed,
+    Tokens,
+    build,
+    check_distinct,
+    check_fields,
+    choose,
+)
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
-from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.evaluate.decode import Sampling, Temperature, TopP
 from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.decoder import REMAT_POLICIES
@@ -61,27 +72,14 @@ class ModelConfig:
 class TrainConfig(OptimizerConfig):
     """How long, how fast, and how often something is written."""
 
-    epochs: int
+    epochs: Annotated[int, Gt(0), Le(10_000)]
     remat_policy: str
-    checkpoint_period_steps: int
-    log_period_steps: int
+    checkpoint_period_steps: Count
+    log_period_steps: Count
 
     def __post_init__(self) -> None:
-        positive(self, "config.train", "epochs", "checkpoint_period_steps", "log_period_steps")
-        positive(self, "config.train", "learning_rate", "clip_norm", "epsilon")
+        super().__post_init__()
         choose("config.train.remat_policy", self.remat_policy, tuple(REMAT_POLICIES))
-        for name in ("warmup_fraction", "final_rate_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"config.train.{name}={getattr(self, name)}: must be between 0 and 1"
-                )
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"config.train.{name}={getattr(self, name)}: must be at least 0 and below 1"
-                )
-        if self.weight_decay < 0:
-            raise ValueError(f"config.train.weight_decay={self.weight_decay}: must be at least 0")
 
     @property
     def optimizer(self) -> OptimizerConfig:
@@ -94,40 +92,24 @@ class TrainConfig(OptimizerConfig):
 class EvaluateConfig:
     """Which prompts are answered, and how."""
 
-    prompts: int
-    rows: int
-    prompt_tokens: int
-    prompt_widths: int
-    new_tokens: int
-    temperature: float
-    top_p: float
-    period_steps: int
-    loss_prompts: int
-    period_prompts: int
+    prompts: Count
+    rows: Rows
+    prompt_tokens: Tokens
+    prompt_widths: Annotated[int, Gt(0), Le(64)]
+    new_tokens: Tokens
+    temperature: Temperature
+    top_p: TopP
+    period_steps: Count
+    loss_prompts: Count
+    period_prompts: CountOrZero
 
     def __post_init__(self) -> None:
-        positive(
-            self,
-            "config.evaluate",
-            "prompts",
-            "rows",
-            "prompt_tokens",
-            "prompt_widths",
-            "new_tokens",
-            "period_steps",
-            "loss_prompts",
-        )
+        check_fields(self, "config.evaluate")
         if self.prompt_widths > self.prompt_tokens:
             raise ValueError(
                 f"config.evaluate.prompt_widths={self.prompt_widths} is above "
                 f"config.evaluate.prompt_tokens={self.prompt_tokens}; 2 is usual"
             )
-        if self.period_prompts < 0:
-            raise ValueError(
-                f"config.evaluate.period_prompts={self.period_prompts}: 0 for no answers while "
-                "training, or more"
-            )
-        self.sampling  # noqa: B018 - checks temperature and top_p
 
     @property
     def sampling(self) -> Sampling:
@@ -139,7 +121,7 @@ class EvaluateConfig:
 class Config:
     """One run, or one study of many; every field of `ml_collections_configs/base.py`."""
 
-    seed: int
+    seed: Seed
     languages: tuple[LanguageCode, ...]
     corpus: CorpusConfig
     mixture: MixtureConfig
@@ -212,7 +194,8 @@ class Config:
 
     def to_json(self) -> str:
         """Returns the config as JSON, sorted and indented."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
+        fields = dataclasses.asdict(self)
+        return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Config:

@@ -1,15 +1,41 @@
-"""From nested mappings to nested frozen dataclasses, by the types that these declare."""
+"""From nested mappings to nested frozen dataclasses, by the types that these declare.
+
+A number's bounds are part of its field's type: `epochs: Annotated[int, Gt(0), Le(10_000)]`.
+"""
 
 import dataclasses
 import difflib
+import functools
+import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from absl import logging
+from annotated_types import Ge, Gt, Le, Lt
 
 from pinch_jax.languages import LanguageCode, language
+
+# Steps, examples and tokens are counted in 32 bits.
+Count = Annotated[int, Gt(0), Lt(2**31)]
+CountOrZero = Annotated[int, Ge(0), Lt(2**31)]
+# JAX makes a key of the 32 low bits, and evaluation adds the step.
+Seed = Annotated[int, Ge(0), Lt(2**31)]
+Rows = Annotated[int, Gt(0), Le(2**16)]
+# Of a row, a prompt or an answer: ten times the longest context that a published model has.
+Tokens = Annotated[int, Gt(0), Le(10 * 2**20)]
+Positive = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+
+_BOUNDS = {
+    Gt: ("gt", "above", lambda value, end: value > end),
+    Ge: ("ge", "at least", lambda value, end: value >= end),
+    Lt: ("lt", "below", lambda value, end: value < end),
+    Le: ("le", "at most", lambda value, end: value <= end),
+}
 
 
 def build(cls: type, values: Any, path: str) -> Any:
@@ -18,11 +44,12 @@ def build(cls: type, values: Any, path: str) -> Any:
     `path` is what the mapping is called in messages: "config.train".
 
     Raises:
-        ValueError: a field is unknown, missing or of the wrong type.
+        ValueError: a field is unknown, missing, of the wrong type, or a number that is not finite
+            or beyond its bounds.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{path}={values!r}: must be a table of fields")
-    kinds = typing.get_type_hints(cls)
+    kinds = _kinds(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for name in values:
         choose(path, name, tuple(fields))
@@ -38,10 +65,25 @@ def build(cls: type, values: Any, path: str) -> Any:
     return cls(**{name: _convert(kinds[name], v, f"{path}.{name}") for name, v in values.items()})
 
 
+def check_fields(made: Any, path: str) -> None:
+    """Raises ValueError for a dataclass that could not have been built so: for its constructor."""
+    for name, kind in _kinds(type(made)).items():
+        _convert(kind, getattr(made, name), f"{path}.{name}")
+
+
+@functools.cache
+def _kinds(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
 def _convert(kind: Any, value: Any, path: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
-        return build(kind, value, path)
+        return value if isinstance(value, kind) else build(kind, value, path)
+    if origin is Annotated:
+        value = _convert(args[0], value, path)
+        _check_bounds(args[1:], value, path)
+        return value
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:
             return None
@@ -54,10 +96,13 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(args[0], v, path) for v in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     plain = origin or kind
     if (isinstance(value, bool) and plain is not bool) or not isinstance(value, plain):
         raise ValueError(f"{path}={value!r}: must be of type {getattr(plain, '__name__', plain)}")
+    # No comparison refuses NaN.
+    if plain is float and not math.isfinite(value):
+        raise ValueError(f"{path}={value!r}: must be a finite number")
     return value
 
 
@@ -72,6 +117,14 @@ def _canonical(code: str, path: str) -> str:
     return known.code
 
 
+def _check_bounds(bounds: tuple[Any, ...], value: Any, path: str) -> None:
+    told = [(_BOUNDS[type(bound)], bound) for bound in bounds]
+    ends = [(words, holds, getattr(bound, name)) for (name, words, holds), bound in told]
+    if not all(holds(value, end) for _, holds, end in ends):
+        wanted = " and ".join(f"{words} {end:,}" for words, _, end in ends)
+        raise ValueError(f"{path}={value!r}: must be {wanted}")
+
+
 def choose(path: str, value: Any, known: tuple[Any, ...]) -> None:
     """Raises ValueError, with the nearest known value, when `value` is none of them."""
     if value not in known:
@@ -80,13 +133,6 @@ def choose(path: str, value: Any, known: tuple[Any, ...]) -> None:
             f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(map(str, known))}"
         )
         raise ValueError(f"{path}: {value!r} is not known; {hint}")
-
-
-def positive(config: Any, path: str, *names: str) -> None:
-    """Raises ValueError when one of these fields, by default any, is 0 or less."""
-    for name in names or [f.name for f in dataclasses.fields(config)]:
-        if getattr(config, name) <= 0:
-            raise ValueError(f"{path}.{name}={getattr(config, name)}: must be above 0")
 
 
 def check_distinct(path: str, codes: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ all in its `checksums.json`, written last.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Writes a JSON object with its checksum, whole or not at all."""
-    write_text(path, json.dumps(with_checksum(record), ensure_ascii=False, indent=1) + "\n")
+    write_text(path, _json(with_checksum(record), indent=1) + "\n")
 
 
 def read_record(path: Path, remedy: str) -> dict[str, Any]:
@@ -69,7 +70,12 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
 
 def json_line(record: Mapping[str, Any]) -> str:
     """Returns a line of JSON with its checksum, for a file that `read_kept_lines` reads."""
-    return json.dumps(with_checksum(record), ensure_ascii=False) + "\n"
+    return _json(with_checksum(record)) + "\n"
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    # Not a number is not JSON.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,12 +105,19 @@ def read_lines(
 
 def _json_object(place: Any, content: bytes, remedy: str) -> dict[str, Any]:
     try:
-        record = json.loads(content.decode())
+        record = json.loads(content.decode(), parse_float=_finite, parse_constant=_finite)
     except ValueError as error:
         raise ValueError(f"{place}: not JSON ({error}); {remedy}") from error
     if not isinstance(record, dict):
         raise ValueError(f"{place}: not a JSON object; {remedy}")
     return record
+
+
+def _finite(text: str) -> float:
+    # Python reads NaN, Infinity and 1e999 without a word; no other reader would read them back.
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is no number")
+    return float(text)
 
 
 def mend_last_line(path: Path) -> None:

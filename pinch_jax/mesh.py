@@ -10,14 +10,17 @@ import itertools
 import math
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Ge, Lt
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+from pinch_jax.config_fields import Count, check_fields
 
 Result = TypeVar("Result")
 Number = TypeVar("Number", bool, int)
@@ -65,15 +68,14 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
 class MeshConfig:
     """How many devices each axis has; `data = -1` takes all that the others leave."""
 
-    data: int = -1
-    fsdp: int = 1
-    tensor: int = 1
+    data: Annotated[int, Ge(-1), Lt(2**31)] = -1
+    fsdp: Count = 1
+    tensor: Count = 1
 
     def __post_init__(self) -> None:
-        for name, count in dataclasses.asdict(self).items():
-            if count < 1 and (name, count) != ("data", -1):
-                also = ", or -1 for all that are left" if name == "data" else ""
-                raise ValueError(f"config.mesh.{name}={count}: must be above 0{also}")
+        check_fields(self, "config.mesh")
+        if self.data == 0:
+            raise ValueError("config.mesh.data=0: must be above 0, or -1 for all that are left")
 
 
 def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:

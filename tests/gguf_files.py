@@ -1,6 +1,6 @@
 """Small GGUF files as the converter of llama.cpp writes them, from the tensors of transformers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,12 @@ def write_gguf(
     tensors: Mapping[str, np.ndarray],
     kinds: Mapping[str, gguf.GGMLQuantizationType],
     metadata: Mapping[str, float] = {},
+    tokens: Sequence[str] = (),
 ) -> None:
     """Writes a GGUF file; `kinds` quantises the tensors that it names (by transformers).
 
-    A tensor that transformers does not have goes by its own name, as it is.
+    A tensor that transformers does not have goes by its own name, as it is. Where there are
+    `tokens`, the first ends a turn.
     """
     writer = gguf.GGUFWriter(path, architecture)
     heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
@@ -80,6 +82,9 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_eos_token_id(2)
+    if tokens:
+        writer.add_token_list(list(tokens))
+        writer.add_eot_token_id(0)
     for key, value in metadata.items():
         add = writer.add_uint32 if isinstance(value, int) else writer.add_float32
         (writer.add_string if isinstance(value, str) else add)(f"{architecture}.{key}", value)

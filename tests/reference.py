@@ -52,7 +52,7 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
         hidden = forward(c, p, tokens, positions, ones)
         return logits(c, p, hidden), *jax.value_and_grad(loss)(p, batch)
 
-    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_id=-1, pad_id=0))
+    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids=(), pad_id=0))
     unpadded, no_keys = np.zeros(rows, np.int32), np.zeros((rows, 2), np.uint32)
     scores, total, gradient = run(params)
     return Outputs(

@@ -19,7 +19,7 @@ from pinch_jax.mesh import (
 )
 from pinch_jax.model.decoder import forward, logits
 
-NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, -1
+NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
 LENGTHS = (8, 1, 5, 3)
 NO_KEYS = np.zeros((len(LENGTHS), 2), np.uint32)
 
@@ -82,9 +82,14 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
     c = LLAMA_LIKE
     _, ids, padding = prompts_of(c.vocab_size)
     free = greedy("llama")
-    stop_id = int(free[0, 2])
-    stops = [row.tolist().index(stop_id) if stop_id in row else NEW_TOKENS for row in free]
-    assert min(stops) < max(stops)
+    stop_ids = {int(free[0, 4]), int(free[2, 1])}
+    stops = [
+        next((at for at, id in enumerate(row) if id in stop_ids), NEW_TOKENS)
+        for row in free.tolist()
+    ]
+    # Each of the two ends some row, and some row goes on longer than another.
+    ended = {int(row[stop]) for row, stop in zip(free, stops, strict=True) if stop < NEW_TOKENS}
+    assert ended == stop_ids and len(ended) == 2 and min(stops) < max(stops)
     expected = free.copy()
     for row, stop in enumerate(stops):
         expected[row, stop + 1 :] = PAD
@@ -95,7 +100,7 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
             jax.debug.callback(lambda: chosen.append(1))
         return x
 
-    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_id, PAD, shard=count))
+    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, shard=count))
     params = random_params(c)
     assert np.array_equal(decode(params, ids, padding, NO_KEYS), expected)
     jax.effects_barrier()

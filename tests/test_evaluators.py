@@ -62,6 +62,7 @@ def answers():
     return Answers(
         model=MODEL,
         renderer=RENDERER,
+        stop_ids=(RENDERER.stop_id,),
         rows=8,
         prompt_tokens=24,
         prompt_widths=2,
@@ -127,6 +128,18 @@ def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
     assert metrics["eval/en/chrf"] == told["eval/en/chrf"] > 0
     assert {"eval/fi/right_language", "eval/fi/echo"} <= set(metrics)
     assert not {"eval/fi/exact_match", "eval/fi/chrf"} & set(metrics)
+
+
+def test_ids_without_a_row_are_named_before_anything_is_computed(answers):
+    """Of texts: those of a template are found when a model is opened."""
+    mesh, fewer = make_mesh(MeshConfig()), dataclasses.replace(MODEL, vocab_size=1000)
+    message = r"{}: the token '.*' has the id \d{{4}}, .* the rows 0 to 999 alone"
+    shape = BatchConfig(8, 0, TOKENS, 16, 0, 1)
+    with pytest.raises(ValueError, match=message.format("the held-out examples of 'fi'")):
+        HeldoutLoss(fewer, RENDERER, {"fi": HELDOUT["fi"]}, shape, mesh, None, jnp.float32)
+    asked = dataclasses.replace(answers, model=fewer)
+    with pytest.raises(ValueError, match=message.format("the prompt 'Entä Perussa.'")):
+        next(asked.stream(PARAMS, ["Entä Perussa?"], 0))
 
 
 def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):

@@ -128,6 +128,14 @@ def test_a_file_holds_the_same_model_as_the_directory_it_came_from(architecture,
     assert (config["max_position_embeddings"], config["eos_token_id"]) == (128, 2)
 
 
+def test_every_end_of_a_turn_that_a_file_names_or_that_is_known_by_name_is_kept(tmp_path):
+    tensors, _ = written("llama", tmp_path)
+    config = write_config(DECODERS["llama"], max_position_embeddings=128)
+    tokens = ["mine", "a", "</s>", "<|eot_id|>", "<|eot|>", "<end_of_turn>"]
+    write_gguf(tmp_path / "ends.gguf", "llama", config | {"head_dim": 8}, tensors, {}, {}, tokens)
+    assert GgufFile(tmp_path / "ends.gguf").config_json["eos_token_id"] == [2, 0, 3, 5]
+
+
 def test_quantised_rows_are_dequantised_where_the_mesh_wants_them(tmp_path):
     kinds = {
         "model.embed_tokens.weight": "Q8_0",

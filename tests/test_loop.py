@@ -6,6 +6,7 @@ import os
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
@@ -22,10 +23,19 @@ OTHER_MESH = MeshConfig(2, 2, 2)
 PLAN = random_plan()
 
 
-def run(directory, mesh=MESH, at_step=lambda step: None, evaluators=(), checkpoint_period_steps=99):
+def run(
+    directory,
+    mesh=MESH,
+    at_step=lambda step: None,
+    evaluators=(),
+    checkpoint_period_steps=99,
+    log_period_steps=1,
+    change=lambda state, batch: state,
+):
     """Returns the last state of the run in a directory, started there or gone on with.
 
-    `at_step` is called with the number of steps that are done, after each.
+    `at_step` is called with the number of steps that are done, after each; `change` makes of a
+    step's state and batch the state that the step is given.
     """
     t, done, calls = trainer(mesh, 1), 0, itertools.count()
 
@@ -43,13 +53,13 @@ def run(directory, mesh=MESH, at_step=lambda step: None, evaluators=(), checkpoi
             state = train_loop(
                 state,
                 PLAN,
-                t.step,
+                lambda state, batch, steps: t.step(change(state, batch), batch, steps),
                 t.mesh,
                 checkpoints,
                 metrics,
                 evaluators,
                 checkpoint_period_steps,
-                log_period_steps=1,
+                log_period_steps=log_period_steps,
                 progress=progress,
             )
         finally:
@@ -133,6 +143,70 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(whole, tmp_path):
     assert lines_of(tmp_path) == lines_of(whole[0])
 
 
+def with_embedding(step, number):
+    """Returns what gives a step a state with a number in its embedding, as a bad update would."""
+
+    def change(state, batch):
+        if int(state.step) != step - 1:
+            return state
+        embedding = state.params["embedding"]
+        # Of a token that the step reads, so that its own loss is lost.
+        token = int(batch.tokens[0, 0])
+        spoilt = jax.device_put(embedding.at[token, 0].set(number), embedding.sharding)
+        return state._replace(params=state.params | {"embedding": spoilt})
+
+    return change
+
+
+@pytest.mark.parametrize(("log_period_steps", "number"), [(1, math.nan), (3, math.inf)])
+def test_a_loss_that_is_not_finite_ends_the_run_at_its_step_and_keeps_the_state_before(
+    log_period_steps, number, tmp_path
+):
+    spoil, lost = with_embedding(5, number), r"^step 5: gradient_norm=nan, loss=nan, so"
+    how = {"checkpoint_period_steps": 2, "log_period_steps": log_period_steps}
+    with pytest.raises(ValueError, match=lost):
+        run(tmp_path, change=spoil, **how)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+    logged = [step for step in range(1, 5) if step % log_period_steps == 0]
+    assert [line["step"] for line in lines_of(tmp_path)] == logged
+    # It is the same step again that a run which goes on from there ends with.
+    with pytest.raises(ValueError, match=lost):
+        run(tmp_path, change=spoil, **how)
+
+
+@pytest.mark.parametrize(("step", "where"), [(PLAN.steps, "the last"), (4, "is not kept")])
+def test_a_state_that_is_lost_after_a_finite_loss_is_neither_kept_nor_returned(
+    step, where, tmp_path
+):
+    """A rate may throw the parameters out of range in the very step before a checkpoint."""
+    t = trainer(MESH, 1)
+
+    def step_and_spoil(state, batch, steps):
+        state, metrics = t.step(state, batch, steps)
+        if int(state.step) == step:
+            scale = state.params["final_norm"]["scale"]
+            spoilt = jax.device_put(scale.at[0].set(jnp.inf), scale.sharding)
+            state = state._replace(params=state.params | {"final_norm": {"scale": spoilt}})
+        return state, metrics
+
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        metrics = MetricWriter(tmp_path)
+        start = t.start(random_params(GEMMA_LIKE))
+        rest = (t.mesh, checkpoints, metrics, (), 2, 1, lambda steps: None)
+        with pytest.raises(ValueError, match=rf"after step {step}.* {where}: params/final_norm"):
+            train_loop(start, PLAN, step_and_spoil, *rest)
+        metrics.close()
+    kept = step - 1 - (step - 1) % 2
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [str(kept)]
+    assert [line["step"] for line in lines_of(tmp_path)] == list(range(1, step + 1))
+
+
+def test_a_heldout_loss_that_is_not_finite_is_named_and_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"step 4: eval/fi/loss=inf, so the run ends"):
+        run(tmp_path, evaluators=[(4, lambda params, step: {"eval/fi/loss": math.inf})])
+    assert [line["step"] for line in lines_of(tmp_path)] == [1, 2, 3, 4]
+
+
 def test_the_lines_before_a_checkpoint_are_on_disk_with_it(tmp_path):
     """A process that is killed outright must not lose lines that no later run writes again."""
     on_disk = {}
@@ -209,6 +283,17 @@ def test_metrics_are_read_late_but_never_lost(tmp_path):
     assert [value.read for value in values] == [True] + LAG_STEPS * [False]
     metrics.close()
     assert lines_of(tmp_path) == [{"step": step, "loss": 2.0} for step in range(1, LAG_STEPS + 2)]
+
+
+def test_what_is_not_logged_is_read_with_the_next_line_and_waits_for_nothing(tmp_path):
+    metrics, values = MetricWriter(tmp_path), [Value() for _ in range(9)]
+    for step, value in enumerate(values, 1):
+        metrics.write(step, {"loss": value}, logged=step % 4 == 0)
+        read = step // 4 * 4 - LAG_STEPS
+        assert [each.read for each in values] == [n <= read for n in range(1, 10)]
+    metrics.close()
+    assert all(value.read for value in values)
+    assert [line["step"] for line in lines_of(tmp_path)] == [4, 8]
 
 
 def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path):

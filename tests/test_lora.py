@@ -22,12 +22,20 @@ from pinch_jax.mesh import (
 from pinch_jax.model.decoder import abstract_params, forward, logits, no_sharding
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
-from pinch_jax.train.lora import PROJECTIONS, LoraConfig, combine, init_adapters, merge
+from pinch_jax.train.lora import PROJECTIONS, LoraConfig, check_rank, combine, init_adapters, merge
 from pinch_jax.train.step import init_state, make_train_step, summed_loss
 
 LORA = LoraConfig(rank=3, alpha=6.0, projections=tuple(PROJECTIONS))
 TOTAL_STEPS = 10
 PLAN = random_plan(vocab_size=48)
+
+
+def test_a_rank_above_that_of_a_matrix_is_refused_before_anything_is_drawn():
+    most = min(GEMMA_LIKE.width, GEMMA_LIKE.kv_heads * GEMMA_LIKE.head_size)
+    check_rank(GEMMA_LIKE, LoraConfig(most, 1.0, tuple(PROJECTIONS)))
+    beyond = LoraConfig(most + 1, 1.0, tuple(PROJECTIONS))
+    with pytest.raises(ValueError, match=rf"config\.lora\.rank={most + 1}: 'query' .* rank {most}"):
+        check_rank(GEMMA_LIKE, beyond)
 
 
 def random_adapters(config, lora=LORA):
@@ -293,7 +301,7 @@ def test_adapters_save_memory_and_arithmetic():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rank": -1}, r"config\.lora\.rank=-1: 0 for full tuning"),
+        ({"rank": -1}, r"config\.lora\.rank=-1: must be at least 0"),
         ({"alpha": 0.0}, r"config\.lora\.alpha=0\.0: must be above 0"),
         ({"projections": ("quer",)}, r"config\.lora\.projections: 'quer' .* mean 'query'"),
         ({"projections": ("up", "up")}, r"config\.lora\.projections=.*'up' stands twice"),

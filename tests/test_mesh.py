@@ -139,7 +139,7 @@ def test_what_a_mesh_cannot_divide_says_so():
         ((-1, 0, 1), "config.mesh.fsdp=0: must be above 0"),
         ((-1, 1, -1), "config.mesh.tensor=-1: must be above 0"),
         ((0, 1, 1), "config.mesh.data=0: must be above 0, or -1"),
-        ((-8, -1, 1), "config.mesh.data=-8: must be above 0, or -1"),
+        ((-8, -1, 1), "config.mesh.data=-8: must be at least -1"),
     ],
 )
 def test_axes_that_do_not_make_the_devices_are_an_error(axes, message):

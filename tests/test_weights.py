@@ -12,11 +12,15 @@ from small import FAMILIES, LLAMA_LIKE, random_params
 from small_tokenizers import write_llama3
 
 import pinch_jax
+from ml_collections_configs import tiny
+from pinch_jax.config import from_config_dict
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+from pinch_jax.study.scoring import score_file
+from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.template import Renderer, Template, make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer, train_tokenizer
 from pinch_jax.text.vocabulary import needed_pieces
@@ -101,6 +105,20 @@ def test_a_model_directory_holds_all_that_is_needed_to_run_it(model, tmp_path):
     assert loaded.renderer.stop_id == loaded.tokenizer.eos_id
 
 
+def test_weights_that_are_not_finite_are_refused_wherever_they_are_loaded(model, tmp_path):
+    params = random_params(model.decoder)
+    params["layers"]["attention"]["query"][1, 2, 0, 0] = np.inf
+    save_model(tmp_path / "model", model, params)
+    c = tiny.get_config()
+    c.model.source = str(tmp_path / "model")
+    lost = r"model: layers/attention/query has numbers that are not finite"
+    with pytest.raises(ValueError, match=rf"the weights of .*{lost}"):
+        assert Workbench(from_config_dict(c), progress=False).pretrained
+    (tmp_path / "texts.jsonl").write_text('{"ids": [1, 2]}\n')
+    with pytest.raises(ValueError, match=rf"--model=.*{lost}"):
+        score_file(c.model.source, tmp_path / "texts.jsonl", tmp_path / "scores.jsonl")
+
+
 def test_weights_are_known_by_all_that_is_in_their_files(model, tmp_path):
     params = random_params(model.decoder)
     changed = params | {"embedding": np.nextafter(params["embedding"], 9)}
@@ -122,8 +140,9 @@ def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(mo
         dataclasses.replace(model, decoder=small)
 
 
-def test_a_control_piece_needs_no_row(model, tmp_path):
+def test_a_control_piece_that_nothing_writes_needs_no_row(model, tmp_path):
     tokenizer = load_tokenizer(write_llama3(tmp_path))
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, eos="<|end_header_id|>")
     control = sorted(map(tokenizer.piece_id, tokenizer.control_pieces()))
     assert control[-1] == tokenizer.vocab_size - 1
     rows = dataclasses.replace(model.decoder, vocab_size=control[-1])

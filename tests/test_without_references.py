@@ -63,6 +63,9 @@ def test_a_study_that_cannot_be_judged_is_refused_before_it_trains(tmp_path):
     told = r"config\.study\.judge='reference': 2 of 8 held-out prompts .* such as en '"
     with pytest.raises(ValueError, match=told):
         plan_study(from_config_dict(config), tmp_path / "study", progress=False)
+    config.evaluate.prompts = 6
+    with pytest.raises(ValueError, match=r"config\.evaluate\.prompts=6: .* holds out 5 examples"):
+        plan_study(from_config_dict(config), tmp_path / "many", progress=False)
     config.evaluate.prompts = 3
     assert plan_study(from_config_dict(config), tmp_path / "other", progress=False).arms
 

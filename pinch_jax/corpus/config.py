@@ -4,8 +4,11 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Gt, Le
+
+from pinch_jax.config_fields import check_fields
 from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.translation.translators import TranslationConfig
 
@@ -30,12 +33,13 @@ class CorpusConfig:
     train: tuple[str, ...]
     heldout: tuple[str, ...]
     drop_duplicates: bool
-    duplicate_similarity: float
+    duplicate_similarity: Annotated[float, Gt(0), Le(1)]
     license: str
     citation: str
     translation: TranslationConfig
 
     def __post_init__(self) -> None:
+        check_fields(self, "config.corpus")
         if self.bundled:
             self._check_bundled()
             return
@@ -51,11 +55,6 @@ class CorpusConfig:
                     f"config.corpus.{field}=(): the corpus {self.name!r} needs a source of it, "
                     "such as 'jsonl:/data/{language}.jsonl'"
                 )
-        if not 0 < self.duplicate_similarity <= 1:
-            raise ValueError(
-                f"config.corpus.duplicate_similarity={self.duplicate_similarity}: must be above 0 "
-                "and at most 1, such as 0.8"
-            )
         self._check_sources()
 
     def _check_bundled(self) -> None:

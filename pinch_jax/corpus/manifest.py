@@ -134,7 +134,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest; until then the corpus is not there."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
+    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False, allow_nan=False)
     _replace(directory / MANIFEST, f"{text}\n".encode())
 
 

@@ -36,6 +36,20 @@ class Corpus:
     checksums: Mapping[str, str]
     left_out: str = ""
 
+    def prompts(self, language: str, count: int) -> tuple[Example, ...]:
+        """Return the first `count` held-out examples of a language, config.evaluate.prompts.
+
+        Raises:
+          ValueError: the corpus holds fewer.
+        """
+        held = self.heldout[language]
+        if count > len(held):
+            raise ValueError(
+                f"config.evaluate.prompts={count}: the corpus holds out {len(held)} examples in "
+                f"{language!r}; set it to {len(held)} or less"
+            )
+        return held[:count]
+
 
 def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool = True) -> Corpus:
     """Return the corpus in these languages, after building what its directory lacks of it.

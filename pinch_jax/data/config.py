@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from pinch_jax.config_fields import positive
+from pinch_jax.config_fields import Count, CountOrZero, Fraction, Rows, Tokens, check_fields
 from pinch_jax.languages import LanguageCode
 
 
@@ -12,8 +12,8 @@ class MixtureConfig:
     """A tuning set, by name; its size is in examples or, where they are 0, in tokens."""
 
     spec: str
-    examples: int
-    supervised_tokens: int
+    examples: CountOrZero
+    supervised_tokens: CountOrZero
     recipes: tuple[str, ...]
     base: LanguageCode
     composition: Literal["disjoint", "parallel"]
@@ -31,26 +31,17 @@ class MixtureConfig:
 class BatchConfig:
     """The shape of the global batch of a step."""
 
-    rows: int
-    row_multiple: int
-    row_tokens: int
-    row_supervised_tokens: int
-    examples: int
-    microbatches: int
-    max_dropped_fraction: float
+    rows: Rows
+    row_multiple: CountOrZero
+    row_tokens: Tokens
+    row_supervised_tokens: Tokens
+    examples: CountOrZero
+    microbatches: Count
+    max_dropped_fraction: Fraction
 
     def __post_init__(self) -> None:
-        positive(
-            self, "config.batch", "rows", "row_tokens", "row_supervised_tokens", "microbatches"
-        )
-        if not 0 <= self.max_dropped_fraction <= 1:
-            raise ValueError(
-                f"config.batch.max_dropped_fraction={self.max_dropped_fraction}: must be between 0 "
-                "and 1; 0.02 is usual"
-            )
-        if self.examples < 0:
-            raise ValueError(f"config.batch.examples={self.examples}: 0 for no limit, or more")
-        if self.row_multiple and (self.row_multiple < 0 or self.rows % self.row_multiple):
+        check_fields(self, "config.batch")
+        if self.row_multiple and self.rows % self.row_multiple:
             raise ValueError(
                 f"config.batch.row_multiple={self.row_multiple} does not divide "
                 f"config.batch.rows={self.rows}; choose a divisor of it, or 0"

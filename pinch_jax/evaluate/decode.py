@@ -4,13 +4,15 @@ import collections
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Ge, Gt, Le
 
+from pinch_jax.config_fields import check_fields
 from pinch_jax.model.decoder import (
     Params,
     Shard,
@@ -22,24 +24,19 @@ from pinch_jax.model.decoder import (
 )
 from pinch_jax.model.families import DecoderConfig
 
+Temperature = Annotated[float, Ge(0), Le(100)]
+TopP = Annotated[float, Gt(0), Le(1)]
+
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen: greedily at temperature 0, else from the top-p nucleus."""
 
-    temperature: float = 0.0
-    top_p: float = 1.0
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(
-                f"config.evaluate.temperature={self.temperature} is negative; 0 is greedy"
-            )
-        if not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"config.evaluate.top_p={self.top_p}: must be above 0 and at most 1, which keeps "
-                "every token"
-            )
+        check_fields(self, "config.evaluate")
 
 
 class _Loop(NamedTuple):
@@ -97,7 +94,7 @@ def sampling_keys(seed: int, prompts: Sequence[str]) -> np.ndarray:
 def make_decode(
     model: DecoderConfig,
     new_tokens: int,
-    stop_id: int,
+    stop_ids: Collection[int],
     pad_id: int,
     sampling: Sampling = Sampling(),
     dtype: Any = jnp.float32,
@@ -106,9 +103,10 @@ def make_decode(
     """Returns the pure function (params, prompts, padding, keys) -> ids; jit it.
 
     prompts [B, T] are padded on the left by padding [B] tokens; keys uint32 [B, 2] are those of
-    `sampling_keys`. The result [B, new_tokens] holds the new ids of each row, pad_id behind
-    stop_id. The loop ends when every row has stopped.
+    `sampling_keys`. The result [B, new_tokens] holds the new ids of each row, pad_id behind the
+    first of stop_ids; `until_stop` leaves those out. The loop ends when every row has stopped.
     """
+    stops = jnp.array(sorted(stop_ids), jnp.int32)
 
     def decode(params, prompts, padding, keys):
         params = in_precision(params, dtype)
@@ -121,6 +119,9 @@ def make_decode(
             scores = shard(logits(model, params, hidden), "BV")
             return sample(scores, jax.vmap(jax.random.fold_in, (0, None))(keys, index), sampling)
 
+        def is_stop(token):
+            return jnp.any(token[:, None] == stops, axis=-1)
+
         def write(output, token, done, index):
             return output.at[:, index].set(jnp.where(done, pad_id, token))
 
@@ -131,20 +132,26 @@ def make_decode(
             )
             token = choose(hidden[:, 0], state.index)
             output = write(state.output, token, state.done, state.index)
-            done = state.done | (token == stop_id)
+            done = state.done | is_stop(token)
             return _Loop(state.index + 1, token, done, output, cache)
 
         token = choose(hidden[:, -1], 0)
         # A row that holds padding alone only fills the batch.
         done = padding == length
         output = write(jnp.full((batch, new_tokens), pad_id, jnp.int32), token, done, 0)
-        state = _Loop(jnp.int32(1), token, done | (token == stop_id), output, cache)
+        state = _Loop(jnp.int32(1), token, done | is_stop(token), output, cache)
         state = jax.lax.while_loop(
             lambda s: (s.index < new_tokens) & ~jnp.all(s.done), advance, state
         )
         return state.output
 
     return decode
+
+
+def until_stop(ids: np.ndarray, stop_ids: Collection[int]) -> np.ndarray:
+    """Returns the ids [n] of a row before the first that ends it; all where none does."""
+    stops = np.flatnonzero(np.isin(ids, list(stop_ids)))
+    return ids[: stops[0]] if len(stops) else ids
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,12 +14,19 @@ from pinch_jax.data.batches import BatchPlan, BatchShape
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
-from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sampling_keys
+from pinch_jax.evaluate.decode import (
+    Sampling,
+    batch_prompts,
+    make_decode,
+    sampling_keys,
+    until_stop,
+)
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.step import summed_loss
 
@@ -48,16 +55,15 @@ class HeldoutLoss:
     ):
         pad_id = renderer.tokenizer.pad_id
         told = {code: [e for e in examples if e.response] for code, examples in heldout.items()}
-        self.plans: dict[str, BatchPlan] = {
-            code: plan_batches(
-                parse_mixture(f"monolingual:{code}", (code,), len(examples), code),
-                tokenize_corpus({code: examples}, pad_id, renderer.example),
-                shape,
-                epochs=1,
-            )
-            for code, examples in told.items()
-            if examples
-        }
+        self.plans: dict[str, BatchPlan] = {}
+        for code, examples in told.items():
+            if not examples:
+                continue
+            tokenized = tokenize_corpus({code: examples}, pad_id, renderer.example)
+            where, ids = f"the held-out examples of {code!r}", tokenized.languages[code].tokens
+            check_ids(ids, model.vocab_size, renderer.tokenizer, where)
+            mixture = parse_mixture(f"monolingual:{code}", (code,), len(examples), code)
+            self.plans[code] = plan_batches(mixture, tokenized, shape, epochs=1)
         self._mesh = mesh
         self._loss = jax.jit(functools.partial(summed_loss, model, dtype, shard))
 
@@ -78,10 +84,15 @@ class HeldoutLoss:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """Answers prompts with a model; one compiled program for each width of prompts."""
+    """Answers prompts with a model; one compiled program for each width of prompts.
+
+    Attributes:
+        stop_ids: each of them ends an answer.
+    """
 
     model: DecoderConfig
     renderer: Renderer
+    stop_ids: tuple[int, ...]
     rows: int
     prompt_tokens: int
     prompt_widths: int
@@ -105,7 +116,7 @@ class Answers:
             "decoder": dataclasses.asdict(self.model),
             "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
-            "stop_id": self.renderer.stop_id,
+            "stop_ids": self.stop_ids,
             # The shape of a batch decides how sums are rounded.
             "rows": self.rows,
             "widths": self.widths,
@@ -121,7 +132,7 @@ class Answers:
         decode = make_decode(
             self.model,
             self.new_tokens,
-            self.renderer.stop_id,
+            self.stop_ids,
             tokenizer.pad_id,
             self.sampling,
             self.dtype,
@@ -156,6 +167,9 @@ class Answers:
         itself and `seed`.
         """
         ids = [self.renderer.prompt(p) for p in prompts]
+        for prompt, own in zip(prompts, ids, strict=True):
+            where = f"the prompt {prompt[:60]!r}"
+            check_ids(own, self.model.vocab_size, self.renderer.tokenizer, where)
         pad_id = self.renderer.tokenizer.pad_id
         mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
@@ -176,7 +190,13 @@ class Answers:
             output, ahead = ahead, decode(number + 1) if number + 1 < len(batches) else None
             members = batches[number].members.tolist()
             rows = np.asarray(output)[: len(members)]
-            yield members, [self.renderer.tokenizer.decode(r[r != pad_id].tolist()) for r in rows]
+            yield (
+                members,
+                [
+                    self.renderer.tokenizer.decode(until_stop(row, self.stop_ids).tolist())
+                    for row in rows
+                ],
+            )
 
 
 def answer_metrics(

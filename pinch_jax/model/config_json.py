@@ -5,7 +5,7 @@ Older and newer spellings are read (`rope_theta` and `rope_scaling`, or `rope_pa
 family reads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScaling
@@ -254,6 +254,19 @@ def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
         return written
     written |= zip(LLAMA3_FACTORS, (scaling.low_turns, scaling.high_turns), strict=True)
     return written | {"original_max_position_embeddings": scaling.original_tokens}
+
+
+def read_ids(told: int | Sequence[int] | None) -> list[int]:
+    """Returns the ids that a file has for a role: one, several or none."""
+    if told is None:
+        return []
+    return [told] if isinstance(told, int) else list(told)
+
+
+def write_ids(ids: Iterable[int]) -> int | list[int] | None:
+    """Returns ids as such a file has them, each once."""
+    distinct = list(dict.fromkeys(ids))
+    return distinct if len(distinct) > 1 else next(iter(distinct), None)
 
 
 def _unsupported(field: str, value: Any, supported: str) -> ValueError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pinch_jax.config_fields import choose
 from pinch_jax.files import seal
-from pinch_jax.model.config_json import write_config
+from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, open_directory, save_model
 from pinch_jax.model.export import MAX_SHARD_BYTES, export_model
@@ -16,7 +16,7 @@ from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.model import Model
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory, save_orbax
-from pinch_jax.model.source import DETAILS, open_model, open_tensors, stored_weights
+from pinch_jax.model.source import open_model, open_tensors, read_details, stored_weights
 from pinch_jax.model.trimming import restore_rows
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -85,7 +85,7 @@ def _export_own(target: Path, model: Model, params: Params, max_shard_bytes: int
         decoder, params = _made_whole(model, params)
     export_model(
         target,
-        write_config(decoder, **model.details),
+        write_config(decoder, **{**model.details, "eos_token_id": write_ids(model.end_ids)}),
         decoder,
         params,
         tokenizer=model.tokenizer,
@@ -105,9 +105,7 @@ def _export_theirs(
     is_file = isinstance(tensors, GgufFile)
     if is_file or "text_config" in config_json:
         # A file of another kind, or a decoder taken out of an image model.
-        held = dict(config_json.get("text_config", {})) | dict(config_json)
-        others = {name: held[name] for name in DETAILS if name in held}
-        config_json = write_config(tensors.decoder, **others)
+        config_json = write_config(tensors.decoder, **read_details(source, config_json))
     export_model(
         target,
         config_json,

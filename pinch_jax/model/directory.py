@@ -78,5 +78,5 @@ def describe_model(directory: Path, model: Model) -> None:
         "details": dict(model.details),
         "trimmed": trimmed,
     }
-    text = json.dumps(described, indent=1, ensure_ascii=False)
+    text = json.dumps(described, indent=1, ensure_ascii=False, allow_nan=False)
     (directory / DESCRIPTION).write_text(text + "\n", encoding="utf-8")

@@ -21,9 +21,10 @@ from pinch_jax.text.tokenizer import Tokenizer
 MAX_SHARD_BYTES = 5_000_000_000
 # Ids that a config.json may name, and that generation starts and stops with.
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+GENERATION = "generation_config.json"
 # What belongs to a model beside its decoder, wherever it has it.
 COMPANIONS = (
-    "generation_config.json",
+    GENERATION,
     "tokenizer.json",
     "tokenizer.model",
     "tokenizer_config.json",
@@ -97,9 +98,9 @@ def export_model(
     for name in COMPANIONS:
         if companions and (companions / name).exists():
             shutil.copyfile(companions / name, part / name)
-    if not (part / "generation_config.json").exists():
+    if not (part / GENERATION).exists():
         ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
-        _write_json(part / "generation_config.json", ids)
+        _write_json(part / GENERATION, ids)
     part.rename(target)
 
 
@@ -145,4 +146,6 @@ def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]], dtype: A
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )

@@ -3,9 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pinch_jax.config_fields import positive
+from annotated_types import Gt, Le
+
+from pinch_jax.config_fields import Count, CountOrZero, NotNegative, Positive, check_fields
+
+# Of an axis: what is larger is no model but a slip.
+Size = Annotated[int, Gt(0), Le(2**24)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,14 +23,14 @@ class RopeScaling:
     """
 
     kind: Literal["linear", "llama3"]
-    factor: float
-    low_turns: float = 1.0
-    high_turns: float = 4.0
-    original_tokens: int = 8192
+    factor: Positive
+    low_turns: Positive = 1.0
+    high_turns: Positive = 4.0
+    original_tokens: Count = 8192
 
     def __post_init__(self) -> None:
         path = "config.model.decoder.rope_scaling"
-        positive(self, path, "factor", "low_turns", "high_turns", "original_tokens")
+        check_fields(self, path)
         if self.low_turns >= self.high_turns:
             raise ValueError(
                 f"{path}.low_turns={self.low_turns} is not below {path}.high_turns="
@@ -40,13 +45,13 @@ class DecoderConfig:
     The families (Gemma, Qwen, Llama, Mistral) differ in these fields, not in code.
     """
 
-    vocab_size: int
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    feedforward: int
+    vocab_size: Size
+    layers: Size
+    width: Size
+    heads: Size
+    kv_heads: Size
+    head_size: Size
+    feedforward: Size
     activation: Literal["gelu_tanh", "silu"] = "gelu_tanh"
     # Gemma stores normalisation weights as an offset from one.
     norm_offset: bool = True
@@ -54,34 +59,30 @@ class DecoderConfig:
     post_norms: bool = True
     qk_norm: bool = True
     qkv_bias: bool = False
-    norm_epsilon: float = 1e-6
+    norm_epsilon: Positive = 1e-6
     tied_embeddings: bool = True
     # Gemma multiplies embeddings by sqrt(width).
     scale_embeddings: bool = True
     # Every `window_pattern`-th layer attends to everything, the others to the last
     # `window` positions; 0 means that no layer has a window. A pattern of 0: all layers have it.
-    window: int = 0
-    window_pattern: int = 1
+    window: CountOrZero = 0
+    window_pattern: CountOrZero = 1
     # Where the pattern is 0, so many layers at the bottom attend to everything nevertheless.
-    full_layers: int = 0
+    full_layers: CountOrZero = 0
     # Rotary embeddings; `local` is for layers with a window.
-    rope_base: float = 10_000.0
-    rope_local_base: float = 10_000.0
+    rope_base: Positive = 10_000.0
+    rope_local_base: Positive = 10_000.0
     rope_scaling: RopeScaling | None = None
     rope_local_scaling: RopeScaling | None = None
     # Soft caps squash logits to (-cap, cap); 0 switches them off.
-    attention_softcap: float = 0.0
-    logit_softcap: float = 0.0
+    attention_softcap: NotNegative = 0.0
+    logit_softcap: NotNegative = 0.0
     # What query . key is divided by, squared; the head size unless a family says otherwise.
-    query_scale: float | None = None
+    query_scale: Positive | None = None
 
     def __post_init__(self) -> None:
         path = "config.model.decoder"
-        positive(self, path, "vocab_size", "layers", "width", "heads", "kv_heads", "head_size")
-        positive(self, path, "feedforward", "norm_epsilon", "rope_base", "rope_local_base")
-        for name in ("window", "window_pattern", "full_layers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{path}.{name}={getattr(self, name)}: must be at least 0")
+        check_fields(self, path)
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{path}.kv_heads={self.kv_heads} does not divide {path}.heads={self.heads}; "

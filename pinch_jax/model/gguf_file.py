@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from pinch_jax.mesh import path_name
-from pinch_jax.model.config_json import read_config
+from pinch_jax.model.config_json import read_config, write_ids
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.model.layers import lowering
@@ -48,8 +48,19 @@ FIELDS = {
 }
 TOKEN_IDS = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
-    "tokenizer.ggml.eos_token_id": "eos_token_id",
     "tokenizer.ggml.padding_token_id": "pad_token_id",
+}
+# Whatever ends an answer: the end of a text, of a turn, of a message.
+END_IDS = tuple(f"tokenizer.ggml.{end}_token_id" for end in ("eos", "eot", "eom"))
+# Files of older converters name the first alone. Source: llama.cpp, src/llama-vocab.cpp, what it
+# adds to the ends of generation by name, of the families here.
+END_TOKENS = {
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<end_of_turn>",
 }
 # The numbers of layers of the Gemmas that divide query . key by sqrt(width / heads), as
 # llama.cpp knows them: the file does not say.
@@ -137,7 +148,14 @@ class GgufFile:
         told["query_pre_attn_scalar"] = width // heads if wide else told["head_dim"]
         told["rope_scaling"] = self._rope_scaling(told["rope_theta"], told["head_dim"])
         ids = {ours: self._metadata[t] for t, ours in TOKEN_IDS.items() if t in self._metadata}
-        return told | ids
+        return told | ids | self._ends()
+
+    def _ends(self) -> dict[str, list[int]]:
+        """Returns the ends of a turn: those that the file names, and those known by their names."""
+        named = [self._metadata[key] for key in END_IDS if key in self._metadata]
+        tokens = self._metadata.get("tokenizer.ggml.tokens", ())
+        known = [id for id, token in enumerate(tokens) if token in END_TOKENS]
+        return {"eos_token_id": write_ids([*named, *known])} if named or known else {}
 
     def _rope_scaling(self, base: float, head_size: int) -> dict[str, Any] | None:
         if ROPE_FACTORS in self._tensors:

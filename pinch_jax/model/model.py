@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from pinch_jax.model.config_json import read_ids
 from pinch_jax.model.decoder import Params, in_precision, init
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.loading import Tensors, load_params
 from pinch_jax.model.trimming import TrimmedTensors
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
@@ -131,6 +133,41 @@ class Model:
                 f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
                 f"tokenizer's {pieces} pieces; set it to {pieces} or more"
             )
+        if rows < pieces:
+            self._check_written_ids()
+
+    def _check_written_ids(self) -> None:
+        """Raises ValueError when a token that is written whatever the text has no row."""
+        tokenizer, renderer = self.tokenizer, self.renderer
+        written = {
+            "the chat or base template": [*renderer.prompt("a"), *renderer.example("a", "a")[0]],
+            "padding": [tokenizer.pad_id],
+            "the beginning of a text": [tokenizer.bos_id] if tokenizer.adds_bos else [],
+        }
+        for what, ids in written.items():
+            check_ids(ids, self.decoder.vocab_size, tokenizer, f"{tokenizer.path}, {what}")
+
+    @functools.cached_property
+    def end_ids(self) -> tuple[int, ...]:
+        """The ids, in the whole vocabulary, that end an answer.
+
+        They are the end of the template's response, the end of a text, and all that `details` name.
+        """
+        tokenizer = self.tokenizer
+        ours = [self.renderer.stop_id]
+        if tokenizer.roles.eos is not None:
+            ours.append(tokenizer.eos_id)
+        if self.trimming:
+            ours = self.trimming.vocabulary.restore(ours).tolist()
+        return tuple(dict.fromkeys([*ours, *read_ids(self.details.get("eos_token_id"))]))
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The same as ids of the table's rows; what has no row is never written."""
+        if not self.trimming:
+            return self.end_ids
+        vocabulary = self.trimming.vocabulary
+        return tuple(vocabulary.trim(list(filter(vocabulary.has, self.end_ids))).tolist())
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -1,12 +1,14 @@
 """A model by where it is: the name of one that is installed, or a path in one of the formats."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.directory import DESCRIPTION, open_directory
-from pinch_jax.model.export import TOKEN_IDS
+from pinch_jax.model.export import GENERATION, TOKEN_IDS
 from pinch_jax.model.gguf_file import GgufFile
-from pinch_jax.model.hugging_face import HuggingFaceDirectory
+from pinch_jax.model.hugging_face import HuggingFaceDirectory, read_json
 from pinch_jax.model.layout import places
 from pinch_jax.model.model import Model, StoredWeights
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory
@@ -39,15 +41,25 @@ def open_model(source: str | Path, template: str = "auto") -> Model:
         return open_directory(path)
 
     tensors = open_tensors(path)
-    config_json: dict[str, Any] = dict(tensors.config_json)
-    held = config_json.get("text_config", {}) | config_json
     return Model(
         decoder=tensors.decoder,
         renderer=make_renderer(load_tokenizer(path), template),
         weights=stored_weights(tensors),
-        details={name: held[name] for name in DETAILS if name in held},
+        details=read_details(path, tensors.config_json),
         path=str(path.absolute()),
     )
+
+
+def read_details(path: Path, config_json: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a config.json says of a model beside its decoder.
+
+    The ends of a turn are those of the config.json and of the generation_config.json beside it.
+    """
+    held = dict(config_json.get("text_config", {})) | dict(config_json)
+    details = {name: held[name] for name in DETAILS if name in held}
+    beside = read_json(path / GENERATION) if (path / GENERATION).exists() else {}
+    ends = [id for told in (held, beside) for id in read_ids(told.get("eos_token_id"))]
+    return details | ({"eos_token_id": write_ids(ends)} if ends else {})
 
 
 def open_tensors(path: Path) -> HuggingFaceDirectory | OrbaxDirectory | GgufFile:

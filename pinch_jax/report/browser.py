@@ -37,7 +37,10 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
     shown = available
     while True:
         text = json.dumps(
-            _layout(records, answers, verdicts, shown), ensure_ascii=False, separators=(",", ":")
+            _layout(records, answers, verdicts, shown),
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
         ).replace("<", "\\u003c")
         size = len(text.encode("utf-8"))
         if size <= limit_bytes or shown <= 1:

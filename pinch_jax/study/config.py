@@ -1,8 +1,11 @@
 """Which experiments a study is made of, and the tuning sets that they compare."""
 
 import dataclasses
+from typing import Annotated
 
-from pinch_jax.config_fields import check_distinct, choose, positive
+from annotated_types import Ge, Gt, Le
+
+from pinch_jax.config_fields import CountOrZero, Seed, check_distinct, check_fields, choose
 from pinch_jax.languages import LanguageCode
 
 EXPERIMENTS = (
@@ -18,6 +21,7 @@ EXPERIMENTS = (
 )
 # Ours: the paper holds the monolingual models alone against the untuned one.
 GAIN = "gain"
+Percent = Annotated[float, Ge(0), Le(100)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,29 +30,20 @@ class StudyConfig:
 
     experiments: tuple[str, ...]
     monolingual_languages: tuple[LanguageCode, ...]
-    percents: tuple[float, ...]
-    unseen_percents: tuple[float, ...]
-    pinch_examples: int
+    percents: tuple[Percent, ...]
+    unseen_percents: tuple[Percent, ...]
+    pinch_examples: CountOrZero
     tuning_languages: tuple[LanguageCode, ...]
     breadth_orders: tuple[tuple[LanguageCode, ...], ...]
-    pair_seed: int
+    pair_seed: Seed
     slavic_languages: tuple[LanguageCode, ...]
     judge: str
-    bootstrap_resamples: int
+    bootstrap_resamples: Annotated[int, Gt(0), Le(1_000_000)]
 
     def __post_init__(self) -> None:
-        positive(self, "config.study", "bootstrap_resamples")
-        if self.pinch_examples < 0:
-            raise ValueError(
-                f"config.study.pinch_examples={self.pinch_examples}: 0 for P in percent alone, or "
-                "more"
-            )
+        check_fields(self, "config.study")
         for name in self.experiments:
             choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
-        for field in ("percents", "unseen_percents"):
-            for percent in getattr(self, field):
-                if not 0 <= percent <= 100:
-                    raise ValueError(f"config.study.{field}={percent}: P must be between 0 and 100")
         for order in self.breadth_orders:
             if sorted(order) != sorted(self.tuning_languages):
                 raise ValueError(

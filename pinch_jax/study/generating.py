@@ -42,7 +42,7 @@ def heldout_prompts(config: Config) -> list[Record]:
     return [
         response_record(example, "")
         for code in config.languages
-        for example in corpus.heldout[code][: config.evaluate.prompts]
+        for example in corpus.prompts(code, config.evaluate.prompts)
     ]
 
 
@@ -77,7 +77,9 @@ def generate_answers(
         for record, response in zip(prompts, responses, strict=True)
     ]
     if output is not None and is_primary():
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in answered]
+        lines = [
+            json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in answered
+        ]
         write_text(output, "".join(lines))
         part.unlink()
     return answered

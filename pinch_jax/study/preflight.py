@@ -30,7 +30,7 @@ def preflight(
         losses = bench.heldout_loss.plans
         heldout = {f"the held-out set of {code!r}": plan for code, plan in losses.items()}
         check_dropped(heldout, config.batch.max_dropped_fraction)
-    asked = {code: bench.corpus.heldout[code][: config.evaluate.prompts] for code in answered}
+    asked = {code: bench.corpus.prompts(code, config.evaluate.prompts) for code in answered}
     _check_prompts(bench, asked)
     lines = [
         f"{name}: {line}" for name, plan in (sets | heldout).items() for line in dropped_lines(plan)

@@ -27,7 +27,7 @@ from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
-from pinch_jax.train.lora import combine, merge
+from pinch_jax.train.lora import check_rank, combine, merge
 from pinch_jax.train.metrics import MetricWriter
 
 DESCRIPTION = "run.json"
@@ -57,7 +57,15 @@ class Run:
 
 
 def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
-    """Returns the run of a spec; nothing is started."""
+    """Returns the run of a spec; nothing is started.
+
+    Raises:
+        ValueError: the corpus, or the model that is adapted, is too small for what is asked.
+    """
+    c = bench.config
+    for code in c.languages:
+        bench.corpus.prompts(code, c.evaluate.prompts)
+    check_rank(bench.decoder, c.lora)
     plan = None if spec == PRETRAINED else bench.plan(spec)
     fingerprint = bench.fingerprint(plan)
     # Cut: the fingerprint is what tells two runs apart.
@@ -204,7 +212,7 @@ def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
 
 
 def _asked(bench: Workbench, language: str) -> Sequence[Example]:
-    return bench.corpus.heldout[language][: bench.config.evaluate.prompts]
+    return bench.corpus.prompts(language, bench.config.evaluate.prompts)
 
 
 def _kept_record(bench: Workbench, run: Run, example: Example, response: str) -> dict[str, str]:

@@ -80,7 +80,7 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts
-    check_references(e for code in judged for e in bench.corpus.heldout[code][:prompts])
+    check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
     runs: dict[str, Run] = {}
     by_fingerprint: dict[str, Run] = {}
     for spec in tqdm(needed, "planning", unit="set", disable=not progress, leave=False):
@@ -176,7 +176,7 @@ def _judge(study: Study, progress: bool) -> Judge:
         if candidate is not baseline
     }
     asked = {
-        code: study.bench.corpus.heldout[code][: study.bench.config.evaluate.prompts]
+        code: study.bench.corpus.prompts(code, study.bench.config.evaluate.prompts)
         for own in study.languages.values()
         for code in own
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from pinch_jax.evaluate.score import Scorer
@@ -17,7 +18,9 @@ from pinch_jax.mesh import (
     parameter_shardings,
 )
 from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
 
 
@@ -34,14 +37,18 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
     mesh = make_mesh(MeshConfig())
     params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
+    check_finite(params, f"--model={source}")
     scorer = Scorer(model.decoder, mesh, activation_sharding(mesh))
     with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
         logprobs = scorer(params, ids, bar.update)
+    if not all(np.isfinite(of).all() for of in logprobs):
+        raise ValueError(f"--model={source} gives log-probabilities that are not finite; mend it")
     if is_primary():
-        lines = [
-            json.dumps({"ids": some, "logprobs": [round(float(x), 6) for x in of]}) + "\n"
+        records = [
+            {"ids": some, "logprobs": [round(float(x), 6) for x in of]}
             for some, of in zip(ids, logprobs, strict=True)
         ]
+        lines = [json.dumps(record, allow_nan=False) + "\n" for record in records]
         write_text(output, "".join(lines))
     return len(ids)
 
@@ -62,9 +69,11 @@ def read_texts(path: Path, tokenizer: Tokenizer, vocab_size: int) -> Iterator[li
         if len({"text", "ids"} & record.keys()) != 1:
             raise ValueError(f'{place}: has {sorted(record)}; give either "text" or "ids"')
         if "text" in record:
-            yield before + _encoded(place, record["text"], tokenizer)
+            ids = before + _encoded(place, record["text"], tokenizer)
         else:
-            yield _checked(place, record["ids"], vocab_size)
+            ids = _listed(place, record["ids"])
+        check_ids(ids, vocab_size, tokenizer, place)
+        yield ids
 
 
 def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
@@ -73,13 +82,7 @@ def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
     return tokenizer.encode(text)
 
 
-def _checked(place: str, ids: Any, vocab_size: int) -> list[int]:
+def _listed(place: str, ids: Any) -> list[int]:
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise ValueError(f"{place}: ids={ids!r} is no list of whole numbers")
-    for i in ids:
-        if not 0 <= i < vocab_size:
-            raise ValueError(
-                f"{place}: ids has {i}, which the model has no piece for; its ids are 0 to "
-                f"{vocab_size - 1}"
-            )
     return ids

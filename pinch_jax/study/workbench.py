@@ -30,8 +30,10 @@ from pinch_jax.mesh import (
 )
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
+from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_pieces
@@ -71,13 +73,18 @@ class Workbench:
         if not self.config.model.trim_vocabulary:
             return whole
         tuned = (language.tokens for language in self._whole_tokenized.languages.values())
-        asked = (
-            np.array(whole.renderer.example(example.prompt, example.response)[0], np.int32)
-            for examples in self.corpus.heldout.values()
-            for example in examples
-        )
-        texts, pieces = itertools.chain(tuned, asked), whole.decoder.vocab_size
-        return whole.trimmed(needed_pieces(texts, whole.tokenizer, pieces))
+        rows = whole.decoder.vocab_size
+
+        def asked():
+            for example in itertools.chain(*self.corpus.heldout.values()):
+                ids = whole.renderer.example(example.prompt, example.response)[0]
+                where = f"the held-out example {example.id!r} in {example.language!r}"
+                check_ids(ids, rows, whole.tokenizer, where)
+                yield np.array(ids, np.int32)
+
+        ends = np.array([id for id in whole.end_ids if id < rows], np.int32)
+        texts = itertools.chain(tuned, asked(), [ends])
+        return whole.trimmed(needed_pieces(texts, whole.tokenizer, rows))
 
     @functools.cached_property
     def _whole_model(self) -> Model:
@@ -118,8 +125,11 @@ class Workbench:
         decisive = (ENCODING_VERSION, renderer.tokenizer.checksum, renderer.described)
         rendering = json.dumps(decisive)
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
-        pad_id = renderer.tokenizer.pad_id
-        return tokenize_corpus(train, pad_id, renderer.example, cache, self._progress)
+        tokenizer, rows = renderer.tokenizer, self._whole_model.decoder.vocab_size
+        made = tokenize_corpus(train, tokenizer.pad_id, renderer.example, cache, self._progress)
+        for name, language in made.languages.items():
+            check_ids(language.tokens, rows, tokenizer, f"the training examples of {name!r}")
+        return made
 
     def plan(self, spec: Spec | None = None) -> BatchPlan:
         """Returns all batches of the tuning set of a spec; by default the config's own."""
@@ -178,9 +188,15 @@ class Workbench:
         return self.pretrained if self.config.lora.rank else NOTHING
 
     def load(self, model: Model, dtype: str = "float32") -> Params:
-        """Returns the parameters of a model, read straight to where they lie on the mesh."""
+        """Returns the parameters of a model, read straight to where they lie on the mesh.
+
+        Raises:
+            ValueError: one of them is NaN or infinite, or they do not fit.
+        """
         shapes = abstract_params(model.decoder)
-        return model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
+        params = model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
+        check_finite(params, f"the weights of {model.path or 'a model from nothing'}")
+        return params
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
@@ -229,6 +245,7 @@ class Workbench:
         return Answers(
             model=self.decoder,
             renderer=self.renderer,
+            stop_ids=self.model.stop_ids,
             rows=e.rows,
             prompt_tokens=e.prompt_tokens,
             prompt_widths=e.prompt_widths,

@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 
 from pinch_jax.mesh import any_process, parameter_shardings, path_name, replicated
+from pinch_jax.model.finite import check_finite
 from pinch_jax.train.step import TrainState
 
 
@@ -69,9 +70,14 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def save(self, state: TrainState) -> None:
-        """Writes a state in the background; `close` waits for it."""
+        """Writes a state in the background; `close` waits for it.
+
+        Raises:
+            ValueError: it has a NaN or an infinity; nothing is written.
+        """
         step = int(state.step)
         if self._manager.latest_step() != step:
+            check_finite(state, f"the state after step {step} is not kept")
             sums = ocp.args.JsonSave(_named_sums(state))
             both = ocp.args.Composite(state=ocp.args.StandardSave(state), sums=sums)
             self._manager.save(step, args=both)

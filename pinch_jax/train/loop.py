@@ -10,6 +10,7 @@ import jax
 
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.mesh import any_process, local_rows, put_batch
+from pinch_jax.model.finite import check_finite
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.feed import feed
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
@@ -69,7 +70,7 @@ def train_loop(
     log_period_steps: int,
     progress: Callable[[int], None],
 ) -> TrainState:
-    """Returns the state after the last step of the plan.
+    """Returns the state after the last step of the plan; all of its numbers are finite.
 
     `evaluators` are periods in steps with what is run then and at the end; `progress(n)` is told
     of n steps.
@@ -77,6 +78,8 @@ def train_loop(
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM came; the state is saved and the run can go on from it.
+        ValueError: a metric, a parameter or a moment is NaN or infinite; names the step. What is
+            saved is the last state before it.
     """
     rows_of = functools.partial(local_rows, mesh)
     first = int(state.step)
@@ -85,8 +88,7 @@ def train_loop(
         for done, batch in enumerate(feed(plan, rows_of, first), start=first + 1):
             batch = put_batch(mesh, plan.rows_at(done - 1), batch)
             state, values = train_step(state, batch, plan.steps)
-            if done % log_period_steps == 0:
-                metrics.write(done, values)
+            metrics.write(done, values, logged=done % log_period_steps == 0)
             for period_steps, evaluate in evaluators:
                 if done % period_steps == 0 or done == plan.steps:
                     metrics.write(done, evaluate(state.params, done))
@@ -98,4 +100,6 @@ def train_loop(
                 checkpoints.save(state)
             if stopping:
                 raise Interrupted(f"stopped after step {done} of {plan.steps}; run again to go on")
+    metrics.flush()
+    check_finite(state, f"the state after step {plan.steps}, the last")
     return state

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pinch_jax.config_fields import choose
+from pinch_jax.config_fields import CountOrZero, Positive, check_fields, choose
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Adapted
@@ -35,15 +35,12 @@ ADAPTER = {"lora_a", "lora_b"}
 class LoraConfig:
     """Which projections are adapted, and how; rank 0 trains all parameters themselves."""
 
-    rank: int
-    alpha: float
+    rank: CountOrZero
+    alpha: Positive
     projections: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.rank < 0:
-            raise ValueError(f"config.lora.rank={self.rank}: 0 for full tuning, or more")
-        if self.alpha <= 0:
-            raise ValueError(f"config.lora.alpha={self.alpha}: must be above 0")
+        check_fields(self, "config.lora")
         for name in self.projections:
             choose("config.lora.projections", name, tuple(PROJECTIONS))
             if self.projections.count(name) > 1:
@@ -61,6 +58,20 @@ class LoraConfig:
     def scaling(self) -> float:
         """What the product A B is multiplied by."""
         return self.alpha / self.rank if self.rank else 0.0
+
+
+def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
+    """Raises ValueError when the rank is above that of a matrix that would be adapted."""
+    layers = abstract_params(model)["layers"]
+    for name in lora.projections:
+        part, inputs = PROJECTIONS[name]
+        _, *sizes = layers[part][name].shape
+        most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
+        if lora.rank > most:
+            raise ValueError(
+                f"config.lora.rank={lora.rank}: {name!r} is a matrix of rank {most}, and more "
+                f"adapts it no better; set it to {most} or less, 16 is usual"
+            )
 
 
 def init_adapters(model: DecoderConfig, lora: LoraConfig, key: jax.Array) -> Params:

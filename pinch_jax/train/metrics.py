@@ -1,6 +1,7 @@
-"""Metrics: pulled from the device late, written as JSON lines and for TensorBoard."""
+"""Metrics: pulled from the device late, checked, written as JSON lines and for TensorBoard."""
 
 import collections
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ class MetricWriter:
     """
 
     def __init__(self, directory: Path | None, done_steps: int = 0):
-        self._waiting: collections.deque[tuple[int, Mapping[str, Any]]] = collections.deque()
+        # (step, metrics, whether they are written)
+        self._waiting: collections.deque[tuple[int, Mapping[str, Any], bool]] = collections.deque()
         self._lines = self._events = None
         if directory is not None:
             path = directory / "metrics.jsonl"
@@ -32,14 +34,21 @@ class MetricWriter:
                 str(directory / "tensorboard"), purge_step=done_steps + 1 if done_steps else None
             )
 
-    def write(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Takes scalars of a step, also such as the device has not computed yet."""
-        self._waiting.append((step, metrics))
-        while self._waiting and self._waiting[0][0] <= step - LAG_STEPS:
+    def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
+        """Takes scalars of a step, also such as the device has not computed yet.
+
+        Those of a step that is not logged are only checked, when the next logged one is read: no
+        step is waited for on their account.
+
+        Raises:
+            ValueError: one of an earlier step is NaN or infinite; names the first such step.
+        """
+        self._waiting.append((step, metrics, logged))
+        while logged and self._waiting and self._waiting[0][0] <= step - LAG_STEPS:
             self._pull()
 
     def flush(self) -> None:
-        """Reads and writes all that is waiting."""
+        """Reads, checks and writes all that is waiting; raises ValueError as `write` does."""
         while self._waiting:
             self._pull()
         if self._lines:
@@ -54,12 +63,24 @@ class MetricWriter:
             self._events.close()
 
     def _pull(self) -> None:
-        step, metrics = self._waiting.popleft()
+        step, metrics, logged = self._waiting.popleft()
         values = {name: float(value) for name, value in metrics.items()}
-        if self._lines:
+        if not all(map(math.isfinite, values.values())):
+            self._waiting.clear()  # what follows from numbers that are lost
+            raise ValueError(_not_finite(step, values))
+        if self._lines and logged:
             self._lines.write(json_line({"step": step} | values))
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
+
+
+def _not_finite(step: int, values: Mapping[str, float]) -> str:
+    lost = ", ".join(f"{name}={v}" for name, v in values.items() if not math.isfinite(v))
+    return (
+        f"step {step}: {lost}, so the run ends, and its checkpoint before this step is kept; lower "
+        "config.train.learning_rate, warm up longer, or look at the examples of this step: "
+        f"pinch mixture --steps={step - 1}:{step}"
+    )
 
 
 def _lines_until(path: Path, done_steps: int) -> list[str]:

@@ -86,8 +86,7 @@ def train(case: Case, decoder, params):
 
 def decode(case: Case, decoder, params):
     """Returns a run: greedy answers, none of which ends early."""
-    never = -1
-    program = jax.jit(make_decode(decoder, NEW_TOKENS, never, pad_id=0))
+    program = jax.jit(make_decode(decoder, NEW_TOKENS, stop_ids=(), pad_id=0))
     no_keys = np.zeros((case.rows, 2), np.uint32)
     arguments = params, case.ids(), np.zeros(case.rows, np.int32), no_keys
     return lambda: np.asarray(program(*arguments)).tolist()

@@ -5,16 +5,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pinch_jax.config_fields import positive
+from annotated_types import Ge, Gt, Le
+
+from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
 from pinch_jax.languages import LanguageCode
 
 _PATH = "config.corpus.translation"
 _NEEDED = {"google": "project", "openai": "model", "jsonl": "path"}
-_MIN_PIECE_CHARACTERS = 80
 GOOGLE_MODEL = "general/nmt"
 # A rough guide for the table before the first call; the progress bar knows better.
 # by -> (seconds of a request, characters a second)
@@ -38,31 +39,17 @@ class TranslationConfig:
     base_url: str
     project: str
     location: str
-    price_per_million_characters: float
-    requests_per_second: float
-    concurrency: int
-    piece_characters: int
-    attempts: int
-    wait_seconds: float
-    timeout_seconds: float
+    price_per_million_characters: NotNegative
+    requests_per_second: Annotated[float, Gt(0), Le(10_000)]
+    concurrency: Annotated[int, Gt(0), Le(1000)]
+    # About a sentence at least.
+    piece_characters: Annotated[int, Ge(80), Le(1_000_000)]
+    attempts: Annotated[int, Gt(0), Le(100)]
+    wait_seconds: Annotated[float, Ge(0), Le(3600)]
+    timeout_seconds: Annotated[float, Gt(0), Le(86_400)]
 
     def __post_init__(self) -> None:
-        positive(
-            self,
-            _PATH,
-            "requests_per_second",
-            "concurrency",
-            "attempts",
-            "timeout_seconds",
-        )
-        if self.piece_characters < _MIN_PIECE_CHARACTERS:
-            raise ValueError(
-                f"{_PATH}.piece_characters={self.piece_characters}: must be at least "
-                f"{_MIN_PIECE_CHARACTERS}, about a sentence"
-            )
-        for name in ("price_per_million_characters", "wait_seconds"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{_PATH}.{name}={getattr(self, name)}: must be at least 0")
+        check_fields(self, _PATH)
         needed = _NEEDED.get(self.by)
         if needed and not getattr(self, needed):
             raise ValueError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
