@@ -69,6 +69,7 @@ def whole_config(root: Path, **changes: Any) -> Config:
     values["corpus"] |= changes
     values["study"]["experiments"] = ("monolingual",)
     values["languages"] = LANGUAGES
+    values["evaluate"]["prompts"] = 3
     return from_config_dict(values)
 
 

@@ -267,7 +267,8 @@ def test_every_config_lowers_its_train_step_and_its_decoding(name, monkeypatch):
 
     prompts = jax.ShapeDtypeStruct((config.evaluate.rows, config.evaluate.prompt_tokens), jnp.int32)
     padding = jax.ShapeDtypeStruct((config.evaluate.rows,), jnp.int32)
-    decoded = bench.answers.decode.lower(state.params, prompts, padding, jax.random.key(0))
+    keys = jax.ShapeDtypeStruct((config.evaluate.rows, 2), jnp.uint32)
+    decoded = bench.answers.decode.lower(state.params, prompts, padding, keys)
     assert decoded.out_info.shape == (config.evaluate.rows, config.evaluate.new_tokens)
 
 

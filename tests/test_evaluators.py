@@ -134,7 +134,7 @@ def test_ids_without_a_row_are_named_before_anything_is_computed(answers):
     """Of texts: those of a template are found when a model is opened."""
     mesh, fewer = make_mesh(MeshConfig()), dataclasses.replace(MODEL, vocab_size=1000)
     message = r"{}: the token '.*' has the id \d{{4}}, .* the rows 0 to 999 alone"
-    shape = BatchConfig(8, 0, TOKENS, 16, 0, 1)
+    shape = BatchConfig(8, 0, TOKENS, 16, 0, 1, 0.0)
     with pytest.raises(ValueError, match=message.format("the held-out examples of 'fi'")):
         HeldoutLoss(fewer, RENDERER, {"fi": HELDOUT["fi"]}, shape, mesh, None, jnp.float32)
     asked = dataclasses.replace(answers, model=fewer)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from small import FAMILIES, random_params
 
 import pinch_jax
@@ -30,17 +31,22 @@ VOCABULARY = 5632  # more rows than the tokenizer has pieces, as models of other
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def theirs(request, tmp_path_factory):
-    """A Hugging Face directory with random weights and the bundled tokenizer."""
+    """A Hugging Face directory with random weights and the bundled tokens, with line ends."""
     decoder = dataclasses.replace(
         FAMILIES[request.param], vocab_size=VOCABULARY, attention_softcap=0.0
     )
-    directory = tmp_path_factory.mktemp(request.param) / "theirs"
+    root = tmp_path_factory.mktemp(request.param)
+    model = ModelProto.FromString((TINY / "tokenizer.model").read_bytes())
+    model.normalizer_spec.remove_extra_whitespaces = False
+    model.normalizer_spec.name, model.normalizer_spec.precompiled_charsmap = "identity", b""
+    (root / "tokenizer.model").write_bytes(model.SerializeToString())
+    directory = root / "theirs"
     export_model(
         directory,
         write_config(decoder),
         decoder,
         random_params(decoder),
-        tokenizer=load_tokenizer(TINY),
+        tokenizer=load_tokenizer(root),
     )
     return directory
 
