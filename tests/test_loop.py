@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import shutil
 import signal
 
 import jax
@@ -133,9 +134,6 @@ def test_a_run_goes_on_on_another_mesh(whole, tmp_path):
 
 
 def test_a_run_that_died_goes_on_from_its_last_checkpoint(whole, tmp_path):
-    def fail(params, step):
-        raise FloatingPointError(f"no number at step {step}")
-
     with pytest.raises(FloatingPointError, match="no number at step 5"):
         run(tmp_path, evaluators=[(5, fail)], checkpoint_period_steps=2)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"2", "4"}
@@ -205,6 +203,70 @@ def test_a_heldout_loss_that_is_not_finite_is_named_and_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"step 4: eval/fi/loss=inf, so the run ends"):
         run(tmp_path, evaluators=[(4, lambda params, step: {"eval/fi/loss": math.inf})])
     assert [line["step"] for line in lines_of(tmp_path)] == [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A run that died behind two checkpoints, of the steps 2 and 4."""
+    directory = tmp_path_factory.mktemp("saved")
+    with pytest.raises(FloatingPointError):
+        run(directory, evaluators=[(5, fail)], checkpoint_period_steps=2)
+    return directory
+
+
+def fail(params, step):
+    raise FloatingPointError(f"no number at step {step}")
+
+
+def damage(path, kind):
+    content = bytearray(path.read_bytes())
+    if kind == "flipped":
+        content[len(content) // 2] ^= 0x40
+    elif kind == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        path.unlink()
+        return
+    path.write_bytes(content)
+
+
+def sizeable(step):
+    """Returns the files of a checkpoint that hold its arrays."""
+    return sorted(p for p in step.rglob("d/*") if p.is_file() and p.stat().st_size > 1000)
+
+
+@pytest.mark.parametrize("kind", ["flipped", "truncated", "removed"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(saved, tmp_path, caplog, kind):
+    t, count = trainer(MESH, 1), len(sizeable(saved / "checkpoints" / "4"))
+    assert count >= 2
+    for number in range(count):
+        caplog.clear()
+        directory = tmp_path / str(number)
+        shutil.copytree(saved / "checkpoints", directory)
+        damage(sizeable(directory / "4")[number], kind)
+        with Checkpoints(directory) as checkpoints:
+            state = checkpoints.restore(t.mesh, t.like)
+        assert int(state.step) == 2
+        assert f"{directory / '4'}/default/" in caplog.text
+        assert "the run goes on from step 2" in caplog.text
+        assert [path.name for path in directory.iterdir()] == ["2"]
+
+
+def test_an_empty_step_is_passed_over_and_a_run_without_any_whole_one_says_so(saved, tmp_path):
+    directory, t = tmp_path / "checkpoints", trainer(MESH, 1)
+    shutil.copytree(saved / "checkpoints", directory)
+    (directory / "99").mkdir()
+    with Checkpoints(directory) as checkpoints:
+        assert int(checkpoints.restore(t.mesh, t.like).step) == 4
+    for step in directory.iterdir():
+        for file in sizeable(step):
+            damage(file, "flipped")
+    with (
+        Checkpoints(directory) as checkpoints,
+        pytest.raises(ValueError, match=r"checksum.*; delete .*, and the run begins"),
+    ):
+        checkpoints.restore(t.mesh, t.like)
+    assert {path.name for path in directory.iterdir()} == {"2", "4"}
 
 
 def test_the_lines_before_a_checkpoint_are_on_disk_with_it(tmp_path):

@@ -1,19 +1,16 @@
 """Checkpoints by Orbax: whole states, restored onto whatever mesh the run has now.
 
-Orbax and TensorStore do not notice a changed byte of an array, so each checkpoint holds sums of all
-bits beside the state: made on the devices, the same on every mesh, and there at the same moment.
+Orbax and TensorStore do not notice a changed byte of an array, so that each checkpoint is sealed.
 """
 
-import math
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from absl import logging
 
-from pinch_jax.mesh import any_process, parameter_shardings, path_name, replicated
+from pinch_jax.files import check_sealed, seal
+from pinch_jax.mesh import agreed, is_primary, parameter_shardings, replicated
 from pinch_jax.model.finite import check_finite
 from pinch_jax.train.step import TrainState
 
@@ -36,25 +33,8 @@ def state_shardings(mesh: jax.sharding.Mesh, state: TrainState) -> TrainState:
     return TrainState(whole, params, jax.tree.map(place, state.opt_state, is_leaf=is_params))
 
 
-@jax.jit
-def bit_sums(tree: Any) -> Any:
-    """Returns for each array a uint32 that changes when any one of its elements does."""
-    return jax.tree.map(_bit_sum, tree)
-
-
-def _bit_sum(x: jax.Array) -> jax.Array:
-    words = jax.lax.bitcast_convert_type(x, jnp.dtype(f"uint{8 * x.dtype.itemsize}"))
-    weights = jnp.zeros(x.shape, jnp.uint32)
-    for axis in range(x.ndim):
-        place = jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis)
-        weights += place * (math.prod(x.shape[axis + 1 :]) % 2**32)
-    # Odd factors of all words modulo 2^32: no change of a single one is lost.
-    return jnp.sum(words.astype(jnp.uint32) * (2 * weights + 1), dtype=jnp.uint32)
-
-
-def _named_sums(state: TrainState) -> dict[str, int]:
-    leaves = jax.tree_util.tree_leaves_with_path(bit_sums(state))
-    return {path_name(path): int(total) for path, total in leaves}
+# How Orbax calls the state inside of a checkpoint's directory.
+ITEM = "default"
 
 
 class Checkpoints:
@@ -66,7 +46,10 @@ class Checkpoints:
 
     def __init__(self, directory: Path):
         self.directory = directory
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._saving = -1
+        # Orbax calls it when all is written, and only then gives the directory its name.
+        sealing = ocp.AsyncOptions(post_finalization_callback=self._seal)
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, async_options=sealing)
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def save(self, state: TrainState) -> None:
@@ -78,9 +61,9 @@ class Checkpoints:
         step = int(state.step)
         if self._manager.latest_step() != step:
             check_finite(state, f"the state after step {step} is not kept")
-            sums = ocp.args.JsonSave(_named_sums(state))
-            both = ocp.args.Composite(state=ocp.args.StandardSave(state), sums=sums)
-            self._manager.save(step, args=both)
+            self._manager.wait_until_finished()
+            self._saving = step
+            self._manager.save(step, args=ocp.args.StandardSave(state))
 
     def restore(self, mesh: jax.sharding.Mesh, like: TrainState) -> TrainState | None:
         """Returns the newest whole state, laid out on this mesh; None where there is none.
@@ -91,43 +74,44 @@ class Checkpoints:
         Raises:
             ValueError: all are damaged.
         """
+        if (step := self._newest_whole()) is None:
+            return None
         wanted = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
             like,
             state_shardings(mesh, like),
         )
+        return self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
+
+    def _seal(self) -> None:
+        if is_primary():
+            (unfinished,) = self.directory.glob(f"{self._saving}.*/{ITEM}")
+            seal(unfinished)
+
+    def _newest_whole(self) -> int | None:
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
-            state, damaged[step] = self._read(step, wanted)
-            if not any_process(bool(damaged[step])):
-                del damaged[step]
-                self._leave_out(damaged, f"the run goes on from step {step}")
-                return state
+            if fault := self._fault(step):
+                damaged[step] = fault
+                continue
+            for newer, why in damaged.items():
+                logging.warning("%s; that was deleted, the run goes on from step %d", why, step)
+                self._manager.delete(newer)
+            return step
         if damaged:
-            step, why = next(iter(damaged.items()))
-            raise ValueError(
-                f"{self.directory}: no checkpoint can be read, that of step {step} because of: "
-                f"{why}; delete the directory, and the run begins anew"
-            )
+            why = next(iter(damaged.values()))
+            raise ValueError(f"{why}; delete {self.directory}, and the run begins anew")
         return None
 
-    def _read(self, step: int, wanted: TrainState) -> tuple[TrainState | None, str]:
-        """Returns a state, and what is wrong with it, "" being nothing."""
-        args = {"state": ocp.args.StandardRestore(wanted), "sums": ocp.args.JsonRestore()}
+    def _fault(self, step: int) -> str:
+        """Returns what is wrong with a checkpoint, "" being nothing; no process differs in that."""
+        path, fault = self.directory / str(step), ""
         try:
-            held = self._manager.restore(step, args=ocp.args.Composite(**args))
-        # Where a file is broken, Orbax and TensorStore raise errors of every kind.
-        except Exception as error:
-            return None, str(error).partition("\n")[0] or repr(error)
-        found = _named_sums(held["state"])
-        changed = [name for name in found if found[name] != (held["sums"] or {}).get(name)]
-        return held["state"], f"{changed[0]} is not what was saved" if changed else ""
-
-    def _leave_out(self, damaged: dict[int, str], instead: str) -> None:
-        for step, why in damaged.items():
-            path = self.directory / str(step)
-            logging.warning("%s is damaged (%s) and was deleted; %s", path, why, instead)
-            self._manager.delete(step)
+            if is_primary():
+                check_sealed(path / ITEM, "this checkpoint cannot be used")
+        except ValueError as error:
+            fault = str(error)
+        return (fault or f"{path} is damaged") if agreed(bool(fault)) else ""
 
     def close(self) -> None:
         """Waits for what is being written."""
