@@ -9,6 +9,7 @@ import numpy as np
 from pinch_jax.languages import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
+from pinch_jax.study.records import ALL_ORDERS
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -234,6 +235,13 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
     (workdir / "config.json").write_text(json.dumps(config))
     rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
+    for count in range(1, 7) if "breadth" in experiments else ():
+        means = [r for r in rows if (r["x"], r["language"]) == (count, "mean_unseen")]
+        several = {"experiment": "breadth", "series": ALL_ORDERS, "x": count}
+        several |= {"language": "mean_unseen", "p": 0.3}
+        for name in ("score", "low", "high"):
+            several[name] = float(np.mean([row[name] for row in means]))
+        rows.append(dict.fromkeys(rows[0], "") | several)
     if "pretraining_share" in experiments:
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pinch_jax.config_fields import check_languages, choose, positive
+from pinch_jax.config_fields import check_languages, choose
 
 EXPERIMENTS = (
     "monolingual",
@@ -33,10 +33,8 @@ class StudyConfig:
     pair_seed: int
     slavic_languages: tuple[str, ...]
     judge: str
-    bootstrap_resamples: int
 
     def __post_init__(self) -> None:
-        positive(self, "config.study", "bootstrap_resamples")
         if self.pinch_examples < 0:
             raise ValueError(
                 f"config.study.pinch_examples={self.pinch_examples}: 0 for P in percent alone, or "

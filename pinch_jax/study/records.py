@@ -12,6 +12,8 @@ from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
+# The series of a mean over the orders of adding languages.
+ALL_ORDERS = "all orders"
 Row = TypeVar("Row")
 
 
