@@ -248,13 +248,13 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     write_table(workdir / "scores.csv", rows)
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
+    decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]
+    decided += [("not run", None, "not run: slavic")]
     findings = [
         {"number": n, "claim": f"Claim {n} of the paper: <b>forty</b> examples.", "verdict": word}
         | {"experiment": "pinch", "value": value, "unit": "points", "low": value and value - 3}
         | {"high": value and value + 3, "rule": "holds if the interval lies above 0", "detail": why}
-        for n, (word, value, why) in enumerate(
-            [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", None, "not run")], 1
-        )
+        for n, (word, value, why) in enumerate(decided, 1)
     ]
     (workdir / "findings.json").write_text(json.dumps(findings))
     return workdir

@@ -44,7 +44,7 @@ def write_run(workdir, spec, examples_in, right):
         path = workdir / "runs" / spec.replace(":", "-") / "responses" / f"{language}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", "utf-8")
-    return {"spec": spec, "examples": examples_in}
+    return {"spec": spec, "examples": examples_in, "budgets": examples_in}
 
 
 def write_study(workdir, arms, right, tuned, shares=None):
@@ -277,6 +277,7 @@ def test_finding_3_counts_languages_in_which_all_languages_equal_one(
     write_study(tmp_path, *doses("pinch", {100: (right, right)}))
     found = finding(tmp_path, 3)
     assert (found.verdict, found.value) == (verdict, value)
+    assert found.unit.endswith("of 5; the paper's 8 of 12 would be 4")
 
 
 @pytest.mark.parametrize(
@@ -314,6 +315,25 @@ def test_finding_5_needs_a_rise_that_bends(tmp_path, curve, verdict):
     found = finding(tmp_path, 5)
     assert found.verdict == verdict
     assert found.value == pytest.approx(50 * (curve[3] - curve[0]) / PROMPTS)
+
+
+def test_the_mean_over_orders_has_one_interval_in_the_finding_and_for_the_figure(tmp_path):
+    unseen, spec = ("sw", "hr"), "uniform:{}-{}"
+    orders = {"order 1": (5, 9, 12, 20, 21), "order 2": (9, 3, 14, 25, 25)}
+    arms, right = [], {mono(code): dict.fromkeys(unseen, 30) for code in unseen}
+    for order, curve in orders.items():
+        for count, number in enumerate(curve, 1):
+            name = spec.format(order[-1], count)
+            arms.append(("breadth", name, count, order, own(unseen)))
+            right[name] = dict.fromkeys(unseen, number)
+    write_study(tmp_path, arms, right, {name: {"en": 9} for name in right})
+    detail = finding(tmp_path, 5).detail
+    held = [row for row in rows(tmp_path) if row["series"] == "all orders"]
+    assert [row["x"] for row in held] == ["1", "2", "3", "4", "5"]
+    for row, numbers in zip(held, zip(*orders.values(), strict=True), strict=True):
+        score, low, high = (float(row[name]) for name in ("score", "low", "high"))
+        assert score == pytest.approx(50 + 50 * (np.mean(numbers) - 30) / PROMPTS)
+        assert f"{row['x']}: {score:.1f} [{low:.1f}, {high:.1f}]" in detail
 
 
 @pytest.mark.parametrize(
@@ -436,6 +456,13 @@ def test_means_are_over_the_languages_with_a_model_and_gain_is_over_all(few):
     assert score["gain", "pinch:1:en,it,sw", "mean_other"] == pytest.approx(unseen)
     cells = [row for row in rows(few) if row["experiment"] == "gain" and row["p_holm"]]
     assert len(cells) == 5 * 5
+
+
+def test_numbers_say_of_how_much_of_the_study_they_are(few):
+    units = [entry["unit"] for entry in json.loads((few / "findings.json").read_text())]
+    assert units[0].endswith("the monolingual models (3 of them)")
+    assert units[1].endswith("(2 of them); P = 1 is 20 of 25 examples")
+    assert units[3].endswith("unseen languages (2 of them); P = 1 is 10 of 100 examples")
 
 
 def test_findings_say_which_languages_have_a_model_and_what_is_gained_in_all(few):

@@ -128,14 +128,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
     kind, sign = VERDICTS[finding.verdict]
     held = (finding.value, finding.low, finding.high)
     point = readings.Point(*(readings.NAN if end is None else end for end in held))
-    if all(float(end).is_integer() for end in point):
-        digits = 0
-    else:
-        digits = 2 if all(abs(end) <= 1 for end in point) else 1
     return {
         "number": finding.number,
         "claim": finding.claim,
-        "measure": tables.interval(point, digits),
+        "measure": tables.interval(point, finding.digits),
         "unit": finding.unit,
         "verdict": finding.verdict,
         "kind": kind,

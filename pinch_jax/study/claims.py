@@ -82,7 +82,7 @@ PREDICTORS = Claim(
 SAME_LANGUAGE = Claim(
     claim="The tuned models answer in the language of the instruction.",
     experiment="same_language",
-    unit="% of the tuned models' responses, all languages",
+    unit="% of the tuned models' responses in which a language shows",
     rule=f"The share of responses in the language of their instruction, those too short to tell "
     f"left out; mean over all tuned models and languages. Holds if its interval lies "
     f"above {IN_LANGUAGE_PERCENT:g} %; does not hold if it lies below.",

@@ -26,7 +26,7 @@ class Comparison(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """One score of an arm, in a language or as a mean over several.
+    """One score of an arm, in a language or as a mean over several, which are `languages`.
 
     `values` holds 1, 0.5 or 0 for each of the `prompts`; it is empty for a run against itself,
     which scores 50 by construction. `same_language` is the score over the prompts that neither
@@ -39,6 +39,7 @@ class Scored:
     same_language: Mean
     prompts: int
     values: tuple[float, ...]
+    languages: tuple[str, ...]
 
     @property
     def is_itself(self) -> bool:
@@ -109,9 +110,10 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
         size = len(answers[pair.run, language].records)
         if pair not in columns:
             itself = known(EVEN, len(prompts))
-            return Scored(arm, language, itself, itself, size, ())
+            return Scored(arm, language, itself, itself, size, (), (language,))
         column, held = columns[pair], tuple(values[pair].values())
-        return Scored(arm, language, scores[column], same_scores[column], size, held)
+        same_score = same_scores[column]
+        return Scored(arm, language, scores[column], same_score, size, held, (language,))
 
     entries = []
     for arm in study["arms"]:
@@ -202,4 +204,5 @@ def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
         mean_of(same or [cell.same_language for cell in cells]),
         sum(cell.prompts for cell in cells),
         tuple(value for cell in cells for value in cell.values),
+        tuple(cell.language for cell in cells),
     )

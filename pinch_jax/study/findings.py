@@ -27,8 +27,8 @@ from pinch_jax.study.measures import (
     cells_of,
     dose,
     dose_name,
-    doses_told,
     entries_of,
+    first_dose,
     in_language,
     lift,
     mean_of_orders,
@@ -87,7 +87,7 @@ def decide(*conditions: tuple[Estimate, float]) -> str:
 def _transfer(results: Results) -> Decision:
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
     lowest = Estimate(*np.min([(m.value, m.low, m.high) for m in models], axis=0).tolist())
-    of = f", {len(models)} of them here"
+    of = f" ({len(models)} of them)"
     order = sorted(results.find("monolingual", "mean_other"), key=lambda e: -e.score.value)
     if not order:
         return Decision(lowest, decide((lowest, EVEN)), "", of)
@@ -122,7 +122,8 @@ def _pinch(results: Results) -> Decision:
     detail += f". Rise less the loss of {base}: {show(net)}. {base}: {english}."
     detail += against_untuned(results, "pinch")
     verdict = decide((rise.estimate(), 0), (net, 0))
-    return Decision(rise.estimate(), verdict, detail, doses_told(results, "pinch"))
+    of = first_dose(results, "pinch", "mean_non_english")
+    return Decision(rise.estimate(), verdict, detail, of)
 
 
 def _replacement(results: Results) -> Decision:
@@ -137,8 +138,8 @@ def _replacement(results: Results) -> Decision:
     )
     needed = math.ceil(len(cells) * 2 / 3)
     each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
-    detail = f"The paper's 8 of 12 are {needed} of {len(cells)} here. {each}."
-    return Decision(reach, decide((reach, needed - 0.5)), detail, f", of {len(cells)}")
+    of = f", of {len(cells)}; the paper's 8 of 12 would be {needed}"
+    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.", of)
 
 
 def _unseen(results: Results) -> Decision:
@@ -147,11 +148,13 @@ def _unseen(results: Results) -> Decision:
     if results.find("unseen", "mean_seen"):
         detail = f"The seen languages rise by {show(lift(results, 'unseen', 'mean_seen'))}."
     detail += against_untuned(results, "unseen")
-    return Decision(rise, decide((rise, 0)), detail, doses_told(results, "unseen"))
+    of = first_dose(results, "unseen", "mean_unseen")
+    return Decision(rise, decide((rise, 0)), detail, of)
 
 
 def _breadth(results: Results) -> Decision:
-    points = mean_of_orders(entries_of(results, "breadth", "mean_unseen"))
+    found = entries_of(results, "breadth", "mean_unseen")
+    points, of = mean_of_orders(found), f" ({len(found[0].languages)} of them)"
     most = max(points)
     if not {1, 4} <= points.keys() or most == 4:
         raise NotRun("breadth with 1, 4 and more languages")
@@ -159,7 +162,7 @@ def _breadth(results: Results) -> Decision:
     bend = (early / 3 - late / (most - 4)).estimate()
     curve = ", ".join(f"{x}: {show(point)}" for x, point in points.items())
     detail = f"By number of languages: {curve}. Rise per language, to 4 less beyond: {show(bend)}."
-    return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail)
+    return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail, of)
 
 
 def _pairs(results: Results) -> Decision:
@@ -171,7 +174,8 @@ def _pairs(results: Results) -> Decision:
         lower.append(min(halves, key=lambda half: half.value))
     mean = mean_of(lower).estimate()
     detail = f"{both} of {len(names)} pairs beat both halves, both intervals above 50."
-    return Decision(mean, decide((mean, EVEN)), detail, f", {len(names)} here")
+    of = f" ({len(names)} of them) in {len(found[0].languages)} other languages"
+    return Decision(mean, decide((mean, EVEN)), detail, of)
 
 
 def _predictors(results: Results) -> Decision:

@@ -50,12 +50,13 @@ def dose_name(arm: Arm) -> str:
     return f"{counted[1]} examples" if counted else f"P = {arm['x']:g}"
 
 
-def doses_told(results: Results, experiment: str) -> str:
-    """Return how many examples P = 1 is in this study, and of how many languages the mean is."""
-    arm = entries_of(results, experiment, results.study["base"], x=1)[0].arm
-    budgets = results.study["runs"][arm["run"]].get("budgets", {})
+def first_dose(results: Results, experiment: str, language: str) -> str:
+    """Return of how many languages a mean is in this study, and how many examples P = 1 is."""
+    entry = entries_of(results, experiment, language, x=1)[0]
+    budgets = results.study["runs"][entry.arm["run"]]["budgets"]
     few = sum(count for code, count in budgets.items() if code != results.study["base"])
-    return f" (P = 1: {few:,} of {sum(budgets.values()):,} examples)" if few else ""
+    part = f"{few:,} of {sum(budgets.values()):,} examples"
+    return f" ({len(entry.languages)} of them); P = 1 is {part}"
 
 
 def mean_of_orders(entries: Iterable[Scored]) -> dict[int, Mean]:
