@@ -2,7 +2,7 @@
 
     python tests/benchmarks/coverage.py [studies]
 
-Prints percent of the made-up studies (3,000 unless told; about ten minutes). One language is exact,
+Prints percent of the made-up studies (1,000 unless told; about ten minutes). One language is exact,
 by enumeration, up to 300 prompts. `ties` is how much of what is not certain is a tie. `alike` is
 how alike the languages are in one prompt, as the correlation of what decides its win: 0 are
 languages that have nothing in common, which prompts of one corpus never are.
@@ -84,7 +84,7 @@ def of_differences(studies, languages, prompts, scores, ties, alike):
 
 def main():
     """Print the three tables."""
-    studies = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
+    studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print("one language, exact\nprompts  score " + "".join(f"  ties {t}" for t in TIES))
     for prompts, score in itertools.product((5, 20, 96, 300), SCORES):
         row = (exact(prompts, score, ties) for ties in TIES)
