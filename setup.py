@@ -61,6 +61,7 @@ setup(
         "regex",
         "sacrebleu",
         "safetensors",
+        "scipy",
         # offset_mapping, which older ones call otherwise.
         "sentencepiece>=0.2.3",
         "tenacity",
@@ -75,7 +76,7 @@ setup(
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
-        "test": ["gguf", "hypothesis", "pytest", "ruff", "scipy", *TRANSLATE, *TYPOLOGY],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

@@ -193,8 +193,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.study.slavic_languages = ("ru", "sr", "hr", "sl", "pl", "sk", "cs")
     # "reference" needs no model: the right language, then chrF against the reference.
     c.study.judge = "reference"
-    # Resamples of the paired bootstrap over prompts.
-    c.study.bootstrap_resamples = 10_000
     return c
 
 

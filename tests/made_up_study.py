@@ -10,7 +10,7 @@ from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import TABLES
+from pinch_jax.study.records import ALL_ORDERS, TABLES
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -240,19 +240,26 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
     write_record(workdir / "config.json", config)
     rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
+    for count in range(1, 7) if "breadth" in experiments else ():
+        means = [r for r in rows if (r["x"], r["language"]) == (count, "mean_unseen")]
+        several = {"experiment": "breadth", "series": ALL_ORDERS, "x": count}
+        several |= {"language": "mean_unseen", "p": 0.3}
+        for name in ("score", "low", "high"):
+            several[name] = float(np.mean([row[name] for row in means]))
+        rows.append(dict.fromkeys(rows[0], "") | several)
     if "pretraining_share" in experiments:
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
     write_table(workdir / "scores.csv", rows)
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
+    decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]
+    decided += [("not run", None, "not run: slavic")]
     findings = [
         {"number": n, "claim": f"Claim {n} of the paper: <b>forty</b> examples.", "verdict": word}
         | {"experiment": "pinch", "value": value, "unit": "points", "low": value and value - 3}
         | {"high": value and value + 3, "rule": "holds if the interval lies above 0", "detail": why}
-        for n, (word, value, why) in enumerate(
-            [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", None, "not run")], 1
-        )
+        for n, (word, value, why) in enumerate(decided, 1)
     ]
     (workdir / "findings.json").write_text(json.dumps(findings))
     seal(workdir, TABLES)

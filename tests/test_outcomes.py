@@ -11,9 +11,9 @@ import scipy.stats
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
+from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers
-from pinch_jax.evaluate.scores import resample_counts, wilson
 from pinch_jax.evaluate.text_match import contains_words
 from pinch_jax.study.analysis import response_shares
 from pinch_jax.study.answers import Answers
@@ -119,7 +119,7 @@ def results(answers):
     prompts = tuple(sorted({i for held in answers.values() for i in held.records}))
     runs = {run: {"spec": f"spec of {run}"} for run, _ in answers}
     study = {"languages": LANGUAGES, "runs": runs}
-    return Results(study, answers, [], prompts, resample_counts(len(prompts), 2000, 1))
+    return Results(study, answers, [], prompts)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def found(rows, run, language, task="all"):
     return row
 
 
-def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
+def test_the_kinds_add_up_and_a_language_has_jeffreys_interval(rows):
     for row in rows:
         assert sum(row.shares[kind][0] for kind in KINDS) == pytest.approx(100, abs=1e-4)
         for name, kinds in SUMS.items():
@@ -170,8 +170,8 @@ def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
         assert all(high > low for _, low, high in row.shares.values())
     row = found(rows, "few", "fi")
     assert row.spec == "spec of few" and row.prompts == PROMPTS
-    interval = scipy.stats.binomtest(6, PROMPTS).proportion_ci(method="wilson")
-    expected = [25.0, 100 * interval.low, 100 * interval.high]
+    low, high = scipy.stats.beta(6.5, PROMPTS - 5.5).interval(0.95)
+    expected = [25.0, 100 * low, 100 * high]
     assert row.shares["exact"] == pytest.approx(expected, abs=1e-4)
     assert row.shares["other_language"][0] == 100 * 6 / PROMPTS
     assert row.shares["right_elsewhere"][0] == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
@@ -182,23 +182,19 @@ def test_the_kinds_add_up_and_a_language_has_wilsons_interval(rows):
     assert sum(part.prompts for part in parts) == PROMPTS
 
 
-def test_a_mean_over_languages_resamples_the_prompts_that_they_share(rows):
-    row = found(rows, "few", "mean")
-    per_prompt = [sum(place < count for count in (15, 6, 3)) / 3 for place in range(PROMPTS)]
-    ids = [example.id for example in heldout_examples("en")[:PROMPTS]]
-    order = np.argsort(ids)
-    counts = resample_counts(PROMPTS, 2000, 1)
-    drawn = counts @ np.array(per_prompt)[order] / PROMPTS
-    expected = [100 * np.mean(per_prompt), *(100 * np.quantile(drawn, (0.025, 0.975)))]
-    assert row.shares["exact"] == pytest.approx(expected, abs=1e-3)
+def test_a_mean_over_languages_is_over_the_prompts_that_they_share(rows):
+    shares = found(rows, "few", "mean").shares["exact"]
+    right = [[100.0 * (place < count) for count in (15, 6, 3)] for place in range(PROMPTS)]
+    estimate = mean_of(means_over_prompts(np.array(right))).estimate()
+    assert shares == pytest.approx((estimate.value, estimate.low, estimate.high))
     # Three languages are not three times as many prompts.
-    low, high = wilson(24, 3 * PROMPTS)
-    assert row.shares["exact"][2] - row.shares["exact"][1] > 100 * (high - low)
+    low, high = scipy.stats.beta(24.5, 3 * PROMPTS - 23.5).interval(0.95)
+    assert shares[2] - shares[1] > 100 * (high - low)
 
 
 def test_what_never_happens_has_an_interval_all_the_same_and_a_part_has_no_mean(rows):
     none = found(rows, "none", "mean")
-    high = 100 * wilson(0, PROMPTS)[1]
+    high = 100 * scipy.stats.binomtest(0, PROMPTS).proportion_ci(method="exact").high
     assert none.shares["echo"] == pytest.approx((0, 0, high))
     assert found(rows, "part", "en").prompts == PROMPTS
     assert not [row for row in rows if (row.run, row.language) == ("part", "mean")]

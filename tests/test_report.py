@@ -11,11 +11,11 @@ import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.files import seal
-from pinch_jax.report import browser, heat_maps
+from pinch_jax.report import browser, heat_maps, readings, results, tables
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import DRAWINGS
 from pinch_jax.study.config import EXPERIMENTS
-from pinch_jax.study.records import TABLES, read_records
+from pinch_jax.study.records import ALL_ORDERS, TABLES, read_records
 
 
 class Page(HTMLParser):
@@ -141,6 +141,25 @@ def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir
             (tip,) = (tip for tip in tips if tip.startswith(f"{row['spec']} in {where}"))
             wrong = float(row["wrong_language"])
             assert f"wrong language, wrong answer {wrong:.1f}, echo" in tip
+
+
+def test_verdicts_are_counted_apart_from_what_was_not_run(page):
+    assert "findings, 1 holds here, 1 does not, 1 cannot be told, 1 was not run." in page.text
+
+
+def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
+    records = read_records(workdir)
+    assert "3.3" in {row[1] for row in tables.score_table(records, "pinch").rows}, "40 of 1,200"
+    assert "zh+sw" in {row[1] for row in tables.score_table(records, "pairs").rows}
+    assert tables.p_value(1e-9) == "<0.001" and tables.p_value(0.001) == "0.001"
+
+
+def test_the_band_of_the_orders_mean_is_the_one_of_the_analysis(workdir):
+    records = read_records(workdir)
+    means = [row for row in records.experiment("breadth") if row.series == ALL_ORDERS]
+    assert len(means) == 6
+    for row in means:
+        assert f"{row.x}: {tables.interval(readings.point(row))}" in results.breadth(records)
 
 
 def test_pearson_s_r_is_the_one_of_the_analysis_with_its_interval(page):

@@ -29,7 +29,6 @@ def miniature(data_dir):
     config.study.tuning_languages = ("en", "fi")
     config.study.breadth_orders = (("en", "fi"), ("fi", "en"))
     config.study.slavic_languages = ("ru", "hr")
-    config.study.bootstrap_resamples = 200
     return config
 
 

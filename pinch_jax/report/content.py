@@ -11,13 +11,19 @@ from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import JUDGES
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.findings import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.outcomes import MEAN
 from pinch_jax.study.records import Finding, Records
 from pinch_jax.study.workdir import read_command
 
 SAMPLE_PROMPTS = 3
 # What a verdict looks like: its CSS class, and a sign for those who do not see the colour.
-VERDICTS = {"holds": ("holds", "✓"), "does not hold": ("fails", "✗"), "cannot tell": ("open", "?")}
+VERDICTS = {
+    HOLDS: ("holds", "✓"),
+    FAILS: ("fails", "✗"),
+    UNDECIDED: ("open", "?"),
+    NOT_RUN: ("open", "–"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +94,11 @@ def _headline(records: Records) -> list[str]:
     if right := results.right_answers(records):
         sentences.append(right)
     verdicts = [finding.verdict for finding in records.findings]
-    holds, fails, open_ = (verdicts.count(word) for word in VERDICTS)
+    holds, fails, open_, not_run = (verdicts.count(word) for word in VERDICTS)
     sentences.append(
         f"Of the paper's {len(verdicts)} findings, {holds} {'holds' if holds == 1 else 'hold'} "
-        f"here, {fails} {'does' if fails == 1 else 'do'} not, {open_} cannot be told."
+        f"here, {fails} {'does' if fails == 1 else 'do'} not, {open_} cannot be told"
+        + (f", {not_run} {'was' if not_run == 1 else 'were'} not run." if not_run else ".")
     )
     return sentences
 
@@ -121,14 +128,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
     kind, sign = VERDICTS[finding.verdict]
     held = (finding.value, finding.low, finding.high)
     point = readings.Point(*(readings.NAN if end is None else end for end in held))
-    if all(float(end).is_integer() for end in point):
-        digits = 0
-    else:
-        digits = 2 if all(abs(end) <= 1 for end in point) else 1
     return {
         "number": finding.number,
         "claim": finding.claim,
-        "measure": tables.interval(point, digits),
+        "measure": tables.interval(point, finding.digits),
         "unit": finding.unit,
         "verdict": finding.verdict,
         "kind": kind,

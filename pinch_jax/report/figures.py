@@ -22,7 +22,7 @@ from pinch_jax.report.drawing import (
 )
 from pinch_jax.report.readings import Point
 from pinch_jax.report.tables import interval
-from pinch_jax.study.records import Records
+from pinch_jax.study.records import ALL_ORDERS, Records
 
 RING = {"fillstyle": "none", "markersize": 3.0, "markeredgewidth": 0.8}
 
@@ -145,15 +145,16 @@ def breadth_curves(records: Records, label: str) -> str:
         ends = []
         for code in readings.unseen_languages(records, "breadth"):
             points = readings.breadth_points(records, code)
-            values = [readings.over_orders(orders.values()).value for orders in points.values()]
+            values = [np.mean([p.value for p in orders.values()]) for orders in points.values()]
             line = axes.plot(list(points), values, color=THIN, linewidth=0.8, zorder=2)[0]
             drawing.tip(line, language(code).name)
             ends.append((values[-1], code))
         points = readings.breadth_points(records, "mean_unseen")
-        means = tuple(readings.over_orders(orders.values()) for orders in points.values())
+        means = tuple(orders[ALL_ORDERS] for orders in points.values())
         name = "mean of the unseen languages over the orders"
         _thick(drawing, axes, means, name, BLUE, start=min(points))
-        orders = list(dict.fromkeys(order for entry in points.values() for order in entry))
+        named = dict.fromkeys(order for entry in points.values() for order in entry)
+        orders = [order for order in named if order != ALL_ORDERS]
         for order, marker in zip(orders, "^sDvPX<>"[: len(orders)], strict=True):
             held = {count: entry[order] for count, entry in points.items() if order in entry}
             values = [entry.value for entry in held.values()]

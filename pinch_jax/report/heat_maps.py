@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from pinch_jax.evaluate.scores import EVEN
+from pinch_jax.evaluate.intervals import EVEN
 from pinch_jax.languages import language
 from pinch_jax.report import readings
 from pinch_jax.report.drawing import (

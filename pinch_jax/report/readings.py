@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pinch_jax.evaluate.scores import wilson
+from pinch_jax.evaluate.intervals import proportion
 from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
 
@@ -172,21 +172,12 @@ def seen_languages(records: Records, experiment: str) -> set[str]:
 
 
 def breadth_points(records: Records, language: str) -> dict[int, dict[str, Point]]:
-    """Return number of tuning languages -> order of adding them -> score."""
+    """Return number of tuning languages -> order of adding them, or all orders -> score."""
     points: dict[int, dict[str, Point]] = {}
     for row in records.experiment("breadth"):
         if row.language == language:
             points.setdefault(int(float(row.x)), {})[row.series] = point(row)
     return dict(sorted(points.items()))
-
-
-def over_orders(points: Iterable[Point]) -> Point:
-    """Return the mean over the orders; its interval is the mean of theirs, so never too narrow.
-
-    The orders share one resample of the prompts, and the mean of perfectly correlated estimates
-    has the mean of their interval ends; weaker correlation would only narrow it.
-    """
-    return Point(*np.mean(list(points), axis=0).tolist())
 
 
 def share_transfer(records: Records) -> ShareTransfer:
@@ -204,8 +195,9 @@ def share_transfer(records: Records) -> ShareTransfer:
 
 
 def exact_match_point(row: ResponseShares) -> Point:
-    """Return the fraction of exact matches with its Wilson interval."""
-    return Point(row.exact_match, *wilson(row.exact_match * row.prompts, row.prompts))
+    """Return the fraction of exact matches with its interval."""
+    estimate = proportion(row.exact_match * row.prompts, int(row.prompts))
+    return Point(*(end / 100 for end in (estimate.value, estimate.low, estimate.high)))
 
 
 def is_aggregate(language: str) -> bool:

@@ -10,7 +10,7 @@ from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.outcomes import ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT
-from pinch_jax.study.records import Records
+from pinch_jax.study.records import ALL_ORDERS, Records
 
 
 def monolingual(records: Records, experiment: str = "monolingual") -> str:
@@ -81,8 +81,7 @@ def breadth(records: Records) -> str:
     """Say the mean of the unseen languages at every number of tuning languages."""
     points = readings.breadth_points(records, "mean_unseen")
     steps = "; ".join(
-        f"{count}: {interval(readings.over_orders(orders.values()))}"
-        for count, orders in points.items()
+        f"{count}: {interval(orders[ALL_ORDERS])}" for count, orders in points.items()
     )
     return f"Mean of the unseen languages by number of tuning languages: {steps}."
 
@@ -106,8 +105,8 @@ def pretraining_share(records: Records) -> str:
             "scores that differ."
         )
     return (
-        f"Pearson r = {interval(data.pearson, 2)} over {len(data.languages)} languages; its "
-        "interval resamples prompts and languages."
+        f"Pearson r = {interval(data.pearson, 2)} over {len(data.languages)} languages, which are "
+        "its sample."
     )
 
 

@@ -143,15 +143,15 @@ def _score_cells(row: Score) -> tuple[str, ...]:
     same = Point(row.score_same_language, row.low_same_language, row.high_same_language)
     return (
         row.spec,
-        row.x,
+        _shown_x(row.x),
         row.series,
         AGGREGATE_NAMES[row.language] if aggregate else language(row.language).name,
         number(row.score),
         ends(readings.point(row)),
         counts,
         number(row.flip_rate, 2),
-        number(row.p, 3),
-        number(row.p_holm, 3),
+        p_value(row.p),
+        p_value(row.p_holm),
         number(same.value),
         ends(same),
     )
@@ -162,6 +162,19 @@ def number(value: float, digits: int = 1) -> str:
     if math.isnan(value):
         return "–"
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """Return p as text; none is 0."""
+    return "<0.001" if p < 0.001 else number(p, 3)
+
+
+def _shown_x(x: str) -> str:
+    """Return where an arm stands; P = 3.33333 is 3.3."""
+    try:
+        return f"{round(float(x), 1):g}"
+    except ValueError:
+        return x
 
 
 def ends(point: Point, digits: int = 1) -> str:

@@ -24,8 +24,8 @@ _HEAT = (
     "A dot: the cell differs from 50 after Holm's correction over the table (p < 0.05)."
 )
 _CELL = "Rest the pointer on a cell for its interval."
-_BANDS = "Bands are 95 % intervals (paired bootstrap over the prompts); the dashed line is 50."
-_BARS = "Error bars are 95 % intervals (paired bootstrap over the prompts)."
+_BANDS = "Bands are 95 % intervals over the prompts; the dashed line is 50."
+_BARS = "Error bars are 95 % intervals over the prompts."
 
 # The kinds of study/outcomes.py.
 KIND_NAMES = {
@@ -46,7 +46,8 @@ PROSE = {
     "findings": "What the paper found, held against this study",
     "findings_lead": "A verdict is decided by the 95 % interval alone. A score is the "
     "discounted-tie score of a side-by-side comparison: win 1, tie ½, loss 0, in percent of the "
-    "prompts; 50 is a model like its baseline.",
+    "prompts; 50 is a model like its baseline. Intervals are Jeffreys', for as many prompts as the "
+    "values are worth; differences are paired.",
     "sample": "The same prompts in every language",
     "sample_caption": "The shortest held-out prompts of their tasks, and what these models "
     "answered. Not chosen by the answers.",
@@ -106,9 +107,8 @@ WORDINGS = {
         "The budget is split evenly over one, two, three … languages. How do the unseen languages "
         "change with their number?",
         "Thin: each unseen language, mean of the orders in which languages were added. Marks: the "
-        "mean of the unseen languages in each order. The band of the thick line is the mean of the "
-        "orders' 95 % intervals, which is never narrower than the interval of their mean. The "
-        "dashed line is 50.",
+        "mean of the unseen languages in each order. The thick line is the mean of the orders. "
+        + _BANDS,
     ),
     "pairs": Wording(
         "Pairs",
@@ -172,10 +172,8 @@ WORDINGS = {
         "it, or a wrong one. Echo: the prompt once more, or its beginning. Too short: no language "
         "shows and it is not the answer, or nothing was said.",
         "A row is a model, a bar the responses to the questions in one language, 100 % wide. The "
-        "line over a bar of the mean is the 95 % interval of what is right. Intervals of one "
-        "language are Wilson's; of means over languages they are of the paired bootstrap over the "
-        "prompts, which the languages share (Wilson's for the prompts of one language where none "
-        "or all responses are of a kind).",
+        "line over a bar of the mean is the 95 % interval of what is right. Intervals are over the "
+        "prompts, which the languages share.",
         "Rest the pointer on a bar for its numbers.",
     ),
     "exact_match": Wording(
@@ -185,7 +183,7 @@ WORDINGS = {
         "Exact match of each monolingual model on held-out questions in its own language. Without "
         "it the other figures would mean nothing.",
         "Chance is the exact match of always giving the most frequent tuning answer of the task. "
-        "Error bars are 95 % Wilson intervals; the dashed line is the median language.",
+        "Error bars are 95 % intervals; the dashed line is the median language.",
     ),
     "training": Wording(
         "Training",

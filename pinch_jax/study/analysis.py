@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.evaluate.scores import Estimate, flip_rate, holm
+from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results, Scored, read_results
 from pinch_jax.study.findings import eight_findings
+from pinch_jax.study.measures import mean_of_orders
 from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
 from pinch_jax.study.predictors import share_correlation
-from pinch_jax.study.records import TABLES, Finding, ResponseShares, Score, read_study
+from pinch_jax.study.records import ALL_ORDERS, TABLES, Finding, ResponseShares, Score, read_study
 
 NAN = math.nan
 
@@ -79,7 +81,8 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     """Return the rows of scores.csv, p corrected by Holm over the cells of each experiment.
 
     A run against itself is 50 by construction: it has no wins, ties, losses or p, and is no cell.
-    Pearson's r of `pretraining_share` is a row of its own, its language `pearson`.
+    Pearson's r of `pretraining_share` is a row of its own, its language `pearson`; so is the mean
+    of `breadth` over the orders of adding languages, its series `ALL_ORDERS`.
     """
     scored = results.scored
     estimates = [entry.score.estimate() for entry in scored]
@@ -93,13 +96,22 @@ def score_rows(results: Results) -> tuple[Score, ...]:
         for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
             p_holm[place] = p
     rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
+    orders = mean_of_orders(results.find("breadth", "mean_unseen"))
+    rows += [
+        _summary_row(mean.estimate(), "breadth", "mean_unseen", series=ALL_ORDERS, x=str(x))
+        for x, mean in orders.items()
+    ]
     if (pearson := share_correlation(results)) is not None:
-        estimate = pearson.estimate(null=0.0)
-        empty = {field.name: NAN if field.type is float else "" for field in _fields(Score)}
-        named = {"experiment": "pretraining_share", "language": "pearson", "score": estimate.value}
-        ends = {"low": estimate.low, "high": estimate.high, "p": estimate.p}
-        rows.append(Score(**(empty | named | ends)))
+        rows.append(_summary_row(pearson, "pretraining_share", "pearson"))
     return tuple(rows)
+
+
+def _summary_row(estimate: Estimate, experiment: str, language: str, **named: str) -> Score:
+    """Return a row for a number that is of several arms."""
+    empty = {field.name: NAN if field.type is float else "" for field in _fields(Score)}
+    named |= {"experiment": experiment, "language": language}
+    held = {"score": estimate.value, "low": estimate.low, "high": estimate.high, "p": estimate.p}
+    return Score(**(empty | named | held))
 
 
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:

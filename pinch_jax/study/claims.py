@@ -19,8 +19,8 @@ class Claim(NamedTuple):
 
 # Source: Shaham et al. (2024), arXiv 2401.01854, sections 3 and 4, appendices E and F.
 TRANSFER = Claim(
-    claim="Every monolingual model follows instructions in other languages to some degree; best "
-    "on average English, then Italian and Spanish; the lowest above 30 in 9 of 11 languages.",
+    claim="Tuned on one language alone, a model follows instructions in the others too: every "
+    "monolingual model is better there than the untuned one.",
     experiment="pretrained",
     unit="% against the untuned model, the lowest of the monolingual models",
     rule="Each monolingual model against the untuned one, mean over the languages it was not tuned "
@@ -40,8 +40,9 @@ REPLACEMENT = Claim(
     experiment="pinch",
     unit="languages in which P = 100 scores at least 50",
     rule="The number of languages in which P = 100 scores at least 50 against the monolingual "
-    "model, counted in every resample. Holds if its interval lies at or above two thirds of the "
-    "languages; does not hold if it lies below.",
+    "model; its interval is from those whose whole interval lies there to those whose interval "
+    "reaches it. Holds if at least two thirds of this study's languages surely do; does not hold "
+    "if not even so many may.",
 )
 UNSEEN = Claim(
     claim="With 6 tuning languages, the 6 unseen ones rise likewise at P = 1.",
@@ -63,9 +64,9 @@ PAIRS = Claim(
     claim="Bilingual sets beat both of their monolingual halves on the other 10 languages.",
     experiment="pairs",
     unit="% against the better of the two halves, mean over the pairs",
-    rule="For each pair the lower of its two scores, each the mean over the other languages "
-    "against one half; then the mean over the pairs. Holds if its interval lies above 50; does "
-    "not hold if it lies below.",
+    rule="For each pair the lower of its two scores, each the mean over this study's other "
+    "languages against one half; then the mean over the pairs. Holds if its interval lies above "
+    "50; does not hold if it lies below.",
 )
 PREDICTORS = Claim(
     claim="Neither script nor family nor mutual intelligibility predicts transfer among Slavic "
@@ -81,8 +82,8 @@ PREDICTORS = Claim(
 SAME_LANGUAGE = Claim(
     claim="The tuned models answer in the language of the instruction.",
     experiment="same_language",
-    unit="% of the monolingual models' responses, all languages",
+    unit="% of the tuned models' responses in which a language shows",
     rule=f"The share of responses in the language of their instruction, those too short to tell "
-    f"left out; mean over the monolingual models and all languages. Holds if its interval lies "
+    f"left out; mean over all tuned models and languages. Holds if its interval lies "
     f"above {IN_LANGUAGE_PERCENT:g} %; does not hold if it lies below.",
 )

@@ -1,4 +1,4 @@
-"""Every comparison of a study as a score with its resamples, all from one resample of prompts."""
+"""Every comparison of a study as a score, all over the same prompts and so paired."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
 from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
-from pinch_jax.evaluate.scores import (
-    EVEN,
-    Bootstrap,
-    bootstrap_means,
-    mean_of,
-    outcomes,
-    resample_counts,
-)
+from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.study.answers import Answers, read_answers
 from pinch_jax.study.config import GAIN
 
@@ -32,7 +26,7 @@ class Comparison(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """One score of an arm, in a language or as a mean over several.
+    """One score of an arm, in a language or as a mean over several, which are `languages`.
 
     `values` holds 1, 0.5 or 0 for each of the `prompts`; it is empty for a run against itself,
     which scores 50 by construction. `same_language` is the score over the prompts that neither
@@ -41,10 +35,11 @@ class Scored:
 
     arm: Arm
     language: str
-    score: Bootstrap
-    same_language: Bootstrap
+    score: Mean
+    same_language: Mean
     prompts: int
     values: tuple[float, ...]
+    languages: tuple[str, ...]
 
     @property
     def is_itself(self) -> bool:
@@ -61,14 +56,13 @@ class Scored:
 class Results:
     """All scores of a study, and what its runs answered.
 
-    `counts` is the one resample of the prompts [resample, prompt], in the order of `prompts`.
+    `prompts` are those of all languages, in the order of every mean's influence.
     """
 
     study: Mapping[str, Any]
     answers: Mapping[tuple[str, str], Answers]
     scored: Sequence[Scored]
     prompts: tuple[str, ...]
-    counts: np.ndarray
 
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
         """Return the scores of an experiment in a language or mean, of arms with these fields."""
@@ -80,9 +74,9 @@ class Results:
             and all(entry.arm[name] == value for name, value in arm.items())
         ]
 
-    def means(self, columns: Sequence[Mapping[str, float]]) -> Bootstrap:
-        """Return the mean over prompts of each column {prompt id: value}, in every resample."""
-        return bootstrap_means(_matrix(columns, self.prompts), self.counts)
+    def means(self, columns: Sequence[Mapping[str, float]]) -> list[Mean]:
+        """Return the mean over prompts of each column {prompt id: value from 0 to 100}."""
+        return means_over_prompts(_matrix(columns, self.prompts))
 
 
 def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
@@ -102,13 +96,12 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
     )
     answers = read_answers(workdir, answered)
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
-    counts = resample_counts(len(prompts), study["bootstrap_resamples"], study["seeds"]["seed"])
     judged = [pair for pair in comparisons if pair.run != pair.baseline_run]
     knowledge = study["judge"]["knowledge"]
     values = {pair: _read_outcomes(workdir, pair, answers, knowledge) for pair in judged}
     same = {pair: _same_language(values[pair], pair, answers) for pair in judged}
     scores, same_scores = (
-        bootstrap_means(100.0 * _matrix([part[pair] for pair in judged], prompts), counts)
+        means_over_prompts(100.0 * _matrix([part[pair] for pair in judged], prompts))
         for part in (values, same)
     )
     columns = {pair: column for column, pair in enumerate(judged)}
@@ -117,10 +110,11 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
         pair = Comparison(arm["run"], arm["baseline_runs"][language], language)
         size = len(answers[pair.run, language].records)
         if pair not in columns:
-            itself = Bootstrap(np.array(EVEN), np.full(len(counts), EVEN, np.float32))
-            return Scored(arm, language, itself, itself, size, ())
+            itself = known(EVEN, len(prompts))
+            return Scored(arm, language, itself, itself, size, (), (language,))
         column, held = columns[pair], tuple(values[pair].values())
-        return Scored(arm, language, scores[column], same_scores[column], size, held)
+        same_score = same_scores[column]
+        return Scored(arm, language, scores[column], same_score, size, held, (language,))
 
     entries = []
     for arm in study["arms"]:
@@ -128,7 +122,7 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
         entries += cells.values()
         for name, languages in _means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
-    return Results(study, answers, entries, prompts, counts)
+    return Results(study, answers, entries, prompts)
 
 
 def _read_outcomes(
@@ -213,12 +207,12 @@ def _means_of(study: Mapping[str, Any], arm: Arm) -> dict[str, list[str]]:
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
     same = [cell.same_language for cell in cells if np.isfinite(cell.same_language.value)]
-    nothing = Bootstrap(np.array(np.nan), np.full_like(cells[0].score.replicates, np.nan))
     return Scored(
         arm,
         name,
         mean_of(cell.score for cell in cells),
-        mean_of(same) if same else nothing,
+        mean_of(same or [cell.same_language for cell in cells]),
         sum(cell.prompts for cell in cells),
         tuple(value for cell in cells for value in cell.values),
+        tuple(cell.language for cell in cells),
     )

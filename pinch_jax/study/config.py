@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from pinch_jax.config_fields import CountOrZero, Seed, check_distinct, check_fields, choose
 from pinch_jax.languages import LanguageCode
@@ -38,7 +38,6 @@ class StudyConfig:
     pair_seed: Seed
     slavic_languages: tuple[LanguageCode, ...]
     judge: str
-    bootstrap_resamples: Annotated[int, Gt(0), Le(1_000_000)]
 
     def __post_init__(self) -> None:
         check_fields(self, "config.study")

@@ -1,10 +1,11 @@
 """The numbers that findings are decided by, taken from the scores and answers of a study."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from pinch_jax.evaluate.scores import Bootstrap, Estimate, mean_of
-from pinch_jax.study.comparisons import Results, Scored
+from pinch_jax.evaluate.intervals import NOTHING, Contrast, Estimate, Mean, mean_of
+from pinch_jax.study.comparisons import Arm, Results, Scored
 from pinch_jax.study.config import GAIN
 
 
@@ -12,9 +13,9 @@ class NotRun(Exception):
     """What a finding needs was no part of the study."""
 
 
-def show(number: Bootstrap | Estimate, digits: int = 1) -> str:
+def show(number: Mean | Contrast | Estimate, digits: int = 1) -> str:
     """Return a number with its interval as text."""
-    held = number.estimate() if isinstance(number, Bootstrap) else number
+    held = number if isinstance(number, Estimate) else number.estimate()
     return f"{held.value:.{digits}f} [{held.low:.{digits}f}, {held.high:.{digits}f}]"
 
 
@@ -38,19 +39,37 @@ def cells_of(results: Results, experiment: str) -> list[Scored]:
     ]
 
 
-def dose(results: Results, experiment: str, language: str, percent: float) -> Bootstrap:
+def dose(results: Results, experiment: str, language: str, percent: float) -> Mean:
     """Return the score at a P."""
     return entries_of(results, experiment, language, x=percent)[0].score
 
 
-def lift(results: Results, experiment: str, language: str) -> Bootstrap:
+def dose_name(arm: Arm) -> str:
+    """Return an arm's P, or its number of examples where the spec names that, in words."""
+    counted = re.search(r":n(\d+)", arm["spec"])
+    return f"{counted[1]} examples" if counted else f"P = {arm['x']:g}"
+
+
+def first_dose(results: Results, experiment: str, language: str) -> str:
+    """Return of how many languages a mean is in this study, and how many examples P = 1 is."""
+    entry = entries_of(results, experiment, language, x=1)[0]
+    budgets = results.study["runs"][entry.arm["run"]]["budgets"]
+    few = sum(count for code, count in budgets.items() if code != results.study["base"])
+    part = f"{few:,} of {sum(budgets.values()):,} examples"
+    return f" ({len(entry.languages)} of them); P = 1 is {part}"
+
+
+def mean_of_orders(entries: Iterable[Scored]) -> dict[int, Mean]:
+    """Return number of tuning languages -> mean over the orders of adding them."""
+    held: dict[int, list[Mean]] = {}
+    for entry in entries:
+        held.setdefault(entry.arm["x"], []).append(entry.score)
+    return {x: mean_of(scores) for x, scores in sorted(held.items())}
+
+
+def lift(results: Results, experiment: str, language: str) -> Contrast:
     """Return the rise of a score from P = 0 to P = 1."""
     return dose(results, experiment, language, 1) - dose(results, experiment, language, 0)
-
-
-def divided(number: Bootstrap, divisor: float) -> Bootstrap:
-    """Return a fraction of a number and of all of its replicates."""
-    return Bootstrap(number.value / divisor, number.replicates / divisor)
 
 
 def where_own_models(results: Results) -> str:
@@ -66,9 +85,9 @@ def where_own_models(results: Results) -> str:
 
 def against_untuned(results: Results, experiment: str) -> str:
     """Return the mean of all other languages against the untuned model at each P, if it ran."""
-    runs = {e.arm["x"]: e.arm["run"] for e in results.find(experiment, results.study["base"])}
-    found = {x: results.find(GAIN, "mean_non_english", run=run) for x, run in runs.items()}
-    told = "; ".join(f"P = {x:g}: {show(held[0].score)}" for x, held in found.items() if held)
+    arms = [entry.arm for entry in results.find(experiment, results.study["base"])]
+    found = {dose_name(arm): results.find(GAIN, "mean_non_english", run=arm["run"]) for arm in arms}
+    told = "; ".join(f"{name}: {show(held[0].score)}" for name, held in found.items() if held)
     return told and f" Mean of all other languages against the untuned model: {told}."
 
 
@@ -79,14 +98,17 @@ def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estimate:
-    """Return the percentage of these responses in the language of the instruction."""
+    """Return how many percent of these responses are in the language of the instruction.
+
+    Those too short to tell are left out; NaN if all are.
+    """
     columns = [
         {
-            identity: 100.0 * (outcome.right_language)
+            identity: 100.0 * outcome.right_language
             for identity, outcome in results.answers[key].outcomes.items()
             if outcome.too_short is False
         }
         for key in dict.fromkeys(answered)
     ]
-    shares = results.means([column for column in columns if column])
-    return mean_of(shares[place] for place in range(len(shares.value))).estimate()
+    told = results.means([column for column in columns if column])
+    return mean_of(told).estimate() if told else NOTHING

@@ -10,16 +10,16 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
+from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
-from pinch_jax.evaluate.scores import wilson
 from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.files import write_text
 from pinch_jax.study.answers import Answers
@@ -59,11 +59,8 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     """Return the outcomes of every run, in its languages and, where it has all, their mean.
 
     In a language that cannot be identified nothing is told of the language of responses, and the
-    mean is over the others, if there are any.
-
-    The interval of one language is Wilson's. That of a mean is of the paired bootstrap over the
-    prompts, since the languages share them; where no response or every one is of a kind, which
-    leaves a bootstrap without width, it is Wilson's for as many prompts as one language has.
+    mean is over the others, if there are any. The intervals are those of evaluate/intervals.py;
+    that of a mean is over the prompts, which the languages share.
     """
     languages = results.study["languages"]
     asked = {code: answers.records for (_, code), answers in results.answers.items()}
@@ -82,21 +79,16 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     rows = []
     for run, held in by_run.items():
         spec = results.study["runs"][run]["spec"]
-        for code, kinds in held.items():
-            hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if code in untold else {}
-            tasks = _by_task(results, run, code, kinds)
-            rows += [
-                Outcomes(run, spec, code, task, len(own), _shares(kinds, own) | hidden)
-                for task, own in tasks.items()
-            ]
+        by_task = {code: _by_task(results, run, code, kinds) for code, kinds in held.items()}
+        groups = {code: (code,) for code in held}
         if all(code in held for code in languages):
-            told = [code for code in languages if code not in untold]
-            kinds = {code: held[code] for code in told or languages}
-            hidden = {} if told else dict.fromkeys(OF_LANGUAGE, NOT_TOLD)
-            tasks = _by_task(results, run, languages[0], held[languages[0]])
-            for task, own in tasks.items():
-                shares = _mean_shares(results, kinds, own) | hidden
-                rows.append(Outcomes(run, spec, MEAN, task, len(own), shares))
+            groups[MEAN] = tuple(code for code in languages if code not in untold) or languages
+        for name, codes in groups.items():
+            hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
+            for task in dict.fromkeys(task for code in codes for task in by_task[code]):
+                columns = [by_task[code][task] for code in codes if task in by_task[code]]
+                size = max(len(column) for column in columns)
+                rows.append(Outcomes(run, spec, name, task, size, _shares(columns) | hidden))
     return tuple(rows)
 
 
@@ -120,50 +112,26 @@ def _kind(
 
 
 def _by_task(
-    results: Results, run: str, language: str, prompts: Iterable[str]
-) -> dict[str, list[str]]:
-    """Return task -> its prompts, all of them together first."""
-    tasks: dict[str, list[str]] = {ALL_TASKS: list(prompts)}
-    for identity in tasks[ALL_TASKS]:
-        record = results.answers[run, language].records[identity]
-        tasks.setdefault(record["task"], []).append(identity)
+    results: Results, run: str, language: str, kinds: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Return task -> {prompt: kind of its response}, all of them together first."""
+    records = results.answers[run, language].records
+    tasks: dict[str, dict[str, str]] = {ALL_TASKS: dict(kinds)}
+    for identity, kind in kinds.items():
+        tasks.setdefault(records[identity]["task"], {})[identity] = kind
     return tasks
 
 
-def _is(share: str, kind: str) -> bool:
-    return kind in SUMS[share] if share in SUMS else kind == share
-
-
-def _shares(
-    kinds: Mapping[str, str], prompts: Iterable[str]
-) -> dict[str, tuple[float, float, float]]:
-    held = [kinds[identity] for identity in prompts]
-    counts = {share: sum(_is(share, kind) for kind in held) for share in SHARES}
-    return {
-        share: (100.0 * count / len(held), *(100.0 * end for end in wilson(count, len(held))))
-        for share, count in counts.items()
-    }
-
-
-def _mean_shares(
-    results: Results, kinds: Mapping[str, Mapping[str, str]], prompts: list[str]
-) -> dict[str, tuple[float, float, float]]:
-    """Return the shares over the languages, in each of which these prompts were answered."""
-    columns = [
-        {
-            identity: 100.0 * float(np.mean([_is(share, own[identity]) for own in kinds.values()]))
-            for identity in prompts
-        }
-        for share in SHARES
-    ]
-    means, shares = results.means(columns), {}
-    for place, (share, column) in enumerate(zip(SHARES, columns, strict=True)):
-        estimate = means[place].estimate()
-        ends = estimate.low, estimate.high
-        if len(held := set(column.values())) == 1 and held <= {0.0, 100.0}:
-            successes = len(prompts) if held == {100.0} else 0
-            ends = tuple(100.0 * end for end in wilson(successes, len(prompts)))
-        shares[share] = (estimate.value, *ends)
+def _shares(languages: Sequence[Mapping[str, str]]) -> dict[str, tuple[float, float, float]]:
+    """Return the shares of the kinds {prompt: kind} of each language, mean of the languages."""
+    prompts = dict.fromkeys(identity for kinds in languages for identity in kinds)
+    table = np.array([[kinds.get(identity, "") for kinds in languages] for identity in prompts])
+    shares = {}
+    for share in SHARES:
+        values = 100.0 * np.isin(table, SUMS.get(share, (share,)))
+        means = means_over_prompts(np.where(table == "", np.nan, values))
+        estimate = mean_of(means).estimate()
+        shares[share] = (estimate.value, estimate.low, estimate.high)
     return shares
 
 

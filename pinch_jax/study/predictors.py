@@ -1,10 +1,11 @@
 """What might predict transfer: the share in pretraining, script, branch, intelligibility."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pinch_jax.evaluate.scores import Bootstrap, resample_counts
+from pinch_jax.evaluate.intervals import Z2, Estimate, Mean
 from pinch_jax.languages import language
 from pinch_jax.study.comparisons import Results, Scored
 
@@ -30,7 +31,7 @@ def _branch(code: str) -> str:
 
 def related_and_not(
     cells: Sequence[Scored],
-) -> dict[str, tuple[list[Bootstrap], list[Bootstrap]]]:
+) -> dict[str, tuple[list[Mean], list[Mean]]]:
     """Return relation -> (scores between related languages, the other scores), where both are.
 
     `cells` are scores of monolingual models in other languages.
@@ -44,43 +45,36 @@ def related_and_not(
     return split
 
 
-def share_correlation(results: Results) -> Bootstrap | None:
-    """Return r over the monolingual models, None if there are under 3 or all shares are equal.
+def share_correlation(results: Results) -> Estimate | None:
+    """Return r over the monolingual models, None if there are under 3 or one of both is constant.
 
-    The transfer of a language is the mean score of its model in the other languages. Every
-    resample draws prompts and, because the claim is about languages, the languages too.
+    The transfer of a language is the mean score of its model in the other languages. The claim is
+    about languages, so they are the sample: what prompts add to the scatter is in r itself.
 
     Source: Shaham et al. (2024), arXiv 2401.01854, section 4.2.
     """
-    study = results.study
-    share = study["pretraining_share"]
+    share = results.study["pretraining_share"]
     held = [e for e in results.find("monolingual", "mean_other") if e.arm["x"] in share]
-    shares = np.array([share[entry.arm["x"]] for entry in held])
-    if len(held) < 3 or np.ptp(shares) == 0:
+    shares = [share[entry.arm["x"]] for entry in held]
+    transfer = [entry.score.value for entry in held]
+    if len(held) < 3 or np.ptp(shares) == 0 or np.ptp(transfer) < 1e-9:
         return None
-    resamples = len(results.counts)
-    languages = resample_counts(len(held), resamples, study["seeds"]["seed"], "languages")
-    transfer = np.stack([entry.score.replicates for entry in held], axis=1)
-    values = np.array([[float(entry.score.value) for entry in held]])
-    whole = weighted_pearson(shares, values, np.ones_like(values))
-    return Bootstrap(whole[0], weighted_pearson(shares, transfer, languages))
+    return pearson(shares, transfer)
 
 
-def weighted_pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return r of `x` [point] with each row of `y` [row, point]; NaN where one does not vary.
+def pearson(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """Return r of three points or more with its interval by Fisher's z, and p against 0.
 
-    `weights` [row, point] is how often the row holds each point.
+    Three points leave it open from -1 to 1.
+
+    Source: Fisher (1921), On the "Probable Error" of a Coefficient of Correlation Deduced from a
+    Small Sample.
     """
-    weights = weights / weights.sum(axis=1, keepdims=True)
-
-    def centred(values: np.ndarray) -> np.ndarray:
-        return values - (weights * values).sum(axis=1, keepdims=True)
-
-    def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (weights * a * b).sum(axis=1)
-
-    dx, dy = centred(np.broadcast_to(x, y.shape)), centred(y.astype(np.float64))
-    variances = covariance(dx, dx), covariance(dy, dy)
-    varies = (variances[0] > 1e-12 * np.ptp(x) ** 2) & (variances[1] > 1e-12)
-    scale = np.sqrt(np.where(varies, variances[0] * variances[1], 1.0))
-    return np.where(varies, covariance(dx, dy) / scale, np.nan)
+    r = float(np.corrcoef(x, y)[0, 1])
+    if len(x) == 3:
+        return Estimate(r, -1.0, 1.0, 1.0)
+    # The largest number below 1, so that a perfect line has a z.
+    z = math.atanh(math.copysign(min(abs(r), 1 - 2**-53), r))
+    error = 1 / math.sqrt(len(x) - 3)
+    low, high = (math.tanh(z + side * math.sqrt(Z2) * error) for side in (-1, 1))
+    return Estimate(r, low, high, math.erfc(abs(z) / error / math.sqrt(2)))

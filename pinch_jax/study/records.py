@@ -16,6 +16,8 @@ from pinch_jax.study.workdir import read_config
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
 # What `analyse` writes, all of it or nothing.
 TABLES = ("scores.csv", "responses.csv", "outcomes.csv", "findings.json")
+# The series of a mean over the orders of adding languages.
+ALL_ORDERS = "all orders"
 Row = TypeVar("Row")
 
 
@@ -78,11 +80,20 @@ class Finding:
     rule: str
     detail: str
 
+    @property
+    def digits(self) -> int:
+        """How many digits behind the point its numbers are shown with: none where they count."""
+        numbers = [number for number in (self.value, self.low, self.high) if number is not None]
+        if all(float(number).is_integer() for number in numbers):
+            return 0
+        return 2 if all(abs(number) <= 1 for number in numbers) else 1
+
     def __str__(self) -> str:
         """The finding in two lines for a terminal."""
-        number = "not run"
+        number = f"no number: {self.detail}"
         if self.value is not None:
-            number = f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}] {self.unit}"
+            value, low, high = (f"{n:.{self.digits}f}" for n in (self.value, self.low, self.high))
+            number = f"{value} [{low}, {high}] {self.unit}"
         return f"{self.number}. {self.verdict:13} {self.claim}\n{'':17}{number}"
 
 

@@ -206,7 +206,6 @@ def _record(study: Study, judge: Judge) -> None:
         "tuning_languages": config.study.tuning_languages,
         "base": config.mixture.base,
         "experiments": config.study.experiments,
-        "bootstrap_resamples": config.study.bootstrap_resamples,
         "model": {"source": config.model.source, **dataclasses.asdict(study.bench.model.decoder)},
         "pretraining_share": dict(study.bench.model.pretraining_share),
         # The answers that a model which ignores the question would do best with.

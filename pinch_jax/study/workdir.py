@@ -16,7 +16,6 @@ FREE_FIELDS = (
     "study.percents",
     "study.unseen_percents",
     "study.breadth_orders",
-    "study.bootstrap_resamples",
     "mixture.spec",
     "corpus.data_dir",
     "batch.max_dropped_fraction",

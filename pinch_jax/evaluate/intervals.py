@@ -1,0 +1,227 @@
+"""Means over prompts with 95 % intervals that hold near 0 and 100 %, and their paired differences.
+
+Nothing is resampled. How much each prompt moves a mean (its influence) gives the variance of the
+mean, and the covariance of two means over the same prompts; whatever shares prompts stays paired.
+"""
+
+import dataclasses
+import functools
+import math
+import sys
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import scipy.special
+
+TAIL = 0.025
+"""What is left beyond either end of a 95 % interval."""
+Z2 = 1.959964**2
+FEW = 2.0
+"""So many telling prompts say as much of how alike languages are as what is assumed of them."""
+EVEN = 50.0
+"""The score of two models that cannot be told apart, in percent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A number with the ends of its 95 % interval, and its two-sided p; NaN if none was asked."""
+
+    value: float
+    low: float
+    high: float
+    p: float = math.nan
+
+
+NOTHING = Estimate(math.nan, math.nan, math.nan)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mean:
+    """A mean over prompts of values from 0 to 100, or a mean of such means.
+
+    Attributes:
+      value: the mean, NaN over no prompt.
+      influence: float64 [prompt], how far each prompt moves the mean; the variance of the mean is
+        the sum of their squares.
+      prompts: how many there are; infinite where the value is known without any.
+      inflation: how much larger than that sum the variance may well be.
+
+    Source: Efron (1982), The Jackknife, the Bootstrap and Other Resampling Plans, section 6.
+    """
+
+    value: float
+    influence: np.ndarray
+    prompts: float
+    inflation: float = 1.0
+
+    @property
+    def variance(self) -> float:
+        """The variance of the mean."""
+        return self.inflation * float(np.sum(self.influence**2))
+
+    @property
+    def effective_prompts(self) -> float:
+        """How many prompts, each won or lost, tell as much as these values.
+
+        Ties, and languages that win and lose different prompts, tell more than one win or loss a
+        prompt. Where all prompts are alike, nobody knows how much more: they count as they are at
+        0 and 100, and between as if one was won and one lost beside them.
+
+        Source: Korn and Graubard (1998), Confidence Intervals for Proportions with Small Expected
+        Number of Positive Counts Estimated from Survey Data.
+        """
+        part, variance = self.value / 100.0, self.variance / 100.0**2
+        if part in (0.0, 1.0):
+            return self.prompts
+        if variance < 1e-12:
+            variance = (part**2 + (1 - part) ** 2) / (self.prompts * (self.prompts + 2))
+        return part * (1 - part) / variance
+
+    def estimate(self, null: float = EVEN) -> Estimate:
+        """Return the mean with Jeffreys' interval, and p against `null`.
+
+        At 0 and 100 the exact interval takes its place. p is below 0.05 exactly where the
+        interval leaves `null` out.
+
+        Source: Brown, Cai and DasGupta (2001), Interval Estimation for a Binomial Proportion,
+        section 4.1.2, with the ends of the modified Jeffreys interval.
+        """
+        if math.isnan(self.value):
+            return NOTHING
+        if math.isinf(self.prompts):
+            return Estimate(self.value, self.value, self.value, float(self.value == null))
+        part, at, size = self.value / 100.0, null / 100.0, self.effective_prompts
+        if part in (0.0, 1.0):
+            # Whatever is further off would give nothing but losses (or wins) more rarely than TAIL.
+            far = 1 - TAIL ** (1 / size)
+            low, high = (0.0, far) if part == 0.0 else (1 - far, 1.0)
+            tail = (1 - abs(part - at)) ** size
+        else:
+            a, b = size * part + 0.5, size * (1 - part) + 0.5
+            low, high = scipy.special.betaincinv(a, b, TAIL), scipy.special.betainccinv(a, b, TAIL)
+            tail = min(scipy.special.betainc(a, b, at), scipy.special.betaincc(a, b, at))
+        p = min(1.0, max(2 * float(tail), sys.float_info.min))
+        return Estimate(self.value, 100 * float(low), 100 * float(high), p)
+
+    def __sub__(self, other: "Mean | Contrast") -> "Contrast":
+        """Return the paired difference of two means over the same prompts."""
+        return Contrast({self: 1.0}) - other
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Contrast:
+    """A weighted sum of means over the same prompts, such as a difference or one of differences."""
+
+    weights: Mapping[Mean, float]
+
+    @property
+    def value(self) -> float:
+        """The weighted sum."""
+        return sum(weight * mean.value for mean, weight in self.weights.items())
+
+    def estimate(self) -> Estimate:
+        """Return the sum with an interval made of those of its means and their correlation.
+
+        Over few prompts two means seem more alike than they are: two that agree in all of them
+        may differ in the next. So their correlation counts as if z² more prompts had none.
+
+        Source: Newcombe (1998), Improved Confidence Intervals for the Difference between Binomial
+        Proportions Based on Paired Data, method 10; Zou and Donner (2008), Construction of
+        Confidence Limits about Effect Measures, for sums of any number.
+        """
+        means, value = list(self.weights), self.value
+        if math.isnan(value):
+            return NOTHING
+        ends = [mean.estimate() for mean in means]
+        correlation = _correlation(means)
+
+        def distance(down: bool) -> float:
+            far = [
+                weight * (mean.value - end.low if down == (weight > 0) else end.high - mean.value)
+                for (mean, weight), end in zip(self.weights.items(), ends, strict=True)
+            ]
+            return math.sqrt(max(0.0, np.array(far) @ correlation @ np.array(far)))
+
+        return Estimate(value, value - distance(down=True), value + distance(down=False))
+
+    def __sub__(self, other: "Mean | Contrast") -> "Contrast":
+        """Return the paired difference."""
+        weights = dict(self.weights)
+        taken = other.weights if isinstance(other, Contrast) else {other: 1.0}
+        for mean, weight in taken.items():
+            weights[mean] = weights.get(mean, 0.0) - weight
+        return Contrast(weights)
+
+    def __truediv__(self, divisor: float) -> "Contrast":
+        """Return the sum divided by a number."""
+        return Contrast({mean: weight / divisor for mean, weight in self.weights.items()})
+
+
+def _correlation(means: list[Mean]) -> np.ndarray:
+    """Return the correlations [mean, mean], those between two means shrunk; see `Contrast`."""
+    influence = np.stack([mean.influence for mean in means])
+    norms = np.sqrt(np.sum(influence**2, axis=1))
+    scaled = np.divide(influence, norms[:, None], out=0 * influence, where=norms[:, None] > 1e-9)
+    prompts = min(mean.prompts for mean in means)
+    shrunk = scaled @ scaled.T / (1 + Z2 / prompts)
+    np.fill_diagonal(shrunk, 1.0)
+    return shrunk
+
+
+def means_over_prompts(values: np.ndarray) -> list[Mean]:
+    """Return the mean over the prompts of each column.
+
+    `values` is [prompt, column], from 0 to 100, NaN where a column has no such prompt.
+    """
+    means = []
+    for column in values.T:
+        present = np.isfinite(column)
+        size = int(present.sum())
+        value = float(column[present].mean()) if size else math.nan
+        influence = np.where(present, column - value, 0.0) / max(size, 1)
+        means.append(Mean(_rounded(value), influence, size))
+    return means
+
+
+def known(value: float, prompts: int) -> Mean:
+    """Return a value that is known without any of the `prompts`, over which others are means."""
+    return Mean(value, np.zeros(prompts), math.inf)
+
+
+def mean_of(means: Iterable[Mean]) -> Mean:
+    """Return the mean of means over the same prompts, each with the same weight.
+
+    How alike the means are decides its variance: it is theirs where all have the same prompts
+    right, and theirs divided by their number where they are independent. That share is learned
+    from the prompts that differ from the rest, and near 0 and 100 they may be one or two, which
+    say little; with few of them it is drawn towards 1. The form and the constant are ours:
+    tests/benchmarks/coverage.py has what they give.
+    """
+    held = list(means)
+    influence = functools.reduce(np.add, [mean.influence for mean in held]) / len(held)
+    squares = influence**2
+    parts = [float(np.sum(mean.influence**2)) for mean in held]
+    inflation = 1.0
+    if squares.sum() > 1e-12:
+        share = min(1.0, squares.sum() / float(np.mean(parts)))
+        telling = squares.sum() ** 2 / np.sum(squares**2)
+        inflation = share ** (-FEW / (telling + FEW))
+        inflation *= sum(mean.variance for mean in held) / sum(parts)
+    return Mean(
+        _rounded(float(np.mean([mean.value for mean in held]))),
+        influence,
+        min(mean.prompts for mean in held),
+        float(inflation),
+    )
+
+
+def proportion(successes: float, trials: int) -> Estimate:
+    """Return how many percent of the trials succeed, with the interval; NaN without any."""
+    values = np.zeros((int(trials), 1))
+    values[: round(successes)] = 100.0
+    return means_over_prompts(values)[0].estimate()
+
+
+def _rounded(value: float) -> float:
+    """Return the value without what a sum leaves in its last bits: 100 is 100."""
+    return round(value, 10)

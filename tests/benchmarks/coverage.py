@@ -1,0 +1,108 @@
+"""How often a 95 % interval holds the truth: one language, means over languages, differences.
+
+    python tests/benchmarks/coverage.py [studies]
+
+Prints percent of the made-up studies (1,000 unless told; about ten minutes). One language is exact,
+by enumeration, up to 300 prompts. `ties` is how much of what is not certain is a tie. `alike` is
+how alike the languages are in one prompt, as the correlation of what decides its win: 0 are
+languages that have nothing in common, which prompts of one corpus never are.
+"""
+
+import itertools
+import sys
+
+import numpy as np
+import scipy.special
+import scipy.stats
+
+from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
+
+SCORES, TIES = (0.5, 0.9, 0.99), (0.0, 0.3, 0.8)
+RNG = np.random.default_rng(0)
+
+
+def chances(score, ties):
+    """Return the chances of a win and of a tie that give this score."""
+    tie = ties * 2 * min(score, 1 - score)
+    return score - tie / 2, tie
+
+
+def exact(prompts, score, ties):
+    """Return the coverage in one language, over all wins and ties that can come out."""
+    win, tie = chances(score, ties)
+    wins, tied = (part.ravel() for part in np.indices((prompts + 1, prompts + 1)))
+    wins, tied = (part[wins + tied <= prompts] for part in (wins, tied))
+    lost = prompts - wins - tied
+    log = scipy.special.gammaln(prompts + 1) + sum(
+        scipy.special.xlogy(count, max(0.0, chance)) - scipy.special.gammaln(count + 1)
+        for count, chance in ((wins, win), (tied, tie), (lost, 1 - win - tie))
+    )
+    held = 0.0
+    for a, b, c, chance in zip(wins, tied, lost, np.exp(log), strict=True):
+        if chance > 1e-7:
+            values = np.repeat([100.0, 50.0, 0.0], [a, b, c])[:, None]
+            held += chance * holds(means_over_prompts(values)[0], 100 * score)
+    return 100 * held
+
+
+def holds(statistic: Mean, truth):
+    """Return whether the interval holds the truth."""
+    found = statistic.estimate()
+    return found.low - 1e-9 <= truth <= found.high + 1e-9
+
+
+def drawn(common, prompts, languages, score, ties, alike):
+    """Return the values [prompt, language] of one study; `common` [prompt] moves all languages."""
+    win, tie = chances(score, ties)
+    own = RNG.standard_normal((prompts, languages))
+    place = scipy.special.ndtr(np.sqrt(alike) * common[:, None] + np.sqrt(1 - alike) * own)
+    return np.where(place < win, 100.0, np.where(place < win + tie, 50.0, 0.0))
+
+
+def of_means(studies, languages, prompts, score, ties, alike):
+    """Return the coverage of a mean over languages."""
+    held = 0
+    for _ in range(studies):
+        common = RNG.standard_normal(prompts)
+        values = drawn(common, prompts, languages, score, ties, alike)
+        held += holds(mean_of(means_over_prompts(values)), 100 * score)
+    return 100 * held / studies
+
+
+def of_differences(studies, languages, prompts, scores, ties, alike):
+    """Return the coverage of a difference of two models over the same prompts."""
+    held = 0
+    for _ in range(studies):
+        common = RNG.standard_normal(prompts)
+        first, second = (
+            mean_of(means_over_prompts(drawn(common, prompts, languages, score, ties, alike)))
+            for score in scores
+        )
+        held += holds(first - second, 100 * (scores[0] - scores[1]))
+    return 100 * held / studies
+
+
+def main():
+    """Print the three tables."""
+    studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    print("one language, exact\nprompts  score " + "".join(f"  ties {t}" for t in TIES))
+    for prompts, score in itertools.product((5, 20, 96, 300), SCORES):
+        row = (exact(prompts, score, ties) for ties in TIES)
+        print(f"{prompts:7} {score:6}", *(f"{value:9.1f}" for value in row), flush=True)
+    columns = list(itertools.product(TIES, (0.0, 0.3, 0.6)))
+    names = "".join(f"  {ties}/{alike}" for ties, alike in columns)
+    print(f"\nmeans over languages\nlanguages prompts  score{names}  (ties/alike)")
+    for languages, prompts, score in itertools.product((2, 11), (20, 96, 300, 1000), SCORES):
+        row = (of_means(studies, languages, prompts, score, t, a) for t, a in columns)
+        cells = "".join(f"{value:9.1f}" for value in row)
+        print(f"{languages:9} {prompts:7} {score:6}{cells}", flush=True)
+    print(f"\ndifferences of two models\nlanguages prompts       scores{names}  (ties/alike)")
+    pairs = ((0.5, 0.5), (0.5, 0.3), (0.9, 0.5), (0.99, 0.9), (0.0, 0.05))
+    for languages, prompts, scores in itertools.product((1, 11), (20, 96, 300), pairs):
+        row = (of_differences(studies, languages, prompts, scores, t, a) for t, a in columns)
+        cells = "".join(f"{value:9.1f}" for value in row)
+        print(f"{languages:9} {prompts:7} {scores!s:>12}{cells}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
