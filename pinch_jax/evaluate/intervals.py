@@ -203,7 +203,7 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     parts = [float(np.sum(mean.influence**2)) for mean in held]
     inflation = 1.0
     if squares.sum() > 1e-12:
-        share = min(1.0, squares.sum() / float(np.mean(parts)))
+        share = squares.sum() / np.mean(parts)
         telling = squares.sum() ** 2 / np.sum(squares**2)
         inflation = share ** (-FEW / (telling + FEW))
         inflation *= sum(mean.variance for mean in held) / sum(parts)
