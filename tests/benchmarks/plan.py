@@ -3,8 +3,9 @@
     python tests/benchmarks/plan.py
 
 Twelve languages of a million examples each, of log-normal lengths, in mixtures of all kinds. Each
-plan is made in a process of its own, five times; medians are printed. The peer of the order is a
-heap of deadlines in Python's own `heapq`, on a tenth of the examples.
+plan is made in a process of its own, five times; medians are printed. The peer of the random order,
+on a tenth of the examples, is earliest deadline first by a heap in Python's own `heapq`: as even,
+and not random.
 """
 
 import heapq
@@ -100,7 +101,7 @@ def measure(case: str) -> None:
 
 
 def heap_order(weights: list[int], length: int) -> list[int]:
-    """The order of `interleave` by a heap of all choices, released as they come."""
+    """An even order by a heap of all choices, released as they come."""
     total, waiting, sequence = sum(weights), [], []
     made = [0] * len(weights)
     upcoming = [(0, i) for i in range(len(weights))]
@@ -136,12 +137,11 @@ def main() -> None:
     ratios = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        ours = interleave(weights, length)
+        interleave(dict(zip(LANGUAGES, weights, strict=True)), length, seed=0)
         middle = time.perf_counter()
-        theirs = heap_order(weights, length)
+        heap_order(weights, length)
         ratios.append((time.perf_counter() - middle) / (middle - start))
-        assert ours.tolist() == theirs
-    print(f"order of {length:,}: {statistics.median(ratios):.0f} times as fast as a heap in Python")
+    print(f"order of {length:,}: {statistics.median(ratios):.2f} times as fast as a heap")
 
 
 if __name__ == "__main__":
