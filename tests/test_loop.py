@@ -189,7 +189,7 @@ def test_an_empty_step_is_passed_over_and_a_run_without_any_whole_one_says_so(sa
             damage(file, "flipped")
     with (
         Checkpoints(directory) as checkpoints,
-        pytest.raises(ValueError, match="checksum.*; delete .*, and the run begins"),
+        pytest.raises(ValueError, match=r"checksum.*; delete .*, and the run begins"),
     ):
         checkpoints.restore(t.mesh, t.like)
     assert {path.name for path in directory.iterdir()} == {"2", "4"}
