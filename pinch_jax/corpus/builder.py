@@ -17,7 +17,7 @@ import abc
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ from pinch_jax.corpus.manifest import (
     Manifest,
     SplitFile,
     content_version,
+    describe_split,
     language_version,
     read_manifest,
     read_split,
@@ -67,7 +68,7 @@ def _configs(codes: Iterable[str]) -> list[tfds.core.BuilderConfig]:
     return [tfds.core.BuilderConfig(name=code, description=language(code).name) for code in codes]
 
 
-class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ParallelBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A builder with one config a language and the splits `train` and `heldout`.
 
     Its metadata holds the ids of each split: in every language the same.
@@ -81,6 +82,10 @@ class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     @abc.abstractmethod
     def _examples(self, split: str) -> Iterable[Example]:
         """Return the examples of this config's language."""
+
+    @abc.abstractmethod
+    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
+        """Return whether its version is that of these examples, by split."""
 
     def _described(self, **about: str) -> tfds.core.DatasetInfo:
         types = {str: tfds.features.Text(), bool: tfds.features.Scalar(np.bool_)}
@@ -108,7 +113,7 @@ class _Parallel(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield index, dataclasses.asdict(example)
 
 
-class _CldrBuilder(_Parallel, skip_registration=True):
+class _CldrBuilder(ParallelBuilder, skip_registration=True):
     """What the package brings with it."""
 
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = _configs(LANGUAGES)
@@ -120,6 +125,10 @@ class _CldrBuilder(_Parallel, skip_registration=True):
         """The version of the examples that the package makes."""
         content = checksum((split, self._examples(split)) for split in SPLITS)
         return tfds.core.Version(content_version([content]))
+
+    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
+        """Return whether its version is that of these examples, by split."""
+        return str(self.version) == content_version([checksum(examples.items())])
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self._described(
@@ -147,7 +156,7 @@ class CldrStatements(_CldrBuilder):
     DESCRIPTION = _STATEMENTS
 
 
-class ParallelInstructions(_Parallel):
+class ParallelInstructions(ParallelBuilder):
     """A corpus of one's own, from the files that its manifest names in `data_dir`."""
 
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = _configs(known_codes())
@@ -180,6 +189,10 @@ class ParallelInstructions(_Parallel):
     def canonical_version(self) -> tfds.core.Version:
         """The version of the language's files."""
         return tfds.core.Version(language_version(self._files))
+
+    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
+        """Return whether the manifest has the files of these examples, by split."""
+        return {split: describe_split(own) for split, own in examples.items()} == self._files
 
     def _info(self) -> tfds.core.DatasetInfo:
         manifest = self._manifest

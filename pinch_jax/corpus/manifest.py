@@ -7,12 +7,12 @@ DIRECTORY/manifest.json                                 what they are and come f
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.files import read_record, write_bytes, write_record
 
 SPLITS = ("train", "heldout")
 MANIFEST = "manifest.json"
@@ -115,12 +115,15 @@ def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Return the manifest of a corpus; None where none was built."""
-    try:
-        text = (directory / MANIFEST).read_text(encoding="utf-8")
-    except FileNotFoundError:
+    """Return the manifest of a corpus; None where none was built.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    path = directory / MANIFEST
+    if not path.exists():
         return None
-    values = json.loads(text)
+    values = read_record(path, "delete it, and run `pinch corpus`; translations are kept")
     values["languages"] = {
         code: {split: SplitFile(**file) for split, file in splits.items()}
         for code, splits in values["languages"].items()
@@ -134,8 +137,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest; until then the corpus is not there."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False, allow_nan=False)
-    _replace(directory / MANIFEST, f"{text}\n".encode())
+    write_record(directory / MANIFEST, dataclasses.asdict(manifest))
 
 
 def split_path(directory: Path, split: str, language: str) -> Path:
@@ -145,11 +147,20 @@ def split_path(directory: Path, split: str, language: str) -> Path:
 
 def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
     """Write examples as JSON lines; return what the manifest says of them."""
-    lines = [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in examples]
-    content = "".join(f"{line}\n" for line in lines).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
-    return SplitFile(len(lines), hashlib.sha256(content).hexdigest())
+    examples = tuple(examples)
+    write_bytes(path, _json_lines(examples))
+    return describe_split(examples)
+
+
+def describe_split(examples: Sequence[Example]) -> SplitFile:
+    """Return what the manifest says of a file of these examples."""
+    return SplitFile(len(examples), hashlib.sha256(_json_lines(examples)).hexdigest())
+
+
+def _json_lines(examples: Iterable[Example]) -> bytes:
+    lines = (json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in examples)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
@@ -166,10 +177,3 @@ def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
             f"{path.parent.parent / MANIFEST} to build the corpus anew"
         )
     return tuple(Example(**json.loads(line)) for line in content.splitlines())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file at once: whoever reads it sees the old one or the new one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -3,14 +3,21 @@
 import contextlib
 import dataclasses
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from google.protobuf.json_format import ParseError
 from tqdm import tqdm
 
-from pinch_jax.corpus.builder import CldrInstructions, CldrStatements, ParallelInstructions
+from pinch_jax.corpus.builder import (
+    CldrInstructions,
+    CldrStatements,
+    ParallelBuilder,
+    ParallelInstructions,
+)
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import SPLITS, read_manifest
@@ -56,8 +63,9 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
 
     Raises:
       FileNotFoundError: a source of a corpus of one's own is not there.
-      ValueError: a language is unknown, the languages are not parallel, or the corpus cannot be
-        built without being asked for: it needs a paid translation, or another one stands there.
+      ValueError: a language is unknown, the languages are not parallel, a file is damaged, or the
+        corpus cannot be built without being asked for: it needs a paid translation, or another one
+        stands there.
     """
     if not languages:
         raise ValueError("languages=(): a corpus needs at least one language, e.g. ('en',)")
@@ -71,9 +79,8 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
     examples: dict[str, dict[str, tuple[Example, ...]]] = {split: {} for split in SPLITS}
     bar = tqdm(languages, desc=f"corpus {config.name}", unit="language", disable=not progress)
     for code in bar:
-        prepared = _prepare(builder, code, data_dir)
-        for split in SPLITS:
-            examples[split][code] = _read(prepared, split)
+        for split, own in _read_whole(builder, code, data_dir).items():
+            examples[split][code] = own
     for split in SPLITS:
         check_parallel(split, examples[split])
     checksums = {
@@ -121,12 +128,27 @@ def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> Non
         )
 
 
-def _prepare(
-    builder: type[tfds.core.GeneratorBasedBuilder], language: str, data_dir: Path
-) -> tfds.core.DatasetBuilder:
+def _read_whole(
+    builder: type[ParallelBuilder], language: str, data_dir: Path
+) -> dict[str, tuple[Example, ...]]:
+    """Return the examples of a language, by split, as they were when its files were built."""
+    try:
+        dataset = _prepare(builder, language, data_dir)
+        examples = {split: _read(dataset, split) for split in SPLITS}
+        why = "" if dataset.was_built_of(examples) else "its examples are not those it was built of"
+    # What TFDS, ArrayRecord and UTF-8 say of a broken file.
+    except (json.JSONDecodeError, ParseError, RuntimeError, UnicodeDecodeError) as error:
+        why = str(error)
+    if why:
+        folder = data_dir / builder.name / language
+        raise ValueError(f"{folder} is damaged ({why}); delete it, and it is built anew")
+    return examples
+
+
+def _prepare(builder: type[ParallelBuilder], language: str, data_dir: Path) -> ParallelBuilder:
     """Return a builder whose files exist."""
 
-    def opened() -> tfds.core.DatasetBuilder:
+    def opened() -> ParallelBuilder:
         # The list of them has the languages that CLDR names, but not all in another script.
         named = language in builder.builder_configs
         config = language if named else tfds.core.BuilderConfig(name=language)

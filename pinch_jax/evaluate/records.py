@@ -125,9 +125,10 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
-    for place, record in read_lines(path):
+    remedy = "delete the file, and run again" if kept else "repair or delete it"
+    for place, record in read_lines(path, remedy):
         if kept or CHECKSUM in record:
-            record = without_checksum(place, record, "delete the file, and run again")
+            record = without_checksum(place, record, remedy)
         if missing := [field for field in RESPONSE_FIELDS if field not in record]:
             raise ValueError(f"{place}: no field {missing}; it needs {list(RESPONSE_FIELDS)}")
         key = record["language"], record["id"]

@@ -47,7 +47,7 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         target.mkdir(parents=True, exist_ok=True)
         _copy_description(run, target)
         told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
-        lines = [_head(config, records), *told]
+        lines = [_head(run.name, config, records), *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
         (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -93,7 +93,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
         for example, answer in zip(asked, answers, strict=True)
     ]
     config = json.loads(study.bench.config.to_json())
-    if head != (ours := _head(config, records)):
+    if head != (ours := _head(run.directory.name, config, records)):
         differing = next(name for name in ours if head.get(name) != ours[name])
         raise ValueError(
             f"{source}: {differing} is {head.get(differing)!r} there and {ours[differing]!r} here; "
@@ -121,10 +121,12 @@ def _copy_description(source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _head(config: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _head(
+    run: str, config: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     asked = [[r["language"], r["id"], r["prompt"]] for r in records]
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    head = {name: config["evaluate"][name] for name in DECODED_BY}
+    head = {"run": run} | {name: config["evaluate"][name] for name in DECODED_BY}
     # Greedy answers do not depend on it.
     seed = {"seed": config["seed"]} if head["temperature"] else {}
     return head | seed | {"prompts_sha256": digest}
