@@ -11,10 +11,12 @@ import pytest
 import scipy.stats
 
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results
+from pinch_jax.study.findings import decide, unpredicted
 from pinch_jax.study.predictors import pearson, share_correlation
 
 LANGUAGES = ("en", "fi", "it", "sw", "ru")
@@ -387,6 +389,38 @@ def test_finding_7_fails_when_share_or_script_predicts_transfer(tmp_path, shares
     assert (found.value is None) == (len(set(shares)) == 1)
 
 
+def between(low, high):
+    return Estimate((low + high) / 2, low, high)
+
+
+@pytest.mark.parametrize(
+    ("r", "highest", "verdict"),
+    [
+        (between(-0.49, 0.49), 9.9, "holds"),
+        (between(-0.51, 0.49), 9.9, "cannot tell"),
+        (between(-0.49, 0.51), 9.9, "cannot tell"),
+        (between(-0.49, 0.49), 10.1, "cannot tell"),
+        (between(0.51, 0.9), 9.9, "does not hold"),
+        (between(-0.9, -0.51), 9.9, "does not hold"),
+        (between(0.49, 0.9), 9.9, "cannot tell"),
+        (NOTHING, 9.9, "cannot tell"),
+    ],
+)
+def test_finding_7_has_its_bounds_at_half_and_at_ten_points(r, highest, verdict):
+    gains = [between(-5, 5), between(-5, highest), between(0, 5)]
+    assert unpredicted(r, gains) == verdict
+    assert unpredicted(between(-0.4, 0.4), gains[:2]) == "cannot tell", "one was not looked at"
+    assert unpredicted(r, [*gains[:2], between(0.1, 5)]) == "does not hold"
+
+
+def test_a_bound_is_passed_by_the_whole_interval_of_every_number():
+    above, below, on = between(50.1, 60), between(40, 49.9), between(50, 60)
+    assert decide((above, 50), (above, 0)) == "holds"
+    assert decide((above, 50), (below, 50)) == "does not hold"
+    assert decide((above, 50), (on, 50)) == "cannot tell"
+    assert decide((between(40, 50), 50)) == decide((NOTHING, 50)) == "cannot tell"
+
+
 def test_finding_7_holds_when_nothing_predicts_transfer(tmp_path):
     # Shares and transfers that both vary, but never in the same language; fewer say too little.
     rest = ("it", "ru", "es", "sw", "sr", "hr", "sl", "pl")
@@ -421,14 +455,14 @@ def test_finding_8_is_the_share_of_responses_in_the_language_asked(tmp_path, rig
 def few(tmp_path_factory):
     """A study in which en, fi and ru have a monolingual model; it and sw have none."""
     workdir = tmp_path_factory.mktemp("few")
-    models, six = ("en", "fi", "ru"), {"en": 90, "it": 5, "sw": 5}
+    models, six = ("en", "fi", "ru"), {"en": 90, "it": 5, "sw": 1}
     everywhere = {"it": 9, "sw": 9, "ru": 3}
     right = {mono(code): everywhere | {"en": 6, "fi": 6} | {code: 30} for code in models}
     right |= {"pretrained": dict.fromkeys(LANGUAGES, 6)}
     right["pinch:1"] = {"en": 29, "fi": 20, "it": 16, "sw": 26, "ru": 12}
     right["pinch:1:en,it,sw"] = {"en": 29, "fi": 18, "it": 16, "sw": 26, "ru": 12}
     tuned = {mono(code): {code: 100} for code in models}
-    tuned |= {"pinch:1": dict.fromkeys(LANGUAGES, 5), "pinch:1:en,it,sw": six}
+    tuned |= {"pinch:1": dict.fromkeys(LANGUAGES, 5) | {"ru": 1}, "pinch:1:en,it,sw": six}
     arms = [("monolingual", mono(code), code, "", own(models)) for code in models]
     untuned = dict.fromkeys(LANGUAGES, "pretrained")
     arms += [("pretrained", mono(code), code, "", untuned) for code in models]
@@ -463,8 +497,8 @@ def test_means_are_over_the_languages_with_a_model_and_gain_is_over_all(few):
 def test_numbers_say_of_how_much_of_the_study_they_are(few):
     units = [entry["unit"] for entry in json.loads((few / "findings.json").read_text())]
     assert units[0].endswith("the monolingual models (3 of them)")
-    assert units[1].endswith("(2 of them); P = 1 is 20 of 25 examples")
-    assert units[3].endswith("unseen languages (2 of them); P = 1 is 10 of 100 examples")
+    assert units[1].endswith("(2 of them); P = 1 is 16 of 21 examples")
+    assert units[3].endswith("unseen languages (2 of them); P = 1 is 6 of 96 examples")
 
 
 def test_findings_say_which_languages_have_a_model_and_what_is_gained_in_all(few):

@@ -5,7 +5,7 @@ does not settle is "cannot tell"; what lacks an experiment that could settle it 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -178,6 +178,17 @@ def _pairs(results: Results) -> Decision:
     return Decision(mean, decide((mean, EVEN)), detail, of)
 
 
+def unpredicted(r: Estimate, gains: Sequence[Estimate]) -> str:
+    """Return whether neither r nor any of the points gained by being related predicts transfer."""
+    if max(r.low, -r.high) > WEAK_CORRELATION:
+        return FAILS
+    if any(gain.low > 0 for gain in gains):
+        return FAILS
+    weak = max(-r.low, r.high) < WEAK_CORRELATION
+    small = [gain.high < SMALL_DIFFERENCE_POINTS for gain in gains]
+    return HOLDS if weak and sum(small) == len(RELATIONS) else UNDECIDED
+
+
 def _predictors(results: Results) -> Decision:
     cells = cells_of(results, "slavic")
     correlation = share_correlation(results)
@@ -188,15 +199,9 @@ def _predictors(results: Results) -> Decision:
         name: (mean_of(near) - mean_of(far)).estimate()
         for name, (near, far) in related_and_not(cells).items()
     }
-    strong = r.low > WEAK_CORRELATION or r.high < -WEAK_CORRELATION
-    weak = r.low > -WEAK_CORRELATION and r.high < WEAK_CORRELATION
-    small = [gain.high < SMALL_DIFFERENCE_POINTS for gain in gains.values()]
-    if strong or any(gain.low > 0 for gain in gains.values()):
-        verdict = FAILS
-    elif not (cells and results.find("monolingual", "mean_other")):
+    verdict = unpredicted(r, list(gains.values()))
+    if verdict == UNDECIDED and not (cells and results.find("monolingual", "mean_other")):
         verdict = NOT_RUN
-    else:
-        verdict = HOLDS if weak and sum(small) == len(RELATIONS) else UNDECIDED
     told = "; ".join(f"{name}: {show(gain)} points more" for name, gain in gains.items())
     return Decision(r, verdict, f"Slavic: {told or 'not run'}. r is over languages.")
 
