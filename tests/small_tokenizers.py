@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import sentencepiece
 from hard_texts import EMOJI, WORDS
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from tokenizers import (
     AddedToken,
     Regex,
@@ -19,6 +20,9 @@ from tokenizers import (
     trainers,
 )
 
+import pinch_jax
+
+BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny"
 SENTENCES = (*WORDS, *EMOJI, "the quick brown fox jumps over the lazy dog  and   sleeps") * 3
 # Of Gemma's kind, what is found whole in a text.
 MARKUP = ["\n", "\n\n", "\t", "\u2581\u2581", "\u2581\u2581\u2581", "<table>"]
@@ -28,6 +32,14 @@ LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN = LLAMA3.replace("{1,3}", "")
+
+
+def write_bundled(directory: Path) -> None:
+    """Writes the bundled tokenizer as other models have theirs: line ends are tokens."""
+    model = ModelProto.FromString((BUNDLED / "tokenizer.model").read_bytes())
+    model.normalizer_spec.remove_extra_whitespaces = False
+    model.normalizer_spec.name, model.normalizer_spec.precompiled_charsmap = "identity", b""
+    (directory / "tokenizer.model").write_bytes(model.SerializeToString())
 
 
 def train_merges(dummy_prefix: bool = False) -> bytes:

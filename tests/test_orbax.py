@@ -13,6 +13,7 @@ import pytest
 from gguf_files import write_gguf
 from safetensors.numpy import load_file
 from small import LLAMA_LIKE, random_params
+from small_tokenizers import write_bundled
 
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings, path_name
@@ -25,6 +26,7 @@ from pinch_jax.model.loading import load_params
 from pinch_jax.model.orbax_directory import CHUNK_BYTES, OrbaxDirectory, OrbaxParams, save_orbax
 from pinch_jax.model.source import open_model, open_tensors, stored_weights
 from pinch_jax.model.weights import own_places
+from pinch_jax.text.tokenizer import load_tokenizer
 
 GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 TINY = open_model("tiny")
@@ -78,9 +80,9 @@ def test_a_model_of_ours_goes_there_and_back_too(tmp_path):
 def test_a_model_of_others_becomes_one_of_ours(tmp_path):
     decoder = dataclasses.replace(LLAMA_LIKE, vocab_size=TINY.tokenizer.vocab_size)
     params = random_params(decoder)
-    export_model(
-        tmp_path / "theirs", write_config(decoder), decoder, params, tokenizer=TINY.tokenizer
-    )
+    write_bundled(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    export_model(tmp_path / "theirs", write_config(decoder), decoder, params, tokenizer=tokenizer)
     convert(tmp_path / "theirs", tmp_path / "orbax", "orbax")
     convert(tmp_path / "orbax", tmp_path / "ours", "model")
     theirs, ours = (open_model(tmp_path / name) for name in ("theirs", "ours"))

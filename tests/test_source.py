@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from small import FAMILIES, random_params
+from small_tokenizers import write_bundled
 
 import pinch_jax
 from ml_collections_configs import tiny
@@ -36,10 +36,7 @@ def theirs(request, tmp_path_factory):
         FAMILIES[request.param], vocab_size=VOCABULARY, attention_softcap=0.0
     )
     root = tmp_path_factory.mktemp(request.param)
-    model = ModelProto.FromString((TINY / "tokenizer.model").read_bytes())
-    model.normalizer_spec.remove_extra_whitespaces = False
-    model.normalizer_spec.name, model.normalizer_spec.precompiled_charsmap = "identity", b""
-    (root / "tokenizer.model").write_bytes(model.SerializeToString())
+    write_bundled(root)
     directory = root / "theirs"
     export_model(
         directory,
