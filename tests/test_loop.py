@@ -164,7 +164,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_its_step_and_keeps_the_state_
     how = {"checkpoint_period_steps": 2, "log_period_steps": log_period_steps}
     with pytest.raises(ValueError, match=lost):
         run(tmp_path, change=spoil, **how)
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"2", "4"}
     logged = [step for step in range(1, 5) if step % log_period_steps == 0]
     assert [line["step"] for line in lines_of(tmp_path)] == logged
     # It is the same step again that a run which goes on from there ends with.
@@ -195,7 +195,8 @@ def test_a_state_that_is_lost_after_a_finite_loss_is_neither_kept_nor_returned(
             train_loop(start, PLAN, step_and_spoil, *rest)
         metrics.close()
     kept = step - 1 - (step - 1) % 2
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [str(kept)]
+    saved = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert saved == {str(last) for last in (kept - 2, kept) if last}
     assert [line["step"] for line in lines_of(tmp_path)] == list(range(1, step + 1))
 
 
