@@ -270,7 +270,7 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
         step, steps = map(int, stops[0][0])
         assert step < steps
         (stopped,) = tmp_path.glob("two/runs/*")
-        assert [path.name for path in (stopped / "checkpoints").iterdir()] == [str(step)]
+        assert max(int(path.name) for path in (stopped / "checkpoints").iterdir()) == step
         assert len((stopped / "metrics.jsonl").read_text().splitlines()) == step
         assert alone.wait(60) == 0, (tmp_path / "alone").read_text()
     again = subprocess.run(
