@@ -10,7 +10,7 @@ import pytest
 from chat_templates import LLAMA, QWEN
 from small_tokenizers import write_llama3, write_qwen
 
-from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.evaluate.decode import Sampling, until_stop
 from pinch_jax.evaluate.evaluators import Answers
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
 from pinch_jax.model.config_json import write_config
@@ -97,12 +97,13 @@ def test_every_end_that_the_files_name_ends_an_answer_and_goes_with_the_model(tm
     assert trimmed.stop_ids != trimmed.end_ids == whole.stop_ids
 
 
-def test_a_padding_token_that_the_model_itself_writes_is_no_end_and_stays(tmp_path):
+def test_a_padding_token_that_the_model_itself_writes_is_no_end(tmp_path):
+    assert until_stop(np.array([3, 0, 4, 9, 0]), (9,)).tolist() == [3, 0, 4]
     tokenizer = write_qwen(tmp_path / "tokenizer", QWEN)
     config = tokenizer / "tokenizer_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "c"}))
-    said = ["a", "c", "b", FIRST_END]
-    assert answer(write_chain(tmp_path / "theirs", tokenizer, said)) == "acb"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "the"}))
+    said = ["a", "the", "b", FIRST_END]
+    assert answer(write_chain(tmp_path / "theirs", tokenizer, said)) == "ab"
 
 
 def test_a_template_that_writes_tokens_without_rows_is_refused_when_the_model_is_opened(tmp_path):

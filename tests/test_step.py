@@ -121,7 +121,7 @@ def test_an_update_equals_that_of_optax_adamw_at_the_same_rate():
 
     t = trainer(None, 1)
     state, moments = t.start(params), jax.device_get(reference(0.0).init(params))
-    # The first batch gives one gradient within rounding of zero, of which Adam makes a whole update.
+    # The first batch has a gradient within rounding of zero, of which Adam makes a whole update.
     for step in range(1, 4):
         batch = plan.batch_at(step)
         state, metrics = t.step(state, put_batch(t.mesh, 8, batch), total_steps)

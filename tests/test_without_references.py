@@ -13,10 +13,11 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge
 from pinch_jax.evaluate.outcome import classify
+from pinch_jax.files import seal
 from pinch_jax.report import readings, results, run_figures
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.answers import Answers
-from pinch_jax.study.records import read_records
+from pinch_jax.study.records import TABLES, read_records
 from pinch_jax.study.runner import plan_study
 
 ASKED = "Which currency do people use in the country called Kenya?"
@@ -103,9 +104,11 @@ def test_the_report_leaves_out_what_could_not_be_told(tmp_path):
         rows = list(csv.DictReader(file))
     blank = dict.fromkeys(("answer_match", "chance"), "")
     made_up_study.write_table(path, [row | blank for row in rows])
+    seal(workdir, TABLES)
     records = read_records(workdir)
     assert results.exact_match(records).endswith("% exact match.")
     assert "nan" not in run_figures.exact_match_bars(records, "Exact match.").lower()
     blank |= dict.fromkeys(("exact_match", "chrf"), "")
     made_up_study.write_table(path, [row | blank for row in rows])
+    seal(workdir, TABLES)
     assert not readings.own_language_rows(read_records(workdir))
