@@ -100,13 +100,10 @@ class Mixture:
 
         `counts` are the examples of each of `languages` in one epoch; each epoch is drawn anew.
         """
+        if self.schedule and epochs == 1:
+            return self._epoch
         if self.schedule:
-            whole = self.examples * epochs
-            return (
-                self._epoch
-                if epochs == 1
-                else self.schedule.order(self.languages, whole, self.seed)
-            )
+            return self.schedule.order(self.languages, self.examples * epochs, self.seed)
         size = sum(counts.values())
         return np.concatenate(
             [interleave(counts, size, self.seed, "epoch", epoch) for epoch in range(epochs)]

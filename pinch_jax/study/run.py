@@ -202,7 +202,8 @@ def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
     path = response_path(run, language)
     if not path.exists():
         return False
-    unanswered = [_kept_record(bench, run, example, "") for example in _asked(bench, language)]
+    by = _made_by(bench, run)
+    unanswered = [_kept_record(example, "", by) for example in _asked(bench, language)]
     held = read_responses(path, kept=True).values()
     if [record | {"response": ""} for record in held] == unanswered:
         return True
@@ -215,9 +216,13 @@ def _asked(bench: Workbench, language: str) -> Sequence[Example]:
     return bench.corpus.prompts(language, bench.config.evaluate.prompts)
 
 
-def _kept_record(bench: Workbench, run: Run, example: Example, response: str) -> dict[str, str]:
-    """Returns the record of a response with `by`, which says what has made it."""
-    by = answers_key(bench.answers, run.fingerprint, bench.config.seed)
+def _made_by(bench: Workbench, run: Run) -> str:
+    """Returns what says how all responses of a run are made."""
+    return answers_key(bench.answers, run.fingerprint, bench.config.seed)
+
+
+def _kept_record(example: Example, response: str, by: str) -> dict[str, str]:
+    """Returns the record of a response with what has made it."""
     return response_record(example, response) | {"by": by}
 
 
@@ -229,8 +234,9 @@ def response_path(run: Run, language: str) -> Path:
 def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Example, str]]) -> None:
     """Writes responses to held-out prompts, a file for each language."""
     lines: dict[str, list[str]] = {}
+    by = _made_by(bench, run)
     for example, response in responses:
-        line = json_line(_kept_record(bench, run, example, response))
+        line = json_line(_kept_record(example, response, by))
         lines.setdefault(example.language, []).append(line)
     for code, some in lines.items():
         write_text(response_path(run, code), "".join(some))
