@@ -34,7 +34,7 @@ def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 @_command("config", "workdir", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
-    from pinch_jax.mesh import is_primary
+    from pinch_jax.processes import is_primary
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import write_command
@@ -57,7 +57,7 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
-    from pinch_jax.mesh import is_primary
+    from pinch_jax.processes import is_primary
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import (
         answer,
@@ -185,18 +185,21 @@ def judge() -> None:
 @_command("workdir", "markdown")
 def report() -> None:
     """The report of a study that has run."""
-    from pinch_jax.mesh import is_primary
+    from pinch_jax.processes import primary_alone
     from pinch_jax.report.markdown import write_markdown
     from pinch_jax.report.page import write_report
     from pinch_jax.study.analysis import analyse
 
     workdir = read_workdir()
-    if is_primary():
+
+    def write():
         print("The paper's findings, held against this study:")
         print(*analyse(workdir).findings, sep="\n")
         print(f"report: {write_report(workdir)}")
         if FLAGS.markdown:
             print(f"Markdown: {write_markdown(workdir, Path(FLAGS.markdown))}")
+
+    primary_alone("writing the report", write)
 
 
 @_command("workdir", "output")

@@ -6,24 +6,19 @@ splits heads, feed-forward and vocabulary. The model knows none of this.
 
 import dataclasses
 import functools
-import itertools
 import math
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Lt
-from jax.experimental import multihost_utils
+from jax.experimental import mesh_utils, multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pinch_jax.config_fields import Count, check_fields
-
-Result = TypeVar("Result")
-Number = TypeVar("Number", bool, int)
 
 # One row for each kind of parameter. A path that matches no row, or two, is an error: a
 # parameter that nobody placed would be copied to every device without a word.
@@ -94,7 +89,9 @@ def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Me
             "so that it divides them"
         )
     shape = (data, config.fsdp, config.tensor)
-    return jax.make_mesh(shape, ("data", "fsdp", "tensor"), (AxisType.Auto,) * 3, devices=devices)
+    # Any shape: two axes of the mesh may share one of the torus.
+    placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    return Mesh(placed, ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -175,53 +172,24 @@ def activation_sharding(mesh: Mesh) -> Any:
 
 
 @functools.cache
-def local_rows(mesh: Mesh, rows: int) -> slice:
-    """Returns the rows of a global batch that this process's devices hold.
+def local_rows(mesh: Mesh, rows: int, process: int | None = None) -> np.ndarray:
+    """Returns which rows of a global batch a process's devices hold, in ascending order.
 
-    Raises:
-        ValueError: they are not one contiguous stretch.
+    On a TPU pod they lie apart: a mesh follows the torus, not the hosts. `process` is this one
+    unless told.
     """
-    held = batch_sharding(mesh).addressable_devices_indices_map((rows,)).values()
-    spans = sorted({(s[0].start or 0, rows if s[0].stop is None else s[0].stop) for s in held})
-    if any(a[1] != b[0] for a, b in itertools.pairwise(spans)):
-        raise ValueError(
-            f"the rows of process {jax.process_index()} are not contiguous: {spans}; make "
-            "config.mesh.data x config.mesh.fsdp a multiple of the number of processes"
-        )
-    return slice(spans[0][0], spans[-1][1])
+    process = jax.process_index() if process is None else process
+    held = batch_sharding(mesh).devices_indices_map((rows,)).items()
+    own = [np.arange(rows)[part] for device, (part,) in held if device.process_index == process]
+    return np.unique(np.concatenate(own))
 
 
 def put_batch(mesh: Mesh, rows: int, local: Any) -> Any:
-    """Returns a tree of global arrays from the rows that `local_rows` named, as numpy arrays."""
+    """Returns a tree of global arrays from the rows that `local_rows` names, in its order."""
     sharding = batch_sharding(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, x, (rows, *x.shape[1:])), local
     )
-
-
-def is_primary() -> bool:
-    """Returns whether this process is the one that writes files."""
-    return jax.process_index() == 0
-
-
-def agreed(value: Number) -> Number:
-    """Returns the first process's value, in every process: hosts may see different files."""
-    if jax.process_count() == 1:
-        return value
-    return multihost_utils.broadcast_one_to_all(np.array(value)).item()
-
-
-def primary_first(call: Callable[[], Result]) -> Result:
-    """Returns what a call returns; only once it has in the first process do the others make it.
-
-    So the first one writes files, and the others find them.
-    """
-    if is_primary():
-        result = call()
-        agreed(True)
-        return result
-    agreed(True)
-    return call()
 
 
 def any_process(value: bool) -> bool | jax.Array:

@@ -1,26 +1,34 @@
-"""The start and the end of a run of several processes: who is there, and who is awaited.
+"""The processes of a run: how they start and end, what the first says, and how they wait.
 
-JAX joins processes by itself, but aborts where one is missing, and does not say which. So they
-meet first, on the same port: each reports to process 0, which says who is missing until
-everyone is there, and then leaves the port to JAX.
+They wait at JAX's coordination service, never in a collective: a collective has a deadline of its
+own, of 30 s on CPUs, and one process may have work for hours that the others do without.
 """
 
 import asyncio
 import atexit
-import contextlib
+import itertools
 import os
-import re
-import socket
 import sys
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 from jax._src import clusters, distributed
 
-SAY_SECONDS = 5.0
-RETRY_SECONDS = 0.5
+from pinch_jax.errors import UserError
+from pinch_jax.meeting import meet
+
+Result = TypeVar("Result")
+
 FAREWELL_SECONDS = 2.0
-WEEK_SECONDS = 7 * 24 * 3600
+# How long one process waits for another: a corpus may be translated, a study judged.
+WAIT_SECONDS = 7 * 24 * 3600
+SAY_SECONDS = 15.0
+POLL_SECONDS = 1.0
+
+# All processes make the same calls in the same order, so that a number is enough of a name.
+_calls = itertools.count()
 
 
 def start_processes(
@@ -64,8 +72,7 @@ def start_processes(
 def end_processes() -> None:
     """Returns when every process has come to its end: the first one judges and reports alone."""
     if jax.distributed.is_initialized():
-        client = distributed.global_state.client
-        client.wait_at_barrier("end of the run", WEEK_SECONDS * 1000)
+        wait_for_all("the end of the run")
         jax.distributed.shutdown()
 
 
@@ -95,141 +102,91 @@ def _of_cluster(
     return coordinator, processes, process
 
 
-async def meet(coordinator: str, processes: int, process: int, timeout_seconds: float) -> None:
-    """Returns, in every process, once all of them have come.
+def is_primary() -> bool:
+    """Returns whether this process is the one that writes files."""
+    return jax.process_index() == 0
+
+
+def agreed(what: str, find: Callable[[], int]) -> int:
+    """Returns what `find` returns in the first process, in every process, where it is not called.
+
+    Hosts may see different files, and the one that writes them sees them first. `what` is for the
+    messages of those that wait.
+    """
+    return int(_told(what, lambda: str(int(find()))))
+
+
+def primary_first(what: str, call: Callable[[], Result]) -> Result:
+    """Returns what a call returns; only once it has in the first process do the others make it.
+
+    So the first one writes files, and the others find them. `what` it does is for those who wait.
+    """
+    results = primary_alone(what, lambda: [call()])
+    return results[0] if results else call()
+
+
+def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
+    """Returns what a call of the first process returns, and None in the others, once it is done.
 
     Raises:
-        ValueError: an address that is none, a port that is taken, another process of the same
-            number or of another run, or process 0 gave up.
-        TimeoutError: names the processes that did not come.
+        UserError: in the others, where the call raised; with its message.
     """
-    match = re.fullmatch(r"\[?(.+?)\]?:(\d{1,5})", coordinator)
-    if not match or not 0 < int(match[2]) < 1 << 16:
-        raise ValueError(f"--coordinator={coordinator}: write HOST:PORT, such as 10.0.0.2:8476")
-    side = _Host(processes) if process == 0 else _Guest(coordinator, processes, process)
+    result = None
+
+    def once() -> str:
+        nonlocal result
+        result = call()
+        return ""
+
+    _told(what, once)
+    return result
+
+
+def _told(what: str, say: Callable[[], str]) -> str:
+    """Returns what `say` returns in the first process, once it has."""
+    if jax.process_count() == 1:
+        return say()
+    name, client = f"pinch/told/{next(_calls)}", distributed.global_state.client
+    if not is_primary():
+        said = _awaited(name, f"process 0 ({what})")
+        if said.startswith("!"):
+            raise UserError(f"process 0 failed at {what}: {said[1:]}")
+        return said[1:]
     try:
-        async with asyncio.timeout(timeout_seconds) as limit:
-            ticker = asyncio.create_task(_say_regularly(side, limit))
-            try:
-                await side.meet(match[1], int(match[2]), limit)
-            finally:
-                ticker.cancel()
-    except TimeoutError:
-        raise TimeoutError(f"gave up: {side.awaited()}") from None
+        said = say()
+    except BaseException as error:
+        client.key_value_set(name, f"!{error or type(error).__name__}")
+        raise
+    client.key_value_set(name, f"={said}")
+    return said
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def wait_for_all(what: str) -> None:
+    """Returns, in every process, when all have come to `what`; says who is late.
+
+    Raises:
+        TimeoutError: a process did not come in a week.
+    """
+    if jax.process_count() == 1:
+        return
+    name, client = f"pinch/here/{next(_calls)}", distributed.global_state.client
+    client.key_value_set(f"{name}/{jax.process_index()}", "here")
+    for process in range(jax.process_count()):
+        _awaited(f"{name}/{process}", f"process {process} before {what}")
 
 
-async def _say_regularly(side: "_Host | _Guest", limit: asyncio.Timeout) -> None:
-    while True:
-        left = limit.when() - asyncio.get_running_loop().time()
-        _say(f"{side.awaited()}; {left:.0f} s left")
-        await asyncio.sleep(SAY_SECONDS)
-
-
-class _Host:
-    """Process 0: takes one line from each of the others, and answers once all are there."""
-
-    def __init__(self, processes: int):
-        self._processes = processes
-        self._here: dict[int, tuple[str, asyncio.StreamWriter]] = {}
-        self._complete = asyncio.Event()
-        self._connections: set[asyncio.Task] = set()
-
-    def awaited(self) -> str:
-        missing = [str(n) for n in range(1, self._processes) if n not in self._here]
-        here = ["0", *(f"{n} ({name})" for n, (name, _) in sorted(self._here.items()))]
-        return (
-            f"process 0 of {self._processes} waits for {', '.join(missing)}; "
-            f"here: {', '.join(here)}"
-        )
-
-    async def meet(self, host: str, port: int, limit: asyncio.Timeout) -> None:
-        def take(*streams):
-            self._connections.add(asyncio.create_task(self._take(*streams)))
-
+def _awaited(name: str, whom: str) -> str:
+    """Returns the value of a key of the coordination service, as soon as it is there."""
+    client, started, said = distributed.global_state.client, time.monotonic(), 0.0
+    while (waited := time.monotonic() - started) < WAIT_SECONDS:
         try:
-            server = await asyncio.start_server(take, port=port)
-        except OSError as error:
-            raise ValueError(
-                f"--coordinator={host}:{port}: {error.strerror}; choose another port"
-            ) from None
-        answer = "go"
-        try:
-            await self._complete.wait()
-        except asyncio.CancelledError:
-            answer = f"gave up: {self.awaited()}"
-            raise
-        finally:
-            server.close()
-            for _, writer in self._here.values():
-                writer.write(f"{answer}\n".encode())
-                writer.close()
-
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Listens to one connection while it is open; a stranger's holds up nobody."""
-        with contextlib.suppress(OSError, ValueError), contextlib.closing(writer):
-            match = re.fullmatch(rb"pinch (\d+) of (\d+), (\S+)\n", await reader.readline())
-            if not match:
-                return
-            number, processes, name = int(match[1]), int(match[2]), match[3].decode()
-            if refusal := self._refusal(number, processes):
-                _say(f"process 0 refused {name}: {refusal}")
-                writer.write(f"refused: {refusal}\n".encode())
-                return
-            self._here[number] = name, writer
-            _say(f"process {number} is here: {name}")
-            if len(self._here) == self._processes - 1:
-                self._complete.set()
-            with contextlib.suppress(OSError):
-                await reader.read()
-            if not self._complete.is_set():
-                del self._here[number]
-                _say(f"process {number} has gone: {name}")
-
-    def _refusal(self, number: int, processes: int) -> str | None:
-        if processes != self._processes or not 0 < number < processes:
-            return f"--process={number} --processes={processes} in a run of {self._processes}"
-        if number in self._here:
-            return f"--process={number} is {self._here[number][0]}; give each its own number"
-        return None
-
-
-class _Guest:
-    """Any other process: reports to process 0, which may not be there yet, until it answers."""
-
-    def __init__(self, coordinator: str, processes: int, process: int):
-        self._greeting = f"pinch {process} of {processes}, {socket.gethostname()}:{os.getpid()}\n"
-        self._process = process
-        self._host = f"process 0 at {coordinator}"
-        self._status = "not there yet"
-
-    def awaited(self) -> str:
-        return f"process {self._process} waits for {self._host}: {self._status}"
-
-    async def meet(self, host: str, port: int, limit: asyncio.Timeout) -> None:
-        now = asyncio.get_running_loop().time
-        deadline = limit.when()
-        patience_seconds = deadline - now()
-        while True:
-            try:
-                connecting = asyncio.open_connection(host, port)
-                reader, writer = await asyncio.wait_for(connecting, SAY_SECONDS)
-                with contextlib.closing(writer):
-                    writer.write(self._greeting.encode())
-                    # As long as it listens it is process 0 that gives up, and says who is missing.
-                    limit.reschedule(now() + patience_seconds + SAY_SECONDS)
-                    self._status = "it waits for the others"
-                    answer = (await reader.readline()).decode().strip()
-            except (OSError, ValueError) as error:
-                self._status = getattr(error, "strerror", None) or "no answer"
-            else:
-                if answer == "go":
-                    return
-                if answer.startswith(("refused: ", "gave up: ")):
-                    raise ValueError(f"{self._host} {answer}")
-                self._status = "it hung up" if not answer else "something else is there"
-            limit.reschedule(deadline)
-            await asyncio.sleep(RETRY_SECONDS)
+            # Not longer: nothing else is heard meanwhile, Ctrl-C neither.
+            return client.blocking_key_value_get(name, int(POLL_SECONDS * 1000))
+        except jax.errors.JaxRuntimeError as error:
+            if "DEADLINE_EXCEEDED" not in str(error):
+                raise
+        if waited - said > SAY_SECONDS:
+            said = waited
+            say = f"process {jax.process_index()} waits for {whom}: {waited:.0f} s so far"
+            print(say, file=sys.stderr, flush=True)
+    raise TimeoutError(f"process {jax.process_index()} waited {WAIT_SECONDS} s for {whom}")

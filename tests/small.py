@@ -142,9 +142,13 @@ class Trainer(NamedTuple):
 
 
 @functools.cache
-def trainer(mesh_config: MeshConfig | None, microbatches: int) -> Trainer:
-    """Returns the trainer of GEMMA_LIKE on eight devices; on one where there is no mesh."""
-    devices = jax.devices() if mesh_config else jax.devices()[:1]
+def trainer(
+    mesh_config: MeshConfig | None,
+    microbatches: int,
+    devices: tuple[jax.Device, ...] | None = None,
+) -> Trainer:
+    """Returns the trainer of GEMMA_LIKE on all devices; on one where there is no mesh."""
+    devices = devices or (jax.devices() if mesh_config else jax.devices()[:1])
     mesh = make_mesh(mesh_config or MeshConfig(), devices)
 
     def start(params):

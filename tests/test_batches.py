@@ -153,16 +153,17 @@ def test_the_run_keeps_the_mixture_in_every_prefix(planned):
 
 
 @quick
-@given(plans(), st.sampled_from([1, 2, 8]))
-def test_the_rows_of_all_hosts_together_are_the_global_batch(planned, hosts):
+@given(plans(), st.sampled_from([1, 2, 8]), st.randoms(use_true_random=False))
+def test_the_rows_of_all_hosts_together_are_the_global_batch(planned, hosts, random):
+    """A host's rows lie anywhere in the batch."""
     plan, _ = planned
-    share = plan.shape.rows // hosts
+    order = random.sample(range(plan.shape.rows), plan.shape.rows)
+    shares = [order[host::hosts] for host in range(hosts)]
     for step in range(plan.steps):
-        parts = [plan.batch_at(step, slice(h * share, (h + 1) * share)) for h in range(hosts)]
+        parts = [plan.batch_at(step, share) for share in shares]
         for whole, *split in zip(plan.batch_at(step), *parts, strict=True):
-            assert all(len(part) == share for part in split)
-            together = np.concatenate(split)
-            assert together.dtype == whole.dtype and np.array_equal(together, whole)
+            for rows, part in zip(shares, split, strict=True):
+                assert part.dtype == whole.dtype and np.array_equal(part, whole[rows])
 
 
 @quick
@@ -180,7 +181,7 @@ def test_rows_without_an_example_may_be_left_out_and_nothing_else_changes(drawn)
             for field, expected in zip(batch, whole, strict=True):
                 assert np.array_equal(field, expected[:rows])
             assert not whole.segments[rows:].any() and not whole.weights[rows:].any()
-            half = less.batch_at(step, slice(rows // 2, rows))
+            half = less.batch_at(step, range(rows // 2, rows))
             assert np.array_equal(half.tokens, batch.tokens[rows // 2 :])
 
 
@@ -253,8 +254,8 @@ def test_shapes_and_types_are_those_that_a_compiled_step_expects():
     for step in (-1, plan.steps):
         with pytest.raises(IndexError, match=f"step={step}: the run has steps 0 to"):
             plan.batch_at(step)
-    with pytest.raises(ValueError, match=r"rows=.* must be contiguous"):
-        plan.batch_at(0, slice(0, 4, 2))
+    with pytest.raises(IndexError):
+        plan.batch_at(0, [4])
 
 
 def test_epochs_hold_the_same_examples_in_another_order():

@@ -13,18 +13,18 @@ from pinch_jax.train.feed import feed
 def test_the_feed_gives_the_plans_batches_in_order_from_any_step(first):
     plan = random_plan(examples=600)
     assert plan.steps > 20
-    rows = slice(1, plan.shape.rows - 1)
-    fed = list(feed(plan, lambda count: slice(1, count - 1), first))
+    rows = (5, 0, 3)
+    fed = list(feed(plan, lambda count: rows, first))
     assert len(fed) == plan.steps - first
     for step, batch in enumerate(fed, start=first):
         for field, expected in zip(batch, plan.batch_at(step, rows), strict=True):
             assert np.array_equal(field, expected) and field.dtype == expected.dtype
-    assert list(feed(plan, slice, plan.steps)) == []
+    assert list(feed(plan, range, plan.steps)) == []
 
 
 def test_a_feed_that_nobody_reads_to_its_end_leaves_no_thread():
     before = set(threading.enumerate())
-    batches = feed(random_plan(examples=600), lambda count: slice(0, 2), 0)
+    batches = feed(random_plan(examples=600), lambda count: range(2), 0)
     next(batches)
     del batches
     for thread in set(threading.enumerate()) - before:
@@ -34,5 +34,5 @@ def test_a_feed_that_nobody_reads_to_its_end_leaves_no_thread():
 
 def test_what_goes_wrong_in_the_background_reaches_the_loop():
     plan = random_plan()
-    with pytest.raises(ValueError, match="must be contiguous"):
-        next(feed(plan, lambda count: slice(0, 4, 2), 0))
+    with pytest.raises(IndexError, match="out of bounds"):
+        next(feed(plan, lambda count: (count,), 0))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import FAMILIES, random_params, random_plan, trainer
+from torus import SLICES, chips, shapes
 
 from pinch_jax import mesh as mesh_module
 from pinch_jax.mesh import (
@@ -153,7 +154,7 @@ def test_data_takes_the_devices_that_the_other_axes_leave():
 
 def test_a_batch_arrives_whole_each_device_with_its_own_rows():
     mesh, batch = make_mesh(MeshConfig(2, 2, 2)), random_plan().batch_at(0)
-    assert local_rows(mesh, 8) == slice(0, 8)
+    assert local_rows(mesh, 8).tolist() == list(range(8))
     for ours, theirs in zip(put_batch(mesh, 8, batch), batch, strict=True):
         assert np.array_equal(ours, theirs) and ours.dtype == theirs.dtype
         assert [shard.data.shape[0] for shard in ours.addressable_shards] == 8 * [2]
@@ -166,3 +167,19 @@ def test_an_activation_is_split_along_the_axes_of_its_letters():
     assert place(jnp.zeros((8, 3, 4, 5)), "BTNH").addressable_shards[0].data.shape == (2, 3, 2, 5)
     # One key-value head on two devices of an axis is held by both.
     assert place(jnp.zeros((4, 3, 1, 5)), "BSKH").addressable_shards[0].data.shape == (1, 3, 1, 5)
+
+
+@pytest.mark.parametrize(("kind", "torus"), SLICES, ids=str)
+def test_every_shape_of_mesh_can_be_made_of_every_slice_and_each_row_has_its_hosts(kind, torus):
+    devices = chips(kind, torus)
+    hosts = range(len(devices) // 4)
+    for shape in shapes(len(devices)):
+        mesh = make_mesh(MeshConfig(*shape), devices)
+        assert mesh.devices.shape == shape and set(mesh.devices.flat) == set(devices)
+        blocks = mesh.devices.reshape(-1, shape[2])
+        rows = 2 * len(blocks)
+        for host in hosts:
+            held = [any(d.process_index == host for d in block) for block in blocks]
+            assert (
+                local_rows(mesh, rows, host).tolist() == np.flatnonzero(np.repeat(held, 2)).tolist()
+            )

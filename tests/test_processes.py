@@ -13,8 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+from small import FAMILIES, random_params, random_plan, trainer
 
-from pinch_jax.processes import meet, start_processes
+from pinch_jax.meeting import meet
+from pinch_jax.mesh import put_batch
+from pinch_jax.processes import start_processes
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -167,7 +170,7 @@ def start(code_or_command, output, devices=1, **environment):
     if isinstance(code_or_command, str):
         command = [sys.executable, "-c", code_or_command]
     else:
-        command = [sys.executable, "-m", "pinch_jax.main", *map(str, code_or_command)]
+        command = [sys.executable, *map(str, code_or_command)]
     environment |= {
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": str(devices),
@@ -188,6 +191,33 @@ def ended(*processes):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def one_device_losses(steps):
+    """Returns the losses of `permuted_run.py`, by this process alone."""
+    t, plan = trainer(None, 1), random_plan()
+    state, losses = t.start(random_params(FAMILIES["gemma"])), []
+    for step in range(steps):
+        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
+        state, values = t.step(state, batch, plan.steps)
+        losses.append(float(values["loss"]))
+    return losses
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_whose_rows_lie_apart_train_as_one_does(processes, address, tmp_path):
+    """On a TPU pod the mesh follows the torus: a process's rows are no stretch of the batch."""
+    output, logs = tmp_path / "found", [tmp_path / str(i) for i in range(processes)]
+    script = ROOT / "tests/permuted_run.py"
+    arguments = [[script, address, processes, i, output] for i in range(processes)]
+    run = [start(a, log, devices=8 // processes) for a, log in zip(arguments, logs, strict=True)]
+    with ended(*run):
+        assert [p.wait(120) for p in run] == processes * [0], [log.read_text() for log in logs]
+    found = json.loads(output.read_text())
+    assert any(rows != list(range(rows[0], rows[-1] + 1)) for rows in found["held"])
+    assert {row for rows in found["held"] for row in rows} == set(range(8))
+    assert found["whole"]
+    assert found["losses"] == pytest.approx(one_device_losses(3), rel=1e-5)
 
 
 TWO = """
@@ -237,6 +267,40 @@ def test_a_process_that_fails_ends_at_once(tmp_path):
     assert (tmp_path / "1").read_text().endswith("a fault\n")
 
 
+def test_all_wait_for_the_first_and_hear_of_its_fault(tmp_path):
+    """A collective of a CPU has a deadline of 30 s: the others wait in none."""
+    port, logs = free_port(), [tmp_path / "0", tmp_path / "1"]
+    code = TWO.format(
+        """
+from pinch_jax import processes
+processes.SAY_SECONDS = 1
+def work():
+    if not jax.process_index():
+        time.sleep(4)
+    return jax.process_index()
+assert processes.primary_first("slow work", work) == jax.process_index()
+assert processes.agreed("what is there", lambda: 7 + jax.process_index()) == 7
+if jax.process_index():
+    time.sleep(3)
+processes.wait_for_all("a step")
+def fail():
+    raise ValueError("a file is missing")
+try:
+    processes.primary_alone("writing", fail)
+except ValueError as error:
+    print("heard:", error, flush=True)
+"""
+    )
+    run = [start(code, logs[i], **as_slurm(i, port)) for i in range(2)]
+    with ended(*run):
+        assert [p.wait(60) for p in run] == [0, 0], [log.read_text() for log in logs]
+    first, second = (log.read_text() for log in logs)
+    assert re.search(r"process 1 waits for process 0 \(slow work\): \d s so far", second)
+    assert re.search(r"process 0 waits for process 1 before a step: \d s so far", first)
+    assert "heard: a file is missing\n" in first
+    assert "heard: process 0 failed at writing: a file is missing\n" in second
+
+
 def contents(workdir):
     """Returns what a study came to: everything that does not tell of time or place."""
     kept = ("metrics.jsonl", "weights.safetensors", "scores.csv", "findings.json", "mixture.json")
@@ -255,10 +319,12 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
     def study(workdir):
         return ["study", f"--config={config}", f"--workdir={tmp_path / workdir}"]
 
+    pinch = ["-m", "pinch_jax.main"]
+
     logs = [tmp_path / "0", tmp_path / "1"]
     join = [f"--coordinator=localhost:{free_port()}", "--processes=2"]
-    alone = start(study("one"), tmp_path / "alone", devices=2)
-    both = [start([*study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
+    alone = start([*pinch, *study("one")], tmp_path / "alone", devices=2)
+    both = [start([*pinch, *study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
     with ended(alone, *both):
         while not list(tmp_path.glob("two/runs/*/checkpoints/[0-9]")):
             assert both[0].poll() is None, logs[0].read_text()

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -70,26 +71,29 @@ class BatchPlan:
         """Number of steps in the run."""
         return len(self.bounds)
 
-    def batch_at(self, step: int, rows: slice | None = None) -> Batch:
-        """The rows `rows` of the `rows_at` of `step`, by default all; no other rows are read.
+    def batch_at(self, step: int, rows: Sequence[int] | None = None) -> Batch:
+        """These rows of the `rows_at` of `step`, in this order; by default all.
+
+        No example of another row is read.
 
         Raises:
-          IndexError: the run has no such step.
+          IndexError: the run has no such step, or the step no such row.
         """
         here = self._slice(step)
         place = self._places(here)
-        first, last, stride = (rows or slice(None)).indices(self._rows(place[0]))
-        if stride != 1:
-            raise ValueError(f"rows={rows}: a host's rows must be contiguous; leave out the stride")
+        count = self._rows(place[0])
+        wanted = np.arange(count) if rows is None else np.asarray(rows, np.int64)
+        target = np.full(count, -1)
+        target[wanted] = np.arange(len(wanted))
         batch = _empty(
-            max(last - first, 0),
+            len(wanted),
             self.shape.row_tokens,
             self.shape.row_supervised_tokens,
             self.corpus.pad_id,
         )
         for i, (row, offset, slot) in enumerate(zip(*place, strict=True), start=here.start):
-            if first <= row < last:
-                _write(batch, row - first, offset, slot, *self._example(i))
+            if target[row] >= 0:
+                _write(batch, target[row], offset, slot, *self._example(i))
         return batch
 
     def rows_at(self, step: int) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pinch_jax.evaluate.evaluators import Answers
 from pinch_jax.files import digest, json_line, mend_last_line, read_kept_lines, write_text
-from pinch_jax.mesh import agreed, is_primary
 from pinch_jax.model.decoder import Params
+from pinch_jax.processes import agreed, is_primary
 
 
 def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[str] = ()) -> str:
@@ -34,13 +34,14 @@ def answer_prompts(
     """
     key = answers_key(answers, weights, seed, prompts)
     known = _read(part, key) if is_primary() else []
+    first = agreed("reading the answers that are there", lambda: len(known))
     responses = [""] * len(prompts)
     for line in known:
         _enter(responses, line["prompts"], line["responses"])
         progress(len(line["prompts"]))
     if is_primary() and not known:
         write_text(part, json_line({"key": key}))
-    for members, some in answers.stream(params, prompts, seed, agreed(len(known))):
+    for members, some in answers.stream(params, prompts, seed, first):
         _enter(responses, members, some)
         if is_primary():
             with part.open("a", encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
 from pinch_jax.files import read_lines, write_text
-from pinch_jax.mesh import is_primary
+from pinch_jax.processes import is_primary
 from pinch_jax.study.workbench import Workbench
 
 Record = Mapping[str, Any]

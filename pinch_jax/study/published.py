@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.mesh import is_primary
+from pinch_jax.processes import primary_alone
 from pinch_jax.study.run import Run, missing_responses, write_responses
 from pinch_jax.study.runner import Study
 from pinch_jax.study.workdir import read_config
@@ -74,9 +74,12 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
         for run in there
         if missing_responses(study.bench, run, study.languages[run.directory.name])
     ]
-    if is_primary():
+
+    def adopt():
         for run in lacking:
             _adopt(study, run, folder / run.directory.name)
+
+    primary_alone("taking answers over", adopt)
     return [run.directory.name for run in lacking]
 
 

@@ -20,9 +20,10 @@ from pinch_jax.evaluate.answering import answer_prompts, answers_key
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import json_line, read_record, write_record, write_text
-from pinch_jax.mesh import agreed, gathered, is_primary, parameter_shardings
+from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.processes import agreed, is_primary, primary_alone, wait_for_all
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.checkpoint import Checkpoints
@@ -82,7 +83,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if run.plan is None:
         return bench.pretrained
     model_directory = run.directory / "model"
-    if agreed(model_directory.exists()):
+    if agreed(f"looking for {model_directory}", model_directory.exists):
         progress(run.steps)
         return bench.load(open_directory(model_directory))
     if is_primary():
@@ -132,6 +133,7 @@ def _planned(run: Run) -> dict[str, Any]:
 def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
     train, evaluate = bench.config.train, bench.config.evaluate
     with Checkpoints(run.directory / "checkpoints") as checkpoints:
+        wait_for_all(f"the first step of {run.directory.name}")
         state = checkpoints.restore(bench.mesh, bench.abstract_state()) or bench.initial_state()
         first = int(state.step)
         metrics = MetricWriter(run.directory if is_primary() else None, first)
@@ -181,10 +183,13 @@ def _merged(bench: Workbench, trained: Params) -> Params:
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
     """Writes a model directory by renaming, so that one that is there is whole."""
     whole = gathered(params)
-    if is_primary():
+
+    def write():
         part = directory.with_name("model.part")
         save_model(part, bench.model, whole)
         part.rename(directory)
+
+    primary_alone(f"writing {directory}", write)
 
 
 def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> list[str]:
@@ -195,7 +200,12 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
     Raises:
         ValueError: a file of responses is damaged.
     """
-    return [code for code in languages if not agreed(_has_answered(bench, run, code))]
+
+    def unanswered(code):
+        return not agreed(f"reading {path_of(code)}", lambda: _has_answered(bench, run, code))
+
+    path_of = functools.partial(response_path, run)
+    return [code for code in languages if unanswered(code)]
 
 
 def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
@@ -207,8 +217,7 @@ def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
     held = read_responses(path, kept=True).values()
     if [record | {"response": ""} for record in held] == unanswered:
         return True
-    if is_primary():
-        logging.warning("%s: to other prompts, or made in another way; answered anew", path)
+    logging.warning("%s: to other prompts, or made in another way; answered anew", path)
     return False
 
 

@@ -14,7 +14,7 @@ from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, judge_files
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import read_record, write_record
-from pinch_jax.mesh import is_primary
+from pinch_jax.processes import is_primary, primary_alone
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
@@ -143,8 +143,8 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
         for run in study.distinct
         if missing_responses(study.bench, run, study.languages[run.directory.name])
     ]
-    if is_primary() and not lacking:
-        _record(study, _judge(study, progress))
+    if not lacking:
+        primary_alone("judging", lambda: _record(study, _judge(study, progress)))
     if is_primary() and lacking:
         print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
     return not lacking

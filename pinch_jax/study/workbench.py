@@ -21,18 +21,13 @@ from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import (
-    activation_sharding,
-    check_rows,
-    make_mesh,
-    parameter_shardings,
-    primary_first,
-)
+from pinch_jax.mesh import activation_sharding, check_rows, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
+from pinch_jax.processes import primary_first
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -108,7 +103,11 @@ class Workbench:
     def corpus(self) -> Corpus:
         """The corpus in all languages of the study."""
         c = self.config
-        return primary_first(lambda: load_corpus(c.corpus, c.corpus_languages, self._progress))
+
+        def load():
+            return load_corpus(c.corpus, c.corpus_languages, self._progress)
+
+        return primary_first("building the corpus", load)
 
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:
@@ -126,7 +125,11 @@ class Workbench:
         rendering = json.dumps(decisive)
         cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
         tokenizer, rows = renderer.tokenizer, self._whole_model.decoder.vocab_size
-        made = tokenize_corpus(train, tokenizer.pad_id, renderer.example, cache, self._progress)
+
+        def tokenize():
+            return tokenize_corpus(train, tokenizer.pad_id, renderer.example, cache, self._progress)
+
+        made = primary_first("tokenizing the corpus", tokenize)
         for name, language in made.languages.items():
             check_ids(language.tokens, rows, tokenizer, f"the training examples of {name!r}")
         return made

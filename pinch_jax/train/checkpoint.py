@@ -10,8 +10,9 @@ import orbax.checkpoint as ocp
 from absl import logging
 
 from pinch_jax.files import check_sealed, seal
-from pinch_jax.mesh import agreed, is_primary, parameter_shardings, replicated
+from pinch_jax.mesh import parameter_shardings, replicated
 from pinch_jax.model.finite import check_finite
+from pinch_jax.processes import agreed, is_primary
 from pinch_jax.train.step import TrainState
 
 
@@ -106,12 +107,17 @@ class Checkpoints:
     def _fault(self, step: int) -> str:
         """Returns what is wrong with a checkpoint, "" being nothing; no process differs in that."""
         path, fault = self.directory / str(step), ""
-        try:
-            if is_primary():
+
+        def damaged():
+            nonlocal fault
+            try:
                 check_sealed(path / ITEM, "this checkpoint cannot be used")
-        except ValueError as error:
-            fault = str(error)
-        return (fault or f"{path} is damaged") if agreed(bool(fault)) else ""
+            except ValueError as error:
+                fault = str(error)
+            return bool(fault)
+
+        is_damaged = agreed(f"checking {path}", damaged)
+        return (fault or f"{path} is damaged") if is_damaged else ""
 
     def close(self) -> None:
         """Waits for what is being written."""

@@ -1,7 +1,7 @@
 """Batches made in the background, while the devices work on the ones before."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import grain
 
@@ -17,7 +17,7 @@ class _Steps:
     """The steps of a plan as a data source: a length, and any step at any time."""
 
     plan: BatchPlan
-    rows_of: Callable[[int], slice]
+    rows_of: Callable[[int], Sequence[int]]
 
     def __len__(self) -> int:
         return self.plan.steps
@@ -26,7 +26,7 @@ class _Steps:
         return self.plan.batch_at(step, self.rows_of(self.plan.rows_at(step)))
 
 
-def feed(plan: BatchPlan, rows_of: Callable[[int], slice], first: int) -> Iterator[Batch]:
+def feed(plan: BatchPlan, rows_of: Callable[[int], Sequence[int]], first: int) -> Iterator[Batch]:
     """The batches of a plan from step `first` on, in order.
 
     Of each it has this host's rows: `rows_of` says which these are of so many.
