@@ -1,5 +1,6 @@
 """What the commands of `pinch` are told: the flags, and what is made of them."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from absl import flags
 from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
+
+from pinch_jax.errors import UserError
 
 config_flags.DEFINE_config_file(
     "config", None, "configuration file, such as ml_collections_configs/tiny.py"
@@ -24,7 +27,7 @@ flags.DEFINE_string(
     "model", None, "what config.model.source can be, which it is unless told; a run's `model` too"
 )
 flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
-flags.DEFINE_string("source", None, "Hugging Face, Orbax or model directory, or GGUF file, to read")
+flags.DEFINE_string("source", None, "the model to read, as config.model.source names it")
 flags.DEFINE_string("target", None, "directory to write")
 flags.DEFINE_string(
     "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
@@ -63,31 +66,57 @@ def read_config(name: str = "config"):
     """Returns the configuration of a file with the fields that were set.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the flag is missing, or a field is faulty.
+        UserError: there is no such file.
+        UserError: the flag is missing, or a field is faulty.
     """
     from pinch_jax.config import from_config_dict
 
     config = required(name)
     if not isinstance(config, ConfigDict):  # ml_collections puts off this error
         path = config_flags.get_config_filename(FLAGS[name])
-        raise FileNotFoundError(f"--{name}={path}: no such file")
+        raise UserError(f"--{name}={path}: no such file")
     return from_config_dict(config)
 
 
 def required(name: str) -> Any:
-    """Returns the value of a flag, and raises ValueError if it was not given."""
-    if FLAGS[name].value is None:
-        raise ValueError(f"--{name} is missing: {FLAGS[name].help}")
+    """Returns the value of a flag, and raises UserError if it was not given or is empty."""
+    if FLAGS[name].value in (None, ""):
+        raise UserError(f"--{name} is missing: {FLAGS[name].help}")
     return FLAGS[name].value
 
 
+def input_path(name: str) -> Path:
+    """Returns what a flag names and is there; else raises UserError."""
+    path = Path(required(name)).expanduser()
+    if not path.exists():
+        raise UserError(f"--{name}={path}: no such file or folder")
+    return path
+
+
+def output_path(name: str, folder: bool = False) -> Path:
+    """Returns what a flag names and can be written, before anything is begun.
+
+    Raises:
+        UserError: the flag is missing; a folder is in the place of a file or the reverse; it, or
+            the folder that it would be in, may not be written.
+    """
+    path = Path(required(name)).expanduser()
+    if path.exists() and path.is_dir() != folder:
+        there, wanted = ("a file", "folder") if folder else ("a folder", "file")
+        raise UserError(f"--{name}={path}: there is {there} of that name; name a {wanted}")
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if there.is_file() and there != path:
+        raise UserError(f"--{name}={path}: {there} is a file; name another folder")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"--{name}={path}: {there} may not be written; name another place")
+    return path
+
+
 def read_workdir() -> Path:
-    """Returns the work directory, and raises ValueError if it is missing or an URL."""
-    workdir = required("workdir")
-    if "://" in workdir:
-        raise ValueError(f"--workdir={workdir}: must be a folder that every process can reach")
-    return Path(workdir).expanduser()
+    """Returns the work directory; raises UserError if it is missing, an URL or not writable."""
+    if "://" in required("workdir"):
+        raise UserError(f"--workdir={FLAGS.workdir}: must be a folder that every process can reach")
+    return output_path("workdir", folder=True)
 
 
 def typed_command() -> str:
@@ -112,13 +141,13 @@ def _quoted(word: str) -> str:
 
 
 def read_shard() -> tuple[int, int]:
-    """Returns (index, count), and raises ValueError if --shard is not i/n."""
+    """Returns (index, count), and raises UserError if --shard is not i/n."""
     try:
         index, count = map(int, FLAGS.shard.split("/"))
     except ValueError:
         index, count = -1, 0
     if not 0 <= index < count:
-        raise ValueError(f"--shard={FLAGS.shard}: write i/n with 0 <= i < n, such as 0/4")
+        raise UserError(f"--shard={FLAGS.shard}: write i/n with 0 <= i < n, such as 0/4")
     return index, count
 
 
@@ -126,10 +155,15 @@ def read_steps(count: int) -> range:
     """Returns which of so many steps --steps asks for, all without it.
 
     Raises:
-        ValueError: it is not a:b.
+        UserError: it is not a:b, or the run has not all of them.
     """
-    first, _, last = (FLAGS.steps or ":").partition(":")
+    first, colon, last = (FLAGS.steps or ":").partition(":")
     try:
-        return range(int(first or 0), min(int(last or count), count))
+        steps = range(int(first or 0), int(last or count))
     except ValueError:
-        raise ValueError(f"--steps={FLAGS.steps}: write a:b, such as 0:3") from None
+        steps = range(0)
+    if not (colon and 0 <= steps.start < steps.stop <= count):
+        raise UserError(
+            f"--steps={FLAGS.steps}: write a:b with 0 <= a < b <= {count}, the steps of the run"
+        )
+    return steps

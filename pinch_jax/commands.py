@@ -10,6 +10,8 @@ from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
+    input_path,
+    output_path,
     read_config,
     read_shard,
     read_steps,
@@ -17,6 +19,7 @@ from pinch_jax.arguments import (
     required,
     typed_command,
 )
+from pinch_jax.errors import UserError
 
 COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
 
@@ -37,17 +40,21 @@ def study() -> None:
     from pinch_jax.processes import is_primary
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
-    from pinch_jax.study.workdir import write_command
+    from pinch_jax.study.workdir import claim_workdir, write_command
 
-    shard = read_shard()
-    planned = plan_study(read_config(), read_workdir())
-    if is_primary():
-        write_command(read_workdir(), typed_command())
+    shard, workdir, config = read_shard(), read_workdir(), read_config()
+    answers = input_path("answers") if FLAGS.answers is not None else None
+    planned = plan_study(config, workdir)
     print(describe(planned))
-    if FLAGS.answers and not FLAGS.dry_run:
-        for name in adopt_answers(planned, Path(FLAGS.answers)):
+    if FLAGS.dry_run:
+        return
+    claim_workdir(config, workdir)
+    if is_primary():
+        write_command(workdir, typed_command())
+    if answers:
+        for name in adopt_answers(planned, answers):
             print(f"answers taken over: {name}")
-    if not FLAGS.dry_run and run_study(planned, shard):
+    if run_study(planned, shard):
         report()
 
 
@@ -63,27 +70,29 @@ def train() -> None:
         answer,
         make_run,
         missing_responses,
+        only_writer_of,
         response_bar,
         tuned_params,
     )
     from pinch_jax.study.workbench import Workbench
-    from pinch_jax.study.workdir import claim_workdir
+    from pinch_jax.study.workdir import check_workdir, claim_workdir
 
-    config, workdir = read_config(), read_workdir()
+    workdir, config = read_workdir(), read_config()
+    check_workdir(config, workdir)
     for line in unidentified_languages(config.languages):
         print(line)
-    claim_workdir(config, workdir)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
     for line in preflight(bench, {run.spec: run.plan}, config.languages):
         print(line)
-    with tqdm(
-        total=run.steps, unit="step", desc=run.directory.name, disable=not is_primary()
-    ) as bar:
-        params = tuned_params(bench, run, bar.update)
-    if missing := missing_responses(bench, run, config.languages):
-        with response_bar(bench, missing, disable=not is_primary()) as bar:
-            answer(bench, run, params, missing, bar.update)
+    claim_workdir(config, workdir)
+    quiet = not is_primary()
+    with only_writer_of(run):
+        with tqdm(total=run.steps, unit="step", desc=run.directory.name, disable=quiet) as bar:
+            params = tuned_params(bench, run, bar.update)
+        if missing := missing_responses(bench, run, config.languages):
+            with response_bar(bench, missing, disable=quiet) as bar:
+                answer(bench, run, params, missing, bar.update)
     print(f"run: {run.directory}")
 
 
@@ -99,7 +108,7 @@ def mixture() -> None:
     from pinch_jax.study.workbench import Workbench
 
     if FLAGS.against is not None and FLAGS.plot:
-        raise ValueError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
+        raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
     config = read_config()
     plan = Workbench(config, progress=False).plan()
     for line in dropped_lines(plan):
@@ -147,8 +156,10 @@ def generate() -> None:
     """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
     from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
-    config, output = read_config(), Path(FLAGS.output) if FLAGS.output else None
-    prompts = read_prompts(Path(FLAGS.prompts)) if FLAGS.prompts else heldout_prompts(config)
+    output = output_path("output") if FLAGS.output is not None else None
+    asked = input_path("prompts") if FLAGS.prompts is not None else None
+    config = read_config()
+    prompts = read_prompts(asked) if asked else heldout_prompts(config)
     for record in generate_answers(config, FLAGS.model, prompts, output):
         if not output:
             response = record["response"].strip().replace("\n", "\n    ")
@@ -160,7 +171,7 @@ def score() -> None:
     """The log-probability of each id of texts, given those before it."""
     from pinch_jax.study.scoring import score_file
 
-    texts, output = Path(required("texts")), Path(required("output"))
+    texts, output = input_path("texts"), output_path("output")
     count = score_file(required("model"), texts, output)
     print(f"scores of {count} texts: {output}")
 
@@ -173,8 +184,8 @@ def judge() -> None:
     from pinch_jax.evaluate.scores import score_verdicts
 
     if FLAGS.judge != "reference":
-        raise ValueError(f"--judge={FLAGS.judge}: only `reference` is there so far")
-    files = Path(required("baseline")), Path(required("candidate")), Path(required("output"))
+        raise UserError(f"--judge={FLAGS.judge}: only `reference` is there so far")
+    files = input_path("baseline"), input_path("candidate"), output_path("output")
     words = words_of_records(read_responses(files[0]).values())
     verdicts = judge_files(ReferenceJudge(words), *files)
     print(
@@ -207,7 +218,7 @@ def publish() -> None:
     """A study's answers without their prompts: to show, and to go on from elsewhere."""
     from pinch_jax.study.published import publish_answers
 
-    output = Path(required("output"))
+    output = output_path("output", folder=True)
     for name in publish_answers(read_workdir(), output):
         print(f"answers: {output / name}")
 
@@ -225,7 +236,8 @@ def export() -> None:
     """A finished run as a model directory in bfloat16."""
     from pinch_jax.study.base_model import export_base_model
 
-    export_base_model(read_config(), read_workdir(), Path(required("output")))
+    output = output_path("output", folder=True)
+    export_base_model(read_config(), read_workdir(), output)
 
 
 @_command("source", "target", "format")
@@ -233,7 +245,8 @@ def convert() -> None:
     """A model in another format."""
     from pinch_jax.model.convert import FORMATS
     from pinch_jax.model.convert import convert as convert_model
+    from pinch_jax.model.source import locate
 
-    source, target = Path(required("source")).expanduser(), Path(required("target")).expanduser()
+    source, target = locate(required("source"), "--source"), output_path("target", folder=True)
     was = convert_model(source, target, FLAGS.format)
     print(f"{was} became the {FORMATS[FLAGS.format]} {target}")

@@ -28,6 +28,7 @@ from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.decode import Sampling, Temperature, TopP
 from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh import MeshConfig
@@ -51,18 +52,18 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.source and (self.tokenizer or self.decoder):
-            raise ValueError(
+            raise UserError(
                 f"config.model.source={self.source!r} and config.model.tokenizer="
                 f"{self.tokenizer!r} / decoder contradict each other; both come with a source, so "
                 "leave them out, or set config.model.source='' for a model from nothing"
             )
         if not self.source and not (self.tokenizer and self.decoder):
-            raise ValueError(
+            raise UserError(
                 "config.model.source='' asks for a model from nothing; set both "
                 "config.model.tokenizer and config.model.decoder"
             )
         if not self.source and self.trim_vocabulary:
-            raise ValueError(
+            raise UserError(
                 "config.model.trim_vocabulary=True needs a config.model.source to take the rows "
                 "from; a model from nothing can have a smaller tokenizer"
             )
@@ -106,7 +107,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check_fields(self, "config.evaluate")
         if self.prompt_widths > self.prompt_tokens:
-            raise ValueError(
+            raise UserError(
                 f"config.evaluate.prompt_widths={self.prompt_widths} is above "
                 f"config.evaluate.prompt_tokens={self.prompt_tokens}; 2 is usual"
             )
@@ -135,12 +136,14 @@ class Config:
 
     def __post_init__(self) -> None:
         check_distinct("config.languages", self.languages)
+        study = self.study.of(self.languages, self.mixture.base, self.seed)
+        object.__setattr__(self, "study", study)
         self._check_study_languages()
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
         self.corpus.check_languages(self.corpus_languages)
         if self.study.judge != "reference":
-            raise ValueError(
+            raise UserError(
                 f"config.study.judge={self.study.judge!r}: only 'reference' is there so far; "
                 "'model' and 'api' are to come"
             )
@@ -160,7 +163,7 @@ class Config:
 
     def _check_study_languages(self) -> None:
         if others := [c for c in self.study.monolingual_languages if c not in self.languages]:
-            raise ValueError(
+            raise UserError(
                 f"config.study.monolingual_languages={self.study.monolingual_languages}: "
                 f"{others[0]!r} is not in config.languages={self.languages}; add it there, or "
                 "leave it out here"
@@ -168,7 +171,7 @@ class Config:
         for name in ("unseen", "breadth"):
             missing = [x for x in self.study.tuning_languages if x not in self.languages]
             if name in self.study.experiments and missing:
-                raise ValueError(
+                raise UserError(
                     f"config.study.tuning_languages={self.study.tuning_languages}: {missing[0]!r} "
                     f"is not in config.languages={self.languages}; add it there, or leave {name!r} "
                     "out of config.study.experiments"
@@ -202,7 +205,7 @@ def from_config_dict(config: ml_collections.ConfigDict | Mapping[str, Any]) -> C
     """Returns the config as frozen dataclasses, checked.
 
     Raises:
-        ValueError: a field is unknown, missing, of the wrong type or contradicts another; names
+        UserError: a field is unknown, missing, of the wrong type or contradicts another; names
             the field, the value and the fix.
     """
     if isinstance(config, ml_collections.ConfigDict):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from absl import logging
 from annotated_types import Ge, Gt, Le, Lt
 
+from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode, language
 
 # Steps, examples and tokens are counted in 32 bits.
@@ -44,11 +45,11 @@ def build(cls: type, values: Any, path: str) -> Any:
     `path` is what the mapping is called in messages: "config.train".
 
     Raises:
-        ValueError: a field is unknown, missing, of the wrong type, or a number that is not finite
+        UserError: a field is unknown, missing, of the wrong type, or a number that is not finite
             or beyond its bounds.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"{path}={values!r}: must be a table of fields")
+        raise UserError(f"{path}={values!r}: must be a table of fields")
     kinds = _kinds(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for name in values:
@@ -59,14 +60,14 @@ def build(cls: type, values: Any, path: str) -> Any:
         if name not in values and field.default is dataclasses.MISSING
     ]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{path}.{missing[0]} is missing; start from ml_collections_configs/base.py"
         )
     return cls(**{name: _convert(kinds[name], v, f"{path}.{name}") for name, v in values.items()})
 
 
 def check_fields(made: Any, path: str) -> None:
-    """Raises ValueError for a dataclass that could not have been built so: for its constructor."""
+    """Raises UserError for a dataclass that could not have been built so: for its constructor."""
     for name, kind in _kinds(type(made)).items():
         _convert(kind, getattr(made, name), f"{path}.{name}")
 
@@ -99,10 +100,10 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
     plain = origin or kind
     if (isinstance(value, bool) and plain is not bool) or not isinstance(value, plain):
-        raise ValueError(f"{path}={value!r}: must be of type {getattr(plain, '__name__', plain)}")
+        raise UserError(f"{path}={value!r}: must be of type {getattr(plain, '__name__', plain)}")
     # No comparison refuses NaN.
     if plain is float and not math.isfinite(value):
-        raise ValueError(f"{path}={value!r}: must be a finite number")
+        raise UserError(f"{path}={value!r}: must be a finite number")
     return value
 
 
@@ -111,7 +112,7 @@ def _canonical(code: str, path: str) -> str:
     try:
         known = language(code)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}") from None
     if known.code != code:
         logging.warning("%s: %r is taken as %r, %s", path, code, known.code, known.name)
     return known.code
@@ -122,21 +123,21 @@ def _check_bounds(bounds: tuple[Any, ...], value: Any, path: str) -> None:
     ends = [(words, holds, getattr(bound, name)) for (name, words, holds), bound in told]
     if not all(holds(value, end) for _, holds, end in ends):
         wanted = " and ".join(f"{words} {end:,}" for words, _, end in ends)
-        raise ValueError(f"{path}={value!r}: must be {wanted}")
+        raise UserError(f"{path}={value!r}: must be {wanted}")
 
 
 def choose(path: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Raises ValueError, with the nearest known value, when `value` is none of them."""
+    """Raises UserError, with the nearest known value, when `value` is none of them."""
     if value not in known:
         near = difflib.get_close_matches(str(value), [str(k) for k in known], 1)
         hint = (
             f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(map(str, known))}"
         )
-        raise ValueError(f"{path}: {value!r} is not known; {hint}")
+        raise UserError(f"{path}: {value!r} is not known; {hint}")
 
 
-def check_distinct(path: str, codes: tuple[str, ...]) -> None:
-    """Raises ValueError when a language stands twice."""
-    for code in codes:
-        if codes.count(code) > 1:
-            raise ValueError(f"{path}={codes}: {code!r} stands twice; name it once")
+def check_distinct(path: str, values: tuple[Any, ...]) -> None:
+    """Raises UserError when a value stands twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise UserError(f"{path}={values}: {value!r} stands twice; name it once")

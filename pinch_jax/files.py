@@ -5,23 +5,84 @@ that a file may grow by lines and is at no moment without. A folder of files of 
 all in its `checksums.json`, written last.
 """
 
+import contextlib
 import hashlib
 import json
-import math
 import os
+import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.errors import UserError
+from pinch_jax.json_input import read_object, read_objects
+
 CHECKSUM = "checksum"
 CHECKSUMS = "checksums.json"
+UNFINISHED = ".unfinished"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    """Writes a file, whole or not at all, also where the power is cut."""
+    # Several hosts may write it at once, and have processes of one number.
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{UNFINISHED}")
+    try:
+        with naming(path), part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Lets an error of the system say which file it is about: of a full disk it does not know."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yields a new folder that is called `target` once the block has ended, and not before.
+
+    What an earlier call left unfinished is deleted.
+    """
+    part = target.with_name(target.name + UNFINISHED)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    with naming(part):
+        yield part
+    for path in part.rglob("*"):
+        _sync(path)
+    _sync(part)
+    part.rename(target)
+    _sync(target.parent)
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Deletes what killed processes left in a folder that no other process writes into now."""
+    for path in folder.glob(f"*{UNFINISHED}"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Returns once a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,13 +104,13 @@ def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict
     """Returns what `with_checksum` was given; `place` and `remedy` are for the message.
 
     Raises:
-        ValueError: the object has no checksum, or is not the one that its checksum was made of.
+        UserError: the object has no checksum, or is not the one that its checksum was made of.
     """
     plain = dict(record)
     found = plain.pop(CHECKSUM, None)
     if found != digest(plain):
         trouble = "has no checksum" if found is None else f"does not match its {CHECKSUM}={found!r}"
-        raise ValueError(f"{place} {trouble}: it was damaged or changed; {remedy}")
+        raise UserError(f"{place} {trouble}: it was damaged or changed; {remedy}")
     return plain
 
 
@@ -62,10 +123,10 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
     """Returns the object that `write_record` wrote; `remedy` says what to do if it is damaged.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not what was written.
+        UserError: there is no such file.
+        UserError: it is not what was written.
     """
-    return without_checksum(path, _json_object(path, path.read_bytes(), remedy), remedy)
+    return without_checksum(path, read_object(path, remedy), remedy)
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -82,42 +143,10 @@ def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, An
     """Yields (place, object) for each line of a file of ours; the place is for messages.
 
     Raises:
-        ValueError: a line is not what was written.
+        UserError: a line is not what was written.
     """
-    for place, record in read_lines(path, remedy):
+    for place, record in read_objects(path, remedy):
         yield place, without_checksum(place, record, remedy)
-
-
-def read_lines(
-    path: Path, remedy: str = "repair or delete it"
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (place, object) for each line of anybody's file; the place is for messages.
-
-    Raises:
-        ValueError: a line is no JSON object.
-    """
-    # Not `splitlines`, which would cut a text at the line separators of Unicode too.
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            yield place, _json_object(place, line, remedy)
-
-
-def _json_object(place: Any, content: bytes, remedy: str) -> dict[str, Any]:
-    try:
-        record = json.loads(content.decode(), parse_float=_finite, parse_constant=_finite)
-    except ValueError as error:
-        raise ValueError(f"{place}: not JSON ({error}); {remedy}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{place}: not a JSON object; {remedy}")
-    return record
-
-
-def _finite(text: str) -> float:
-    # Python reads NaN, Infinity and 1e999 without a word; no other reader would read them back.
-    if not math.isfinite(float(text)):
-        raise ValueError(f"{text} is no number")
-    return float(text)
 
 
 def mend_last_line(path: Path) -> None:
@@ -155,16 +184,16 @@ def check_sealed(folder: Path, remedy: str) -> None:
     """Checks that the files of a folder are those that it was sealed with; others may be there.
 
     Raises:
-        ValueError: one of them is gone or another one, or the folder was never sealed.
+        UserError: one of them is gone or another one, or the folder was never sealed.
     """
     if not (folder / CHECKSUMS).exists():
-        raise ValueError(f"{folder} has no {CHECKSUMS}: it is not whole, or not of today; {remedy}")
+        raise UserError(f"{folder} has no {CHECKSUMS}: it is not whole, or not of today; {remedy}")
     for name, expected in read_record(folder / CHECKSUMS, remedy)["sha256"].items():
         path = folder / name
         if not path.exists():
-            raise ValueError(f"{path} is gone; {remedy}")
+            raise UserError(f"{path} is gone; {remedy}")
         if _file_checksum(path) != expected:
-            raise ValueError(f"{path} does not match its checksum: it was damaged; {remedy}")
+            raise UserError(f"{path} does not match its checksum: it was damaged; {remedy}")
 
 
 def _file_checksum(path: Path) -> str:

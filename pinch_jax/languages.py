@@ -12,6 +12,8 @@ from typing import NewType
 from babel import localedata
 from babel.core import get_global, parse_locale
 
+from pinch_jax.errors import UserError
+
 # Marks a field of a config whose value is made canonical when the config is read.
 LanguageCode = NewType("LanguageCode", str)
 
@@ -87,7 +89,7 @@ def language(code: str) -> Language:
     """Return the language that a code, in whatever spelling, stands for: `he` for `iw`.
 
     Raises:
-      ValueError: CLDR does not name such a language, script or territory.
+      UserError: CLDR does not name such a language, script or territory.
     """
     base, script, territory = _resolved(code)
     shortest = _shortest(base, script, territory)
@@ -186,7 +188,7 @@ def _name(parts: tuple[str, ...]) -> str:
     return f"{english['languages'][base]} ({told})"
 
 
-def _unknown(code: str, why: str) -> ValueError:
-    return ValueError(
+def _unknown(code: str, why: str) -> UserError:
+    return UserError(
         f"language={code!r}: {why}; use a code such as 'fi', 'yue', 'zh-Hant' or 'pt-PT'"
     )

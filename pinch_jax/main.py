@@ -1,12 +1,17 @@
 """The command `pinch`: from the arguments to one of its commands, faults in one line."""
 
+import difflib
+import errno
 import os
+import re
 import sys
 
 from absl import app, flags, logging
 
 from pinch_jax.arguments import PROCESS_FLAGS
 from pinch_jax.commands import COMMANDS
+from pinch_jax.errors import UserError
+from pinch_jax.stops import GO_ON, listen
 
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -25,6 +30,48 @@ def _help(command: str) -> str:
     function, names = COMMANDS[command]
     described = [f"  --{name}: {flags.FLAGS[name].help}" for name in names]
     return "\n".join([f"pinch {command} [--flag=value ...]\n\n{function.__doc__}\n", *described])
+
+
+# What to do about a file that the system refuses.
+_ADVICE = {
+    errno.ENOENT: "give one that is there",
+    errno.ENOTDIR: "a file is in the place of a folder; give another path",
+    errno.EEXIST: "a file is in the place of a folder; give another path",
+    errno.EISDIR: "it is a folder; give a file",
+    errno.EACCES: "you may not use it; give another path, or change its mode",
+    errno.EPERM: "you may not use it; give another path, or change its mode",
+    errno.EROFS: "give a path that can be written",
+    errno.ENOSPC: "make room, and run again to go on",
+    errno.EDQUOT: "make room, and run again to go on",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+def _told(error: Exception) -> str:
+    """Returns a fault in one line."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; {_ADVICE.get(error.errno, 'look at it')}"
+    return str(error)
+
+
+def _told_of_config(arguments: list[str], error: Exception) -> str:
+    """Returns what is wrong with --config, its fields or its file, in one line."""
+    from ml_collections_configs import base
+
+    fields = [re.match(r"--(?:config|against)\.([^=]+)=", argument) for argument in arguments]
+    known = base.get_config()
+    for path in (match[1] for match in fields if match):
+        table, *names = known, *path.split(".")
+        for name in names:
+            if not hasattr(table, "keys") or name not in table:
+                near = difflib.get_close_matches(name, getattr(table, "keys", tuple)(), 1)
+                hint = f"did you mean {near[0]!r}?" if near else "base.py has them all"
+                return f"--config.{path}: there is no field {name!r}; {hint}"
+            table = table[name]
+    told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
+    flag = "against" if any(a.startswith("--against") for a in arguments) else "config"
+    kind = "" if isinstance(error, OSError | TypeError) else f"{type(error).__name__}: "
+    return f"--{flag}: {kind}{told}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,27 +103,33 @@ def _run_command(argv: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # libraries narrate at INFO
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from pinch_jax.processes import end_processes, start_processes
+        from pinch_jax.processes import end_processes, leave, start_processes
 
         try:
+            listen()
             start_processes(*(flags.FLAGS[name].value for name in PROCESS_FLAGS))
             command()
             end_processes()
-        except (ValueError, FileNotFoundError, TimeoutError) as error:
-            if flags.FLAGS.verbosity > 0:
-                raise
-            raise SystemExit(f"pinch {argv[1]}: {error}") from None
         except KeyboardInterrupt as stopped:
-            raise SystemExit(f"\npinch {argv[1]}: {stopped or 'stopped'}") from None
+            said = str(stopped) or "stopped; run again to go on"
+            print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
+            leave(GO_ON)
+            raise SystemExit(GO_ON) from None
+        except (UserError, TimeoutError, OSError) as error:
+            # Only such a fault of the system that names a file is one of what was asked for.
+            nameless = isinstance(error, OSError) and not error.filename
+            if flags.FLAGS.verbosity > 0 or (nameless and not isinstance(error, TimeoutError)):
+                raise
+            raise SystemExit(f"pinch {argv[1]}: {_told(error)}") from None
 
     def parse(arguments):
         try:
             return app.parse_flags_with_usage(arguments)
-        except (AttributeError, KeyError, TypeError, OSError) as error:
-            # What ml_collections raises on --config: a field, type or file that is not there.
-            told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
-            flag = "against" if any(a.startswith("--against") for a in arguments) else "config"
-            raise SystemExit(f"pinch {argv[1]}: --{flag}: {told}") from None
+        except Exception as error:
+            # What ml_collections raises on --config, or whatever the file does: it is code.
+            if "--verbosity=1" in arguments:
+                raise
+            raise SystemExit(f"pinch {argv[1]}: {_told_of_config(arguments, error)}") from None
 
     app.run(run, argv=[f"pinch {argv[1]}", *argv[2:]], flags_parser=parse)
 

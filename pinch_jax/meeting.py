@@ -12,6 +12,8 @@ import re
 import socket
 import sys
 
+from pinch_jax.errors import UserError
+
 SAY_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 
@@ -20,13 +22,13 @@ async def meet(coordinator: str, processes: int, process: int, timeout_seconds: 
     """Returns, in every process, once all of them have come.
 
     Raises:
-        ValueError: an address that is none, a port that is taken, another process of the same
+        UserError: an address that is none, a port that is taken, another process of the same
             number or of another run, or process 0 gave up.
         TimeoutError: names the processes that did not come.
     """
     match = re.fullmatch(r"\[?(.+?)\]?:(\d{1,5})", coordinator)
     if not match or not 0 < int(match[2]) < 1 << 16:
-        raise ValueError(f"--coordinator={coordinator}: write HOST:PORT, such as 10.0.0.2:8476")
+        raise UserError(f"--coordinator={coordinator}: write HOST:PORT, such as 10.0.0.2:8476")
     side = _Host(processes) if process == 0 else _Guest(coordinator, processes, process)
     try:
         async with asyncio.timeout(timeout_seconds) as limit:
@@ -74,7 +76,7 @@ class _Host:
         try:
             server = await asyncio.start_server(take, port=port)
         except OSError as error:
-            raise ValueError(
+            raise UserError(
                 f"--coordinator={host}:{port}: {error.strerror}; choose another port"
             ) from None
         answer = "go"
@@ -150,7 +152,7 @@ class _Guest:
                 if answer == "go":
                     return
                 if answer.startswith(("refused: ", "gave up: ")):
-                    raise ValueError(f"{self._host} {answer}")
+                    raise UserError(f"{self._host} {answer}")
                 self._status = "it hung up" if not answer else "something else is there"
             limit.reschedule(deadline)
             await asyncio.sleep(RETRY_SECONDS)

@@ -19,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pinch_jax.config_fields import Count, check_fields
+from pinch_jax.errors import UserError
 
 # One row for each kind of parameter. A path that matches no row, or two, is an error: a
 # parameter that nobody placed would be copied to every device without a word.
@@ -70,20 +71,20 @@ class MeshConfig:
     def __post_init__(self) -> None:
         check_fields(self, "config.mesh")
         if self.data == 0:
-            raise ValueError("config.mesh.data=0: must be above 0, or -1 for all that are left")
+            raise UserError("config.mesh.data=0: must be above 0, or -1 for all that are left")
 
 
 def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:
     """Returns a mesh with the axes data, fsdp and tensor over all devices.
 
     Raises:
-        ValueError: the axes do not multiply to the number of devices.
+        UserError: the axes do not multiply to the number of devices.
     """
     devices = jax.devices() if devices is None else devices
     rest = config.fsdp * config.tensor
     data = len(devices) // rest if config.data == -1 else config.data
     if data * rest != len(devices):
-        raise ValueError(
+        raise UserError(
             f"config.mesh: data={config.data} x fsdp={config.fsdp} x tensor={config.tensor} does "
             f"not make {len(devices)} devices; set config.mesh.data=-1 and choose fsdp x tensor "
             "so that it divides them"
@@ -103,7 +104,7 @@ def parameter_spec(path: str) -> P:
     """Returns the one row of the table that places a parameter.
 
     Raises:
-        ValueError: no row or more than one row matches.
+        UserError: no row or more than one row matches.
     """
     rows = [spec for pattern, spec in PARAMETER_AXES if re.fullmatch(pattern, path)]
     if len(rows) != 1:
@@ -118,7 +119,7 @@ def parameter_shardings(mesh: Mesh, params: Any) -> Any:
     """Returns the tree of shardings for a tree of parameters (arrays or shapes).
 
     Raises:
-        ValueError: a parameter's axis is not divisible by the mesh axes that split it.
+        UserError: a parameter's axis is not divisible by the mesh axes that split it.
     """
 
     def place(path, leaf):
@@ -126,7 +127,7 @@ def parameter_shardings(mesh: Mesh, params: Any) -> Any:
         for size, axis in zip(leaf.shape, parameter_spec(name), strict=True):
             divides = axis is None or size % mesh.shape[axis] == 0
             if not divides and not (axis == "tensor" and FEW_HEADS.fullmatch(name)):
-                raise ValueError(
+                raise UserError(
                     f"parameter {name!r} has an axis of {size}, which the mesh axis {axis!r} of "
                     f"{mesh.shape[axis]} devices cannot divide; lower config.mesh.{axis}"
                 )
@@ -147,10 +148,10 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def check_rows(mesh: Mesh, field: str, rows: int) -> None:
-    """Raises ValueError when the mesh cannot split `rows` evenly over its batch axes."""
+    """Raises UserError when the mesh cannot split `rows` evenly over its batch axes."""
     ways = mesh.shape["data"] * mesh.shape["fsdp"]
     if rows % ways:
-        raise ValueError(
+        raise UserError(
             f"{field}={rows} cannot be divided over {ways} devices (mesh data x fsdp); "
             f"set it to a multiple of {ways}, such as {-(-rows // ways) * ways}"
         )

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -41,12 +42,12 @@ def start_processes(
     joined must call `end_processes`: a process that ends without it has failed.
 
     Raises:
-        ValueError: the arguments contradict each other, or those of another process.
+        UserError: the arguments contradict each other, or those of another process.
         TimeoutError: some processes did not come in time; names them.
     """
     if coordinator is None:
         if processes not in (None, 1) or process not in (None, 0):
-            raise ValueError(
+            raise UserError(
                 f"--processes={processes} --process={process}: several processes need "
                 "--coordinator=HOST:PORT, the address of process 0"
             )
@@ -54,7 +55,7 @@ def start_processes(
     if coordinator == "auto":
         coordinator, processes, process = _of_cluster(processes, process, timeout_seconds)
     if processes is None or process is None or not 0 <= process < processes:
-        raise ValueError(
+        raise UserError(
             f"--processes={processes} --process={process}: with --coordinator give both, "
             "0 <= process < processes"
         )
@@ -64,9 +65,16 @@ def start_processes(
     # JAX's own handling of SIGTERM would swallow it; train/loop.py takes it where it must.
     jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(
-        coordinator, processes, process, initialization_timeout=timeout_seconds
+        coordinator,
+        processes,
+        process,
+        local_device_ids=devices_of_task(),
+        # JAX would give a node's only task the first of its GPUs, and the second of two tasks,
+        # to which the scheduler has bound one GPU each, none.
+        cluster_detection_method="deactivate",
+        initialization_timeout=timeout_seconds,
     )
-    atexit.register(_leave, process)
+    atexit.register(leave)
 
 
 def end_processes() -> None:
@@ -76,15 +84,18 @@ def end_processes() -> None:
         jax.distributed.shutdown()
 
 
-def _leave(process: int) -> None:
-    """Ends a process that failed at once: JAX would have it wait minutes for the others."""
+def leave(code: int = 1) -> None:
+    """Ends a process of several that failed or was stopped, at once; nothing where it is alone.
+
+    JAX would have it wait minutes for the others.
+    """
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
-        if process == 0:
+        if is_primary():
             # JAX aborts the others when this one is gone, and they may be about to say why.
             time.sleep(FAREWELL_SECONDS)
-        os._exit(1)
+        os._exit(code)
 
 
 def _of_cluster(
@@ -95,11 +106,56 @@ def _of_cluster(
         None, processes, process, None, None, timeout_seconds
     )
     if coordinator is None:
-        raise ValueError(
+        raise UserError(
             "--coordinator=auto: JAX finds no cluster here; write HOST:PORT of process 0, and "
             "give --processes and --process"
         )
     return coordinator, processes, process
+
+
+def devices_of_task() -> list[int] | None:
+    """Returns which of the GPUs that are visible are this task's; None where all of them are.
+
+    Tasks that share a node and see the same GPUs share them out evenly, in order.
+
+    Raises:
+        UserError: they cannot be shared out.
+    """
+    task, tasks = _place_on_node()
+    gpus = _visible_gpus()
+    if tasks == 1 or gpus <= 1:
+        return None
+    if gpus % tasks:
+        raise UserError(
+            f"{tasks} tasks on this node see {gpus} GPUs, which they cannot share evenly; start a "
+            "task for each GPU, one for all of them, or bind them with --gpus-per-task"
+        )
+    share = gpus // tasks
+    return list(range(task * share, (task + 1) * share))
+
+
+def _place_on_node() -> tuple[int, int]:
+    """Returns which task of this node this one is, and how many there are, as schedulers say."""
+    said = os.environ
+    if "OMPI_COMM_WORLD_LOCAL_SIZE" in said:
+        tasks = int(said["OMPI_COMM_WORLD_LOCAL_SIZE"])
+        return int(said["OMPI_COMM_WORLD_LOCAL_RANK"]), tasks
+    if "SLURM_STEP_TASKS_PER_NODE" not in said:
+        return 0, 1
+    # Such as "2(x3),1": three nodes of two tasks, one of one.
+    counts: list[int] = []
+    for part in said["SLURM_STEP_TASKS_PER_NODE"].split(","):
+        count, _, times = part.rstrip(")").partition("(x")
+        counts += int(times or 1) * [int(count)]
+    return int(said["SLURM_LOCALID"]), counts[int(said["SLURM_NODEID"])]
+
+
+def _visible_gpus() -> int:
+    """Returns how many GPUs this process may use, without a library that would start them."""
+    for name in ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        if name in os.environ:
+            return len([gpu for gpu in os.environ[name].split(",") if gpu.strip()])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def is_primary() -> bool:

@@ -11,6 +11,7 @@ import pytest
 import scipy.stats
 
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.files import json_line, write_record, write_text
@@ -520,7 +521,7 @@ def test_findings_say_which_languages_have_a_model_and_what_is_gained_in_all(few
 
 
 def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"study\.json"):
+    with pytest.raises(UserError, match=r"study\.json"):
         analyse(tmp_path)
     write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
     path = tmp_path / "verdicts" / "monolingual-en--monolingual-fi--fi.jsonl"
@@ -529,5 +530,5 @@ def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them
     with pytest.raises(ValueError, match="differ in 1 prompts"):
         analyse(tmp_path)
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="monolingual-en--monolingual-fi--fi"):
+    with pytest.raises(UserError, match="monolingual-en--monolingual-fi--fi"):
         analyse(tmp_path)

@@ -12,6 +12,7 @@ from pinch_jax.corpus.assemble import assemble, outdated
 from pinch_jax.corpus.manifest import SPLITS, read_manifest
 from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.errors import UserError
 
 
 def test_what_one_language_lacks_is_in_none_and_the_manifest_says_so(tmp_path):
@@ -187,7 +188,7 @@ def test_sources_that_cannot_be_joined_are_named(tmp_path):
     twice = (f"jsonl:{tmp_path}/train/{{language}}.jsonl",) * 2
     with pytest.raises(ValueError, match=r"config\.corpus\.train: 6 ids are in two sources, .*-0"):
         built(config(tmp_path, train=twice))
-    with pytest.raises(FileNotFoundError, match=r"train/et\.jsonl.*read for 'et', which config"):
+    with pytest.raises(UserError, match=r"train/et\.jsonl.*read for 'et', which config"):
         built(config(tmp_path), ("en", "et"))
     write(tmp_path / "train" / "fi.jsonl", [{"id": "other", "prompt": "x", "response": "y"}])
     with pytest.raises(

@@ -14,6 +14,7 @@ from pinch_jax.corpus.builder import CldrInstructions, ParallelInstructions
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.manifest import SPLITS, read_manifest, split_path
 from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.errors import UserError
 
 
 def _metadata(c, code):
@@ -64,7 +65,7 @@ def test_tfds_builds_it_from_the_command_line_without_tensorflow(tmp_path):
     assert len(_metadata(c, "sw")) == 1
     with pytest.raises(ValueError, match=r"no language 'et' in the corpus 'mine'; .*'fi', 'sw'\]"):
         ParallelInstructions(config="et", data_dir=c.directory)
-    with pytest.raises(FileNotFoundError, match=r"no manifest\.json there; let `pinch corpus`"):
+    with pytest.raises(UserError, match=r"no manifest\.json there; let `pinch corpus`"):
         ParallelInstructions(config="sw", data_dir=tmp_path)
 
 

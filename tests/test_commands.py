@@ -9,8 +9,8 @@ import pytest
 from absl import flags
 
 import ml_collections_configs
+from pinch_jax.arguments import typed_command
 from pinch_jax.main import COMMANDS, USAGE, main
-from pinch_jax.study.workdir import read_command
 
 
 def end_of(*arguments, capsys):
@@ -61,7 +61,8 @@ def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeyp
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code and "2 distinct tuning sets" in capsys.readouterr().out
-    typed = read_command(tmp_path / "study")
+    assert not (tmp_path / "study").exists()  # a dry run leaves nothing
+    typed = typed_command()
     assert "\"--config.study.experiments=('monolingual',)\"" in typed
     kept = shlex.split(typed)
     assert kept[:3] == ["pinch", "study", "--config=ml_collections_configs/tiny.py"]

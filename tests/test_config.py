@@ -101,7 +101,7 @@ def built(changes, config=base):
             r"config\.study\.monolingual_languages=.*'pl' is not in config\.languages",
         ),
         (
-            {"study.breadth_orders": (("en",),)},
+            {"study.experiments": ("breadth",), "study.breadth_orders": (("en",),)},
             r"config\.study\.breadth_orders: .* not an order of",
         ),
         (

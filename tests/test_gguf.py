@@ -11,6 +11,7 @@ from gguf_files import write_gguf
 from safetensors.numpy import load_file
 from small import random_params
 
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
@@ -171,7 +172,7 @@ def test_what_a_file_has_too_much_is_listed(tmp_path):
 
 
 def test_a_file_that_is_not_supported_says_why(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no GGUF file at"):
+    with pytest.raises(UserError, match="no GGUF file at"):
         GgufFile(tmp_path / "absent.gguf")
     divisors = llama3_divisors(500_000.0, 8, 32.0)
     divisors[1] *= 1.1

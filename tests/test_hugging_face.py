@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from safetensors.numpy import load_file, save_file
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 
+from pinch_jax.errors import UserError
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
@@ -219,14 +220,14 @@ def test_layers_of_different_precision_lose_nothing(tmp_path):
 
 
 def test_a_directory_that_cannot_be_read_says_why(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no config\.json in"):
+    with pytest.raises(UserError, match=r"no config\.json in"):
         HuggingFaceDirectory(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(write_config(LLAMA_LIKE)))
-    with pytest.raises(FileNotFoundError, match=r"no model\.safetensors and no .*index\.json"):
+    with pytest.raises(UserError, match=r"no model\.safetensors and no .*index\.json"):
         HuggingFaceDirectory(tmp_path)
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(FileNotFoundError, match=r"not there: model-00001-of-00002\.safetensors"):
+    with pytest.raises(UserError, match=r"not there: model-00001-of-00002\.safetensors"):
         HuggingFaceDirectory(tmp_path)
     save_file({"model.norm.weight": np.zeros(24)}, tmp_path / "model.safetensors")
     with pytest.raises(

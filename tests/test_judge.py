@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge, judge_files
 from pinch_jax.evaluate.records import ORDERS, read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import outcomes
@@ -150,9 +151,9 @@ def test_missing_and_repeated_responses_are_errors_that_name_them(files):
     with pytest.raises(ValueError, match=r"candidate\.jsonl:2: en 'id\.0' comes twice"):
         judge_files(Scripted(), *files, progress=False)
     files[1].write_text('{"id": "id.0"}\n')
-    with pytest.raises(ValueError, match=r"candidate\.jsonl:1: no field \['language'"):
+    with pytest.raises(ValueError, match=r"candidate\.jsonl:1: no field 'language'"):
         judge_files(Scripted(), *files, progress=False)
-    with pytest.raises(FileNotFoundError, match=r"absent\.jsonl"):
+    with pytest.raises(UserError, match=r"absent\.jsonl"):
         judge_files(Scripted(), files[0], files[0].with_name("absent.jsonl"), files[2])
 
 

@@ -14,8 +14,9 @@ from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
 
 from pinch_jax.files import json_line, read_kept_lines
 from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.stops import Interrupted
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
-from pinch_jax.train.loop import Interrupted, train_loop
+from pinch_jax.train.loop import train_loop
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
 from pinch_jax.train.step import init_state
 

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from small import LLAMA_LIKE, random_params
 from small_tokenizers import write_bundled
 
+from pinch_jax.errors import UserError
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings, path_name
 from pinch_jax.model.config_json import write_config
@@ -203,7 +204,7 @@ def test_what_does_not_fit_is_listed(tmp_path):
 
 def test_a_directory_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "params").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no _METADATA in .*params; give what Orbax"):
+    with pytest.raises(UserError, match=r"no _METADATA in .*params; give what Orbax"):
         open_tensors(tmp_path)
     (tmp_path / "params").rmdir()
     save_orbax(tmp_path / "params", {"embedding": np.zeros((3, 2), np.int8)})

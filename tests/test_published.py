@@ -9,6 +9,7 @@ import pytest
 from test_study import miniature
 
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.files import write_record
 from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
 from pinch_jax.study.run import (
@@ -105,10 +106,10 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):
     other = dataclasses.replace(config, seed=config.seed + 1)
     elsewhere = plan_study(other, tmp_path / "elsewhere", progress=False)
-    with pytest.raises(FileNotFoundError, match="none of its runs has answered yet"):
+    with pytest.raises(UserError, match="none of its runs has answered yet"):
         publish_answers(elsewhere.workdir, tmp_path / "more")
-    with pytest.raises(FileNotFoundError, match=r"no answers of this study; .*monolingual-en-"):
+    with pytest.raises(UserError, match=r"no answers of this study; .*monolingual-en-"):
         adopt_answers(elsewhere, folder)
     shutil.rmtree(folder)
-    with pytest.raises(FileNotFoundError, match="no answers of this study"):
+    with pytest.raises(UserError, match="no answers of this study"):
         adopt_answers(elsewhere, folder)

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.facts import TASKS
 from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.errors import UserError
 
 LIMA = [
     {"conversations": ["Why is the sky blue?", "It scatters."], "source": "stackexchange"},
@@ -202,7 +203,7 @@ def test_shards_are_read_in_order_as_one_file(tmp_path):
         ("lima", '{"conversations": ["a"], "source": "s"}\n{"conversations"', r":2: not JSON"),
         ("lima", '{"conversations": "a", "source": "s"}', r":1: conversations='a' is of type str"),
         ("lima", '{"conversations": ["a", "b"]}', r":1: no field 'source'"),
-        ("lima", "\n\n[1]", r":3: not an object"),
+        ("lima", "\n\n[1]", r", entry 1: not an object"),
         ("lima", '{"conversations": ["a", ""], "source": "s"}', r"conversations\[1\]='' is empty"),
         ("oasst", '{"message_tree_id": "1"}', r":1: no field 'prompt'"),
         ("oasst", '{"prompt": {"message_id": "1"}}', r":1, prompt: no field 'replies'"),
@@ -237,7 +238,7 @@ def test_broken_missing_and_unknown_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="only a TFDS directory has splits"):
         read(f"jsonl:{cut}?split=train")
     for name in ("b.jsonl", "b-*.jsonl"):
-        with pytest.raises(FileNotFoundError, match="no such file"):
+        with pytest.raises(UserError, match="no such file"):
             read(f"jsonl:{tmp_path}/{name}")
 
 

@@ -10,6 +10,7 @@ import made_up_study
 import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import seal
 from pinch_jax.report import browser, heat_maps, readings, results, tables
 from pinch_jax.report.page import write_report
@@ -273,5 +274,5 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
     made_up_study.write_workdir(tmp_path, prompts=2, experiments=("pairs",))
     (tmp_path / "scores.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no scores\.csv; run `pinch study"):
+    with pytest.raises(UserError, match=r"no scores\.csv; run `pinch study"):
         write_report(tmp_path)

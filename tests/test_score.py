@@ -10,6 +10,7 @@ import pytest
 from jax.extend import core
 from small import FAMILIES, GEMMA_LIKE, random_params
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate import score
 from pinch_jax.evaluate.score import Scorer, make_score
 from pinch_jax.main import main
@@ -153,5 +154,5 @@ def test_a_line_that_is_no_text_says_where_and_why(line, message, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"--texts=.*none\.jsonl: no such file"):
+    with pytest.raises(UserError, match=r"none\.jsonl: no such file"):
         list(read_texts(tmp_path / "none.jsonl", load_tokenizer(locate("tiny")), 64))

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import pinch_jax
+from pinch_jax.errors import UserError
 from pinch_jax.text.roles import Roles
 from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -207,9 +208,9 @@ def test_more_pieces_can_be_control_pieces(tmp_path):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no tokenizer at .*absent; give a SentencePiece"):
+    with pytest.raises(UserError, match=r"no tokenizer at .*absent; give a SentencePiece"):
         load_tokenizer(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match=r"no tokenizer at .*tokenizer\.json"):
+    with pytest.raises(UserError, match=r"no tokenizer at .*tokenizer\.json"):
         load_tokenizer(tmp_path)
     for name, content, message in (
         ("a.model", b"xyz", "a.model is not a SentencePiece model"),

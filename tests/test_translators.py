@@ -11,6 +11,7 @@ from known_sentences import BOILING, EGG, HOURS, OPENING, SENTENCES, config_of, 
 from pinch_jax.corpus.translation.services import TranslationError, retry_after_seconds
 from pinch_jax.corpus.translation.translate import Rejection, estimate
 from pinch_jax.corpus.translation.translators import make_translator
+from pinch_jax.errors import UserError
 
 
 def write_jsonl(path, said):
@@ -50,7 +51,7 @@ def test_a_file_that_contradicts_itself_or_is_not_there_is_an_error(tmp_path):
     (tmp_path / "fi.jsonl").write_text(f"{line}\n{line.replace('Avoinna', 'Kiinni')}\n", "utf-8")
     with pytest.raises(ValueError, match=r"fi\.jsonl:2: a second translation of .The library"):
         translate(config, tmp_path, [example(0, HOURS, "")])
-    with pytest.raises(FileNotFoundError, match=r"sw\.jsonl"):
+    with pytest.raises(UserError, match=r"sw\.jsonl"):
         translate(config, tmp_path, [example(0, HOURS, "")], target="sw")
 
 

@@ -14,6 +14,7 @@ from small_tokenizers import write_llama3
 import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
@@ -76,7 +77,7 @@ def test_one_error_lists_all_that_does_not_fit(tmp_path):
         "left over layers/attention/gate; "
         "embedding is (24, 48), not (48, 24); final_norm/scale is (25,), not (24,)"
     )
-    with pytest.raises(FileNotFoundError, match=r"no weights at .*absent\.safetensors"):
+    with pytest.raises(UserError, match=r"no weights at .*absent\.safetensors"):
         load_weights(tmp_path / "absent.safetensors", LLAMA_LIKE)
 
 
@@ -156,9 +157,9 @@ def test_a_control_piece_that_nothing_writes_needs_no_row(model, tmp_path):
 
 
 def test_a_model_that_is_not_there_says_which_are(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config.model.source='tinny'.*'tiny'"):
+    with pytest.raises(UserError, match=r"config.model.source='tinny'.*'tiny'"):
         open_model("tinny")
-    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+    with pytest.raises(UserError, match=r"no config\.json"):
         open_model(tmp_path)
 
 

@@ -25,6 +25,7 @@ from pinch_jax.corpus.reading.readers import parse_source
 from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
+from pinch_jax.errors import UserError
 
 # Part of every recipe: raised when the same files come to be other examples.
 ASSEMBLY_VERSION = 3
@@ -45,8 +46,8 @@ def assemble(
     what is paid for is begun only when `confirmed`.
 
     Raises:
-      FileNotFoundError: a source is not there.
-      ValueError: a source is not what it should be, two of them have the same id, nothing is left
+      UserError: a source is not there.
+      UserError: a source is not what it should be, two of them have the same id, nothing is left
         in every language, or the translation was not confirmed.
     """
     standing = read_manifest(config.directory)
@@ -120,7 +121,7 @@ def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[E
 
 def _check_confirmed(config: CorpusConfig, costs: Sequence[Estimate], confirmed: bool) -> None:
     if config.translation.is_paid and not confirmed:
-        raise ValueError(
+        raise UserError(
             f"config.corpus.name={config.name!r}: {sum(cost.characters for cost in costs):,} "
             f"characters are still to be translated by {config.translation.name}, which is paid "
             "for; run `pinch corpus --config=... --yes` first"
@@ -133,7 +134,7 @@ def _check_responses(parts: Iterable[Part]) -> None:
         for code, own in part.examples.items():
             empty = [one.id for one in own if not one.response] * (part.split == "train")
             if empty:
-                raise ValueError(
+                raise UserError(
                     f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
                     f"response in {code!r}, such as {empty[0]!r}; only held-out ones may lack it"
                 )
@@ -151,7 +152,7 @@ def _check_translated(parts: Iterable[Part], config: CorpusConfig) -> None:
             texts += [(a.response, b.response) for a, b in pairs if a.response and b.response]
             copies = sum(is_copy(*pair) for pair in texts) if code != source else 0
             if len(texts) >= MANY and copies > len(texts) / 2:
-                raise ValueError(
+                raise UserError(
                     f"config.corpus.{part.split}: {copies} of {len(texts)} texts of "
                     f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
                     f"translations into {code!r}, or leave that language out"

@@ -39,6 +39,7 @@ from pinch_jax.corpus.manifest import (
     split_path,
 )
 from pinch_jax.corpus.reading.published import PUBLISHED
+from pinch_jax.errors import UserError
 from pinch_jax.languages import known_codes, language
 
 INSTRUCTIONS = {"train": cldr.train_examples, "heldout": cldr.heldout_examples}
@@ -169,7 +170,7 @@ class ParallelInstructions(ParallelBuilder):
     def _manifest(self) -> Manifest:
         manifest = read_manifest(self._directory)
         if manifest is None:
-            raise FileNotFoundError(
+            raise UserError(
                 f"{self._directory}: no manifest.json there; let `pinch corpus` assemble the "
                 "corpus, and give the directory that it names"
             )
@@ -179,7 +180,7 @@ class ParallelInstructions(ParallelBuilder):
     def _files(self) -> Mapping[str, SplitFile]:
         code = self.builder_config.name
         if code not in self._manifest.languages:
-            raise ValueError(
+            raise UserError(
                 f"{self._directory}: no language {code!r} in the corpus "
                 f"{self._manifest.name!r}; there are {list(self._manifest.languages)}"
             )

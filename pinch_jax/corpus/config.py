@@ -11,6 +11,7 @@ from annotated_types import Gt, Le
 from pinch_jax.config_fields import check_fields
 from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.translation.translators import TranslationConfig
+from pinch_jax.errors import UserError
 
 BUNDLED = ("cldr_instructions", "cldr_statements")
 
@@ -44,14 +45,14 @@ class CorpusConfig:
             self._check_bundled()
             return
         if not (self.train or self.heldout) or not re.fullmatch(r"[a-z]\w*", self.name):
-            raise ValueError(
+            raise UserError(
                 f"config.corpus.name: {self.name!r} is not known; choose one of "
                 f"{', '.join(BUNDLED)}, or name a corpus of your own (a-z, 0-9, _) and set "
                 "config.corpus.train and config.corpus.heldout to its sources"
             )
         for field in ("train", "heldout"):
             if not getattr(self, field):
-                raise ValueError(
+                raise UserError(
                     f"config.corpus.{field}=(): the corpus {self.name!r} needs a source of it, "
                     "such as 'jsonl:/data/{language}.jsonl'"
                 )
@@ -60,13 +61,13 @@ class CorpusConfig:
     def _check_bundled(self) -> None:
         for field in ("train", "heldout", "license", "citation"):
             if value := getattr(self, field):
-                raise ValueError(
+                raise UserError(
                     f"config.corpus.name={self.name!r} and config.corpus.{field}={value!r} "
                     "contradict each other: that corpus comes with the package; give yours "
                     f"another name, or leave config.corpus.{field} empty"
                 )
         if self.translation.by:
-            raise ValueError(
+            raise UserError(
                 f"config.corpus.name={self.name!r} and config.corpus.translation.by="
                 f"{self.translation.by!r} contradict each other: that corpus is in every language"
             )
@@ -81,9 +82,9 @@ class CorpusConfig:
                 try:
                     parallel.append(parse_source(text).parallel)
                 except ValueError as error:
-                    raise ValueError(f"config.corpus.{field}: {error}") from None
+                    raise UserError(f"config.corpus.{field}: {error}") from None
         if self.translation.by and all(parallel):
-            raise ValueError(
+            raise UserError(
                 f"config.corpus.translation.by={self.translation.by!r}: there is nothing to "
                 "translate, since every source brings {language} itself; set it to ''"
             )
@@ -92,10 +93,10 @@ class CorpusConfig:
         """Check that every language comes from somewhere.
 
         Raises:
-          ValueError: a source is in one language, and nothing translates it.
+          UserError: a source is in one language, and nothing translates it.
         """
         if self.bundled and (others := [code for code in languages if code not in LANGUAGES]):
-            raise ValueError(
+            raise UserError(
                 f"config.corpus.name={self.name!r} is in {', '.join(LANGUAGES)}, not in "
                 f"{', '.join(others)}; leave these out of the config's languages, or set "
                 "config.corpus to a corpus of your own"
@@ -107,7 +108,7 @@ class CorpusConfig:
         for text in (*self.train, *self.heldout):
             others = [code for code in languages if code != self.translation.source]
             if others and not parse_source(text).parallel:
-                raise ValueError(
+                raise UserError(
                     f"config.corpus: the source {text!r} is in {self.translation.source!r} alone, "
                     f"not in {', '.join(others)}; set config.corpus.translation.by, or name files "
                     "with {language} in their path"

@@ -17,6 +17,7 @@ import regex
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.word_breaks import UNSPACED
+from pinch_jax.errors import UserError
 
 SHINGLE_CHARACTERS = 5
 
@@ -51,10 +52,10 @@ def find_duplicates(
     time with `train`.
 
     Raises:
-      ValueError: the threshold is not above 0 and at most 1.
+      UserError: the threshold is not above 0 and at most 1.
     """
     if not 0 < threshold <= 1:
-        raise ValueError(
+        raise UserError(
             f"threshold={threshold}: must be above 0 and at most 1, where only the order of what "
             "is said may differ; 0.8 is a good one"
         )

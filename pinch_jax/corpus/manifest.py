@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
 
 SPLITS = ("train", "heldout")
@@ -118,7 +119,7 @@ def read_manifest(directory: Path) -> Manifest | None:
     """Return the manifest of a corpus; None where none was built.
 
     Raises:
-      ValueError: it is damaged.
+      UserError: it is damaged.
     """
     path = directory / MANIFEST
     if not path.exists():
@@ -167,12 +168,12 @@ def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
     """Return the examples of a file.
 
     Raises:
-      FileNotFoundError: it is gone.
-      ValueError: it is not the file that the manifest speaks of.
+      UserError: it is gone.
+      UserError: it is not the file that the manifest speaks of.
     """
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ValueError(
+        raise UserError(
             f"{path} was changed after it was built; change the source instead, and delete "
             f"{path.parent.parent / MANIFEST} to build the corpus anew"
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pinch_jax.corpus.duplicates import find_duplicates
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.manifest import Dropped, Leak
+from pinch_jax.errors import UserError
 
 NOT_THERE = "not in the source"
 
@@ -22,7 +23,7 @@ def in_every_language(
     that are not there.
 
     Raises:
-      ValueError: two sources have the same id, or nothing is left.
+      UserError: two sources have the same id, or nothing is left.
     """
     dropped = [entry for entry in dropped if entry.split == split]
     explained = {(entry.id, entry.language) for entry in dropped}
@@ -45,12 +46,12 @@ def in_every_language(
         for code, own in by_id.items():
             merged[code] += [own[id] for id in kept]
     if twice := [id for id, count in seen.items() if count > 1]:
-        raise ValueError(
+        raise UserError(
             f"config.corpus.{split}: {len(twice)} ids are in two sources, such as {twice[0]!r}; "
             "leave one of the sources out"
         )
     if not seen:
-        raise ValueError(
+        raise UserError(
             f"config.corpus.{split}: no example is in every language; the same one needs the same "
             f"id everywhere, and {dropped[0].id!r} fails in {dropped[0].language!r}: "
             f"{dropped[0].reason}"
@@ -82,12 +83,12 @@ def without_leaks(train: ByLanguage, leaks: Iterable[Leak]) -> dict[str, tuple[E
     """Return the training examples whose prompts are not held out.
 
     Raises:
-      ValueError: none is left.
+      UserError: none is left.
     """
     leaking = {leak.train_id for leak in leaks}
     left = {code: tuple(one for one in own if one.id not in leaking) for code, own in train.items()}
     if not all(left.values()):
-        raise ValueError(
+        raise UserError(
             "config.corpus.train: every prompt is in config.corpus.heldout too; give other "
             "sources, or set config.corpus.drop_duplicates=False"
         )

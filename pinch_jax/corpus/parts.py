@@ -17,6 +17,7 @@ from pinch_jax.corpus.reading.readers import (
     read_counted,
     read_source,
 )
+from pinch_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +33,8 @@ def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
     """Return the sources as they are: a parallel one in all languages, another in its own.
 
     Raises:
-      FileNotFoundError: a file is not there.
-      ValueError: a file is not what its reader expects, or not parallel to that of another
+      UserError: a file is not there.
+      UserError: a file is not what its reader expects, or not parallel to that of another
         language.
     """
     parts = []
@@ -50,8 +51,8 @@ def _read(source: Source, codes: Sequence[str]) -> dict[str, tuple[Example, ...]
     for code in codes:
         try:
             examples[code], places[code] = read_counted(source, code)
-        except (FileNotFoundError, ValueError) as error:
-            raise type(error)(
+        except UserError as error:
+            raise UserError(
                 f"{error} (read for {code!r}, which config.languages or, for the experiment "
                 "'slavic', config.study.slavic_languages names)"
             ) from None

@@ -18,6 +18,7 @@ from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.word_breaks import words
+from pinch_jax.errors import UserError
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -43,11 +44,11 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
     """Return the recipe that a name such as "translation-en-fi" stands for.
 
     Raises:
-      ValueError: there is no such recipe, or not both of its languages are among `languages`.
+      UserError: there is no such recipe, or not both of its languages are among `languages`.
     """
 
-    def error(problem: str) -> ValueError:
-        return ValueError(f"config.mixture.recipes: {name!r} {problem}")
+    def error(problem: str) -> UserError:
+        return UserError(f"config.mixture.recipes: {name!r} {problem}")
 
     kind, *parts = name.split("-")
     # A code may have hyphens of its own: translation-en-zh-Hant.
@@ -79,19 +80,19 @@ def recipe_examples(
     """Return one example for each of the parallel ones, with their ids in their order.
 
     Raises:
-      ValueError: the two languages do not have the same ids in the same order, or an example lacks
+      UserError: the two languages do not have the same ids in the same order, or an example lacks
         the text that the recipe is about.
     """
     source, target = (list(parallel[code]) for code in (recipe.source, recipe.target))
     if [example.id for example in source] != [example.id for example in target]:
-        raise ValueError(
+        raise UserError(
             f"the recipe {recipe.name!r} needs parallel examples, but {recipe.source!r} and "
             f"{recipe.target!r} differ in their ids or in the order of them"
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):
         if is_blank(getattr(example, part)):
-            raise ValueError(
+            raise UserError(
                 f"the recipe {recipe.name!r} needs a {part} in every example, and {example.id!r} "
                 f"has none in {example.language!r}; leave it out of config.mixture.recipes"
             )
@@ -162,7 +163,7 @@ def _translate(source: Example, target: Example, text: str) -> str:
 def _phrase(kind: str, source: Example, target: Example) -> str:
     """Return an instruction in the source's language that names the target's."""
     if source.language not in _phrases():
-        raise ValueError(
+        raise UserError(
             f"config.mixture.recipes: nobody has written the phrases of {kind!r} in "
             f"{source.language!r}, only in {sorted(_phrases())}; add them to {PHRASES.name}"
         )

@@ -21,6 +21,7 @@ from pinch_jax.corpus.builder import (
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import SPLITS, read_manifest
+from pinch_jax.errors import UserError
 from pinch_jax.languages import language as known_language
 
 __all__ = ["Corpus", "Example", "check_parallel", "load_corpus"]
@@ -47,11 +48,11 @@ class Corpus:
         """Return the first `count` held-out examples of a language, config.evaluate.prompts.
 
         Raises:
-          ValueError: the corpus holds fewer.
+          UserError: the corpus holds fewer.
         """
         held = self.heldout[language]
         if count > len(held):
-            raise ValueError(
+            raise UserError(
                 f"config.evaluate.prompts={count}: the corpus holds out {len(held)} examples in "
                 f"{language!r}; set it to {len(held)} or less"
             )
@@ -62,13 +63,13 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
     """Return the corpus in these languages, after building what its directory lacks of it.
 
     Raises:
-      FileNotFoundError: a source of a corpus of one's own is not there.
-      ValueError: a language is unknown, the languages are not parallel, a file is damaged, or the
+      UserError: a source of a corpus of one's own is not there.
+      UserError: a language is unknown, the languages are not parallel, a file is damaged, or the
         corpus cannot be built without being asked for: it needs a paid translation, or another one
         stands there.
     """
     if not languages:
-        raise ValueError("languages=(): a corpus needs at least one language, e.g. ('en',)")
+        raise UserError("languages=(): a corpus needs at least one language, e.g. ('en',)")
     for code in languages:
         known_language(code)
     if config.bundled:
@@ -100,7 +101,7 @@ def _stand(config: CorpusConfig, languages: Sequence[str], progress: bool) -> No
     if standing is None:
         assemble(config, languages, progress, confirmed=False)
     elif why := outdated(config, languages, standing):
-        raise ValueError(
+        raise UserError(
             f"config.corpus.name={config.name!r}: the corpus in {config.directory} is not that of "
             f"the config: {why}; run `pinch corpus --config=...` to build it anew, or choose "
             "another name"
@@ -111,7 +112,7 @@ def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> Non
     """Check that every language has the same ids in the same order.
 
     Raises:
-      ValueError: a language differs from the first one; names it and some of the ids.
+      UserError: a language differs from the first one; names it and some of the ids.
     """
     (first, expected), *others = (
         (language, [example.id for example in own]) for language, own in examples.items()
@@ -121,7 +122,7 @@ def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> Non
             continue
         missing = sorted(set(expected) - set(ids))[:3]
         surplus = sorted(set(ids) - set(expected))[:3]
-        raise ValueError(
+        raise UserError(
             f"corpus split {split!r}: language {language!r} is not parallel to {first!r}: "
             f"{len(ids)} ids against {len(expected)}, missing {missing}, surplus {surplus}; "
             "give both the same examples in the same order"
@@ -141,7 +142,7 @@ def _read_whole(
         why = str(error)
     if why:
         folder = data_dir / builder.name / language
-        raise ValueError(f"{folder} is damaged ({why}); delete it, and it is built anew")
+        raise UserError(f"{folder} is damaged ({why}); delete it, and it is built anew")
     return examples
 
 

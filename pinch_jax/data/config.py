@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from pinch_jax.config_fields import Count, CountOrZero, Fraction, Rows, Tokens, check_fields
+from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode
 
 
@@ -42,13 +43,13 @@ class BatchConfig:
     def __post_init__(self) -> None:
         check_fields(self, "config.batch")
         if self.row_multiple and self.rows % self.row_multiple:
-            raise ValueError(
+            raise UserError(
                 f"config.batch.row_multiple={self.row_multiple} does not divide "
                 f"config.batch.rows={self.rows}; choose a divisor of it, or 0"
             )
         if self.least_rows % self.microbatches:
             name = "row_multiple" if self.row_multiple else "rows"
-            raise ValueError(
+            raise UserError(
                 f"config.batch.microbatches={self.microbatches} does not divide "
                 f"config.batch.{name}={self.least_rows}; choose a divisor of it"
             )

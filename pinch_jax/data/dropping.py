@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.errors import UserError
 
 
 def dropped_lines(plan: BatchPlan) -> list[str]:
@@ -29,7 +30,7 @@ def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
     shrinks. `plans` are by what their sets are called.
 
     Raises:
-      ValueError: one loses more; names the worst, and the row that has room for all.
+      UserError: one loses more; names the worst, and the row that has room for all.
     """
     fractions = {name: _worst(plan) for name, plan in plans.items()}
     beyond = [name for name, fraction in fractions.items() if fraction > limit]
@@ -39,7 +40,7 @@ def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
     tokens, supervised = (max(plans[name].longest[i] for name in plans) for i in (0, 1))
     many = f"; {len(beyond)} of {len(plans)} sets lose more, this one most" * (len(plans) > 1)
     shape = plans[worst].shape
-    raise ValueError(
+    raise UserError(
         f"config.batch.max_dropped_fraction={limit}: {worst} loses more: "
         f"{dropped_lines(plans[worst])[0]}{many}; set config.batch.row_tokens="
         f"{max(tokens, shape.row_tokens)} and config.batch.row_supervised_tokens="

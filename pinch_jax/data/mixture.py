@@ -12,6 +12,7 @@ import numpy as np
 from pinch_jax.data.names import Names, Spec
 from pinch_jax.data.order import apportion, interleave, permutation, shuffled
 from pinch_jax.data.schedule import Schedule
+from pinch_jax.errors import UserError
 
 Composition = Literal["disjoint", "parallel"]
 Granularity = Literal["example", "step"]
@@ -19,7 +20,7 @@ COMPOSITIONS = ("disjoint", "parallel")
 GRANULARITIES = ("example", "step")
 
 
-class TooFewExamples(ValueError):
+class TooFewExamples(UserError):
     """The corpus has fewer examples than a mixture asks for."""
 
 
@@ -55,24 +56,24 @@ class Mixture:
         for name in ("examples", "supervised_tokens"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise ValueError(f"config.mixture.{name}={value!r}: must be a whole number")
+                raise UserError(f"config.mixture.{name}={value!r}: must be a whole number")
         if min(self.examples, self.supervised_tokens) < 0 or not (
             self.examples or self.supervised_tokens
         ):
-            raise ValueError(f"config.mixture.examples={self.examples}: must be at least 1")
+            raise UserError(f"config.mixture.examples={self.examples}: must be at least 1")
         if self.examples and self.supervised_tokens:
-            raise ValueError(
+            raise UserError(
                 f"config.mixture.examples={self.examples} and config.mixture.supervised_tokens="
                 f"{self.supervised_tokens} are two sizes of one mixture; set one of them to 0"
             )
         if self.schedule and self.supervised_tokens:
-            raise ValueError(
+            raise UserError(
                 f"config.mixture.supervised_tokens={self.supervised_tokens}: a schedule counts "
                 "examples; set config.mixture.examples instead, or a spec without a schedule"
             )
         for name, known in (("composition", COMPOSITIONS), ("granularity", GRANULARITIES)):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise UserError(
                     f"config.mixture.{name}={getattr(self, name)!r}: must be one of {known}"
                 )
 
@@ -125,13 +126,13 @@ def parse_mixture(
     composition, the granularity, and the supervised tokens of a `Mixture`, if not the usual ones.
 
     Raises:
-      ValueError: names the field, the value and the fix; `names.Names` has the grammar.
+      UserError: names the field, the value and the fix; `names.Names` has the grammar.
     """
     members = (*languages, *recipes)
     for member in members:
         if members.count(member) > 1:
             field = "mixture.recipes" if member in recipes else "languages"
-            raise ValueError(
+            raise UserError(
                 f"config.{field}={list(recipes or languages)}: {member!r} stands twice; name it "
                 "once"
             )

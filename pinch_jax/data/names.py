@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from pinch_jax.data.schedule import SHAPES, Schedule, parse_schedule
 from pinch_jax.data.selection import select_languages
+from pinch_jax.errors import UserError
 
 Spec = str | Mapping[str, float]
 
@@ -53,7 +54,7 @@ class Names:
         languages (`pinch_jax.data.selection`), 7 being a seed.
 
         Raises:
-          ValueError: the spec cannot be read or asks for what is not there.
+          UserError: the spec cannot be read or asks for what is not there.
         """
         if isinstance(spec, Mapping):
             weights = self._table(spec, spec)
@@ -182,6 +183,6 @@ class Names:
             )
 
 
-def _error(spec: object, problem: str) -> ValueError:
+def _error(spec: object, problem: str) -> UserError:
     shown = dict(spec) if isinstance(spec, Mapping) else spec
-    return ValueError(f"config.mixture.spec={shown!r}: {problem}")
+    return UserError(f"config.mixture.spec={shown!r}: {problem}")

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from pinch_jax.data.rounding import INDEX, MOST_MEMBERS, MOST_TOTAL, random_turns, until_whole
+from pinch_jax.errors import UserError
 
 
 def interleave(
@@ -24,7 +25,8 @@ def interleave(
     Weights whose sum passes 2**40 are first rounded to that sum.
 
     Raises:
-      ValueError: no weight is positive, or there are more than 256.
+      ValueError: no weight is positive.
+      UserError: there are more than 256.
     """
     check_members(len(weights))
     divisor = math.gcd(*weights.values())
@@ -71,9 +73,9 @@ def apportion(shares: Mapping[str, Fraction], total: int, seed: int) -> dict[str
 
 
 def check_members(count: int) -> None:
-    """Raises ValueError when a mixture has more members than an index can name."""
+    """Raises UserError when a mixture has more members than an index can name."""
     if count > MOST_MEMBERS:
-        raise ValueError(f"{count} languages in one mixture: at most {MOST_MEMBERS} can be told")
+        raise UserError(f"{count} languages in one mixture: at most {MOST_MEMBERS} can be told")
 
 
 def permutation(length: int, seed: int, *purpose: str | int) -> np.ndarray:

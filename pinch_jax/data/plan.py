@@ -8,6 +8,7 @@ from pinch_jax.data.batches import BatchPlan, BatchShape, room_of
 from pinch_jax.data.mixture import Mixture, assign
 from pinch_jax.data.order import indices_of, interleave, permutation
 from pinch_jax.data.tokenized import TokenizedCorpus
+from pinch_jax.errors import UserError
 
 
 def plan_batches(
@@ -19,7 +20,7 @@ def plan_batches(
     under a schedule the rounds are its own, and the last of them may end early.
 
     Raises:
-      ValueError: the corpus has too few examples, or none of them fits into a row.
+      UserError: the corpus has too few examples, or none of them fits into a row.
     """
     _check(mixture, corpus, shape, epochs)
     members = mixture.languages
@@ -30,7 +31,7 @@ def plan_batches(
     )
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
-        raise ValueError(
+        raise UserError(
             f"config.train.epochs={epochs}: a run holds fewer than 2**31 examples, counted in every"
             " epoch; lower it or config.mixture.examples"
         )
@@ -51,7 +52,7 @@ def plan_batches(
     room = room_of(shape)
     fits = room.fits(tokens, supervised)
     if not fits.any():
-        raise ValueError(
+        raise UserError(
             f"config.batch.row_tokens={shape.row_tokens}, config.batch.row_supervised_tokens="
             f"{shape.row_supervised_tokens}: no example fits into a row; the shortest needs"
             f" {tokens.min()} tokens, the one with the fewest supervised tokens {supervised.min()}"
@@ -74,20 +75,20 @@ def plan_batches(
 
 def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int) -> None:
     if epochs < 1:
-        raise ValueError(f"config.train.epochs={epochs}: must be at least 1")
+        raise UserError(f"config.train.epochs={epochs}: must be at least 1")
     for name in ("rows", "row_tokens", "row_supervised_tokens"):
         if getattr(shape, name) < 1:
-            raise ValueError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
+            raise UserError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
     for member in mixture.languages:
         if member not in corpus.languages:
             known = list(corpus.languages)
-            raise ValueError(f"config.languages: the corpus has no {member!r}, only {known}")
+            raise UserError(f"config.languages: the corpus has no {member!r}, only {known}")
 
 
 def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:
     """The rows that fill a member's turns, round after round: int32 [turns]."""
     if turns and not len(own):
-        raise ValueError(
+        raise UserError(
             f"config.mixture.spec: {member!r} has turns in this run and no example of its own; "
             "raise config.mixture.examples or its share"
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from pinch_jax.data.order import check_members, indices_of, key, shuffled
 from pinch_jax.data.rounding import random_turns, until_whole
+from pinch_jax.errors import UserError
 
 Shape = Literal["linear", "cosine", "piecewise"]
 SHAPES = ("linear", "cosine", "piecewise")
@@ -102,7 +103,7 @@ def _sine(u: np.ndarray) -> np.ndarray:
 
 
 def parse_schedule(
-    spec: str, shares_of: Callable[[str], Sequence[Fraction]], error: Callable[[str], ValueError]
+    spec: str, shares_of: Callable[[str], Sequence[Fraction]], error: Callable[[str], UserError]
 ) -> Schedule:
     """The schedule that a name stands for: `SHAPE:SPEC[@F]..SPEC[@F]...`, F a fraction of the run.
 

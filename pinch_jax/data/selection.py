@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pinch_jax.data.order import shuffled
+from pinch_jax.errors import UserError
 from pinch_jax.languages import UNKNOWN_FAMILY, language
 
 
@@ -29,20 +30,20 @@ def select_languages(
     of `languages` decides nothing.
 
     Raises:
-      ValueError: there is no such strategy, there are not k languages, or the base is not among
+      UserError: there is no such strategy, there are not k languages, or the base is not among
         them; or URIEL's vectors are not installed or lack a language.
     """
     if strategy not in STRATEGIES:
-        raise ValueError(
+        raise UserError(
             f"config.mixture.spec: no selection by {strategy!r}; use one of {[*STRATEGIES]}"
         )
     if base not in languages:
-        raise ValueError(
+        raise UserError(
             f"config.mixture.base={base!r}: a selection begins with it, but it is not in "
             f"config.languages={list(languages)}; add it there"
         )
     if not 1 <= k <= len(languages):
-        raise ValueError(
+        raise UserError(
             f"config.mixture.spec: cannot select {k} of the {len(languages)} languages in "
             f"config.languages; select 1 to {len(languages)}, or add languages there"
         )
@@ -81,10 +82,10 @@ def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Return the base, then each time one of the language family with the fewest so far.
 
     Raises:
-      ValueError: the family of a language is unknown.
+      UserError: the family of a language is unknown.
     """
     if unknown := [c for c in (base, *others) if language(c).family == UNKNOWN_FAMILY]:
-        raise ValueError(
+        raise UserError(
             f"config.languages: the family of {unknown[0]!r} is not known; leave it out, or select "
             "by script, by typology, at random or by hand"
         )
@@ -135,7 +136,7 @@ def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
     geographical, and phylogenetic vectors".
 
     Raises:
-      ValueError: lang2vec is not installed, or URIEL does not know a language.
+      UserError: lang2vec is not installed, or URIEL does not know a language.
     """
     codes, features, known = _uriel()
     # It knows languages alone, by ISO 639-3: no scripts or territories.
@@ -143,7 +144,7 @@ def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
     names = {code: codes.get(base, base) for code, base in bases.items()}
     unknown = [code for code in languages if names[code] not in known]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"config.languages: URIEL has no language {unknown[0]!r}; leave it out, or select "
             "by family, by script, at random or by hand"
         )
@@ -157,7 +158,7 @@ def _uriel() -> tuple[dict[str, str], np.ndarray, dict[str, int]]:
         # Not `importlib.resources`: beside an installed command, `lang2vec` is a script.
         folder = Path(distribution("lang2vec").locate_file("lang2vec/data"))
     except PackageNotFoundError:
-        raise ValueError(
+        raise UserError(
             "config.mixture.spec: a selection by 'typology' needs URIEL's vectors; "
             "pip install 'pinch_jax[typology]'"
         ) from None

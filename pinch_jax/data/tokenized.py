@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, seal
 
 Render = Callable[[str, str], tuple[list[int], int]]
@@ -128,7 +129,7 @@ class Cache:
         """The ids of these examples, mapped from disk; made and written first if need be.
 
         Raises:
-          ValueError: what is on disk is damaged.
+          UserError: what is on disk is damaged.
         """
         digest = hashlib.sha256(f"{ENCODING_VERSION} {self.rendering}".encode())
         for example in examples:
@@ -168,7 +169,7 @@ def tokenize_corpus(
     `Renderer.example` of `pinch_jax.text.template`.
 
     Raises:
-      ValueError: the members do not have the same ids in the same order, an id stands twice, or an
+      UserError: the members do not have the same ids in the same order, an id stands twice, or an
         example has no token before the first supervised one, or no supervised one.
     """
     (first, ids), *others = (
@@ -176,10 +177,10 @@ def tokenize_corpus(
     )
     for other, own in others:
         if own != ids:
-            raise ValueError(f"{other} and {first} are not parallel: their ids differ")
+            raise UserError(f"{other} and {first} are not parallel: their ids differ")
     if len(set(ids)) < len(ids):
         twice = next(id for i, id in enumerate(ids) if id in ids[:i])
-        raise ValueError(f"{first}: the id {twice!r} stands twice; ids must be unique")
+        raise UserError(f"{first}: the id {twice!r} stands twice; ids must be unique")
     languages = {}
     for name, own in tqdm(examples.items(), "tokenize", unit="language", disable=not progress):
         make = functools.partial(_tokenize, name, own, render)
@@ -193,7 +194,7 @@ def _tokenize(name: str, examples: Sequence[Example], render: Render) -> Tokeniz
     for example in examples:
         ids, prompt_length = render(example.prompt, example.response)
         if not 0 < prompt_length < len(ids):
-            raise ValueError(
+            raise UserError(
                 f"{name}, {example.id!r}: {len(ids)} tokens with a prompt of {prompt_length};"
                 " an example needs a token before the first supervised one, and a supervised one"
             )

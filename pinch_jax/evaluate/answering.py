@@ -30,7 +30,7 @@ def answer_prompts(
     parameters; `progress(n)` is told of n responses.
 
     Raises:
-        ValueError: `part` is damaged.
+        UserError: `part` is damaged.
     """
     key = answers_key(answers, weights, seed, prompts)
     known = _read(part, key) if is_primary() else []

@@ -13,6 +13,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from pinch_jax.config_fields import check_fields
+from pinch_jax.errors import UserError
 from pinch_jax.model.decoder import (
     Params,
     Shard,
@@ -172,11 +173,11 @@ def batch_prompts(
     The last batch is filled with rows of padding.
 
     Raises:
-        ValueError: a prompt is longer than the largest width.
+        UserError: a prompt is longer than the largest width.
     """
     lengths = np.array([len(p) for p in prompts], np.int64)
     if len(lengths) and lengths.max() > max(widths):
-        raise ValueError(
+        raise UserError(
             f"config.evaluate.prompt_tokens={max(widths)}: prompt {int(lengths.argmax())} has "
             f"{int(lengths.max())} tokens; raise config.evaluate.prompt_tokens"
         )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import (
     ORDERS,
@@ -78,7 +79,7 @@ class ReferenceJudge:
         """Return the better response of each pair.
 
         Raises:
-          ValueError: a pair has no reference.
+          UserError: a pair has no reference.
         """
         return [
             "first"
@@ -91,7 +92,7 @@ class ReferenceJudge:
         """Return what ranks a response: says anything, language, no echo, right, exact, chrF."""
         record = pair.record
         if not record["reference"]:
-            raise ValueError(
+            raise UserError(
                 f"judge={self.name!r}: {record['language']} {record['id']!r} has no reference to "
                 "judge by; leave such prompts out, or use another judge"
             )
@@ -111,11 +112,11 @@ def check_references(heldout: Iterable[Example]) -> None:
     """Check that `ReferenceJudge` can judge the responses to these prompts.
 
     Raises:
-      ValueError: some of them have no reference; names one and how many.
+      UserError: some of them have no reference; names one and how many.
     """
     examples = tuple(heldout)
     if without := [example for example in examples if not example.response]:
-        raise ValueError(
+        raise UserError(
             f"config.study.judge='reference': {len(without)} of {len(examples)} "
             f"held-out prompts have no reference, such as {without[0].language} "
             f"{without[0].id!r}; hold out examples with responses, or only `pinch train`, which "
@@ -138,8 +139,8 @@ def judge_files(
     ends the work; the verdicts before it are kept.
 
     Raises:
-      FileNotFoundError: a response file does not exist.
-      ValueError: the files do not answer the same prompts, or none in `languages`; a line is
+      UserError: a response file does not exist.
+      UserError: the files do not answer the same prompts, or none in `languages`; a line is
         not a record or comes twice; `output` is of another judge or about other prompts.
     """
     baseline_records, candidate_records = read_responses(baseline), read_responses(candidate)
@@ -149,7 +150,7 @@ def judge_files(
     verdicts = _read_own_verdicts(judge, output, seen) if output.exists() else {}
     wanted = [key for key in keys if languages is None or key[0] in languages]
     if not wanted:
-        raise ValueError(f"{baseline}: no responses in languages={languages}; nothing to judge")
+        raise UserError(f"{baseline}: no responses in languages={languages}; nothing to judge")
     unjudged = [key for key in wanted if key not in verdicts]
     others = other_answers(baseline_records)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -178,14 +179,14 @@ def _check_same_prompts(
         (candidate_records, baseline_records, baseline),
     ):
         if missing := sorted(here.keys() - there.keys()):
-            raise ValueError(
+            raise UserError(
                 f"{lacking}: no response to {len(missing)} prompts of the other file, such as "
                 f"{missing[0]}; generate both with the same prompts"
             )
     for key, record in baseline_records.items():
         for field in ("prompt", "reference", "task", "answer"):
             if record[field] != candidate_records[key][field]:
-                raise ValueError(
+                raise UserError(
                     f"{candidate}: the {field} of {key} differs from {baseline}: "
                     f"{candidate_records[key][field]!r} and {record[field]!r}; generate both "
                     "with the same corpus"
@@ -204,13 +205,13 @@ def _read_own_verdicts(
     for verdict in read_verdicts(output):
         key = verdict.language, verdict.id, verdict.order
         if verdict.judge != judge.name:
-            raise ValueError(
+            raise UserError(
                 f"{output}: has verdicts of judge={verdict.judge!r}, not {judge.name!r}; "
                 "name another output, or delete this one to have it judged anew"
             )
         if key in verdicts or key[:2] not in seen:
             trouble = "comes twice" if key in verdicts else "is not about these responses"
-            raise ValueError(f"{output}: the verdict {key} {trouble}; name another output")
+            raise UserError(f"{output}: the verdict {key} {trouble}; name another output")
         verdicts[key] = verdict
     valid = {key: verdict for key, verdict in verdicts.items() if verdict.seen == seen[key[:2]]}
     if stale := len(verdicts) - len(valid):
@@ -236,5 +237,5 @@ def _pair(
 def _verdict(key: tuple[str, str, str], choice: Place, judge: str, seen: str) -> Verdict:
     language, identity, order = key
     if choice not in ("first", "second"):
-        raise ValueError(f"judge={judge!r} chose {choice!r}; a choice is 'first' or 'second'")
+        raise UserError(f"judge={judge!r} chose {choice!r}; a choice is 'first' or 'second'")
     return Verdict(identity, language, order, choice, chosen(order, choice), judge, seen)

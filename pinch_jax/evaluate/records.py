@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
-from pinch_jax.files import CHECKSUM, digest, read_kept_lines, read_lines, without_checksum
+from pinch_jax.files import CHECKSUM, digest, read_kept_lines, without_checksum
+from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.languages import language
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -85,7 +88,7 @@ class Verdict:
     verdict on other responses is none on these.
 
     Raises:
-      ValueError: a field has none of its values, or the winner is not the one that was chosen.
+      UserError: a field has none of its values, or the winner is not the one that was chosen.
     """
 
     id: str
@@ -99,9 +102,9 @@ class Verdict:
     def __post_init__(self) -> None:
         for field, values in (("order", ORDERS), ("choice", ("first", "second"))):
             if getattr(self, field) not in values:
-                raise ValueError(f"{field}={getattr(self, field)!r} is none of {values}")
+                raise UserError(f"{field}={getattr(self, field)!r} is none of {values}")
         if self.winner != chosen(self.order, self.choice):
-            raise ValueError(
+            raise UserError(
                 f"winner={self.winner!r} is not what choice={self.choice!r} of "
                 f"order={self.order!r} says"
             )
@@ -118,25 +121,28 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     `kept`: it is a run's own, and every line has a checksum; else those that have one are checked.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: a line is not a record, lacks a field, repeats an id or is damaged; the file is
+      UserError: there is no such file.
+      UserError: a line is not a record, lacks a field, repeats an id or is damaged; the file is
         empty.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such response file; generate the responses first")
+        raise UserError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
     remedy = "delete the file, and run again" if kept else "repair or delete it"
-    for place, record in read_lines(path, remedy):
+    for place, record in read_objects(path, remedy):
         if kept or CHECKSUM in record:
             record = without_checksum(place, record, remedy)
-        if missing := [field for field in RESPONSE_FIELDS if field not in record]:
-            raise ValueError(f"{place}: no field {missing}; it needs {list(RESPONSE_FIELDS)}")
+        check_fields(place, record, RESPONSE_FIELDS, empty=RESPONSE_FIELDS[3:])
+        try:
+            language(record["language"])
+        except UserError as error:
+            raise UserError(f"{place}: language: {error}") from None
         key = record["language"], record["id"]
         if key in records:
-            raise ValueError(f"{place}: {key[0]} {key[1]!r} comes twice; keep one response of each")
+            raise UserError(f"{place}: {key[0]} {key[1]!r} comes twice; keep one response of each")
         records[key] = record
     if not records:
-        raise ValueError(f"{path}: no responses; generate them first")
+        raise UserError(f"{path}: no responses; generate them first")
     return records
 
 
@@ -144,12 +150,12 @@ def read_verdicts(path: Path) -> list[Verdict]:
     """Return the verdicts of a file, in the order of its lines.
 
     Raises:
-      ValueError: a line is not a verdict, or damaged.
+      UserError: a line is not a verdict, or damaged.
     """
     verdicts, remedy = [], "delete the line, and judge again"
     for place, record in read_kept_lines(path, remedy):
         try:
             verdicts.append(Verdict(**record))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{place}: not a verdict ({error}); {remedy}") from error
+            raise UserError(f"{place}: not a verdict ({error}); {remedy}") from error
     return verdicts

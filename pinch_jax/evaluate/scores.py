@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import Verdict
 
 
@@ -14,7 +15,7 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
     verdicts differ.
 
     Raises:
-      ValueError: there are several languages, or a prompt lacks one of its two orders.
+      UserError: there are several languages, or a prompt lacks one of its two orders.
 
     Source: Shaham et al. (2024), arXiv 2401.01854, section 2.
     """
@@ -23,14 +24,14 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
     for verdict in verdicts:
         orders = wins.setdefault(verdict.id, {})
         if verdict.order in orders:
-            raise ValueError(f"verdict {verdict.id!r}: {verdict.order} comes twice; keep one")
+            raise UserError(f"verdict {verdict.id!r}: {verdict.order} comes twice; keep one")
         orders[verdict.order] = verdict.winner == "candidate"
         languages.add(verdict.language)
         if len(languages) > 1:
-            raise ValueError(f"verdicts in languages {sorted(languages)}; score one at a time")
+            raise UserError(f"verdicts in languages {sorted(languages)}; score one at a time")
     for identity, orders in wins.items():
         if len(orders) != 2:
-            raise ValueError(
+            raise UserError(
                 f"verdict {identity!r}: only in order {sorted(orders)}; judge it in both orders"
             )
     return {identity: sum(orders.values()) / 2 for identity, orders in wins.items()}
@@ -40,14 +41,14 @@ def score_verdicts(verdicts: Iterable[Verdict]) -> float:
     """Return the discounted-tie score in percent, the mean over the prompts of all languages.
 
     Raises:
-      ValueError: there is no verdict, or a prompt lacks one of its two orders.
+      UserError: there is no verdict, or a prompt lacks one of its two orders.
     """
     by_language: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_language.setdefault(verdict.language, []).append(verdict)
     values = [value for held in by_language.values() for value in outcomes(held).values()]
     if not values:
-        raise ValueError("verdicts=[]: nothing to score; judge some responses first")
+        raise UserError("verdicts=[]: nothing to score; judge some responses first")
     return 100.0 * float(np.mean(values))
 
 

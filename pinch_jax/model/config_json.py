@@ -8,6 +8,7 @@ family reads.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pinch_jax.errors import UserError
 from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScaling
 
 Config = Mapping[str, Any]
@@ -34,7 +35,7 @@ def family_of(config: Config) -> Family:
     """Returns the family of a config.json.
 
     Raises:
-        ValueError: it is none of ours.
+        UserError: it is none of ours.
     """
     model_type = text_part(config).get("model_type")
     for family in FAMILIES:
@@ -52,7 +53,7 @@ def text_part(config: Config) -> Config:
     if config.get("model_type") != "gemma3":
         return config
     if "text_config" not in config:
-        raise ValueError("config.json: text_config is missing; model_type='gemma3' needs it")
+        raise UserError("config.json: text_config is missing; model_type='gemma3' needs it")
     inherited = {k: config[k] for k in ("tie_word_embeddings", *ONLY) if k in config}
     return {"model_type": "gemma3_text", **config["text_config"], **inherited}
 
@@ -61,7 +62,7 @@ def read_config(config: Config) -> DecoderConfig:
     """Returns the decoder that a config.json describes.
 
     Raises:
-        ValueError: it asks for something that the decoder does not do; the message names the
+        UserError: it asks for something that the decoder does not do; the message names the
             field and its value.
     """
     family, config = family_of(config), text_part(config)
@@ -167,7 +168,7 @@ def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     needed = ("factor", *LLAMA3_FACTORS) if kind == "llama3" else ("factor",)
     for name in needed:
         if name not in rope:
-            raise ValueError(f"config.json: {where}.{name} is missing; {kind!r} needs it")
+            raise UserError(f"config.json: {where}.{name} is missing; {kind!r} needs it")
     factors = [float(rope[name]) for name in needed]
     if kind == "linear":
         return RopeScaling(kind, *factors)
@@ -179,7 +180,7 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
     """Returns a config.json of the first family that has such a decoder, with `others` in it.
 
     Raises:
-        ValueError: no family has such a decoder; the message says what the nearest one has.
+        UserError: no family has such a decoder; the message says what the nearest one has.
     """
     differences = {}
     for family in FAMILIES:
@@ -194,7 +195,7 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
         f"config.model.decoder.{field}={getattr(decoder, field)!r} is {value!r}"
         for field, value in differences[name].items()
     )
-    raise ValueError(f"transformers has no such decoder: in {name!r}, the nearest, {told}")
+    raise UserError(f"transformers has no such decoder: in {name!r}, the nearest, {told}")
 
 
 def _normal(decoder: DecoderConfig) -> dict[str, Any]:
@@ -269,5 +270,5 @@ def write_ids(ids: Iterable[int]) -> int | list[int] | None:
     return distinct if len(distinct) > 1 else next(iter(distinct), None)
 
 
-def _unsupported(field: str, value: Any, supported: str) -> ValueError:
-    return ValueError(f"config.json: {field}={value!r} is not supported: {supported}")
+def _unsupported(field: str, value: Any, supported: str) -> UserError:
+    return UserError(f"config.json: {field}={value!r} is not supported: {supported}")

@@ -1,12 +1,17 @@
 """From any model that can be read to a directory for transformers, for Orbax, or of ours."""
 
-import shutil
+import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from pinch_jax.config_fields import choose
-from pinch_jax.files import seal
+from pinch_jax.errors import UserError
+from pinch_jax.files import seal, whole_folder
 from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, open_directory, save_model
@@ -43,11 +48,11 @@ def convert(
     does, of others as "huggingface".
 
     Raises:
-        FileNotFoundError, ValueError: there is no such model, or it does not fit its config.
+        UserError: there is no such model, or it does not fit its config.
     """
     choose("--format", target_format, tuple(FORMATS))
     if target.exists():
-        raise ValueError(f"--target={target} is there already; name a directory that is not")
+        raise UserError(f"--target={target} is there already; name a directory that is not")
     if (source / DESCRIPTION).exists():
         model = open_directory(source)
         params = model.weights.load(dtype=None)
@@ -68,21 +73,21 @@ def convert(
 
 
 def _write_own(target: Path, model: Model, params: Params, target_format: str) -> None:
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    if target_format == "orbax":
-        describe_model(part, model)
-        save_orbax(part / PARAMS, params)
-        seal(part)
-    else:
-        save_model(part, model, params, dtype=None)
-    part.rename(target)
+    with whole_folder(target) as part:
+        if target_format == "orbax":
+            describe_model(part, model)
+            save_orbax(part / PARAMS, params)
+            seal(part)
+        else:
+            save_model(part, model, params, dtype=None)
 
 
 def _export_own(target: Path, model: Model, params: Params, max_shard_bytes: int) -> None:
     decoder = model.decoder
     if model.trimming:
         decoder, params = _made_whole(model, params)
+    if decoder.scale_embeddings and not decoder.norm_offset:
+        decoder, params = _with_scaled_rows(decoder, params)
     export_model(
         target,
         write_config(decoder, **{**model.details, "eos_token_id": write_ids(model.end_ids)}),
@@ -118,11 +123,26 @@ def _export_theirs(
     )
 
 
+def _with_scaled_rows(decoder: DecoderConfig, params: Params) -> tuple[DecoderConfig, Params]:
+    """Returns the same function with rows that are multiplied already, in float32.
+
+    No family but Gemma's multiplies what the embedding gives. Scaled rows are no output head, so
+    that the head is a table of its own.
+    """
+    rows = np.asarray(params["embedding"], np.float32)
+    params = jax.tree.map(lambda x: np.asarray(x, np.float32), dict(params))
+    if decoder.tied_embeddings:
+        params["head"] = rows
+    params["embedding"] = rows * np.float32(math.sqrt(decoder.width))
+    plain = dataclasses.replace(decoder, scale_embeddings=False, tied_embeddings=False)
+    return plain, params
+
+
 def _made_whole(model: Model, params: Params) -> tuple[DecoderConfig, Params]:
     """Returns a trimmed model with the rows that were left out, as they were."""
     trimming, whole = model.trimming, open_model(model.trimming.path)
     if whole.weights.checksum != trimming.checksum:
-        raise ValueError(
+        raise UserError(
             f"{model.path} was trimmed from another model than the one that is now at "
             f"{trimming.path}; put that one back"
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.files import check_sealed, seal
+from pinch_jax.json_input import read_object
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model, StoredWeights, Trimming
@@ -27,11 +28,11 @@ def open_directory(directory: Path) -> Model:
     """Returns the model of a directory that `save_model` wrote.
 
     Raises:
-        FileNotFoundError: there is no such directory.
-        ValueError: a file of it is missing or damaged, or a field is not one of a decoder.
+        UserError: there is no such directory.
+        UserError: a file of it is missing or damaged, or a field is not one of a decoder.
     """
     check_sealed(directory, f"delete {directory}, and have it made or copied anew")
-    described = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
+    described = read_object(directory / DESCRIPTION)
     decoder = build(DecoderConfig, described["decoder"], f"{directory / DESCRIPTION}: decoder")
     tokenizer, trimming = load_tokenizer(directory), None
     if whole := described.get("trimmed"):

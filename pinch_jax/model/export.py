@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
 
+from pinch_jax.errors import UserError
+from pinch_jax.files import whole_folder
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
+from pinch_jax.model.weights import save_tensors
 from pinch_jax.text.tokenizer import Tokenizer
 
 MAX_SHARD_BYTES = 5_000_000_000
@@ -76,32 +78,28 @@ def export_model(
         by_orbax: the weights are written as `OrbaxDirectory` has them, not for transformers.
 
     Raises:
-        ValueError: the target is there already.
+        UserError: the target is there already.
     """
     if target.exists():
-        raise ValueError(f"--target={target} is there already; name a directory that is not")
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    tensors = _tensors(decoder, params, dtype)
-    if by_orbax:
-        save_orbax(part / PARAMS, params)
-    else:
-        _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
-    written = np.dtype(dtype or tensors[0].leaf.dtype).name
-    # Older versions know the type by the second name.
-    _write_json(
-        part / "config.json", dict(config_json) | {"dtype": written, "torch_dtype": written}
-    )
-    if tokenizer:
-        tokenizer.save(part)
-    for name in COMPANIONS:
-        if companions and (companions / name).exists():
-            shutil.copyfile(companions / name, part / name)
-    if not (part / GENERATION).exists():
-        ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
-        _write_json(part / GENERATION, ids)
-    part.rename(target)
+        raise UserError(f"--target={target} is there already; name a directory that is not")
+    with whole_folder(target) as part:
+        tensors = _tensors(decoder, params, dtype)
+        if by_orbax:
+            save_orbax(part / PARAMS, params)
+        else:
+            _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
+        written = np.dtype(dtype or tensors[0].leaf.dtype).name
+        # Older versions know the type by the second name.
+        types = {"dtype": written, "torch_dtype": written}
+        _write_json(part / "config.json", dict(config_json) | types)
+        if tokenizer:
+            tokenizer.save(part)
+        for name in COMPANIONS:
+            if companions and (companions / name).exists():
+                shutil.copyfile(companions / name, part / name)
+        if not (part / GENERATION).exists():
+            ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
+            _write_json(part / GENERATION, ids)
 
 
 def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor]:
@@ -135,7 +133,7 @@ def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]], dtype: A
     files = files if len(shards) > 1 else [SINGLE]
     for file, shard in zip(files, shards, strict=True):
         values = {tensor.name: tensor.value(dtype) for tensor in shard}
-        save_file(values, directory / file, metadata={"format": "pt"})
+        save_tensors(directory / file, values, {"format": "pt"})
     if len(shards) > 1:
         pairs = zip(files, shards, strict=True)
         index = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Le
 
 from pinch_jax.config_fields import Count, CountOrZero, NotNegative, Positive, check_fields
+from pinch_jax.errors import UserError
 
 # Of an axis: what is larger is no model but a slip.
 Size = Annotated[int, Gt(0), Le(2**24)]
@@ -32,7 +33,7 @@ class RopeScaling:
         path = "config.model.decoder.rope_scaling"
         check_fields(self, path)
         if self.low_turns >= self.high_turns:
-            raise ValueError(
+            raise UserError(
                 f"{path}.low_turns={self.low_turns} is not below {path}.high_turns="
                 f"{self.high_turns}; Llama 3 has 1 and 4"
             )
@@ -84,22 +85,22 @@ class DecoderConfig:
         path = "config.model.decoder"
         check_fields(self, path)
         if self.heads % self.kv_heads:
-            raise ValueError(
+            raise UserError(
                 f"{path}.kv_heads={self.kv_heads} does not divide {path}.heads={self.heads}; "
                 "choose a divisor of it"
             )
         if self.head_size % 2:
-            raise ValueError(
+            raise UserError(
                 f"{path}.head_size={self.head_size} is odd; rotary embeddings turn pairs of "
                 "features, so choose an even size"
             )
         if (self.window > 0) != (self.window_pattern != 1):
-            raise ValueError(
+            raise UserError(
                 f"{path}.window={self.window} and {path}.window_pattern={self.window_pattern} "
                 "contradict each other; set both (say 512 and 6), or 0 and 1 for no window"
             )
         if self.full_layers and self.window_pattern:
-            raise ValueError(
+            raise UserError(
                 f"{path}.full_layers={self.full_layers} and {path}.window_pattern="
                 f"{self.window_pattern} contradict each other; set window_pattern=0, so that all "
                 "layers above have the window"

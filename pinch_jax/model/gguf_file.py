@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config, write_ids
 from pinch_jax.model.decoder import abstract_params
@@ -122,7 +123,7 @@ class GgufFile:
 
     def _config_json(self) -> dict[str, Any]:
         if self.architecture not in MODEL_TYPES:
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: general.architecture={self.architecture!r} is not supported: only "
                 f"{', '.join(MODEL_TYPES)}"
             )
@@ -133,7 +134,7 @@ class GgufFile:
         }
         for field, value in told.items():
             if isinstance(value, list):
-                raise ValueError(f"{self.path}: {field}={value} differs by layer: not supported")
+                raise UserError(f"{self.path}: {field}={value} differs by layer: not supported")
             if isinstance(value, float):
                 told[field] = float(str(np.float32(value)))  # 1e-06, not 9.99999997e-07
         told["model_type"] = MODEL_TYPES[self.architecture]
@@ -173,7 +174,7 @@ class GgufFile:
         frequency = base ** (-np.arange(0, head_size, 2) / head_size)
         ours = 1 / np.asarray(lowering(scaling, frequency))
         if divisors.shape != ours.shape or not np.allclose(divisors, ours, rtol=1e-4):
-            raise ValueError(f"{self.path}: {ROPE_FACTORS} is not the scaling of Llama 3")
+            raise UserError(f"{self.path}: {ROPE_FACTORS} is not the scaling of Llama 3")
         return {
             "rope_type": scaling.kind,
             "factor": scaling.factor,
@@ -207,5 +208,5 @@ def _library() -> Any:
     try:
         import gguf
     except ImportError:
-        raise ValueError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
+        raise UserError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
     return gguf

@@ -1,18 +1,18 @@
 """A Hugging Face directory: config.json, and tensors in one safetensors file or in several."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
+from pinch_jax.errors import UserError
+from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index
-from pinch_jax.model.weights import DTYPES
+from pinch_jax.model.weights import DTYPES, open_safetensors
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -55,37 +55,39 @@ class HuggingFaceDirectory:
         """Returns a block of a tensor, read from disk when it is asked for."""
         path, stored = self._stored[name]
         # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with safe_open(path, framework="np") as file:
+        with open_safetensors(path) as file:
             return file.get_slice(stored)[index]
 
     def _find_files(self) -> list[Path]:
         if (self.path / SINGLE).exists():
             return [self.path / SINGLE]
         if not (self.path / INDEX).exists():
-            raise FileNotFoundError(
+            raise UserError(
                 f"no {SINGLE} and no {INDEX} in {self.path}; other formats than safetensors are "
                 "not read"
             )
         index = read_json(self.path / INDEX)
+        if not isinstance(index.get("weight_map"), dict):
+            raise UserError(f"{self.path / INDEX}: no weight_map in it; download it anew")
         files = [self.path / name for name in sorted(set(index["weight_map"].values()))]
         absent = [file.name for file in files if not file.exists()]
         if absent:
-            raise FileNotFoundError(f"{INDEX} names files that are not there: {', '.join(absent)}")
+            raise UserError(f"{INDEX} names files that are not there: {', '.join(absent)}")
         return files
 
     def _enter(self, path: Path) -> None:
-        file = safe_open(path, framework="np")
+        file = open_safetensors(path)
         for stored in file.keys():  # noqa: SIM118 (it is no mapping)
             if NOT_OURS.fullmatch(stored):
                 continue
             part, name = file.get_slice(stored), _plain_name(stored)
             if part.get_dtype() not in DTYPES:
-                raise ValueError(
+                raise UserError(
                     f"{stored} in {path} is of type {part.get_dtype()}, which is not supported: "
                     f"only {', '.join(DTYPES)}"
                 )
             if name in self._stored:
-                raise ValueError(f"{stored} in {path} is there twice; remove one of the two")
+                raise UserError(f"{stored} in {path} is there twice; remove one of the two")
             self._stored[name] = path, stored
             self.shapes[name] = tuple(part.get_shape())
             self.dtypes[name] = DTYPES[part.get_dtype()]
@@ -113,7 +115,7 @@ def _plain_name(stored: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Returns what a JSON file of a directory holds; FileNotFoundError says what is not there."""
+    """Returns what a JSON file of a directory holds; UserError says what is not there."""
     if not path.exists():
-        raise FileNotFoundError(f"no {path.name} in {path.parent}; give a Hugging Face directory")
-    return json.loads(path.read_text(encoding="utf-8"))
+        raise UserError(f"no {path.name} in {path.parent}; give a Hugging Face directory")
+    return read_object(path, "download it anew")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, abstract_params, is_vector
 from pinch_jax.model.families import DecoderConfig
@@ -55,7 +56,7 @@ def load_params(
         where: the place of each parameter; those of transformers unless it is told.
 
     Raises:
-        ValueError: tensors are missing, left over or misshapen; all of them are listed.
+        UserError: tensors are missing, left over or misshapen; all of them are listed.
     """
     wanted, where = abstract_params(config), where or places(config)
     _check(tensors, wanted, where)
@@ -144,4 +145,4 @@ def _check(tensors: Tensors, wanted: Params, where: Mapping[str, Place]) -> None
         if found[name] != shapes[name]
     ]
     if faults:
-        raise ValueError(f"the weights in {tensors.path} do not fit: " + "; ".join(faults))
+        raise UserError(f"the weights in {tensors.path} do not fit: " + "; ".join(faults))

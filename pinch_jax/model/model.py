@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.model.config_json import read_ids
 from pinch_jax.model.decoder import Params, in_precision, init
 from pinch_jax.model.families import DecoderConfig
@@ -62,7 +63,7 @@ class StoredWeights:
         return digest.hexdigest()
 
     def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
-        """Returns the parameters; ValueError lists the tensors that do not fit."""
+        """Returns the parameters; UserError lists the tensors that do not fit."""
         where = self.places(self.decoder)
         return load_params(self.tensors, self.decoder, dtype, shardings, where)
 
@@ -129,7 +130,7 @@ class Model:
         pieces, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
         # Control pieces may be beyond: the text models of Gemma 3 have no row for an image's.
         if rows < pieces and not {*range(rows, pieces)} <= {*self.tokenizer.reserved_ids}:
-            raise ValueError(
+            raise UserError(
                 f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
                 f"tokenizer's {pieces} pieces; set it to {pieces} or more"
             )
@@ -137,7 +138,7 @@ class Model:
             self._check_written_ids()
 
     def _check_written_ids(self) -> None:
-        """Raises ValueError when a token that is written whatever the text has no row."""
+        """Raises UserError when a token that is written whatever the text has no row."""
         tokenizer, renderer = self.tokenizer, self.renderer
         written = {
             "the chat or base template": [*renderer.prompt("a"), *renderer.example("a", "a")[0]],

@@ -4,7 +4,6 @@ What is beside it stays what it was: the `config.json` and the tokenizer of a Hu
 directory, or the `model.json` of a model directory of ours.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import CHECKSUMS, check_sealed, seal
+from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.families import DecoderConfig
@@ -41,7 +42,7 @@ class OrbaxParams:
 
     def __init__(self, path: Path):
         if not (path / METADATA).exists():
-            raise FileNotFoundError(f"no {METADATA} in {path}; give what Orbax has saved as a tree")
+            raise UserError(f"no {METADATA} in {path}; give what Orbax has saved as a tree")
         # Others than we write none; Orbax itself notices no damage of an array's bytes.
         if (path / CHECKSUMS).exists():
             check_sealed(path, "take the directory anew from where it was")
@@ -55,7 +56,7 @@ class OrbaxParams:
         for name, kind in self.dtypes.items():
             if kind not in DTYPES.values():
                 known = ", ".join(each.name for each in DTYPES.values())
-                raise ValueError(
+                raise UserError(
                     f"{name} in {path} is of type {kind.name}, which is not supported: only {known}"
                 )
 
@@ -100,7 +101,7 @@ def save_orbax(path: Path, params: Params) -> None:
 
 def _open_arrays(path: Path) -> dict[str, tensorstore.TensorStore]:
     """Returns the arrays of a saved tree by their paths, none of them read yet."""
-    described = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    described = read_object(path / METADATA)
     opened = {}
     for leaf in described["tree_metadata"].values():
         keys = [str(part["key"]) for part in leaf["key_metadata"]]

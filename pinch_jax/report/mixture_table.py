@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
 from pinch_jax.report.text_table import text_table
 
@@ -32,11 +33,11 @@ def count_steps(plan: BatchPlan, steps: range | None = None) -> StepCounts:
     """Return what each of these steps holds, by default all of them.
 
     Raises:
-        ValueError: there is none of them in the run.
+        UserError: there is none of them in the run.
     """
     steps = range(plan.steps) if steps is None else steps
     if not steps:
-        raise ValueError(f"--steps: none of them is in this run; write a part of 0:{plan.steps}")
+        raise UserError(f"--steps: none of them is in this run; write a part of 0:{plan.steps}")
     planned = planned_examples(plan)
     members = tuple(member for member in plan.mixture.languages if planned[member])
     counts = {unit: np.zeros((len(steps), len(members)), np.int64) for unit in UNITS}
@@ -65,7 +66,7 @@ def mixture_table(plan: BatchPlan, steps: range | None = None) -> list[str]:
     First the sums and shares over all of them, then the counts of one step, then padding.
 
     Raises:
-        ValueError: there is none of these steps in the run.
+        UserError: there is none of these steps in the run.
     """
     counted = count_steps(plan, steps)
     whole = len(counted.steps) == plan.steps

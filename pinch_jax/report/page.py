@@ -22,8 +22,8 @@ def write_report(workdir: Path) -> Path:
     """Write report/index.html and report/data/*.csv; return the path of the page.
 
     Raises:
-      FileNotFoundError: the work directory lacks a file that the study or its analysis writes.
-      ValueError: a file is not in its format.
+      UserError: the work directory lacks a file that the study or its analysis writes.
+      UserError: a file is not in its format.
     """
     workdir = Path(workdir)
     records = read_records(workdir)

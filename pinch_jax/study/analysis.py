@@ -40,8 +40,8 @@ def analyse(workdir: Path) -> Analysis:
     """Return the scores, response shares, outcomes and findings of a study, and write them into it.
 
     Raises:
-      FileNotFoundError: study.json, or responses or verdicts that it names, are missing.
-      ValueError: a file is not what it should be.
+      UserError: study.json, or responses or verdicts that it names, are missing.
+      UserError: a file is not what it should be.
     """
     study = read_study(workdir)
     results = read_results(workdir, study)

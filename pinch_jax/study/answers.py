@@ -24,8 +24,8 @@ def read_answers(
     """Return (run, language) -> what the run answered in it, for those that are asked for.
 
     Raises:
-      FileNotFoundError: a run has no responses in a language.
-      ValueError: a file is damaged.
+      UserError: a run has no responses in a language.
+      UserError: a file is damaged.
     """
     folder = workdir / "runs"
     held = {

@@ -7,6 +7,7 @@ import ml_dtypes
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.files import whole_folder
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
@@ -30,11 +31,12 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
     """Writes the config's finished run as a model directory, rounded to bfloat16.
 
     Raises:
-        FileNotFoundError: the run is not finished.
+        UserError: the run is not finished.
     """
     run = make_run(Workbench(config), config.mixture.spec, workdir)
     model = open_directory(run.directory / "model")
     tokens = run.plan.totals()["tokens"]
     share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}
     model = dataclasses.replace(model, pretraining_share=share)
-    save_model(output, model, model.weights.load(), ml_dtypes.bfloat16)
+    with whole_folder(output) as part:
+        save_model(part, model, model.weights.load(), ml_dtypes.bfloat16)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
 from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import outcomes
@@ -83,8 +84,8 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
     """Return all scores of a finished study, read from its responses and verdicts.
 
     Raises:
-      FileNotFoundError: responses or verdicts that the study names are missing.
-      ValueError: a file is not what it should be, or its prompts are not all judged.
+      UserError: responses or verdicts that the study names are missing.
+      UserError: a file is not what it should be, or its prompts are not all judged.
     """
     comparisons = {
         Comparison(arm["run"], baseline_run, language): None
@@ -133,7 +134,7 @@ def _read_outcomes(
 ) -> dict[str, float]:
     path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no verdicts; run `pinch study` to its end first")
+        raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
     verdicts = read_verdicts(path)
     held = outcomes(verdicts)
     baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
@@ -142,7 +143,7 @@ def _read_outcomes(
         seen = seen_by_judge(baseline, candidate, knowledge)
         differing = {verdict.id for verdict in verdicts if verdict.seen != seen[verdict.id]}
     if differing:
-        raise ValueError(
+        raise UserError(
             f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
             f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
         )

@@ -6,6 +6,8 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from pinch_jax.config_fields import CountOrZero, Seed, check_distinct, check_fields, choose
+from pinch_jax.data.order import shuffled
+from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode
 
 EXPERIMENTS = (
@@ -21,6 +23,13 @@ EXPERIMENTS = (
 )
 # Ours: the paper holds the monolingual models alone against the untuned one.
 GAIN = "gain"
+# The tuning languages of the paper, and the orders in which it adds them.
+PAPER_TUNING = ("en", "ar", "fi", "it", "ru", "sw")
+PAPER_ORDERS = (
+    ("en", "it", "fi", "ru", "ar", "sw"),
+    ("ar", "sw", "ru", "en", "it", "fi"),
+    ("fi", "ru", "sw", "it", "ar", "en"),
+)
 Percent = Annotated[float, Ge(0), Le(100)]
 
 
@@ -43,12 +52,50 @@ class StudyConfig:
         check_fields(self, "config.study")
         for name in self.experiments:
             choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
-        for order in self.breadth_orders:
-            if sorted(order) != sorted(self.tuning_languages):
-                raise ValueError(
+        if not self.experiments:
+            raise UserError(
+                f"config.study.experiments=(): name some of {', '.join((*EXPERIMENTS, GAIN))}"
+            )
+        if "slavic" in self.experiments and len(self.slavic_languages) < 2:
+            raise UserError(
+                f"config.study.slavic_languages={self.slavic_languages}: 'slavic' compares "
+                "languages; name two or more, or leave it out of config.study.experiments"
+            )
+        for name in (
+            "experiments",
+            "percents",
+            "unseen_percents",
+            "monolingual_languages",
+            "tuning_languages",
+            "slavic_languages",
+        ):
+            check_distinct(f"config.study.{name}", getattr(self, name))
+
+    def of(self, languages: tuple[str, ...], base: str, seed: int) -> "StudyConfig":
+        """Returns the choice with what it leaves to the languages of a study.
+
+        `tuning_languages` that are () become the paper's six where these languages have them all,
+        else the base language and every second one of the others; `breadth_orders` that are ()
+        the paper's three, or three drawn ones.
+
+        Raises:
+            UserError: an order is not one of the tuning languages.
+        """
+        tuned, orders = self.tuning_languages, self.breadth_orders
+        if not tuned and set(PAPER_TUNING) <= set(languages):
+            tuned = PAPER_TUNING
+        elif not tuned:
+            others = tuple(code for code in languages if code != base)
+            tuned = (base, *others[::2][: max(len(others) - 1, 0)])
+        if not orders and set(tuned) == set(PAPER_TUNING):
+            orders = PAPER_ORDERS
+        elif not orders:
+            drawn = (tuple(shuffled(tuned, seed, "breadth", n)) for n in range(3))
+            orders = tuple(dict.fromkeys(drawn))
+        for order in orders if "breadth" in self.experiments else ():
+            if sorted(order) != sorted(tuned):
+                raise UserError(
                     f"config.study.breadth_orders: {order} is not an order of "
-                    f"config.study.tuning_languages={self.tuning_languages}"
+                    f"config.study.tuning_languages={tuned}"
                 )
-        check_distinct("config.study.monolingual_languages", self.monolingual_languages)
-        check_distinct("config.study.tuning_languages", self.tuning_languages)
-        check_distinct("config.study.slavic_languages", self.slavic_languages)
+        return dataclasses.replace(self, tuning_languages=tuned, breadth_orders=orders)

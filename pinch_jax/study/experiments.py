@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.config import Config
 from pinch_jax.data.order import shuffled
+from pinch_jax.errors import UserError
 from pinch_jax.study.config import GAIN
 
 # The model before tuning, where a comparison names a tuning set.
@@ -72,14 +73,14 @@ def _percents(
     """P percent spread evenly, the rest in the base language: sections 3.2 and 3.3."""
     baselines = _each_monolingual(config.monolingual_languages)
     if config.mixture.base not in baselines:
-        raise ValueError(
+        raise UserError(
             f"config.study.monolingual_languages={tuple(baselines)}: "
             f"{experiment!r} starts from config.mixture.base={config.mixture.base!r}; add it"
         )
     points = []
     if examples := config.study.pinch_examples:
         if not config.mixture.examples:
-            raise ValueError(
+            raise UserError(
                 f"config.study.experiments: {experiment!r} counts {examples} examples, and this "
                 "mixture is counted in tokens; set config.mixture.examples, or "
                 "config.study.pinch_examples=0, or leave it out"
@@ -128,7 +129,7 @@ def _unseen_languages(config: Config, experiment: str) -> list[str]:
     tuned, own = config.study.tuning_languages, config.monolingual_languages
     if unseen := [code for code in own if code not in tuned]:
         return unseen
-    raise ValueError(
+    raise UserError(
         f"config.study.tuning_languages={tuned}: {experiment!r} has no unseen language to judge in "
         f"among {own}, which have a monolingual model; take one out there, add one to "
         "config.study.monolingual_languages, or leave the experiment out"
@@ -162,18 +163,18 @@ def arms_of(config: Config) -> list[Arm]:
     """Returns all comparisons of the config's experiments, in their order.
 
     Raises:
-        ValueError: an experiment needs another one that the config leaves out, or a language that
+        UserError: an experiment needs another one that the config leaves out, or a language that
             is not there.
     """
     chosen = config.study.experiments
     for name in ("pretraining_share", "same_language"):
         if name in chosen and "monolingual" not in chosen:
-            raise ValueError(
+            raise UserError(
                 f"config.study.experiments: {name!r} looks at the models of 'monolingual'; add it"
             )
     for name in ("monolingual", "pairs"):
         if name in chosen and len(config.monolingual_languages) < 2:
-            raise ValueError(
+            raise UserError(
                 f"config.study.monolingual_languages={config.monolingual_languages}: {name!r} "
                 "compares languages; name two or more, or leave it out"
             )
@@ -182,7 +183,7 @@ def arms_of(config: Config) -> list[Arm]:
         return arms
     if gained := _gain(config, arms):
         return arms + gained
-    raise ValueError(
+    raise UserError(
         f"config.study.experiments={chosen}: {GAIN!r} looks at the models of the others; add some"
     )
 

@@ -10,9 +10,11 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
-from pinch_jax.files import read_lines, write_text
+from pinch_jax.files import write_text
+from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.processes import is_primary
 from pinch_jax.study.workbench import Workbench
 
@@ -23,16 +25,14 @@ def read_prompts(path: Path) -> list[Record]:
     """Returns the records of a file of JSON lines, each with a `prompt`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line is no object with a `prompt`; names it.
+        UserError: a line is no object with a `prompt`, or there is none; names it.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"--prompts={path}: no such file")
     records = []
-    for place, record in read_lines(path):
-        if not isinstance(record.get("prompt"), str):
-            raise ValueError(f'{place}: not an object with a text "prompt"; repair it')
+    for place, record in read_objects(path):
+        check_fields(place, record, ("prompt",))
         records.append(record)
+    if not records:
+        raise UserError(f"--prompts={path}: no prompts in it")
     return records
 
 

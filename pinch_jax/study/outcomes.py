@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
@@ -150,13 +151,13 @@ def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
     """Return the rows of outcomes.csv.
 
     Raises:
-      ValueError: a column is missing.
+      UserError: a column is missing.
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         columns = {*NAMES, *(share + end for share in SHARES for end in ENDS)}
         if missing := columns - set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
+            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
         return tuple(
             Outcomes(
                 **{name: row[name] for name in NAMES[:-1]},

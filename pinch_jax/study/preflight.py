@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.dropping import check_dropped, dropped_lines
+from pinch_jax.errors import UserError
 from pinch_jax.study.workbench import Workbench
 
 
@@ -19,7 +20,7 @@ def preflight(
         answered: the languages that held-out prompts are answered in.
 
     Raises:
-        ValueError: a set, or the held-out responses of a language, lose more examples than
+        UserError: a set, or the held-out responses of a language, lose more examples than
             config.batch.max_dropped_fraction, or a prompt is too long to be answered.
     """
     config = bench.config
@@ -47,7 +48,7 @@ def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> 
     }
     if long := [key for key, length in lengths.items() if length > room]:
         code, id = max(long, key=lengths.__getitem__)
-        raise ValueError(
+        raise UserError(
             f"config.evaluate.prompt_tokens={room}: {len(long)} of {len(lengths)} held-out prompts "
             f"are longer, {code} {id!r} most; set config.evaluate.prompt_tokens={lengths[code, id]}"
         )

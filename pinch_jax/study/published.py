@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.processes import primary_alone
 from pinch_jax.study.run import Run, missing_responses, write_responses
@@ -32,13 +33,13 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
     """Writes the answers of all runs of a work directory and returns the runs' names.
 
     Raises:
-        FileNotFoundError: there is no study in the work directory, or no run has answered.
-        ValueError: a file of responses is broken.
+        UserError: there is no study in the work directory, or no run has answered.
+        UserError: a file of responses is broken.
     """
     config = read_config(workdir)
     answered = {file.parents[1] for file in workdir.glob("runs/*/responses/*.jsonl")}
     if not answered:
-        raise FileNotFoundError(f"--workdir={workdir}: none of its runs has answered yet")
+        raise UserError(f"--workdir={workdir}: none of its runs has answered yet")
     for run in sorted(answered):
         files = sorted((run / "responses").glob("*.jsonl"))
         held = [read_responses(file, kept=True) for file in files]
@@ -60,12 +61,12 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
     Such a run is finished, although its weights are elsewhere.
 
     Raises:
-        FileNotFoundError: the folder has no answers of any run of this study.
-        ValueError: the answers are to other prompts, or were made in another way.
+        UserError: the folder has no answers of any run of this study.
+        UserError: the answers are to other prompts, or were made in another way.
     """
     there = [run for run in study.distinct if (folder / run.directory.name / ANSWERS).exists()]
     if not there:
-        raise FileNotFoundError(
+        raise UserError(
             f"--answers={folder} has no answers of this study; its runs are named like "
             f"{study.distinct[0].directory.name}"
         )
@@ -90,7 +91,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
     try:
         asked = [examples[answer["language"], answer["id"]] for answer in answers]
     except KeyError as unknown:
-        raise ValueError(f"{source}: the corpus has no prompt {unknown}; {_REPAIR}") from None
+        raise UserError(f"{source}: the corpus has no prompt {unknown}; {_REPAIR}") from None
     records = [
         response_record(example, answer["response"])
         for example, answer in zip(asked, answers, strict=True)
@@ -98,7 +99,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
     config = json.loads(study.bench.config.to_json())
     if head != (ours := _head(run.directory.name, config, records)):
         differing = next(name for name in ours if head.get(name) != ours[name])
-        raise ValueError(
+        raise UserError(
             f"{source}: {differing} is {head.get(differing)!r} there and {ours[differing]!r} here; "
             f"{_REPAIR}"
         )
@@ -115,7 +116,7 @@ def _read_answers(path: Path) -> list[dict[str, Any]]:
             return [json.loads(line) for line in file]
     # What gzip says of a file that was cut short, or whose own checksum is another.
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged ({error}); take it anew from where it was") from error
+        raise UserError(f"{path} is damaged ({error}); take it anew from where it was") from error
 
 
 def _copy_description(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments import PRETRAINED
@@ -165,12 +166,12 @@ def read_study(workdir: Path) -> dict[str, Any]:
     """Return what study.json says: the runs and comparisons of a study.
 
     Raises:
-      FileNotFoundError: there is none yet.
-      ValueError: it is damaged.
+      UserError: there is none yet.
+      UserError: it is damaged.
     """
     path = workdir / "study.json"
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; run `pinch study` to its end first")
+        raise UserError(f"{path}: no such file; run `pinch study` to its end first")
     return read_record(path, "delete it, and run `pinch study` again")
 
 
@@ -178,12 +179,12 @@ def read_records(workdir: Path) -> Records:
     """Return the records of an analysed work directory.
 
     Raises:
-      FileNotFoundError: a file that the report needs is missing.
-      ValueError: a file is damaged, or a table lacks a column of its format.
+      UserError: a file that the report needs is missing.
+      UserError: a file is damaged, or a table lacks a column of its format.
     """
     for name in ("config.json", "study.json", *TABLES):
         if not (workdir / name).exists():
-            raise FileNotFoundError(
+            raise UserError(
                 f"workdir={str(workdir)!r} has no {name}; run `pinch study --workdir={workdir}` "
                 "to its end, or name the work directory of a finished study"
             )
@@ -210,7 +211,7 @@ def _read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
         reader = csv.DictReader(file)
         missing = {field.name for field in fields} - set(reader.fieldnames or ())
         if missing:
-            raise ValueError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
+            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
         return tuple(
             row_type(
                 **{

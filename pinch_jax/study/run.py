@@ -16,14 +16,24 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answering import answer_prompts, answers_key
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.files import json_line, read_record, write_record, write_text
+from pinch_jax.files import (
+    delete_unfinished,
+    json_line,
+    read_record,
+    whole_folder,
+    write_record,
+    write_text,
+)
+from pinch_jax.locks import only_writer
 from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.processes import agreed, is_primary, primary_alone, wait_for_all
+from pinch_jax.stops import stoppable
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.checkpoint import Checkpoints
@@ -61,7 +71,7 @@ def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     """Returns the run of a spec; nothing is started.
 
     Raises:
-        ValueError: the corpus, or the model that is adapted, is too small for what is asked.
+        UserError: the corpus, or the model that is adapted, is too small for what is asked.
     """
     c = bench.config
     for code in c.languages:
@@ -72,6 +82,21 @@ def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     # Cut: the fingerprint is what tells two runs apart.
     name = re.sub(r"[^\w.]+", "-", spec)[:48]
     return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
+
+
+@contextlib.contextmanager
+def only_writer_of(run: Run) -> Iterator[None]:
+    """Holds the directory of a run while the block runs: no other call works on it."""
+    with contextlib.ExitStack() as held:
+
+        def hold():
+            held.enter_context(only_writer(run.directory / "lock"))
+            delete_unfinished(run.directory)
+            if (run.directory / "model").exists():  # a kill came just after it was written
+                shutil.rmtree(run.directory / "checkpoints", ignore_errors=True)
+
+        primary_alone(f"waiting for {run.directory}", hold)
+        yield
 
 
 def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Params:
@@ -102,7 +127,7 @@ def describe_run(run: Run) -> dict[str, Any]:
     """Returns what a run is, by its plan, and the seconds that it has taken.
 
     Raises:
-        ValueError: its run.json is damaged, or another run's.
+        UserError: its run.json is damaged, or another run's.
     """
     path = run.directory / DESCRIPTION
     if not path.exists():
@@ -110,7 +135,7 @@ def describe_run(run: Run) -> dict[str, Any]:
     remedy = "delete it, and only the seconds that the run took are lost"
     held = read_record(path, remedy)
     if held.get("fingerprint", run.fingerprint) != run.fingerprint:
-        raise ValueError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
+        raise UserError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
     return _planned(run) | {name: held[name] for name in CLOCKS if name in held}
 
 
@@ -185,9 +210,8 @@ def _export(bench: Workbench, params: Params, directory: Path) -> None:
     whole = gathered(params)
 
     def write():
-        part = directory.with_name("model.part")
-        save_model(part, bench.model, whole)
-        part.rename(directory)
+        with whole_folder(directory) as part:
+            save_model(part, bench.model, whole)
 
     primary_alone(f"writing {directory}", write)
 
@@ -198,7 +222,7 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
     Answers to other prompts than today's, or of another model or way to answer, do not count.
 
     Raises:
-        ValueError: a file of responses is damaged.
+        UserError: a file of responses is damaged.
     """
 
     def unanswered(code):
@@ -267,10 +291,20 @@ def answer(
     part = run.directory / f"responses-{'-'.join(languages)}.part"
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
-    with _clocked(run, "decode_seconds"):
+    done = 0
+
+    def count(responses):
+        nonlocal done
+        done += responses
+        progress(responses)
+
+    def place():
+        return f"in the answers of {run.spec}, after {done:,} of {len(examples):,}"
+
+    with stoppable(place), _clocked(run, "decode_seconds"):
         prompts, seed = [e.prompt for e in examples], bench.config.seed
         responses = answer_prompts(
-            bench.answers, params, run.fingerprint, prompts, seed, part, progress
+            bench.answers, params, run.fingerprint, prompts, seed, part, count
         )
     if not is_primary():
         return

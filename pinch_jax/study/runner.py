@@ -13,8 +13,10 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, judge_files
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.files import read_record, write_record
+from pinch_jax.files import delete_unfinished, read_record, write_record
+from pinch_jax.locks import only_writer
 from pinch_jax.processes import is_primary, primary_alone
+from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
@@ -24,12 +26,13 @@ from pinch_jax.study.run import (
     describe_run,
     make_run,
     missing_responses,
+    only_writer_of,
     response_bar,
     response_path,
     tuned_params,
 )
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import claim_workdir
+from pinch_jax.study.workdir import check_workdir, claim_workdir
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -71,11 +74,11 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     """Returns the study of a config, planned to the last batch; nothing is started.
 
     Raises:
-        ValueError: a tuning set cannot be met or loses too many examples, a prompt is too long,
+        UserError: a tuning set cannot be met or loses too many examples, a prompt is too long,
             the answers could not be judged, or the work directory is another study's.
     """
     arms = arms_of(config)
-    claim_workdir(config, workdir)
+    check_workdir(config, workdir)
     bench = Workbench(config, progress)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
@@ -132,19 +135,22 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
     """
+    claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
     total = sum(run.steps for run in mine)
     with tqdm(total=total, unit="step", disable=not (progress and is_primary())) as bar:
         for number, run in enumerate(mine, 1):
             bar.set_description(f"run {number} of {len(mine)} {run.spec}")
-            _complete(study, run, bar)
+            with stoppable(f"at run {number} of {len(mine)}, {run.spec}"):
+                _complete(study, run, bar)
     lacking = [
         run.directory.name
         for run in study.distinct
         if missing_responses(study.bench, run, study.languages[run.directory.name])
     ]
     if not lacking:
-        primary_alone("judging", lambda: _record(study, _judge(study, progress)))
+        with stoppable("while judging"):
+            primary_alone("judging", lambda: _judge_alone(study, progress))
     if is_primary() and lacking:
         print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
     return not lacking
@@ -152,18 +158,26 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
 
 def _complete(study: Study, run: Run, bar: tqdm) -> None:
     languages = study.languages[run.directory.name]
-    missing = missing_responses(study.bench, run, languages)
-    if not missing:
+    if not missing_responses(study.bench, run, languages):
         bar.update(run.steps)
         return
-    params = tuned_params(study.bench, run, bar.update)
-    with response_bar(study.bench, missing, bar.disable) as responses:
-        answer(study.bench, run, params, missing, responses.update)
+    with only_writer_of(run):
+        params = tuned_params(study.bench, run, bar.update)
+        # Looked for again: whoever wrote before may have answered some.
+        if missing := missing_responses(study.bench, run, languages):
+            with response_bar(study.bench, missing, bar.disable) as responses:
+                answer(study.bench, run, params, missing, responses.update)
 
 
 def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) -> Path:
     name = f"{candidate.directory.name}--{baseline.directory.name}--{language}.jsonl"
     return study.workdir / "verdicts" / name
+
+
+def _judge_alone(study: Study, progress: bool) -> None:
+    with only_writer(study.workdir / "verdicts" / "lock"):
+        delete_unfinished(study.workdir / "verdicts")
+        _record(study, _judge(study, progress))
 
 
 def _judge(study: Study, progress: bool) -> Judge:

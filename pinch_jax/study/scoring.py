@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.score import Scorer
-from pinch_jax.files import read_lines, write_text
-from pinch_jax.mesh import (
-    MeshConfig,
-    activation_sharding,
-    is_primary,
-    make_mesh,
-    parameter_shardings,
-)
+from pinch_jax.files import write_text
+from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
+from pinch_jax.processes import is_primary
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
 
@@ -30,10 +27,10 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     `source` is what `open_model` takes; `output` is written whole or not at all.
 
     Raises:
-        FileNotFoundError: there is no such model, or no such file of texts.
-        ValueError: a line is no text; names the line and the field.
+        UserError: there is no such model, or no such file of texts.
+        UserError: a line is no text; names the line and the field.
     """
-    model = open_model(source)
+    model = open_model(source, field="--model")
     ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
     mesh = make_mesh(MeshConfig())
     params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
@@ -42,7 +39,7 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
         logprobs = scorer(params, ids, bar.update)
     if not all(np.isfinite(of).all() for of in logprobs):
-        raise ValueError(f"--model={source} gives log-probabilities that are not finite; mend it")
+        raise UserError(f"--model={source} gives log-probabilities that are not finite; mend it")
     if is_primary():
         records = [
             {"ids": some, "logprobs": [round(float(x), 6) for x in of]}
@@ -59,30 +56,22 @@ def read_texts(path: Path, tokenizer: Tokenizer, vocab_size: int) -> Iterator[li
     A text begins with BOS where those of the model do; ids are taken as they are.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line has not exactly one of them, or not what a model could read.
+        UserError: a line has not exactly one of them, or not what a model could read.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"--texts={path}: no such file")
     before = [tokenizer.bos_id] if tokenizer.adds_bos else []
-    for place, record in read_lines(path):
+    for place, record in read_objects(path):
         if len({"text", "ids"} & record.keys()) != 1:
-            raise ValueError(f'{place}: has {sorted(record)}; give either "text" or "ids"')
+            raise UserError(f'{place}: has {sorted(record)}; give either "text" or "ids"')
         if "text" in record:
-            ids = before + _encoded(place, record["text"], tokenizer)
+            check_fields(place, record, ("text",))
+            ids = before + tokenizer.encode(record["text"])
         else:
             ids = _listed(place, record["ids"])
         check_ids(ids, vocab_size, tokenizer, place)
         yield ids
 
 
-def _encoded(place: str, text: Any, tokenizer: Tokenizer) -> list[int]:
-    if not isinstance(text, str):
-        raise ValueError(f"{place}: text={text!r} is no text; put it in quotes")
-    return tokenizer.encode(text)
-
-
 def _listed(place: str, ids: Any) -> list[int]:
-    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
-        raise ValueError(f"{place}: ids={ids!r} is no list of whole numbers")
+    if not isinstance(ids, list) or not ids or not all(type(i) is int for i in ids):
+        raise UserError(f"{place}: ids={ids!r} is no list of whole numbers, or empty")
     return ids

@@ -194,7 +194,7 @@ class Workbench:
         """Returns the parameters of a model, read straight to where they lie on the mesh.
 
         Raises:
-            ValueError: one of them is NaN or infinite, or they do not fit.
+            UserError: one of them is NaN or infinite, or they do not fit.
         """
         shapes = abstract_params(model.decoder)
         params = model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
+from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record, write_text
 from pinch_jax.processes import is_primary
 
@@ -39,39 +40,47 @@ def read_command(workdir: Path) -> str:
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:
-    """Writes the config into the work directory, or checks that it is the one that is there.
+    """Writes the config into the work directory, once all else that could be refused was checked.
 
     Raises:
-        ValueError: the directory belongs to another study; names the first field that differs.
+        UserError: as `check_workdir` does.
     """
-    path = workdir / "config.json"
-    ours = json.loads(config.to_json())
-    if path.exists():
-        ours_flat, theirs_flat = _flat(ours), _flat(read_config(workdir))
-        for field in sorted(ours_flat.keys() | theirs_flat.keys()):
-            if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
-                continue
-            a, b = ours_flat.get(field, "absent"), theirs_flat.get(field, "absent")
-            if a != b:
-                raise ValueError(
-                    f"--workdir={workdir} holds another study: config.{field} is {b!r} there and "
-                    f"{a!r} here; choose another --workdir, or set --config.{field}={b}"
-                )
+    check_workdir(config, workdir)
     if is_primary():
         workdir.mkdir(parents=True, exist_ok=True)
-        write_record(path, ours)
+        write_record(workdir / "config.json", json.loads(config.to_json()))
+
+
+def check_workdir(config: Config, workdir: Path) -> None:
+    """Checks that a work directory is nobody's, or this study's.
+
+    Raises:
+        UserError: the directory belongs to another study; names the first field that differs.
+    """
+    if not (workdir / "config.json").exists():
+        return
+    ours, theirs = _flat(json.loads(config.to_json())), _flat(read_config(workdir))
+    for field in sorted(ours.keys() | theirs.keys()):
+        if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
+            continue
+        a, b = ours.get(field, "absent"), theirs.get(field, "absent")
+        if a != b:
+            raise UserError(
+                f"--workdir={workdir} holds another study: config.{field} is {b!r} there and "
+                f"{a!r} here; choose another --workdir, or set --config.{field}={b}"
+            )
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
     """Returns the config of a work directory's study, as JSON has it.
 
     Raises:
-        FileNotFoundError: there is no study.
-        ValueError: the file is damaged.
+        UserError: there is no study.
+        UserError: the file is damaged.
     """
     path = workdir / "config.json"
     if not path.exists():
-        raise FileNotFoundError(f"--workdir={workdir} holds no study: it has no config.json")
+        raise UserError(f"--workdir={workdir} holds no study: it has no config.json")
     return read_record(path, "delete it, and give the config of this study to `pinch study`")
 
 

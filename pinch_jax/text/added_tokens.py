@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.errors import UserError
+
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
@@ -27,7 +29,7 @@ def with_configured_tokens(told: Mapping[str, Any], config: Mapping[str, Any]) -
     the config alone has, and makes special each that the config names for a purpose.
 
     Raises:
-        ValueError: the config lists special tokens that the file has not.
+        UserError: the config lists special tokens that the file has not.
     """
     added = {token["content"]: dict(token) for token in told["added_tokens"]}
     for id, token in sorted(configured_tokens(config).items()):
@@ -43,7 +45,7 @@ def with_configured_tokens(told: Mapping[str, Any], config: Mapping[str, Any]) -
         if content in added:
             added[content]["special"] = True
     if missing := sorted(_listed(config) - added.keys() - ids.keys()):
-        raise ValueError(
+        raise UserError(
             f"tokenizer_config.json lists the special tokens {missing}, which it has not; add them "
             "to the file, or take them out of the list"
         )
@@ -76,14 +78,14 @@ def _content(token: str | Mapping[str, Any]) -> str:
 def check_added_tokens(
     path: Path, added: Iterable[Mapping[str, Any]], id_of: Callable[[str], int]
 ) -> None:
-    """Raises ValueError where the library gives a token another id than the file says.
+    """Raises UserError where the library gives a token another id than the file says.
 
     It numbers those that are not in the model's vocabulary from its end on, whatever the file says.
     """
     for token in added:
         content, id = token["content"], id_of(token["content"])
         if id != token["id"]:
-            raise ValueError(
+            raise UserError(
                 f"{path}: the added token {content!r} has the id {token['id']}, but the library "
                 f"tokenizers gives it {id}: ids behind the vocabulary must follow each other; add "
                 "the missing ones to the file"

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.roles import Roles
 
 Span = tuple[int, int]
@@ -39,7 +40,7 @@ class Tokenizer(abc.ABC):
 
     @property
     def bos_id(self) -> int:
-        """What begins a text; ValueError where the tokenizer has no such piece, as below."""
+        """What begins a text; UserError where the tokenizer has no such piece, as below."""
         return self._required("bos")
 
     @property
@@ -66,7 +67,7 @@ class Tokenizer(abc.ABC):
         piece = getattr(self.roles, role)
         if piece is None:
             what = {"bos": "begins a text", "eos": "ends a response"}[role]
-            raise ValueError(
+            raise UserError(
                 f"the tokenizer {self.path} has no piece that {what} ({role}), such as "
                 f"{', '.join(PIECES[role])}; give one that has"
             )
@@ -81,11 +82,11 @@ class Tokenizer(abc.ABC):
         """Returns the id of a piece such as `<answer>`.
 
         Raises:
-            ValueError: the tokenizer has no such piece.
+            UserError: the tokenizer has no such piece.
         """
 
-    def _no_piece(self, piece: str) -> ValueError:
-        return ValueError(f"the tokenizer {self.path.name} has no piece {piece!r}")
+    def _no_piece(self, piece: str) -> UserError:
+        return UserError(f"the tokenizer {self.path.name} has no piece {piece!r}")
 
     @property
     @abc.abstractmethod

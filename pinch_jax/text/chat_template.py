@@ -14,6 +14,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.piece_template import Renderer, Template
 from pinch_jax.text.stand_ins import unused_mark
@@ -55,7 +56,7 @@ class ChatRenderer(Renderer):
     are rendered as on 26 July 2024, without tools, documents and thinking.
 
     Raises:
-        ValueError: the template cannot be rendered, or writes a prompt otherwise once it is
+        UserError: the template cannot be rendered, or writes a prompt otherwise once it is
             answered.
     """
 
@@ -76,13 +77,13 @@ class ChatRenderer(Renderer):
         except jinja2.TemplateError as error:
             raise self._error(str(error)) from None
 
-    def _error(self, reason: str) -> ValueError:
-        return ValueError(
+    def _error(self, reason: str) -> UserError:
+        return UserError(
             f"the chat template of {self.tokenizer.path} cannot be used: {reason}; use the "
             "template 'base'"
         )
 
-    def _otherwise(self, before: str, answered: str) -> ValueError:
+    def _otherwise(self, before: str, answered: str) -> UserError:
         return self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
 
     def _render(self, prompt: str, response: str | None = None) -> str:

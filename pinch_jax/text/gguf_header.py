@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from pinch_jax.errors import UserError
+
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 STRING, ARRAY = 8, 9
@@ -58,23 +60,23 @@ def read_gguf_header(path: Path) -> GgufHeader:
     """Returns the head of a file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a GGUF file, or of a version that is not read.
+        UserError: there is no such file.
+        UserError: it is not a GGUF file, or of a version that is not read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no GGUF file at {path}")
+        raise UserError(f"no GGUF file at {path}")
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
-            raise ValueError(f"{path} is not a GGUF file; give another file")
+            raise UserError(f"{path} is not a GGUF file; give another file")
         try:
             version = _integer(file, "<I")
             if version not in VERSIONS:
-                raise ValueError(f"{path} is of GGUF version {version}; only 2 and 3 are read")
+                raise UserError(f"{path} is of GGUF version {version}; only 2 and 3 are read")
             tensor_count, field_count = _integer(file, "<Q"), _integer(file, "<Q")
             metadata = {_string(file): _value(file) for _ in range(field_count)}
             told = [(_string(file), _tensor(file)) for _ in range(tensor_count)]
         except (struct.error, KeyError, UnicodeDecodeError, MemoryError, OverflowError) as error:
-            raise ValueError(f"{path} is cut short or damaged: {error}") from None
+            raise UserError(f"{path} is cut short or damaged: {error}") from None
         alignment = metadata.get("general.alignment", ALIGNMENT_BYTES)
         start = -(-file.tell() // alignment) * alignment
     return GgufHeader(

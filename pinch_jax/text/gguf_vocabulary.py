@@ -8,6 +8,7 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import added_token
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import read_gguf_header
@@ -60,16 +61,16 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a GGUF file.
 
     Raises:
-        ValueError: it has none, or one of a kind that is not supported.
+        UserError: it has none, or one of a kind that is not supported.
     """
     metadata = read_gguf_header(path).metadata
     told = {n.removeprefix(PREFIX): v for n, v in metadata.items() if n.startswith(PREFIX)}
     kind = told.get("model")
     if kind not in ("llama", "gpt2"):
-        raise ValueError(f"{path}: {PREFIX}model={kind!r} is not supported: only 'llama', 'gpt2'")
+        raise UserError(f"{path}: {PREFIX}model={kind!r} is not supported: only 'llama', 'gpt2'")
     for field in ("tokens", "token_type", {"llama": "scores", "gpt2": "merges"}[kind]):
         if field not in told:
-            raise ValueError(f"{path} has no {PREFIX}{field}; give a file with its vocabulary")
+            raise UserError(f"{path} has no {PREFIX}{field}; give a file with its vocabulary")
     ids = (told.get(f"{role}_token_id") for role in ("bos", "eos", "padding"))
     bos, eos, pad = (None if id is None else told["tokens"][id] for id in ids)
     # Where the file is silent, what llama.cpp does.
@@ -89,7 +90,7 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     if UNKNOWN not in kinds:
         # The converter marks it as a control piece, which it is too; SentencePiece needs one.
         if "unknown_token_id" not in told:
-            raise ValueError(f"{path} has no {PREFIX}unknown_token_id, and no unknown piece")
+            raise UserError(f"{path} has no {PREFIX}unknown_token_id, and no unknown piece")
         kinds[told["unknown_token_id"]] = UNKNOWN
     for piece, score, kind in zip(told["tokens"], told["scores"], kinds, strict=True):
         if kind == USER_DEFINED:
@@ -115,7 +116,7 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
 def _splitting(path: Path, told: Mapping[str, Any]) -> Splitting:
     name = told.get("pre")
     if name not in SPLITTINGS:
-        raise ValueError(
+        raise UserError(
             f"{path}: {PREFIX}pre={name!r} is not supported: only {', '.join(SPLITTINGS)}; give "
             "the model's tokenizer.json instead"
         )

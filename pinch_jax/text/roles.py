@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.errors import UserError
+from pinch_jax.json_input import read_object
 from pinch_jax.text.added_tokens import named_tokens
 
 CONFIG, TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
@@ -41,7 +43,7 @@ def read_config(directory: Path) -> dict[str, Any] | None:
     if not any(file.exists() for file in files):
         return None
     told, legacy = (
-        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {} for file in files
+        read_object(file, "download it anew") if file.exists() else {} for file in files
     )
     # As transformers does: where a config tells of its tokens, an older file does not count.
     return told if "added_tokens_decoder" in told else told | legacy
@@ -91,7 +93,7 @@ def write_roles(directory: Path, roles: Roles, made_from: str) -> None:
 def original_file(directory: Path) -> str | None:
     """Returns which of a tokenizer's files the others were made from, if it was we who did."""
     config = directory / CONFIG
-    return json.loads(config.read_text(encoding="utf-8")).get(ORIGINAL) if config.exists() else None
+    return read_object(config, "download it anew").get(ORIGINAL) if config.exists() else None
 
 
 def _chat_template(directory: Path, told: Mapping[str, Any]) -> str | None:
@@ -105,7 +107,7 @@ def _chat_template(directory: Path, told: Mapping[str, Any]) -> str | None:
     if isinstance(several, list):  # several, by name
         several = {one["name"]: one["template"] for one in several}
     if "default" not in several:
-        raise ValueError(
+        raise UserError(
             f"{directory} has the chat templates {sorted(several)}, and none of them is the "
             f"'default'; write the one to use as {TEMPLATE}"
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import added_token
 from pinch_jax.text.roles import Roles
 from pinch_jax.text.tokenizer_json import begun_with
@@ -18,7 +19,7 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
     Of unigrams it does not where a text looks like a control piece, which it makes of it.
 
     Raises:
-        ValueError: the model is neither of merges nor of unigrams.
+        UserError: the model is neither of merges nor of unigrams.
     """
     ids = {piece.piece: id for id, piece in enumerate(model.pieces)}
     normalizer, spec = model.normalizer_spec, model.trainer_spec
@@ -31,7 +32,7 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
         core = {"type": "Unigram", "unk_id": ids[unknown], "vocab": pieces}
     else:
         kind = TrainerSpec.ModelType.Name(spec.model_type)
-        raise ValueError(f"a SentencePiece model of type {kind} has no tokenizer.json")
+        raise UserError(f"a SentencePiece model of type {kind} has no tokenizer.json")
     steps = [{"type": "Replace", "pattern": {"String": " "}, "content": BLANK}]
     if normalizer.add_dummy_prefix:
         steps.insert(0, {"type": "Prepend", "prepend": BLANK})

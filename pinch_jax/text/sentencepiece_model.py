@@ -9,6 +9,7 @@ from typing import Any
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import configured_tokens
 from pinch_jax.text.base import Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
@@ -39,7 +40,7 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a SentencePiece model: {error}; give another file"
             ) from None
         self.vocab_size = self._pieces.vocab_size()
@@ -59,7 +60,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Returns the id of a piece such as `<answer>`.
 
         Raises:
-            ValueError: the tokenizer has no such piece.
+            UserError: the tokenizer has no such piece.
         """
         id = self._pieces.piece_to_id(piece)
         if id == self._pieces.unk_id():
@@ -74,11 +75,11 @@ class SentencePieceTokenizer(Tokenizer):
         """Returns this tokenizer with what its tokenizer_config.json says of tokens.
 
         Raises:
-            ValueError: it has tokens that the model has not.
+            UserError: it has tokens that the model has not.
         """
         for id, token in configured_tokens(config).items():
             if id >= self.vocab_size or self.piece(id) != token["content"]:
-                raise ValueError(
+                raise UserError(
                     f"{self.path} has no piece {token['content']!r} of the id {id}, which "
                     "added_tokens_decoder in the tokenizer_config.json beside it adds; give the "
                     "tokenizer.json, which save_pretrained of transformers writes"

@@ -12,6 +12,7 @@ from typing import Any
 
 import tokenizers
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import vocabulary
 
 # What a tokenizer falls back on.
@@ -34,17 +35,17 @@ class StandIns:
         mark: a character that texts do not have.
 
     Raises:
-        ValueError: the normalizer takes the marks away, or what texts are made of is special.
+        UserError: the normalizer takes the marks away, or what texts are made of is special.
         Exception: the library does not read it, and raises no other.
     """
 
     def __init__(self, told: Mapping[str, Any], special: Collection[str], mark: str):
         self._mark = mark
         if told["model"].get("byte_fallback") and not FALLBACK_BYTES.isdisjoint(special):
-            raise ValueError("its bytes (<0x00> ...) are special tokens; make them none")
+            raise UserError("its bytes (<0x00> ...) are special tokens; make them none")
         letters = sorted(t for t in special if len(t) == 1 and t in vocabulary(told))
         if letters:
-            raise ValueError(
+            raise UserError(
                 f"its special tokens {letters} are characters that texts are made of; name others "
                 "in tokenizer_config.json"
             )
@@ -56,7 +57,7 @@ class StandIns:
         self.ids = {token: id for id, token in self.names.items()}
         normalizer = self.library.normalizer
         if normalizer and mark not in normalizer.normalize_str(mark):
-            raise ValueError("its normalizer takes out characters that are not assigned")
+            raise UserError("its normalizer takes out characters that are not assigned")
 
     def name(self, token: str) -> str:
         """Returns what stands for a special token in a text."""

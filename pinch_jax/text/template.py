@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.chat_template import ChatRenderer, ChatTemplate
 from pinch_jax.text.piece_template import Renderer, Template
@@ -21,13 +22,13 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
     with it, and EOS behind; "chat" is the model's own template; "auto" is that where it has one.
 
     Raises:
-        ValueError: there is no such template, or it cannot be used.
+        UserError: there is no such template, or it cannot be used.
     """
     roles = tokenizer.roles
     if template not in ("auto", "base", "chat"):
-        raise ValueError(f"template={template!r} is not known; write 'auto', 'base' or 'chat'")
+        raise UserError(f"template={template!r} is not known; write 'auto', 'base' or 'chat'")
     if template == "chat" and roles.chat_template is None:
-        raise ValueError(f"{tokenizer.path} has no chat template; use the template 'base'")
+        raise UserError(f"{tokenizer.path} has no chat template; use the template 'base'")
     # Of texts without a prompt, a chat template says nothing.
     plain = Template(
         before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
@@ -57,7 +58,7 @@ def _newline(tokenizer: Tokenizer) -> tuple[str, ...]:
     # Behind a letter: before a text, some tokenizers put a blank.
     letter, line = tokenizer.encode("a"), tokenizer.encode("a\n")
     if line[: len(letter)] != letter or len(line) == len(letter):
-        raise ValueError(
+        raise UserError(
             f"{tokenizer.path} has no token for a line's end, which stands between prompt and "
             "response in the template 'base'; use the template 'chat', or another tokenizer"
         )

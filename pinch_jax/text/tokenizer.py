@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import MAGIC
 from pinch_jax.text.gguf_vocabulary import read_gguf_tokenizer
@@ -19,8 +20,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """Returns the tokenizer of a file, or of a directory that holds one.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is no SentencePiece model, no tokenizer.json and no GGUF file.
+        UserError: there is none.
+        UserError: it is no SentencePiece model, no tokenizer.json and no GGUF file.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -28,7 +29,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         held = [path / name for name in names if name]
         path = next((file for file in held if file.exists()), held[0])
     if not path.is_file():
-        raise FileNotFoundError(
+        raise UserError(
             f"no tokenizer at {path}; give a SentencePiece .model, a tokenizer.json or a GGUF file"
         )
     with path.open("rb") as file:

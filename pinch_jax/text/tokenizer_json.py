@@ -9,6 +9,8 @@ from typing import Any
 
 import tokenizers
 
+from pinch_jax.errors import UserError
+from pinch_jax.json_input import parse_object
 from pinch_jax.text.added_tokens import check_added_tokens, with_configured_tokens
 from pinch_jax.text.base import PIECES, Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
@@ -28,7 +30,7 @@ class JsonTokenizer(Tokenizer):
         config: what the tokenizer_config.json beside it says.
 
     Raises:
-        ValueError: it is none, or its ids would not be those of transformers.
+        UserError: it is none, or its ids would not be those of transformers.
     """
 
     FILE = "tokenizer.json"
@@ -61,19 +63,21 @@ class JsonTokenizer(Tokenizer):
 
     def _told(self, content: bytes) -> dict[str, Any]:
         try:
-            told = json.loads(content)
+            told = parse_object(self.path, content, "download it anew")
             if "vocab" not in told.get("model", {}):
                 tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
+        except UserError:
+            raise
         except Exception as error:  # the library raises no other
             raise self._not_read(error) from None
         if dropout := told["model"].get("dropout"):
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: model.dropout={dropout} makes ids random; set it to null"
             )
         return {"added_tokens": []} | told
 
-    def _not_read(self, error: Exception) -> ValueError:
-        return ValueError(f"{self.path} is not a tokenizer.json that is supported: {error}")
+    def _not_read(self, error: Exception) -> UserError:
+        return UserError(f"{self.path} is not a tokenizer.json that is supported: {error}")
 
     def _for_text(self, text: str, told: Mapping[str, Any] | None = None) -> StandIns:
         """Returns what encodes a text."""
@@ -110,9 +114,9 @@ class JsonTokenizer(Tokenizer):
 
     @property
     def adds_bos(self) -> bool:
-        """Whether texts begin with BOS; ValueError where they begin with something else."""
+        """Whether texts begin with BOS; UserError where they begin with something else."""
         if not self.roles.adds_bos and (begin := self._begin()):
-            raise ValueError(
+            raise UserError(
                 f"{self.path} puts {begin} before each text, and bos_token is {self.roles.bos!r}; "
                 "name the same in tokenizer_config.json"
             )
@@ -131,7 +135,7 @@ class JsonTokenizer(Tokenizer):
         """Returns the id of a piece.
 
         Raises:
-            ValueError: the tokenizer has no such piece.
+            UserError: the tokenizer has no such piece.
         """
         id = self._id(piece)
         if id is None:
@@ -171,7 +175,7 @@ class JsonTokenizer(Tokenizer):
         """Returns the ids of a text, every second part of which is a control piece.
 
         Raises:
-            ValueError: one of them is none where it stands.
+            UserError: one of them is none where it stands.
         """
         stand_ins = self._for_text("".join(parts[::2]))
         names = [stand_ins.name(p) if i % 2 else p for i, p in enumerate(parts)]
@@ -180,7 +184,7 @@ class JsonTokenizer(Tokenizer):
         written = [piece for piece in parts[1::2] if piece != self._unknown]
         found = [stand_ins.names[id] for id in ids if id in stand_ins.names]
         if written != (found := [piece for piece in found if piece != self._unknown]):
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: of the special tokens {written} only {found} are found where they "
                 "stand: see single_word and normalized in its added_tokens; use the template 'base'"
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.base import Span, Tokenizer
 
 # The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
@@ -43,13 +44,13 @@ class Vocabulary:
         """Returns the ids here of the tokenizer's own: int32 of the same shape.
 
         Raises:
-            ValueError: a piece is not kept.
+            UserError: a piece is not kept.
         """
         whole = np.asarray(whole, np.int32)
         known = whole < len(self._ids)
         ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
         if ids.size and ids.min() < 0:
-            raise ValueError(
+            raise UserError(
                 f"config.model.trim_vocabulary=True: piece {int(whole[ids < 0].flat[0])} of the "
                 "tokenizer is not among those that the corpus needs; set it to False, or make the "
                 "tuned model whole first: pinch convert"
@@ -105,7 +106,7 @@ class TrimmedTokenizer(Tokenizer):
         return self.whole.piece(int(self._vocabulary.restore([id])[0]))
 
     def piece_id(self, piece: str) -> int:
-        """Returns the id of a piece; ValueError where there is none, or it is not kept."""
+        """Returns the id of a piece; UserError where there is none, or it is not kept."""
         return self._one(self.whole.piece_id(piece))
 
     @property
@@ -126,7 +127,7 @@ class TrimmedTokenizer(Tokenizer):
         return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text; ValueError where it needs a piece that is not kept."""
+        """Returns the ids of a text; UserError where it needs a piece that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:

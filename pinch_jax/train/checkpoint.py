@@ -9,6 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, seal
 from pinch_jax.mesh import parameter_shardings, replicated
 from pinch_jax.model.finite import check_finite
@@ -57,7 +58,7 @@ class Checkpoints:
         """Writes a state in the background; `close` waits for it.
 
         Raises:
-            ValueError: it has a NaN or an infinity; nothing is written.
+            UserError: it has a NaN or an infinity; nothing is written.
         """
         step = int(state.step)
         if self._manager.latest_step() != step:
@@ -73,7 +74,7 @@ class Checkpoints:
         `like`: arrays or shapes of the state that is wanted.
 
         Raises:
-            ValueError: all are damaged.
+            UserError: all are damaged.
         """
         if (step := self._newest_whole()) is None:
             return None
@@ -101,7 +102,7 @@ class Checkpoints:
             return step
         if damaged:
             why = next(iter(damaged.values()))
-            raise ValueError(f"{why}; delete {self.directory}, and the run begins anew")
+            raise UserError(f"{why}; delete {self.directory}, and the run begins anew")
         return None
 
     def _fault(self, step: int) -> str:

@@ -11,6 +11,7 @@ import jax
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.mesh import any_process, local_rows, put_batch
 from pinch_jax.model.finite import check_finite
+from pinch_jax.stops import Interrupted
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.feed import feed
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
@@ -18,10 +19,6 @@ from pinch_jax.train.step import TrainState
 
 # (params, step) -> {metric: value}; what it raises ends the run.
 Evaluator = Callable[[dict, int], Mapping[str, float]]
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was told to stop, and has saved where it is."""
 
 
 class StopSignal:
@@ -78,7 +75,7 @@ def train_loop(
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM came; the state is saved and the run can go on from it.
-        ValueError: a metric, a parameter or a moment is NaN or infinite; names the step. What is
+        UserError: a metric, a parameter or a moment is NaN or infinite; names the step. What is
             saved is the last state before it.
     """
     rows_of = functools.partial(local_rows, mesh)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.config_fields import CountOrZero, Positive, check_fields, choose
+from pinch_jax.errors import UserError
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Adapted
@@ -44,14 +45,14 @@ class LoraConfig:
         for name in self.projections:
             choose("config.lora.projections", name, tuple(PROJECTIONS))
             if self.projections.count(name) > 1:
-                raise ValueError(
+                raise UserError(
                     f"config.lora.projections={self.projections}: {name!r} stands twice; name it "
                     "once"
                 )
-        if self.rank and not self.projections:
-            raise ValueError(
-                f"config.lora.rank={self.rank} and config.lora.projections=() contradict each "
-                f"other; name some of {', '.join(PROJECTIONS)}, or set config.lora.rank=0"
+        if not self.projections:
+            raise UserError(
+                f"config.lora.projections=(): name some of {', '.join(PROJECTIONS)}; without "
+                "adapters set config.lora.rank=0"
             )
 
     @property
@@ -61,14 +62,14 @@ class LoraConfig:
 
 
 def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
-    """Raises ValueError when the rank is above that of a matrix that would be adapted."""
+    """Raises UserError when the rank is above that of a matrix that would be adapted."""
     layers = abstract_params(model)["layers"]
     for name in lora.projections:
         part, inputs = PROJECTIONS[name]
         _, *sizes = layers[part][name].shape
         most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
         if lora.rank > most:
-            raise ValueError(
+            raise UserError(
                 f"config.lora.rank={lora.rank}: {name!r} is a matrix of rank {most}, and more "
                 f"adapts it no better; set it to {most} or less, 16 is usual"
             )

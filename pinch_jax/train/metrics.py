@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import json_line, mend_last_line, read_kept_lines
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
@@ -41,14 +42,14 @@ class MetricWriter:
         step is waited for on their account.
 
         Raises:
-            ValueError: one of an earlier step is NaN or infinite; names the first such step.
+            UserError: one of an earlier step is NaN or infinite; names the first such step.
         """
         self._waiting.append((step, metrics, logged))
         while logged and self._waiting and self._waiting[0][0] <= step - LAG_STEPS:
             self._pull()
 
     def flush(self) -> None:
-        """Reads, checks and writes all that is waiting; raises ValueError as `write` does."""
+        """Reads, checks and writes all that is waiting; raises UserError as `write` does."""
         while self._waiting:
             self._pull()
         if self._lines:
@@ -67,7 +68,7 @@ class MetricWriter:
         values = {name: float(value) for name, value in metrics.items()}
         if not all(map(math.isfinite, values.values())):
             self._waiting.clear()  # what follows from numbers that are lost
-            raise ValueError(_not_finite(step, values))
+            raise UserError(_not_finite(step, values))
         if self._lines and logged:
             self._lines.write(json_line({"step": step} | values))
             for name, value in values.items():

@@ -16,6 +16,7 @@ from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
+from pinch_jax.errors import UserError
 
 PHRASES = pathlib.Path(__file__).parent / "phrases"
 HELDOUT_FRACTION = 0.2
@@ -30,10 +31,10 @@ def phrases(language: str) -> Mapping[str, Mapping]:
     """Return task -> {"statements", "questions", "response"}, the templates of a language.
 
     Raises:
-      ValueError: it is no language of the bundled corpus.
+      UserError: it is no language of the bundled corpus.
     """
     if language not in LANGUAGES:
-        raise ValueError(
+        raise UserError(
             f"language={language!r}: not one of the bundled corpus, which is in "
             f"{', '.join(LANGUAGES)}; use these, or name a corpus of your own"
         )

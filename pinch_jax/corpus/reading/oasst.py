@@ -23,7 +23,7 @@ def oasst_examples(rows: Iterable[Row], language: str, text_field: str) -> Itera
     `text_field` names it, or else "text_<language>" is used where there is no "text".
 
     Raises:
-      ValueError: a record is not a tree or a message.
+      UserError: a record is not a tree or a message.
     """
     rows = iter(rows)
     first = next(rows, None)

@@ -36,6 +36,7 @@ from pinch_jax.corpus.language_files import path_of
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
+from pinch_jax.errors import UserError
 from pinch_jax.languages import spellings
 
 OPTIONS = ("without", "split", "text", "first")
@@ -76,12 +77,12 @@ def parse_source(text: str) -> Source:
     """Return the source that a text such as "lima:/data/train.jsonl?without=multi_turn" names.
 
     Raises:
-      ValueError: no such reader or option, an option that is empty or comes twice, or no path.
+      UserError: no such reader or option, an option that is empty or comes twice, or no path.
     """
     location, _, query = text.partition("?")
     reader, colon, path = location.partition(":")
     if reader not in READERS or not (colon and path):
-        raise ValueError(
+        raise UserError(
             f"source={text!r}: not READER:PATH with a known reader; write e.g. "
             f"'lima:/data/lima/train.jsonl', with one of {sorted(READERS)}"
         )
@@ -89,19 +90,19 @@ def parse_source(text: str) -> Source:
     for option in query.split("&") if query else ():
         name, _, value = option.partition("=")
         if name not in OPTIONS or options[name] or not value:
-            raise ValueError(
+            raise UserError(
                 f"source={text!r}: the option {option!r} is unknown, empty, or there twice; use "
                 f"each of {list(OPTIONS)} once, e.g. '?without=multi_turn'"
             )
         options[name] = value
     without = tuple(part for part in options["without"].split(",") if part)
     if options["text"] and reader != "oasst":
-        raise ValueError(f"source={text!r}: only oasst has the option 'text'; leave it out")
+        raise UserError(f"source={text!r}: only oasst has the option 'text'; leave it out")
     if reader == BUNDLED and (path not in SPLITS or options["split"]):
-        raise ValueError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
+        raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
     first = options["first"]
     if first and not (first.isdecimal() and int(first)):
-        raise ValueError(
+        raise UserError(
             f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
         )
     number = int(first) if first else None
@@ -127,8 +128,8 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
     """Return the examples of a source in a language, in the order of the file.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: a record is not what its reader expects, an id comes twice, a part that is to
+      UserError: there is no such file.
+      UserError: a record is not what its reader expects, an id comes twice, a part that is to
         be left out is not there, or nothing is left.
     """
     return read_counted(source, language)[0]
@@ -142,25 +143,25 @@ def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Pl
     examples = tuple(READERS[source.reader](source, rows, language))
     parts = {_part(example) for example in examples}
     if unknown := [part for part in source.without if part not in parts]:
-        raise ValueError(
+        raise UserError(
             f"source={str(source)!r}: no part {unknown[0]!r} to leave out; "
             f"there are {sorted(parts)[:20]}"
         )
     kept = tuple(example for example in examples if _part(example) not in source.without)
     if source.first and len(kept) < source.first:
-        raise ValueError(
+        raise UserError(
             f"source={str(source)!r}: there are only {len(kept)} examples in language="
             f"{language!r}; lower 'first', or leave it out"
         )
     kept = kept[: source.first]
     counts = collections.Counter(example.id for example in kept)
     if repeated := [identity for identity, count in counts.items() if count > 1]:
-        raise ValueError(
+        raise UserError(
             f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
             "ids must be unique, so rename or delete their records"
         )
     if not kept:
-        raise ValueError(
+        raise UserError(
             f"source={str(source)!r}: no example in language={language!r}; name a file that has "
             "some, or leave the source out"
         )
@@ -171,12 +172,12 @@ def check_places(source: Source, places: Mapping[str, Places]) -> None:
     """Check that examples known by their place are as many in every language of a source.
 
     Raises:
-      ValueError: they are not, so that a place is not the same example everywhere.
+      UserError: they are not, so that a place is not the same example everywhere.
     """
     by_place = source.reader in _MAY_LACK_IDS and any(own.unnamed for own in places.values())
     if by_place and len({own.rows for own in places.values()}) > 1:
         counts = ", ".join(f"{own.rows} in {code!r}" for code, own in places.items())
-        raise ValueError(
+        raise UserError(
             f"source={str(source)!r}: records without an `id` are paired by their place, and there "
             f"are not as many in every language: {counts}; give each record the id that it has in "
             "all of them, or fill in what is missing"
@@ -193,7 +194,7 @@ def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exampl
     for row in rows:
         turns = row.value("conversations", list)
         if not turns or not all(isinstance(turn, str) for turn in turns):
-            raise ValueError(
+            raise UserError(
                 f"{row.place}: conversations={str(turns)[:40]!r}: not a list of texts; make it "
                 "[prompt, response, ...]"
             )
@@ -231,7 +232,7 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
     for row in rows:
         given = {name for name, value in row.fields.items() if value is not None}
         if "language" in given and row.text("language") not in (language, *spellings(language)):
-            raise ValueError(
+            raise UserError(
                 f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
                 "keep each language in a file of its own, with {language} in the path"
             )

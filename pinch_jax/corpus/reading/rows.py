@@ -10,10 +10,9 @@ import dataclasses
 import gzip
 import io
 import itertools
-import json
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow
@@ -22,6 +21,8 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from pinch_jax.corpus.normalisation import is_blank
+from pinch_jax.errors import UserError
+from pinch_jax.json_input import read_values
 
 _ROWS_AT_ONCE = 1000
 
@@ -38,16 +39,16 @@ class Row:
         """Return a field of this type.
 
         Raises:
-          ValueError: there is no such field, or it is of another type.
+          UserError: there is no such field, or it is of another type.
         """
         if field not in self.fields:
-            raise ValueError(
+            raise UserError(
                 f"{self.place}: no field {field!r}, only {sorted(self.fields)}; add it, or read "
                 "the file with the reader it is for"
             )
         value = self.fields[field]
         if not isinstance(value, kind):
-            raise ValueError(
+            raise UserError(
                 f"{self.place}: {field}={str(value)[:40]!r} is of type {type(value).__name__}; "
                 f"make it {kind.__name__}"
             )
@@ -57,7 +58,7 @@ class Row:
         """Return a field of text; only with `empty` may there be nothing in it.
 
         Raises:
-          ValueError: there is no such field, or no text in it that can be written as UTF-8.
+          UserError: there is no such field, or no text in it that can be written as UTF-8.
         """
         return check_text(self.place, field, self.value(field, str), empty)
 
@@ -71,12 +72,12 @@ def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
     """Return the text, if there is one and it can be written as UTF-8; what is not seen is none."""
     if is_blank(text):
         if not empty:
-            raise ValueError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
+            raise UserError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
         return ""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(
+        raise UserError(
             f"{place}: {field}: character {error.start} is half of a surrogate pair, no text; "
             "replace it"
         ) from None
@@ -87,20 +88,20 @@ def read_rows(path: str, split: str) -> Iterator[Row]:
     """Yield the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
-      FileNotFoundError: there is nothing of that name.
-      ValueError: a file is broken, out of reach or of no known format, or a record is not one;
+      UserError: there is nothing of that name.
+      UserError: a file is broken, out of reach or of no known format, or a record is not one;
         `split` is missing, unknown, or given for a file.
     """
     files = _files(path)
     if files[0].is_dir():
         records = _tfds_records(files[0], split)
     elif split:
-        raise ValueError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
+        raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
     else:
         records = itertools.chain.from_iterable(_file_records(file) for file in files)
     for index, (place, record) in enumerate(records):
         if not isinstance(record, Mapping):
-            raise ValueError(f"{place}: not an object with fields; repair or delete it")
+            raise UserError(f"{place}: not an object with fields; repair or delete it")
         yield Row(place, index, record)
 
 
@@ -110,12 +111,12 @@ def _files(path: str) -> list[epath.Path]:
         found = sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
         is_there = bool(found) and found[0].exists()
     except (ImportError, KeyError) as error:  # of a URL whose kind is unknown, or lacks a library
-        raise ValueError(
+        raise UserError(
             f"{path}: not within reach ({error}); name a file here, or a URL of a kind that "
             "etils.epath knows, such as gs:// with gcsfs installed"
         ) from error
     if not is_there:
-        raise FileNotFoundError(f"{path}: no such file; correct the path of the source")
+        raise UserError(f"{path}: no such file; correct the path of the source")
     return found
 
 
@@ -129,62 +130,46 @@ def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
     suffix = file.name.removesuffix(".gz")
     suffix = suffix[suffix.rfind(".") :]
     if suffix not in readers:
-        raise ValueError(
+        raise UserError(
             f"{file}: no known format; its name has to end in one of {sorted(readers)}, "
             "the text ones also with .gz"
         )
     try:
         yield from readers[suffix](file)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, pyarrow.ArrowInvalid) as e:
-        raise ValueError(f"{file}: broken ({e}); copy or download it anew") from e
+        raise UserError(f"{file}: broken ({e}); copy or download it anew") from e
 
 
 @contextlib.contextmanager
-def _opened(file: epath.Path, newline: str) -> Iterator[IO[str]]:
+def _unpacked(file: epath.Path) -> Iterator[BinaryIO]:
     with contextlib.ExitStack() as stack:
-        stream: Any = stack.enter_context(file.open("rb"))
+        stream = stack.enter_context(file.open("rb"))
         if file.name.endswith(".gz"):
             stream = stack.enter_context(gzip.open(stream))
-        # Some editors put a byte-order mark before the text, which is none of it.
-        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline))
+        yield stream
 
 
 def _json_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of a JSON list, or the objects of JSON lines, by how the file begins."""
-    with _opened(file, "\n") as lines:
-        first = lines.readline()
-        if first.lstrip().startswith("["):
-            entries = _parsed(str(file), first + lines.read())
-            yield from ((f"{file}, entry {n}", entry) for n, entry in enumerate(entries, start=1))
-            return
-        for number, line in enumerate(itertools.chain([first], lines), start=1):
-            if line.strip():
-                place = f"{file}:{number}"
-                yield place, _parsed(place, line)
-
-
-def _parsed(place: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not JSON ({error}); repair or delete it") from error
+    with _unpacked(file) as stream:
+        yield from read_values(file, stream)
 
 
 def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
     """Yield header -> cell of each row; a cell may be quoted as spreadsheets do."""
-    with _opened(file, "") as lines:
+    # Some editors put a byte-order mark before the text, which is none of it.
+    with _unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, dialect="excel-tab", strict=True)
         try:
             for row in reader:
                 place = f"{file}:{reader.line_num}"
                 if None in row or None in row.values():
-                    raise ValueError(
+                    raise UserError(
                         f"{place}: not as many cells as the header has ({reader.fieldnames}); "
                         "repair or delete it"
                     )
                 yield place, row
         except csv.Error as error:
-            raise ValueError(f"{file}:{reader.line_num}: not TSV ({error}); repair it") from error
+            raise UserError(f"{file}:{reader.line_num}: not TSV ({error}); repair it") from error
 
 
 def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
@@ -197,12 +182,12 @@ def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
 
 def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
     if not split:
-        raise ValueError(f"{directory}: which split of it? Write it as ?split=train")
+        raise UserError(f"{directory}: which split of it? Write it as ?split=train")
     try:
         source = tfds.builder_from_directory(directory).as_data_source(split)
     except (ValueError, KeyError, OSError, NotImplementedError) as error:
         told = " ".join(str(error).split())
-        raise ValueError(
+        raise UserError(
             f"{directory}, split={split!r}: not readable ({told}); name a directory that holds a "
             "dataset_info.json, prepared with file_format='array_record', and a split of it"
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.reading.rows import Row
+from pinch_jax.errors import UserError
 
 PHRASES = pathlib.Path(__file__).with_name("topics.json")
 
@@ -30,11 +31,11 @@ def topic_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yield rows of `index_id`, `category` and `text` as questions with their topic.
 
     Raises:
-      ValueError: nobody has written the phrases of the language, a category is unknown, or an
+      UserError: nobody has written the phrases of the language, a category is unknown, or an
         index is not a number.
     """
     if language not in topic_phrases():
-        raise ValueError(
+        raise UserError(
             f"language={language!r}: no phrases to ask for a topic in, only in "
             f"{sorted(topic_phrases())}; add them to {PHRASES.name}"
         )
@@ -43,7 +44,7 @@ def topic_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
     for row in rows:
         category, index = row.text("category"), row.name("index_id")
         if category not in names or not index.isdecimal():
-            raise ValueError(
+            raise UserError(
                 f"{row.place}: category={category!r}, index_id={index!r}: the one has to be of "
                 f"{sorted(names)}, the other a number; repair or delete it"
             )

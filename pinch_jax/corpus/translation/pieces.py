@@ -9,11 +9,13 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import is_whole, json_line, mend_last_line, without_checksum
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
@@ -50,6 +52,7 @@ class PieceFile:
         with self._lock:
             self._file.write(line)
             self._file.flush()
+            os.fsync(self._file.fileno())
             self._known[key] = answer
 
 
@@ -63,14 +66,14 @@ def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFil
     """Open the pieces of a language to read and add to, for this process alone.
 
     Raises:
-      ValueError: another process is at it, or a line before the last is broken.
+      UserError: another process is at it, or a line before the last is broken.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8", newline="\n") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
+            raise UserError(
                 f"{path}: another process is translating into it; wait until it is done"
             ) from None
         mend_last_line(path)
@@ -81,7 +84,7 @@ def read_pieces(path: Path) -> dict[str, Answer]:
     """Return key -> answer of a file, {} if there is none; a last line that was cut is left out.
 
     Raises:
-      ValueError: a line before the last is broken or damaged.
+      UserError: a line before the last is broken or damaged.
     """
     if not path.exists():
         return {}
@@ -97,7 +100,5 @@ def read_pieces(path: Path) -> dict[str, Answer]:
                 record = without_checksum("it", record, "it will be asked for again")
             answers[record["key"]] = Answer(record["translation"], record["refused"])
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"{path}:{number}: not a piece ({error!r}); delete the line"
-            ) from error
+            raise UserError(f"{path}:{number}: not a piece ({error!r}); delete the line") from error
     return answers

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
 
+from pinch_jax.errors import UserError
+
 # White square brackets are rare in text; where they do occur they are protected themselves.
 _OPEN, _CLOSE = "⟦", "⟧"
 # Google puts spaces inside brackets (googleapis/google-cloud-dotnet#3126) and both services may
@@ -73,17 +75,17 @@ class Piece:
         """Return a translation of `text` with the parts back in the places of their markers.
 
         Raises:
-          ValueError: a marker is missing, comes twice, or was altered.
+          UserError: a marker is missing, comes twice, or was altered.
         """
         numbers = [int(number) for number in _MARKER.findall(translation)]
         if _BRACKETS.search(_MARKER.sub("", translation)):
-            raise ValueError("a marker came back altered")
+            raise UserError("a marker came back altered")
         for number, part in enumerate(self.parts):
             if numbers.count(number) != 1:
                 came = "is missing" if number not in numbers else "came back more than once"
-                raise ValueError(f"the marker of {_short(part)!r} {came}")
+                raise UserError(f"the marker of {_short(part)!r} {came}")
         if len(numbers) > len(self.parts):
-            raise ValueError("a marker came back that was not sent")
+            raise UserError("a marker came back that was not sent")
         return _MARKER.sub(lambda match: self.parts[int(match[1])], translation)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pinch_jax.errors import UserError
 from pinch_jax.languages import language
 
 _EXTRA = "is not installed; pip install 'pinch_jax[translate]'"
@@ -34,7 +35,7 @@ class Refused(Exception):
     """The translator has no translation of this text, and will not have one later."""
 
 
-class TranslationError(ValueError):
+class TranslationError(UserError):
     """Nothing can be translated until a person does something."""
 
 
@@ -60,7 +61,7 @@ class GoogleTranslator:
             from google.auth.exceptions import GoogleAuthError
             from google.cloud import translate_v3
         except ImportError as error:
-            raise ValueError(f"google-cloud-translate {_EXTRA} ({error})") from error
+            raise UserError(f"google-cloud-translate {_EXTRA} ({error})") from error
         transport = translate_v3.TranslationServiceClient.get_transport_class("rest")
         url = urlsplit(base_url or f"https://{transport.DEFAULT_HOST}")
         try:
@@ -132,7 +133,7 @@ class OpenAITranslator:
         try:
             import openai
         except ImportError as error:
-            raise ValueError(f"openai {_EXTRA} ({error})") from error
+            raise UserError(f"openai {_EXTRA} ({error})") from error
         key = os.environ.get("OPENAI_API_KEY") or ("no key" if base_url else None)
         if key is None:
             raise TranslationError(f"{name}: set OPENAI_API_KEY in the environment")

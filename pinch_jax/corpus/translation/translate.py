@@ -20,6 +20,7 @@ from pinch_jax.corpus.translation.cutting import CutText, cut, whole_text
 from pinch_jax.corpus.translation.pieces import Answer, open_pieces, piece_key, read_pieces
 from pinch_jax.corpus.translation.piecework import ask, translate_pieces
 from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
+from pinch_jax.errors import UserError
 from pinch_jax.languages import language
 
 FIELDS = ("prompt", "response", "answer")
@@ -67,7 +68,7 @@ def estimate(
     """Return what each language still costs; what is on disk or the same text costs nothing.
 
     Raises:
-      ValueError: a file of pieces is broken, or a language unknown.
+      UserError: a file of pieces is broken, or a language unknown.
     """
     pieces = _pieces(_cut_texts(examples, config).values()) if config.is_paid else ()
     estimates = []
@@ -103,7 +104,7 @@ def translate_examples(
     are paid for; the next call goes on from there.
 
     Raises:
-      ValueError: the languages are the same or unknown; the translator cannot go on
+      UserError: the languages are the same or unknown; the translator cannot go on
         (`TranslationError`); another process is translating into the directory.
     """
     identity = _identity(translator.name, config, target)
@@ -136,7 +137,7 @@ def _check_not_copied(
     if examples < MANY or copies <= examples / 2:
         return
     kept = config.path.replace("{language}", target) or _file(directory, target)
-    raise ValueError(
+    raise UserError(
         f"config.corpus.translation.by={config.by!r}: {copies} of {examples} examples came back in "
         f"{target!r} as they are in {config.source!r}; check that {config.name} translates into "
         f"{language(target).name}, delete {kept}, and translate anew, or leave {target!r} out"
@@ -145,7 +146,7 @@ def _check_not_copied(
 
 def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[str, str, str]:
     if language(target) == language(config.source):
-        raise ValueError(
+        raise UserError(
             f"config.corpus.translation.source={config.source!r}: nothing is translated from a "
             "language into itself; leave it out of the targets"
         )

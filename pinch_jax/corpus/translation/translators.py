@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
+from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode
 
 _PATH = "config.corpus.translation"
@@ -52,21 +53,21 @@ class TranslationConfig:
         check_fields(self, _PATH)
         needed = _NEEDED.get(self.by)
         if needed and not getattr(self, needed):
-            raise ValueError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
+            raise UserError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
         if self.by != "jsonl" and self.path:
-            raise ValueError(
+            raise UserError(
                 f"{_PATH}.path={self.path!r}: only by='jsonl' reads a file, and by={self.by!r}"
             )
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
-            raise ValueError(f"{_PATH}.base_url={self.base_url!r}: start with https://")
+            raise UserError(f"{_PATH}.base_url={self.base_url!r}: start with https://")
         if self.by == "jsonl" and "{language}" not in self.path:
-            raise ValueError(f"{_PATH}.path={self.path!r}: write {{language}} for the language")
+            raise UserError(f"{_PATH}.path={self.path!r}: write {{language}} for the language")
 
     @property
     def name(self) -> str:
         """Who translates, as kept with every translation: "google:general/nmt"."""
         if not self.by:
-            raise ValueError(f"{_PATH}.by='': choose google, openai or jsonl")
+            raise UserError(f"{_PATH}.by='': choose google, openai or jsonl")
         model = self.model or GOOGLE_MODEL
         return f"{self.by}:{self.path if self.by == 'jsonl' else model}"
 
@@ -150,7 +151,7 @@ class JsonlTranslator:
         for row in read_rows(self._file(target), split=""):
             source, translation = row.text("source"), row.text("translation", empty=True)
             if known.setdefault(normal_form(source), translation) != translation:
-                raise ValueError(
+                raise UserError(
                     f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
                 )
         return known
@@ -160,7 +161,7 @@ def make_translator(config: TranslationConfig) -> Translator:
     """Return the translator of a config.
 
     Raises:
-      ValueError: the config names none, its library is not installed, or a key is missing.
+      UserError: the config names none, its library is not installed, or a key is missing.
     """
     c = config
     if c.by == "google":

@@ -1,0 +1,76 @@
+"""One writer at a time, on a disk that several hosts may share.
+
+A lock is held by an open file: whoever dies, or whose host dies, holds it no more.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from absl import logging
+
+POLL_SECONDS = 0.5
+SAY_SECONDS = 15.0
+
+
+@contextlib.contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Holds a lock while the block runs: waits for whoever holds it, and says who that is.
+
+    `path` is the lock's file, which stays: another process may be about to open it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        _acquire(path, file)
+        file.truncate(0)
+        json.dump({"by": _who(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _acquire(path: Path, file: IO[str]) -> None:
+    started, said = time.monotonic(), -SAY_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            waited = time.monotonic() - started
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                raise
+            logging.warning(
+                "%s: this file system has no locks; see that one process alone writes here", path
+            )
+            return
+        if waited - said >= SAY_SECONDS:
+            said = waited
+            say = f"waiting for {_holder(file)} (Ctrl-C ends the waiting)"
+            print(say, file=sys.stderr, flush=True)
+        time.sleep(POLL_SECONDS)
+
+
+def _who() -> str:
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return f"process {os.getpid()} on {socket.gethostname()}: {command}"
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    try:
+        held = json.loads(file.read())
+        return f"{held['by']}, which writes {file.name} since {held['since']}"
+    except (ValueError, KeyError, TypeError):  # it is about to say who it is, or has just ended
+        return f"another process, which writes {file.name}"
