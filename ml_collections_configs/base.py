@@ -8,9 +8,6 @@ from collections.abc import Iterable
 import ml_collections
 from ml_collections import config_dict
 
-from pinch_jax.study.config import EXPERIMENTS
-from pinch_jax.train.lora import PROJECTIONS
-
 
 def get_config() -> ml_collections.ConfigDict:
     """Returns the base configuration."""
@@ -141,7 +138,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.lora = ml_collections.ConfigDict()
     c.lora.rank = 0
     c.lora.alpha = 16.0
-    c.lora.projections = tuple(PROJECTIONS)
+    c.lora.projections = ("query", "key", "value", "output", "gate", "up", "down")
 
     c.mesh = ml_collections.ConfigDict()
     # Devices along each axis; -1: all that the others leave.
@@ -171,7 +168,17 @@ def get_config() -> ml_collections.ConfigDict:
     c.study = ml_collections.ConfigDict()
     # Any of them, in this order (pinch_jax/study/experiments.py says what each is).
     # "gain" is not among them: every tuned model against the untuned one, in all languages.
-    c.study.experiments = EXPERIMENTS
+    c.study.experiments = (
+        "monolingual",
+        "pretrained",
+        "pinch",
+        "unseen",
+        "breadth",
+        "pairs",
+        "slavic",
+        "pretraining_share",
+        "same_language",
+    )
     # The languages that have a monolingual model of their own, and scores against it; (): all. The
     # means of an experiment are over them, and `pairs` are drawn from them.
     c.study.monolingual_languages = ()

@@ -182,12 +182,14 @@ def judge() -> None:
     from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
     from pinch_jax.evaluate.records import read_responses, words_of_records
     from pinch_jax.evaluate.scores import score_verdicts
+    from pinch_jax.locks import only_writer
 
     if FLAGS.judge != "reference":
         raise UserError(f"--judge={FLAGS.judge}: only `reference` is there so far")
     files = input_path("baseline"), input_path("candidate"), output_path("output")
     words = words_of_records(read_responses(files[0]).values())
-    verdicts = judge_files(ReferenceJudge(words), *files)
+    with only_writer(files[2].with_name(f"{files[2].name}.lock")):
+        verdicts = judge_files(ReferenceJudge(words), *files)
     print(
         f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"
     )

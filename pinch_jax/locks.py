@@ -26,18 +26,29 @@ SAY_SECONDS = 15.0
 def only_writer(path: Path) -> Iterator[None]:
     """Holds a lock while the block runs: waits for whoever holds it, and says who that is.
 
-    `path` is the lock's file, which stays: another process may be about to open it.
+    `path` is the lock's file, and gone afterwards.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        _acquire(path, file)
+    with _acquired(path) as file:
         file.truncate(0)
         json.dump({"by": _who(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
         file.flush()
         try:
             yield
         finally:
-            file.truncate(0)
+            path.unlink(missing_ok=True)
+
+
+def _acquired(path: Path) -> IO[str]:
+    """Returns the file of a lock that is held."""
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        _acquire(path, file)
+        # Whoever held it may have deleted it meanwhile, and somebody else made a new one.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 def _acquire(path: Path, file: IO[str]) -> None:

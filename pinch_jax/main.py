@@ -5,6 +5,8 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 from absl import app, flags, logging
 
@@ -63,8 +65,10 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
     for path in (match[1] for match in fields if match):
         table, *names = known, *path.split(".")
         for name in names:
-            if not hasattr(table, "keys") or name not in table:
-                near = difflib.get_close_matches(name, getattr(table, "keys", tuple)(), 1)
+            if not hasattr(table, "keys"):
+                break  # of a decoder, which base.py leaves open
+            if name not in table:
+                near = difflib.get_close_matches(name, table.keys(), 1)
                 hint = f"did you mean {near[0]!r}?" if near else "base.py has them all"
                 return f"--config.{path}: there is no field {name!r}; {hint}"
             table = table[name]
@@ -83,11 +87,35 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _refuse(what: str) -> NoReturn:
+    """Ends a call that cannot be understood."""
+    print(what, file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _run_with_others(command: Callable[[], None]) -> None:
+    from pinch_jax.processes import end_processes, start_processes
+
+    start_processes(*(flags.FLAGS[name].value for name in PROCESS_FLAGS))
+    command()
+    end_processes()
+
+
+def _leave_others(code: int) -> None:
+    from pinch_jax.processes import leave
+
+    leave(code)
+
+
 def _run_command(argv: list[str]) -> None:
     if len(argv) < 2 or argv[1] not in COMMANDS:
         wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
-        print(USAGE if wanted_help else f"pinch: no command {argv[1]!r}\n\n{USAGE}")
-        raise SystemExit(0 if wanted_help else 2)
+        if wanted_help:
+            print(USAGE)
+            raise SystemExit(0)
+        near = difflib.get_close_matches(argv[1], COMMANDS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        _refuse(f"pinch: no command {argv[1]!r}; {hint}`pinch --help` names them all")
     command, names = COMMANDS[argv[1]]
     if {"--help", "-h"} & set(argv[2:]):
         print(_help(argv[1]))
@@ -95,25 +123,29 @@ def _run_command(argv: list[str]) -> None:
 
     def run(rest):
         if len(rest) > 1:
-            raise app.UsageError(f"too many arguments: {rest[1:]}")
+            _refuse(f"pinch {argv[1]}: {rest[1]!r} is no flag; write --flag=value")
         own = {flag.name for flag in flags.FLAGS.get_flags_for_module("pinch_jax.arguments")}
         for name in own - set(names):
             if flags.FLAGS[name].present:
-                raise app.UsageError(f"--{name} is no flag of this command\n\n{_help(argv[1])}")
+                _refuse(
+                    f"pinch {argv[1]}: --{name} is no flag of this command; see "
+                    f"`pinch {argv[1]} --help`"
+                )
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # libraries narrate at INFO
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from pinch_jax.processes import end_processes, leave, start_processes
-
+        alone = not any(flags.FLAGS[name].present for name in PROCESS_FLAGS)
         try:
             listen()
-            start_processes(*(flags.FLAGS[name].value for name in PROCESS_FLAGS))
-            command()
-            end_processes()
+            if alone:
+                command()
+            else:
+                _run_with_others(command)
         except KeyboardInterrupt as stopped:
             said = str(stopped) or "stopped; run again to go on"
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
-            leave(GO_ON)
+            if not alone:
+                _leave_others(GO_ON)
             raise SystemExit(GO_ON) from None
         except (UserError, TimeoutError, OSError) as error:
             # Only such a fault of the system that names a file is one of what was asked for.
@@ -124,7 +156,9 @@ def _run_command(argv: list[str]) -> None:
 
     def parse(arguments):
         try:
-            return app.parse_flags_with_usage(arguments)
+            return flags.FLAGS(arguments)
+        except flags.Error as error:
+            _refuse(f"pinch {argv[1]}: {error}; see `pinch {argv[1]} --help`")
         except Exception as error:
             # What ml_collections raises on --config, or whatever the file does: it is code.
             if "--verbosity=1" in arguments:

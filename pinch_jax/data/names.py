@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
+from pinch_jax.corpus.recipes import RECIPES
 from pinch_jax.data.schedule import SHAPES, Schedule, parse_schedule
 from pinch_jax.data.selection import select_languages
 from pinch_jax.errors import UserError
@@ -104,6 +105,8 @@ class Names:
         pinch = Fraction(percent)
         if not 0 <= pinch <= 100:
             raise _error(spec, "P must be between 0 and 100; write e.g. 'pinch:10'")
+        if pinch:
+            self._others(spec, members)
         weights = dict.fromkeys(members, pinch / len(members))
         weights[self.base] = weights.get(self.base, Fraction(0)) + 100 - pinch
         return weights
@@ -125,14 +128,16 @@ class Names:
                 f"{count} examples are more than config.mixture.examples={self.examples}; write "
                 f"at most 'pinch:n{self.examples}' or raise config.mixture.examples",
             )
-        others = [member for member in members if member != self.base]
-        if not others:
-            raise _error(
-                spec, f"names no language but the base {self.base!r}; add one to spread over"
-            )
+        others = self._others(spec, members)
         weights = dict.fromkeys(others, Fraction(int(count), len(others)))
         weights[self.base] = Fraction(self.examples - int(count))
         return weights
+
+    def _others(self, spec: str, members: list[str]) -> list[str]:
+        """Returns the members that are not the base; an error if there is none to spread over."""
+        if others := [member for member in members if member != self.base]:
+            return others
+        raise _error(spec, f"names no language but the base {self.base!r}; add one to spread over")
 
     def _list(self, spec: str, part: str) -> list[str]:
         if chosen := SELECTION.fullmatch(part):
@@ -175,6 +180,11 @@ class Names:
 
     def _check_known(self, spec: Spec, member: str) -> None:
         if member not in self.members:
+            if member.partition("-")[0] in RECIPES:
+                raise _error(
+                    spec,
+                    f"{member!r} is not in config.mixture.recipes; add it there",
+                )
             and_recipes = f" or config.mixture.recipes={list(self.recipes)}" if self.recipes else ""
             raise _error(
                 spec,

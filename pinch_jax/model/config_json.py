@@ -6,6 +6,7 @@ family reads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
@@ -27,6 +28,13 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
 }
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+)
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
@@ -58,18 +66,30 @@ def text_part(config: Config) -> Config:
     return {"model_type": "gemma3_text", **config["text_config"], **inherited}
 
 
-def read_config(config: Config) -> DecoderConfig:
-    """Returns the decoder that a config.json describes.
+def read_config(config: Config, path: Path | None = None) -> DecoderConfig:
+    """Returns the decoder that a config.json describes; `path`, where it is, is for messages.
 
     Raises:
         UserError: it asks for something that the decoder does not do; the message names the
             field and its value.
     """
+    try:
+        return _decoder(config)
+    except UserError as error:
+        if path is None:
+            raise
+        raise UserError(f"{path}: {error}") from None
+
+
+def _decoder(config: Config) -> DecoderConfig:
     family, config = family_of(config), text_part(config)
     for name, values in ONLY.items():
         if name not in family.fields and config.get(name) not in values:
             raise _unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
+    for name in SIZES:
+        if type(c[name]) is not int or c[name] < 1:
+            raise _unsupported(name, c[name], "only whole numbers above 0")
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
     if c[activation] not in ACTIVATIONS:
         raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")

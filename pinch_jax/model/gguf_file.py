@@ -67,6 +67,8 @@ END_TOKENS = {
 # llama.cpp knows them: the file does not say.
 WIDE_QUERY_LAYERS = {"gemma2": 46, "gemma3": 62}
 ROPE_FACTORS = "rope_freqs.weight"
+# What no file can leave out.
+NEEDED = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}
 
 
 class GgufFile:
@@ -86,13 +88,28 @@ class GgufFile:
         self.path = Path(path)
         self.files = (self.path,)
         self._metadata, self._tensors = read_gguf_header(self.path)
+        self._check_complete()
         self.has_tokenizer = "tokenizer.ggml.model" in self._metadata
         self.architecture: str = self._metadata["general.architecture"]
         self.config_json = self._config_json()
-        self.decoder: DecoderConfig = read_config(self.config_json)
+        self.decoder: DecoderConfig = read_config(self.config_json, self.path)
         self._names = self._their_names()
         self.shapes = {name: self._tensors[stored].shape for name, stored in self._names.items()}
         self.dtypes = dict.fromkeys(self.shapes, np.dtype(np.float32))
+
+    def _check_complete(self) -> None:
+        told = self._metadata
+        if (parts := told.get("split.count", 1)) > 1:
+            raise UserError(
+                f"{self.path} is one of {parts} parts; join them with `llama-gguf-split --merge`, "
+                "and give the whole"
+            )
+        if (kind := told.get("general.type", "model")) != "model":
+            raise UserError(f"{self.path} is an {kind}, not a model; give the model's file")
+        if "general.architecture" not in told:
+            raise UserError(f"{self.path} does not say its general.architecture; give another file")
+        if not self._tensors:
+            raise UserError(f"{self.path} has no tensors, only a vocabulary; give the model's file")
 
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor in float32; only its rows are dequantised."""
@@ -137,6 +154,12 @@ class GgufFile:
                 raise UserError(f"{self.path}: {field}={value} differs by layer: not supported")
             if isinstance(value, float):
                 told[field] = float(str(np.float32(value)))  # 1e-06, not 9.99999997e-07
+        needed = {theirs: ours for theirs, ours in FIELDS.items() if ours in NEEDED}
+        if missing := [theirs for theirs, ours in needed.items() if ours not in told]:
+            field = f"{self.architecture}.{missing[0]}"
+            raise UserError(f"{self.path} has no {field}; give a file with its metadata")
+        if "token_embd.weight" not in self._tensors:
+            raise UserError(f"{self.path} has no token_embd.weight; give a whole model")
         told["model_type"] = MODEL_TYPES[self.architecture]
         told["vocab_size"] = self._tensors["token_embd.weight"].shape[0]
         told["tie_word_embeddings"] = "output.weight" not in self._tensors

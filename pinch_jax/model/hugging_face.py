@@ -40,7 +40,7 @@ class HuggingFaceDirectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.config_json: Mapping[str, Any] = read_json(self.path / "config.json")
-        self.decoder: DecoderConfig = read_config(self.config_json)
+        self.decoder: DecoderConfig = read_config(self.config_json, self.path)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, np.dtype] = {}
         # The file that holds a tensor, and what it is called there.

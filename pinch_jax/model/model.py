@@ -130,9 +130,10 @@ class Model:
         pieces, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
         # Control pieces may be beyond: the text models of Gemma 3 have no row for an image's.
         if rows < pieces and not {*range(rows, pieces)} <= {*self.tokenizer.reserved_ids}:
+            where = f"{self.path}: " if self.path else "config.model.decoder."
             raise UserError(
-                f"config.model.decoder.vocab_size={self.decoder.vocab_size} is too small for the "
-                f"tokenizer's {pieces} pieces; set it to {pieces} or more"
+                f"{where}vocab_size={rows} is too small for the tokenizer's {pieces} pieces; it "
+                f"takes {pieces} rows or more"
             )
         if rows < pieces:
             self._check_written_ids()

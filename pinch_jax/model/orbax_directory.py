@@ -76,7 +76,7 @@ class OrbaxDirectory(OrbaxParams):
     def __init__(self, path: str | Path):
         super().__init__(Path(path) / PARAMS)
         self.config_json: Mapping[str, Any] = read_json(Path(path) / "config.json")
-        self.decoder: DecoderConfig = read_config(self.config_json)
+        self.decoder: DecoderConfig = read_config(self.config_json, self.path)
 
 
 def save_orbax(path: Path, params: Params) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
 from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.processes import is_primary
+from pinch_jax.locks import only_writer
+from pinch_jax.stops import stoppable
 from pinch_jax.study.workbench import Workbench
 
 Record = Mapping[str, Any]
@@ -57,29 +58,38 @@ def generate_answers(
         prompts: records with a `prompt`.
         output: JSON lines; beside it a stop leaves what another call goes on from.
     """
-    own = config.model.source if source is None else source
     # Prompts may need any piece.
-    model = dataclasses.replace(config.model, source=own, trim_vocabulary=False)
+    model = dataclasses.replace(config.model, trim_vocabulary=False)
+    if source is not None:
+        model = dataclasses.replace(model, source=source, tokenizer="", decoder=None)
     bench = Workbench(dataclasses.replace(config, model=model))
     texts = [record["prompt"] for record in prompts]
-    bar = tqdm(total=len(texts), desc="answers", unit="response", disable=not is_primary())
-    with bar:
+    with tqdm(total=len(texts), desc="answers", unit="response") as bar:
         if output is None:
             responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)
-        else:
-            weights = bench.fingerprint(None)
-            part = output.with_name(f"{output.name}-{weights[:12]}.part")
-            responses = answer_prompts(
-                bench.answers, bench.pretrained, weights, texts, config.seed, part, bar.update
-            )
-    answered = [
+            return _answered(prompts, responses)
+        with only_writer(output.with_name(f"{output.name}.lock")), stoppable("while answering"):
+            return _written_answers(bench, prompts, output, bar.update)
+
+
+def _written_answers(
+    bench: Workbench, prompts: Sequence[Record], output: Path, progress: Callable[[int], None]
+) -> list[Record]:
+    weights, seed = bench.fingerprint(None), bench.config.seed
+    part = output.with_name(f"{output.name}-{weights[:12]}.part")
+    texts = [record["prompt"] for record in prompts]
+    answered = _answered(
+        prompts,
+        answer_prompts(bench.answers, bench.pretrained, weights, texts, seed, part, progress),
+    )
+    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in answered]
+    write_text(output, "".join(lines))
+    part.unlink()
+    return answered
+
+
+def _answered(prompts: Sequence[Record], responses: Sequence[str]) -> list[Record]:
+    return [
         {**record, "response": response}
         for record, response in zip(prompts, responses, strict=True)
     ]
-    if output is not None and is_primary():
-        lines = [
-            json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in answered
-        ]
-        write_text(output, "".join(lines))
-        part.unlink()
-    return answered

@@ -58,7 +58,7 @@ SPLITTINGS = {
 
 
 def read_gguf_tokenizer(path: Path) -> Tokenizer:
-    """Returns the tokenizer of a GGUF file.
+    """Returns the tokenizer of a GGUF file, or that of NAME.tokenizer.json beside NAME.gguf.
 
     Raises:
         UserError: it has none, or one of a kind that is not supported.
@@ -73,9 +73,13 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
             raise UserError(f"{path} has no {PREFIX}{field}; give a file with its vocabulary")
     ids = (told.get(f"{role}_token_id") for role in ("bos", "eos", "padding"))
     bos, eos, pad = (None if id is None else told["tokens"][id] for id in ids)
+    beside, template = _beside(path), metadata.get("tokenizer.chat_template")
+    if beside.exists():
+        adds_bos = told.get("add_bos_token", False)
+        roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
+        return JsonTokenizer(beside, beside.read_bytes(), roles)
     # Where the file is silent, what llama.cpp does.
     adds_bos = told.get("add_bos_token", kind == "llama" or _splitting(path, told).adds_bos)
-    template = metadata.get("tokenizer.chat_template")
     roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
     if kind == "llama":
         return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles)
@@ -113,12 +117,17 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
+def _beside(path: Path) -> Path:
+    """Returns where a GGUF file may have a tokenizer.json that counts in place of its own."""
+    return path.with_name(f"{path.stem}.tokenizer.json")
+
+
 def _splitting(path: Path, told: Mapping[str, Any]) -> Splitting:
     name = told.get("pre")
     if name not in SPLITTINGS:
         raise UserError(
-            f"{path}: {PREFIX}pre={name!r} is not supported: only {', '.join(SPLITTINGS)}; give "
-            "the model's tokenizer.json instead"
+            f"{path}: {PREFIX}pre={name!r} is not supported: only {', '.join(SPLITTINGS)}; put the "
+            f"model's tokenizer.json beside it as {_beside(path).name}"
         )
     return SPLITTINGS[name]
 

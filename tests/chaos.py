@@ -1,0 +1,200 @@
+"""Small calls that are killed, told to stop, damaged and made twice at once: nothing may differ.
+
+python tests/chaos.py [KILLS] [SEED] prints a table. Each call is made once in peace; then over and
+over, ended at a drawn moment in a drawn way, until it comes to its end. What it has made must be
+the same to the byte; whoever is told to stop must say how to go on, and end with the code for it.
+"""
+
+import collections
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from bad_inputs.files import write_study  # noqa: E402
+
+from pinch_jax.stops import GO_ON  # noqa: E402
+
+LIMIT_SECONDS = 300
+# The files that tell of time, place or process.
+OF_THE_MOMENT = {"run.json", "study.json", "command.txt", "lock", "findings.json"}
+WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice")
+
+
+class Call(NamedTuple):
+    """A call of `pinch`, and the folder that it writes."""
+
+    name: str
+    arguments: list[str]
+    output: Path
+
+
+def calls(root: Path, place: Path) -> list[Call]:
+    """Returns the calls that are put to the test, writing into `place`."""
+    config = f"--config={root}/config.py"
+    return [
+        Call("study", ["study", config, f"--workdir={place}/study"], place / "study"),
+        Call(
+            "generate",
+            ["generate", config, "--model=tiny", f"--output={place}/said/answers.jsonl"],
+            place / "said",
+        ),
+        Call("convert", ["convert", "--source=tiny", f"--target={place}/tuned"], place / "tuned"),
+    ]
+
+
+def start(call: Call, log: Path) -> subprocess.Popen:
+    """Returns a process that makes a call."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    with log.open("w") as file:
+        return subprocess.Popen(
+            # A shell's background jobs ignore SIGINT, and so would what they start.
+            [
+                "env",
+                "--default-signal=INT",
+                sys.executable,
+                "-m",
+                "pinch_jax.main",
+                *call.arguments,
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Returns what a call has made: every file that does not tell of its moment."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name not in OF_THE_MOMENT
+        and not {"tensorboard", "report"} & set(path.parts)
+    }
+
+
+def in_peace(call: Call, log: Path) -> float:
+    """Makes a call to its end; returns how many seconds it took."""
+    started = time.monotonic()
+    if start(call, log).wait(LIMIT_SECONDS):
+        raise AssertionError(log.read_text())
+    return time.monotonic() - started
+
+
+def disturb(call: Call, way: str, seconds: float, log: Path, draw: random.Random) -> str:
+    """Makes a call and ends it in a way after some seconds; returns what became of it.
+
+    That is "done", "stopped", or what is wrong.
+    """
+    processes = [start(call, log.with_suffix(f".{n}")) for n in range(1 + (way == "twice"))]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(p.poll() is None for p in processes):
+        time.sleep(0.01)
+    said = log.with_suffix(".0")
+    told = way if way in ("SIGTERM", "SIGINT") else "SIGKILL"
+    ready = "pinch" in said.read_text() or seconds > 2
+    processes[0].send_signal(getattr(signal, told))
+    codes = [process.wait(LIMIT_SECONDS) for process in processes]
+    if way == "damage":
+        damage(call.output, draw)
+    trouble = [code for code in codes[1:] if code]
+    text = said.read_text()
+    if trouble or ("Traceback" in text and ready):
+        return f"codes {codes}: {text[-800:]} {log.with_suffix('.1').read_text()[-800:] if trouble else ''}"
+    if codes[0] == 0:
+        return "done"
+    if told == "SIGKILL" or not ready:
+        return "done" if len(codes) > 1 else "stopped"
+    if codes[0] != GO_ON or not re.search(r"pinch \w+: stopped.*run again to go on", text):
+        return f"code {codes[0]}: {text[-800:]}"
+    return "stopped"
+
+
+def damage(folder: Path, draw: random.Random) -> None:
+    """Flips a bit in the newest checkpoint, cuts it, or empties its folder."""
+    steps = [path for path in folder.glob("runs/*/checkpoints/*") if path.name.isdigit()]
+    if len(steps) < 2:  # the last one is not given back by anything
+        return
+    newest = max(steps, key=lambda path: int(path.name))
+    files = [path for path in newest.rglob("*") if path.is_file() and path.stat().st_size]
+    path = draw.choice(sorted(files))
+    content = bytearray(path.read_bytes())
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    if draw.random() < 0.3:
+        content = content[: len(content) // 2]
+    path.write_bytes(content)
+
+
+def chaos(kills: int, seed: int) -> collections.Counter:
+    """Returns how often each call was ended in which way; raises where something differs."""
+    draw, counted = random.Random(seed), collections.Counter()
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory).resolve()
+        write_study(root)
+        peaceful, log = root / "peace", root / "log"
+        expected, seconds = {}, {}
+        for call in calls(root, peaceful):
+            call.output.parent.mkdir(parents=True, exist_ok=True)
+            in_peace(call, log)  # what is built and compiled once
+            subprocess.run(["rm", "-r", call.output], check=True)
+            seconds[call.name] = in_peace(call, log)
+            expected[call.name] = contents(call.output)
+            assert expected[call.name]
+        attempt = 0
+        while counted.total() < kills:
+            attempt += 1
+            for call in calls(root, root / f"chaos{attempt}"):
+                if counted.total() < kills:
+                    _to_the_end(call, seconds[call.name], expected[call.name], counted, draw, log)
+    return counted
+
+
+def _to_the_end(
+    call: Call,
+    seconds: float,
+    expected: dict[str, bytes],
+    counted: collections.Counter,
+    draw: random.Random,
+    log: Path,
+) -> None:
+    call.output.parent.mkdir(parents=True, exist_ok=True)
+    ways = WAYS if call.name == "study" else WAYS[:3]
+    for _ in range(draw.randint(2, 6)):
+        way = draw.choice(ways)
+        became = disturb(call, way, draw.uniform(0.3, seconds), log, draw)
+        assert became in ("done", "stopped"), f"{call.name}, {way}: {became}"
+        counted[call.name, way] += 1
+        if became == "done":
+            break
+    if call.name != "convert" or not call.output.exists():
+        in_peace(call, log)
+    found = contents(call.output)
+    assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+    differing = [name for name in expected if found[name] != expected[name]]
+    assert not differing, (call.name, differing)
+
+
+def main() -> None:
+    """Prints what was survived."""
+    kills, seed = (*map(int, sys.argv[1:]), *(100, 0)[len(sys.argv) - 1 :])
+    counted = chaos(kills, seed)
+    names = sorted({name for name, _ in counted})
+    print(f"{'':10}" + "".join(f"{way:>10}" for way in WAYS))
+    for name in names:
+        print(f"{name:10}" + "".join(f"{counted[name, way]:10}" for way in WAYS))
+    print(f"{counted.total()} ends, and no byte differs")
+
+
+if __name__ == "__main__":
+    main()
