@@ -25,6 +25,8 @@ from bad_inputs.files import write_study  # noqa: E402
 from pinch_jax.stops import GO_ON  # noqa: E402
 
 LIMIT_SECONDS = 300
+# A call is read and listens to signals well before.
+LISTENS_SECONDS = 2.0
 # The files that tell of time, place or process.
 OF_THE_MOMENT = {"run.json", "study.json", "command.txt", "lock", "findings.json"}
 WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice")
@@ -97,27 +99,26 @@ def disturb(call: Call, way: str, seconds: float, log: Path, draw: random.Random
 
     That is "done", "stopped", or what is wrong.
     """
-    processes = [start(call, log.with_suffix(f".{n}")) for n in range(1 + (way == "twice"))]
+    logs = [log.with_suffix(f".{n}") for n in range(1 + (way == "twice"))]
+    first, *others = [start(call, each) for each in logs]
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(p.poll() is None for p in processes):
+    while time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.01)
-    said = log.with_suffix(".0")
     told = way if way in ("SIGTERM", "SIGINT") else "SIGKILL"
-    ready = "pinch" in said.read_text() or seconds > 2
-    processes[0].send_signal(getattr(signal, told))
-    codes = [process.wait(LIMIT_SECONDS) for process in processes]
+    first.send_signal(getattr(signal, told))
+    codes = [process.wait(LIMIT_SECONDS) for process in (first, *others)]
     if way == "damage":
         damage(call.output, draw)
-    trouble = [code for code in codes[1:] if code]
-    text = said.read_text()
-    if trouble or ("Traceback" in text and ready):
-        return f"codes {codes}: {text[-800:]} {log.with_suffix('.1').read_text()[-800:] if trouble else ''}"
+    said = logs[0].read_text()
+    if any(codes[1:]) or (codes[0] and others):
+        return "done" if codes[1:] == [0] else f"codes {codes}: {logs[-1].read_text()[-800:]}"
     if codes[0] == 0:
         return "done"
-    if told == "SIGKILL" or not ready:
-        return "done" if len(codes) > 1 else "stopped"
-    if codes[0] != GO_ON or not re.search(r"pinch \w+: stopped.*run again to go on", text):
-        return f"code {codes[0]}: {text[-800:]}"
+    # Before it listens, Python's own handlers are there.
+    if told == "SIGKILL" or (seconds < LISTENS_SECONDS and not said.startswith("pinch")):
+        return "stopped"
+    if codes[0] != GO_ON or not re.search(r"pinch \w+: stopped.*run again to go on\n$", said):
+        return f"code {codes[0]}: {said[-800:]}"
     return "stopped"
 
 
