@@ -8,7 +8,8 @@ launch/local.sh N COMMAND [--flag=value ...]
 
   Runs `pinch COMMAND ...` in N processes on the CPU of this machine. Each line of output begins
   with the number of its process. When one process fails all are ended, and its exit code is the
-  script's. Ctrl-C is passed on to all, which save where they are; a second one kills them.
+  script's: 75 means that it was stopped, and that the same call goes on. Ctrl-C is passed on to all,
+  which save where they are; a second one kills them.
 
   launch/local.sh 2 study --config=ml_collections_configs/tiny.py --workdir=/tmp/pinch
 

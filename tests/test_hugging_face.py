@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
+from reference import our_outputs
 from safetensors.numpy import load_file, save_file
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 
@@ -22,7 +24,7 @@ from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.export import export_model
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
-from pinch_jax.model.source import locate
+from pinch_jax.model.source import locate, open_model
 
 GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 DECODERS = {
@@ -262,8 +264,30 @@ def test_what_belongs_to_a_model_goes_with_it_and_nothing_is_written_over(tmp_pa
         convert(tmp_path / "source", tmp_path / "target")
 
 
-def test_a_model_of_ours_becomes_one_of_theirs_where_they_have_it(tmp_path):
-    with pytest.raises(ValueError, match=r"transformers has no such decoder: in 'llama'"):
+def test_the_bundled_model_becomes_one_of_theirs_and_gives_the_same(tmp_path):
+    """Its embeddings are multiplied, which no family but Gemma's does."""
+    convert(locate("tiny"), tmp_path / "tiny")
+    models = open_model("tiny"), open_model(tmp_path / "tiny")
+    told = json.loads((tmp_path / "tiny/config.json").read_text())
+    assert (told["model_type"], told["tie_word_embeddings"]) == ("llama", False)
+    texts = [model.renderer.tokenizer.encode("Mikä on Kenian valuutta?") for model in models]
+    assert texts[0] == texts[1]
+    logits = [
+        our_outputs(model.decoder, model.weights.load(), np.array([texts[0]])).logits
+        for model in models
+    ]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+
+
+def test_a_model_that_is_written_is_for_all_who_may_read_the_rest(tmp_path):
+    mask = os.umask(0o022)
+    try:
         convert(locate("tiny"), tmp_path / "tiny")
-    assert not (tmp_path / "tiny").exists()
+    finally:
+        os.umask(mask)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "tiny").iterdir()}
+    assert set(modes.values()) == {"0o644"}, modes
+
+
+def test_every_family_can_be_written():
     assert set(DECODERS) == set(FAMILIES)

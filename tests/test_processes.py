@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from small import FAMILIES, random_params, random_plan, trainer
 
+from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
 from pinch_jax.mesh import put_batch
-from pinch_jax.processes import start_processes
+from pinch_jax.processes import devices_of_task, start_processes
+from pinch_jax.stops import GO_ON
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -163,6 +165,37 @@ def test_a_port_that_is_taken_is_named():
 def test_flags_that_contradict_each_other_are_an_error(flags, message):
     with pytest.raises(ValueError, match=message):
         start_processes(*flags, timeout_seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("told", "gpus", "expected"),
+    [
+        ({}, "0,1,2,3", None),
+        # One task on a node has all that it sees; JAX would give it the first.
+        ({"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_LOCALID": "0"}, "0,1,2,3", None),
+        ({"SLURM_STEP_TASKS_PER_NODE": "4", "SLURM_LOCALID": "2"}, "0,1,2,3", [2]),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_LOCALID": "1"}, "4,5,6,7", [2, 3]),
+        # --gpus-per-task=1: Slurm has bound one, and its number is 0 whatever the task's.
+        ({"SLURM_STEP_TASKS_PER_NODE": "4", "SLURM_LOCALID": "3"}, "0", None),
+        ({"SLURM_STEP_TASKS_PER_NODE": "4", "SLURM_LOCALID": "3"}, "", None),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2(x2),1", "SLURM_NODEID": "2"}, "0,1", None),
+        ({"OMPI_COMM_WORLD_LOCAL_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}, "0,1", [1]),
+    ],
+)
+def test_a_task_has_the_gpus_that_are_its_own(told, gpus, expected, monkeypatch):
+    for name, value in ({"SLURM_LOCALID": "0", "SLURM_NODEID": "0"} | told).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    assert devices_of_task() == expected
+
+
+def test_gpus_that_cannot_be_shared_out_are_an_error(monkeypatch):
+    for name, value in as_slurm(1, 0).items() | {("SLURM_STEP_TASKS_PER_NODE", "2")}:
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    with pytest.raises(UserError, match="2 tasks on this node see 3 GPUs"):
+        devices_of_task()
 
 
 def start(code_or_command, output, devices=1, **environment):
@@ -330,7 +363,7 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
             assert both[0].poll() is None, logs[0].read_text()
             time.sleep(0.05)
         both[1].send_signal(signal.SIGINT)
-        assert [process.wait(60) for process in both] == [1, 1]
+        assert [process.wait(60) for process in both] == [GO_ON, GO_ON]
         stops = [re.findall(r"stopped after step (\d+) of (\d+); run", p.read_text()) for p in logs]
         assert stops[0] == stops[1] and len(stops[0]) == 1
         step, steps = map(int, stops[0][0])

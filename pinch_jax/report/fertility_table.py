@@ -52,7 +52,7 @@ def read_texts(pattern: str) -> dict[str, list[str]]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: not UTF-8 ({error}); convert it") from None
     if not (texts := [line for line in lines if line.strip()]):

@@ -16,6 +16,7 @@ from pinch_jax.model.export import export_model
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
+from pinch_jax.model.source import locate, open_model
 
 CONFIGS = make_configs()
 # What transformers reads of a GGUF: plain rotations, full attention, Qwen 3's usual head size.
@@ -54,6 +55,15 @@ def test_an_exported_directory_loads_with_the_same_logits(name, tmp_path):
         assert not any(report[key] for key in ("missing_keys", "unexpected_keys"))
         assert loaded.dtype == torch.float32
         assert np.array_equal(their_logits(loaded, tokens), their_logits(peer, tokens))
+
+
+def test_the_bundled_model_loads_with_the_same_logits(tmp_path):
+    convert(locate("tiny"), tmp_path / "tiny")
+    ours = open_model("tiny")
+    tokens = random_tokens(ours.decoder.vocab_size)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny", attn_implementation="eager")
+    expected = our_outputs(ours.decoder, ours.weights.load(), tokens).logits
+    assert np.abs(their_logits(theirs, tokens) - expected).max() <= 1e-4
 
 
 @pytest.mark.parametrize("kind", [None, "Q8_0", "Q4_0"])

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# A Slurm of this machine alone, and launch/slurm.sh on it: one task, two tasks, a job that is told
+# to stop and goes on by itself. Needs root, and Debian's slurm-wlm and munge:
+#   apt-get install slurm-wlm munge && tests/slurm.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for program in slurmctld slurmd munged sbatch; do
+  command -v "$program" >/dev/null || { echo "tests/slurm.sh: no $program here" >&2; exit 77; }
+done
+work=$(mktemp -d)
+host=$(hostname -s)
+export SLURM_CONF=$work/slurm.conf
+export PINCH=${PINCH:-$PWD/.venv/bin/pinch} JAX_PLATFORMS=cpu PYTHONPATH=$PWD
+export JAX_CPU_COLLECTIVES_IMPLEMENTATION=gloo TQDM_MININTERVAL=5
+
+finish() {
+  local code=$?
+  pkill -F "$work/slurmctld.pid" || true
+  pkill -F "$work/slurmd.pid" || true
+  pkill -F "$work/munged.pid" || true
+  if ((code)); then tail -n 40 "$work"/*.log "$work"/*.out >&2 || true; fi
+  rm -rf "$work"
+} 2>/dev/null
+trap finish EXIT
+
+cat >"$SLURM_CONF" <<TEXT
+ClusterName=pinch
+SlurmctldHost=$host
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$work/munge.socket
+CredType=cred/munge
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmctldPidFile=$work/slurmctld.pid
+SlurmdPidFile=$work/slurmd.pid
+SlurmctldLogFile=$work/slurmctld.log
+SlurmdLogFile=$work/slurmd.log
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MpiDefault=none
+ReturnToService=2
+JobRequeue=1
+SchedulerParameters=requeue_delay=1
+NodeName=$host CPUs=2 State=UNKNOWN
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+TEXT
+mkdir "$work/state" "$work/spool"
+dd if=/dev/urandom of="$work/munge.key" bs=1024 count=1 status=none
+chmod 400 "$work/munge.key"
+chmod 755 "$work"
+munged --force --key-file="$work/munge.key" --socket="$work/munge.socket" \
+  --pid-file="$work/munged.pid" --log-file="$work/munged.log" --seed-file="$work/munge.seed"
+slurmctld
+slurmd
+for _ in {1..60}; do [[ $(sinfo -h -o %t) == idle ]] && break || sleep 1; done
+sinfo
+
+python=${PINCH%/*}/python
+"$python" - "$work" <<'CODE'
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from bad_inputs.files import write_study
+write_study(Path(sys.argv[1]))
+CODE
+
+# Prints the state of a job until it is one that is asked for.
+await_state() {
+  local job=$1 state=
+  for _ in {1..600}; do
+    state=$(squeue -h -j "$job" -o %T 2>/dev/null || true)
+    [[ ${state:-ENDED} == "$2" ]] && return
+    sleep 0.5
+  done
+  echo "tests/slurm.sh: job $job is ${state:-gone}, not $2" >&2
+  return 1
+}
+
+run() {
+  local tasks=$1 name=$2
+  shift 2
+  sbatch --parsable --ntasks="$tasks" --overcommit --output="$work/$name.out" \
+    launch/slurm.sh study --config="$work/config.py" --workdir="$work/$name" "$@"
+}
+
+for tasks in 1 2; do
+  await_state "$(run "$tasks" "tasks$tasks")" ENDED
+  grep -q "report: $work/tasks$tasks" "$work/tasks$tasks.out"
+  echo "$tasks tasks: $(grep -c '' "$work/tasks$tasks.out") lines, and a report"
+done
+grep -q '^1: ' "$work/tasks2.out"
+
+job=$(run 2 stopped --config.train.epochs=400)
+until ls "$work"/stopped/runs/*/checkpoints/[0-9]* >/dev/null 2>&1; do sleep 0.2; done
+scancel --signal=TERM "$job"
+await_state "$job" PENDING
+echo "told to stop: $(grep -m1 'run again to go on' "$work/stopped.out")"
+scontrol update JobId="$job" StartTime=now
+await_state "$job" RUNNING
+echo "queued again by itself, and running"
+scancel "$job"
+await_state "$job" ENDED
