@@ -150,7 +150,7 @@ def _check_texts(place: Any, field: str, value: Any) -> None:
     if isinstance(value, dict):
         for name, part in value.items():
             _check_texts(place, f"{field}{name}: ", part)
-            _check_texts(place, "a name of ", name)
+            _check_texts(place, f"{field}a name: ", name)
     elif isinstance(value, list):
         for part in value:
             _check_texts(place, field, part)

@@ -4,6 +4,7 @@ The library itself, given the whole text of a turn, is the peer; it does not tel
 from a text that looks like one, which ours does.
 """
 
+import dataclasses
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from small_tokenizers import KINDS, THOUGHT, TURN, train_merges, write_kind, wri
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as Library
 
+from pinch_jax.errors import UserError
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -179,6 +181,12 @@ def test_a_tokenizer_without_lines_has_no_base_template(tmp_path):
     tokenizer = load_tokenizer(write_kind(tmp_path, KINDS["words"], TURNS))
     with pytest.raises(ValueError, match=r"has no token for a line's end"):
         make_renderer(tokenizer, "base")
+    # It opens all the same, to be scored and converted; only prompts cannot be written.
+    tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=None)
+    renderer = make_renderer(tokenizer, "auto")
+    for write in (renderer.prompt, lambda text: renderer.example(text, text)):
+        with pytest.raises(UserError, match=r"has no token for a line's end"):
+            write("a")
 
 
 def test_what_begins_texts_is_bos_or_refused(tmp_path):

@@ -270,7 +270,7 @@ def test_the_bundled_model_becomes_one_of_theirs_and_gives_the_same(tmp_path):
     models = open_model("tiny"), open_model(tmp_path / "tiny")
     told = json.loads((tmp_path / "tiny/config.json").read_text())
     assert (told["model_type"], told["tie_word_embeddings"]) == ("llama", False)
-    texts = [model.renderer.tokenizer.encode("Mikä on Kenian valuutta?") for model in models]
+    texts = [model.renderer.tokenizer.encode("Mikä on Kenian valuutta? " * 3) for model in models]
     assert texts[0] == texts[1]
     logits = [
         our_outputs(model.decoder, model.weights.load(), np.array([texts[0]])).logits

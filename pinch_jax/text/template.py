@@ -15,6 +15,15 @@ __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_render
 ENCODING_VERSION = 2
 
 
+class NoTemplate(Renderer):
+    """What a model has that no template fits: no prompt can be written for it."""
+
+    def prompt(self, prompt: str) -> list[int]:
+        """Raises UserError."""
+        _newline(self.tokenizer)
+        raise AssertionError(f"{self.tokenizer.path} has a token for a line's end after all")
+
+
 def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"]) -> Renderer:
     """Returns how instructions are written for a model that came without a template of ours.
 
@@ -36,7 +45,13 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
         end=(tokenizer.piece(tokenizer.eos_id),),
     )
     if template == "base" or roles.chat_template is None:
-        return Renderer(dataclasses.replace(plain, after=_newline(tokenizer)), tokenizer)
+        try:
+            return Renderer(dataclasses.replace(plain, after=_newline(tokenizer)), tokenizer)
+        except UserError:
+            if template == "base":
+                raise
+            # It can be scored and converted all the same.
+            return NoTemplate(plain, tokenizer)
     pieces = roles.bos, roles.eos, roles.pad, roles.others
     chat = ChatTemplate(roles.chat_template, plain, *pieces)
     return ChatRenderer(chat, tokenizer)
