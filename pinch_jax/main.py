@@ -146,7 +146,10 @@ def _run_command(argv: list[str]) -> None:
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
             if not alone:
                 _leave_others(GO_ON)
-            raise SystemExit(GO_ON) from None
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # At once: a compilation under way would end the process by a signal of its own.
+            os._exit(GO_ON)
         except (UserError, TimeoutError, OSError) as error:
             # Only such a fault of the system that names a file is one of what was asked for.
             nameless = isinstance(error, OSError) and not error.filename
