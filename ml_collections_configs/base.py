@@ -189,7 +189,7 @@ def get_config() -> ml_collections.ConfigDict:
     # The paper's P = 1 is so many examples over the languages that are not the base; 0: left out.
     c.study.pinch_examples = 40
     # The tuning languages of `unseen` and `breadth`; (): the paper's six (en, ar, fi, it, ru, sw)
-    # where config.languages has them, else the base language and every second one of the others.
+    # where config.languages has them, else the base language and a drawn half of the others.
     c.study.tuning_languages = ()
     # The orders in which `breadth` adds them; (): the paper's three, or three drawn ones.
     c.study.breadth_orders = ()

@@ -19,6 +19,7 @@ from jax._src import clusters, distributed
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
+from pinch_jax.stops import Interrupted
 
 Result = TypeVar("Result")
 
@@ -185,7 +186,7 @@ def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
     """Returns what a call of the first process returns, and None in the others, once it is done.
 
     Raises:
-        UserError: in the others, where the call raised; with its message.
+        UserError, Interrupted: in the others, where the call raised; with its message.
     """
     result = None
 
@@ -205,13 +206,16 @@ def _told(what: str, say: Callable[[], str]) -> str:
     name, client = f"pinch/told/{next(_calls)}", distributed.global_state.client
     if not is_primary():
         said = _awaited(name, f"process 0 ({what})")
-        if said.startswith("!"):
-            raise UserError(f"process 0 failed at {what}: {said[1:]}")
+        if said.startswith("stopped:"):
+            raise Interrupted(said.removeprefix("stopped:"))
+        if said.startswith("failed:"):
+            raise UserError(f"process 0 failed at {what}: {said.removeprefix('failed:')}")
         return said[1:]
     try:
         said = say()
     except BaseException as error:
-        client.key_value_set(name, f"!{error or type(error).__name__}")
+        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        client.key_value_set(name, f"{kind}:{str(error) or type(error).__name__}")
         raise
     client.key_value_set(name, f"={said}")
     return said

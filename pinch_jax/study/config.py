@@ -75,8 +75,8 @@ class StudyConfig:
         """Returns the choice with what it leaves to the languages of a study.
 
         `tuning_languages` that are () become the paper's six where these languages have them all,
-        else the base language and every second one of the others; `breadth_orders` that are ()
-        the paper's three, or three drawn ones.
+        else the base language and a drawn half of the others; `breadth_orders` that are () the
+        paper's three, or three drawn ones.
 
         Raises:
             UserError: an order is not one of the tuning languages.
@@ -85,8 +85,8 @@ class StudyConfig:
         if not tuned and set(PAPER_TUNING) <= set(languages):
             tuned = PAPER_TUNING
         elif not tuned:
-            others = tuple(code for code in languages if code != base)
-            tuned = (base, *others[::2][: max(len(others) - 1, 0)])
+            others = shuffled([code for code in languages if code != base], seed, "tuning")
+            tuned = (base, *others[: len(others) // 2])
         if not orders and set(tuned) == set(PAPER_TUNING):
             orders = PAPER_ORDERS
         elif not orders:
