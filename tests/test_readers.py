@@ -189,6 +189,46 @@ def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):
         read(f"tfds:{builder.data_dir}?split=test")
 
 
+def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
+    forms = {
+        "plain": {"prompt": "Add.\n\n2, 2", "response": "4"},
+        "alpaca": {"instruction": "Add.", "input": "2, 2", "output": "4"},
+        "alone": {"instruction": "Add.\n\n2, 2", "input": "", "output": "4"},
+        "messages": {
+            "messages": [
+                {"role": "user", "content": "Add.\n\n2, 2"},
+                {"role": "assistant", "content": "4"},
+            ]
+        },
+    }
+    read_back = []
+    for name, record in forms.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(json.dumps({"id": "1"} | record) + "\n")
+        read_back.append(read(f"jsonl:{path}"))
+    assert read_back[0][0].response == "4"
+    assert all(examples == read_back[0] for examples in read_back)
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([], r"messages of \[\]; one turn"),
+        ([{"role": "assistant", "content": "a"}], r"messages of \['assistant'\]"),
+        (3 * [{"role": "user", "content": "a"}], "messages of .*; one turn can be read"),
+        ([{"role": "user", "content": [{"text": "a"}]}], r"messages\[0\]\.content=.* is no text"),
+        ([{"role": "user", "content": " "}], r"messages\[0\]\.content=' ' is empty"),
+        ([{"role": "user"}], r"messages\[0\]\.content=None is no text"),
+        (["a"], r"messages of \[None\]"),
+    ],
+)
+def test_messages_that_are_no_turn_are_named(messages, told, tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps({"id": "1", "messages": messages}) + "\n")
+    with pytest.raises(UserError, match=rf"records\.jsonl:1: {told}"):
+        read(f"jsonl:{path}")
+
+
 def test_shards_are_read_in_order_as_one_file(tmp_path):
     for shard, record in enumerate(LIMA):
         written(tmp_path / f"train-{shard:05}-of-00003.parquet", [record])

@@ -14,11 +14,11 @@ os.environ |= {
     "JAX_PLATFORMS": "cpu",
 }
 
-import numpy as np  # noqa: E402
-from jax.experimental import topologies  # noqa: E402
-from torus import shapes  # noqa: E402
+import numpy as np
+from jax.experimental import topologies
+from torus import shapes
 
-from pinch_jax.mesh import MeshConfig, batch_sharding, local_rows, make_mesh  # noqa: E402
+from pinch_jax.mesh import MeshConfig, batch_sharding, local_rows, make_mesh
 
 SLICES = (
     *("v5e:2x4", "v5e:4x4", "v5e:4x8", "v5e:8x8", "v5e:8x16", "v5e:16x16"),

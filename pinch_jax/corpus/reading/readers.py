@@ -8,7 +8,8 @@
                       languages; here any prefix of either is a fair sample of it
     jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
-                      no reference, and optionally those of `Example`
+                      no reference; or with `messages` of one turn; or with Alpaca's `instruction`,
+                      `input` and `output`; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
 last three readers may have an `id`; one without is known by its place, so that every language needs
@@ -211,11 +212,14 @@ def _oasst(source: Source, rows: Iterable[Row], language: str) -> Iterator[Examp
 def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yield instructions, with what they are about below; published outputs are a model's."""
     for row in rows:
-        # The form published with AlpacaEval has no `input`: it is part of the instruction.
-        below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
-        prompt = row.text("instruction") + (f"\n\n{below}" if below else "")
         task = f"alpaca_farm/{row.text('dataset')}"
-        yield _example(_identity(source, row), task, language, prompt)
+        yield _example(_identity(source, row), task, language, _instruction(row))
+
+
+def _instruction(row: Row) -> str:
+    # The form published with AlpacaEval has no `input`: it is part of the instruction.
+    below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
+    return row.text("instruction") + (f"\n\n{below}" if below else "")
 
 
 def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -237,18 +241,40 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
                 "keep each language in a file of its own, with {language} in the path"
             )
         identity = _identity(source, row)
+        prompt, response = _turn(row)
+        task = row.text("task") if "task" in given else source.reader
         yield dataclasses.replace(
-            _example(
-                identity,
-                row.text("task") if "task" in given else source.reader,
-                language,
-                row.text("prompt"),
-                row.text("response", empty=True),
-            ),
+            _example(identity, task, language, prompt, response),
             fact=row.name("fact") if "fact" in given else identity,
             answer=row.text("answer", empty=True) if "answer" in given else "",
             english_answer="english_answer" in given and row.value("english_answer", bool),
         )
+
+
+def _turn(row: Row) -> tuple[str, str]:
+    """Return the prompt and the response of a record, in whichever form it has them."""
+    if "prompt" not in row.fields and "messages" in row.fields:
+        return _one_turn(row)
+    if "prompt" not in row.fields and "instruction" in row.fields:
+        return _instruction(row), row.text("output", empty=True)
+    return row.text("prompt"), row.text("response", empty=True)
+
+
+def _one_turn(row: Row) -> tuple[str, str]:
+    messages = row.value("messages", list)
+    told = [message if isinstance(message, Mapping) else {} for message in messages]
+    roles = [message.get("role") for message in told]
+    if roles not in (["user"], ["user", "assistant"]):
+        raise UserError(
+            f"{row.place}: messages of {roles}; one turn can be read, of 'user' and 'assistant'"
+        )
+    texts = [message.get("content") for message in told]
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(f"{row.place}: messages[{number}].content={text!r:.40} is no text")
+    where = [f"messages[{number}].content" for number in range(len(texts))]
+    prompt = check_text(row.place, where[0], texts[0])
+    return prompt, check_text(row.place, where[1], texts[1]) if texts[1:] else ""
 
 
 def _has_id(row: Row) -> bool:
