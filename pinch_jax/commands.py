@@ -103,20 +103,22 @@ def mixture() -> None:
 
     from pinch_jax.data.dropping import dropped_lines
     from pinch_jax.report.mixture_diff import diff_lines, diff_table
-    from pinch_jax.report.mixture_plot import plot_mixture
     from pinch_jax.report.mixture_table import mixture_lines, mixture_table
     from pinch_jax.study.workbench import Workbench
 
     if FLAGS.against is not None and FLAGS.plot:
         raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
     config = read_config()
-    plan = Workbench(config, progress=False).plan()
+    plan = Workbench(config, progress=False, languages=config.mixture_languages).plan()
     for line in dropped_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
     if FLAGS.plot:
+        from pinch_jax.report.mixture_plot import plot_mixture  # and with it all that draws
+
         plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
     if FLAGS.against is not None:
-        against = Workbench(read_config("against"), progress=False).plan()
+        other = read_config("against")
+        against = Workbench(other, progress=False, languages=other.mixture_languages).plan()
         steps = read_steps(max(plan.steps, against.steps)) if FLAGS.steps else None
         tell = diff_table if FLAGS.table else diff_lines
         lines = tell(plan, against, steps)

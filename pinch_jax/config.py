@@ -156,6 +156,13 @@ class Config:
         return tuple(dict.fromkeys((*self.languages, *extra)))
 
     @property
+    def mixture_languages(self) -> tuple[str, ...]:
+        """Those that the config's own mixture can be planned with."""
+        members = self.mixture_of().languages
+        own = (member for member in members if member not in self.mixture.recipes)
+        return tuple(dict.fromkeys((*self.languages, *own)))
+
+    @property
     def monolingual_languages(self) -> tuple[str, ...]:
         """Those with a monolingual model of their own, in the order of `languages`."""
         chosen = self.study.monolingual_languages or self.languages

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,14 @@ class Workbench:
 
     Attributes:
         config: what they are made from.
+        languages: of the corpus; by default all that a study of this config needs.
     """
 
-    def __init__(self, config: Config, progress: bool = True):
+    def __init__(
+        self, config: Config, progress: bool = True, languages: Sequence[str] | None = None
+    ):
         self.config = config
+        self.languages = config.corpus_languages if languages is None else languages
         self._progress = progress
         batch = config.batch
         field = "config.batch." + ("row_multiple" if batch.row_multiple else "rows")
@@ -101,11 +106,10 @@ class Workbench:
 
     @functools.cached_property
     def corpus(self) -> Corpus:
-        """The corpus in all languages of the study."""
-        c = self.config
+        """The corpus in all of `languages`."""
 
         def load():
-            return load_corpus(c.corpus, c.corpus_languages, self._progress)
+            return load_corpus(self.config.corpus, self.languages, self._progress)
 
         return primary_first("building the corpus", load)
 
