@@ -37,10 +37,10 @@ def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 @_command("config", "workdir", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
-    from pinch_jax.processes import is_primary
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import claim_workdir, write_command
+    from pinch_jax.waiting import is_primary
 
     shard, workdir, config = read_shard(), read_workdir(), read_config()
     answers = input_path("answers") if FLAGS.answers is not None else None
@@ -64,7 +64,6 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
-    from pinch_jax.processes import is_primary
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import (
         answer,
@@ -76,6 +75,7 @@ def train() -> None:
     )
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
+    from pinch_jax.waiting import is_primary
 
     workdir, config = read_workdir(), read_config()
     check_workdir(config, workdir)
@@ -200,10 +200,10 @@ def judge() -> None:
 @_command("workdir", "markdown")
 def report() -> None:
     """The report of a study that has run."""
-    from pinch_jax.processes import primary_alone
     from pinch_jax.report.markdown import write_markdown
     from pinch_jax.report.page import write_report
     from pinch_jax.study.analysis import analyse
+    from pinch_jax.waiting import primary_alone
 
     workdir = read_workdir()
 

@@ -1,36 +1,20 @@
-"""The processes of a run: how they start and end, what the first says, and how they wait.
-
-They wait at JAX's coordination service, never in a collective: a collective has a deadline of its
-own, of 30 s on CPUs, and one process may have work for hours that the others do without.
-"""
+"""The processes of a run: how they start, which devices are theirs, and how they end."""
 
 import asyncio
 import atexit
-import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import jax
-from jax._src import clusters, distributed
+from jax._src import clusters
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
-from pinch_jax.stops import Interrupted
-
-Result = TypeVar("Result")
+from pinch_jax.waiting import is_primary, wait_for_all
 
 FAREWELL_SECONDS = 2.0
-# How long one process waits for another: a corpus may be translated, a study judged.
-WAIT_SECONDS = 7 * 24 * 3600
-SAY_SECONDS = 15.0
-POLL_SECONDS = 1.0
-
-# All processes make the same calls in the same order, so that a number is enough of a name.
-_calls = itertools.count()
 
 
 def start_processes(
@@ -157,96 +141,3 @@ def _visible_gpus() -> int:
         if name in os.environ:
             return len([gpu for gpu in os.environ[name].split(",") if gpu.strip()])
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def is_primary() -> bool:
-    """Returns whether this process is the one that writes files."""
-    return jax.process_index() == 0
-
-
-def agreed(what: str, find: Callable[[], int]) -> int:
-    """Returns what `find` returns in the first process, in every process, where it is not called.
-
-    Hosts may see different files, and the one that writes them sees them first. `what` is for the
-    messages of those that wait.
-    """
-    return int(_told(what, lambda: str(int(find()))))
-
-
-def primary_first(what: str, call: Callable[[], Result]) -> Result:
-    """Returns what a call returns; only once it has in the first process do the others make it.
-
-    So the first one writes files, and the others find them. `what` it does is for those who wait.
-    """
-    results = primary_alone(what, lambda: [call()])
-    return results[0] if results else call()
-
-
-def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
-    """Returns what a call of the first process returns, and None in the others, once it is done.
-
-    Raises:
-        UserError, Interrupted: in the others, where the call raised; with its message.
-    """
-    result = None
-
-    def once() -> str:
-        nonlocal result
-        result = call()
-        return ""
-
-    _told(what, once)
-    return result
-
-
-def _told(what: str, say: Callable[[], str]) -> str:
-    """Returns what `say` returns in the first process, once it has."""
-    if jax.process_count() == 1:
-        return say()
-    name, client = f"pinch/told/{next(_calls)}", distributed.global_state.client
-    if not is_primary():
-        said = _awaited(name, f"process 0 ({what})")
-        if said.startswith("stopped:"):
-            raise Interrupted(said.removeprefix("stopped:"))
-        if said.startswith("failed:"):
-            raise UserError(f"process 0 failed at {what}: {said.removeprefix('failed:')}")
-        return said[1:]
-    try:
-        said = say()
-    except BaseException as error:
-        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        client.key_value_set(name, f"{kind}:{str(error) or type(error).__name__}")
-        raise
-    client.key_value_set(name, f"={said}")
-    return said
-
-
-def wait_for_all(what: str) -> None:
-    """Returns, in every process, when all have come to `what`; says who is late.
-
-    Raises:
-        TimeoutError: a process did not come in a week.
-    """
-    if jax.process_count() == 1:
-        return
-    name, client = f"pinch/here/{next(_calls)}", distributed.global_state.client
-    client.key_value_set(f"{name}/{jax.process_index()}", "here")
-    for process in range(jax.process_count()):
-        _awaited(f"{name}/{process}", f"process {process} before {what}")
-
-
-def _awaited(name: str, whom: str) -> str:
-    """Returns the value of a key of the coordination service, as soon as it is there."""
-    client, started, said = distributed.global_state.client, time.monotonic(), 0.0
-    while (waited := time.monotonic() - started) < WAIT_SECONDS:
-        try:
-            # Not longer: nothing else is heard meanwhile, Ctrl-C neither.
-            return client.blocking_key_value_get(name, int(POLL_SECONDS * 1000))
-        except jax.errors.JaxRuntimeError as error:
-            if "DEADLINE_EXCEEDED" not in str(error):
-                raise
-        if waited - said > SAY_SECONDS:
-            said = waited
-            say = f"process {jax.process_index()} waits for {whom}: {waited:.0f} s so far"
-            print(say, file=sys.stderr, flush=True)
-    raise TimeoutError(f"process {jax.process_index()} waited {WAIT_SECONDS} s for {whom}")

@@ -305,21 +305,21 @@ def test_all_wait_for_the_first_and_hear_of_its_fault(tmp_path):
     port, logs = free_port(), [tmp_path / "0", tmp_path / "1"]
     code = TWO.format(
         """
-from pinch_jax import processes
-processes.SAY_SECONDS = 1
+from pinch_jax import waiting
+waiting.SAY_SECONDS = 1
 def work():
     if not jax.process_index():
         time.sleep(4)
     return jax.process_index()
-assert processes.primary_first("slow work", work) == jax.process_index()
-assert processes.agreed("what is there", lambda: 7 + jax.process_index()) == 7
+assert waiting.primary_first("slow work", work) == jax.process_index()
+assert waiting.agreed("what is there", lambda: 7 + jax.process_index()) == 7
 if jax.process_index():
     time.sleep(3)
-processes.wait_for_all("a step")
+waiting.wait_for_all("a step")
 def fail():
     raise ValueError("a file is missing")
 try:
-    processes.primary_alone("writing", fail)
+    waiting.primary_alone("writing", fail)
 except ValueError as error:
     print("heard:", error, flush=True)
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 from pinch_jax.evaluate.evaluators import Answers
 from pinch_jax.files import digest, json_line, mend_last_line, read_kept_lines, write_text
 from pinch_jax.model.decoder import Params
-from pinch_jax.processes import agreed, is_primary
+from pinch_jax.waiting import agreed, is_primary
 
 
 def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[str] = ()) -> str:

@@ -32,7 +32,6 @@ from pinch_jax.locks import only_writer
 from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
-from pinch_jax.processes import agreed, is_primary, primary_alone, wait_for_all
 from pinch_jax.stops import stoppable
 from pinch_jax.study.experiments import PRETRAINED
 from pinch_jax.study.workbench import Workbench
@@ -40,6 +39,7 @@ from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop
 from pinch_jax.train.lora import check_rank, combine, merge
 from pinch_jax.train.metrics import MetricWriter
+from pinch_jax.waiting import agreed, is_primary, primary_alone, wait_for_all
 
 DESCRIPTION = "run.json"
 # What run.json knows that the plan of a run does not.

@@ -15,7 +15,6 @@ from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, ju
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished, read_record, write_record
 from pinch_jax.locks import only_writer
-from pinch_jax.processes import is_primary, primary_alone
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
@@ -33,6 +32,7 @@ from pinch_jax.study.run import (
 )
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import check_workdir, claim_workdir
+from pinch_jax.waiting import is_primary, primary_alone
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

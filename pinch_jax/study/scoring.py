@@ -16,9 +16,9 @@ from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
-from pinch_jax.processes import is_primary
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
+from pinch_jax.waiting import is_primary
 
 
 def score_file(source: str, texts: Path, output: Path) -> int:

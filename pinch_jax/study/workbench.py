@@ -28,7 +28,6 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
-from pinch_jax.processes import primary_first
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -36,6 +35,7 @@ from pinch_jax.text.vocabulary import needed_pieces
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
+from pinch_jax.waiting import primary_first
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
 ARITHMETIC_VERSION = 4

@@ -8,7 +8,7 @@ from typing import Any
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record, write_text
-from pinch_jax.processes import is_primary
+from pinch_jax.waiting import is_primary
 
 # What may differ between two calls on one work directory: none of it decides a result.
 FREE_FIELDS = (

@@ -13,8 +13,8 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, seal
 from pinch_jax.mesh import parameter_shardings, replicated
 from pinch_jax.model.finite import check_finite
-from pinch_jax.processes import agreed, is_primary
 from pinch_jax.train.step import TrainState
+from pinch_jax.waiting import agreed, is_primary
 
 
 def state_shardings(mesh: jax.sharding.Mesh, state: TrainState) -> TrainState:
