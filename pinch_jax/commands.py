@@ -156,10 +156,13 @@ def corpus() -> None:
 @_command("config", "model", "prompts", "output")
 def generate() -> None:
     """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
+    from pinch_jax.model.source import locate
     from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
     output = output_path("output") if FLAGS.output is not None else None
     asked = input_path("prompts") if FLAGS.prompts is not None else None
+    if FLAGS.model is not None:
+        locate(FLAGS.model, "--model")
     config = read_config()
     prompts = read_prompts(asked) if asked else heldout_prompts(config)
     for record in generate_answers(config, FLAGS.model, prompts, output):

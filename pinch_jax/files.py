@@ -60,9 +60,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     part.mkdir(parents=True)
     with naming(part):
         yield part
-    for path in part.rglob("*"):
-        _sync(path)
-    _sync(part)
+    sync_folder(part)
     part.rename(target)
     _sync(target.parent)
 
@@ -74,6 +72,12 @@ def delete_unfinished(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns once all that is below a folder is on disk."""
+    for path in (folder, *folder.rglob("*")):
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

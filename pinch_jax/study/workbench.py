@@ -27,7 +27,7 @@ from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import DrawnWeights, Model
-from pinch_jax.model.source import open_model
+from pinch_jax.model.source import locate, open_model
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -55,6 +55,8 @@ class Workbench:
         self.config = config
         self.languages = config.corpus_languages if languages is None else languages
         self._progress = progress
+        if config.model.source:  # before anything that takes long
+            locate(config.model.source)
         batch = config.batch
         field = "config.batch." + ("row_multiple" if batch.row_multiple else "rows")
         field += " / config.batch.microbatches" * (batch.microbatches > 1)

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, seal
+from pinch_jax.files import check_sealed, seal, sync_folder
 from pinch_jax.mesh import parameter_shardings, replicated
 from pinch_jax.model.finite import check_finite
 from pinch_jax.train.step import TrainState
@@ -89,6 +89,7 @@ class Checkpoints:
         if is_primary():
             (unfinished,) = self.directory.glob(f"{self._saving}.*/{ITEM}")
             seal(unfinished)
+            sync_folder(unfinished)
 
     def _newest_whole(self) -> int | None:
         damaged: dict[int, str] = {}
