@@ -1,5 +1,6 @@
 """A model by where it is: the name of one that is installed, or a path in one of the formats."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
     )
 
 
+@functools.cache
 def _assemble_gemma() -> Path:
     """Returns the GGUF file of Gemma 3 270M that a package carries, its checksum verified.
 
