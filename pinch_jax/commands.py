@@ -159,7 +159,7 @@ def generate() -> None:
     from pinch_jax.model.source import locate
     from pinch_jax.study.generating import generate_answers, heldout_prompts, read_prompts
 
-    output = output_path("output") if FLAGS.output is not None else None
+    output = output_path("output") if FLAGS.output else None
     asked = input_path("prompts") if FLAGS.prompts is not None else None
     if FLAGS.model is not None:
         locate(FLAGS.model, "--model")

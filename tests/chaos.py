@@ -176,7 +176,7 @@ def _to_the_end(
         became = disturb(call, way, draw.uniform(0.3, seconds), log, draw)
         assert became in ("done", "stopped"), f"{call.name}, {way}: {became}"
         counted[call.name, way] += 1
-        if became == "done":
+        if became == "done" or (call.name == "convert" and call.output.exists()):
             break
     if call.name != "convert" or not call.output.exists():
         in_peace(call, log)

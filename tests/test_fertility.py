@@ -15,6 +15,7 @@ from pinch_jax.corpus.manifest import read_manifest
 from pinch_jax.corpus.sources import Corpus
 from pinch_jax.corpus.translation.translate import Estimate
 from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.errors import UserError
 from pinch_jax.model.source import open_model
 from pinch_jax.report.corpus_report import build_corpus, say_costs, say_report
 from pinch_jax.report.corpus_table import (
@@ -159,7 +160,7 @@ def test_files_of_ones_own_are_compared_language_by_language(tmp_path):
     [
         ("a.txt", ValueError, r"--texts=.*a\.txt: write \{language\} once"),
         ("{language}/a.txt", ValueError, "once, in the name of the file"),
-        ("b_{language}.txt", FileNotFoundError, r"--texts=.*b_\{language\}\.txt: no such file"),
+        ("b_{language}.txt", UserError, r"--texts=.*b_\{language\}\.txt: no such file"),
         ("latin_{language}.txt", ValueError, r"latin_en\.txt: not UTF-8"),
         ("empty_{language}.txt", ValueError, r"empty_en\.txt: no text in it"),
     ],

@@ -146,7 +146,7 @@ def test_a_vocabulary_that_is_not_supported_says_why(tmp_path):
     headless = {name: value for name, value in whole.items() if name != "unknown_token_id"}
     for told, message in (
         (whole | {"model": "bert"}, r"ggml\.model='bert' is not supported: only 'llama', 'gpt2'"),
-        (of_bytes, r"ggml\.pre='gpt-4o' is not supported: only llama-bpe, qwen2, tekken; give"),
+        (of_bytes, r"ggml\.pre='gpt-4o' is not supported: only llama-bpe, qwen2, tekken; put the"),
         (less, r"has no tokenizer\.ggml\.scores"),
         (headless, r"has no tokenizer\.ggml\.unknown_token_id, and no unknown piece"),
     ):

@@ -19,6 +19,7 @@ from pinch_jax.study.run import (
     write_responses,
 )
 from pinch_jax.study.runner import plan_study
+from pinch_jax.study.workdir import claim_workdir
 
 ANSWERED = ("en", "fi", "it", "ru")
 
@@ -34,6 +35,7 @@ def config(tmp_path_factory):
 def answered(config, tmp_path_factory):
     """A study one of whose runs has answered, with texts that no model of this size would write."""
     study = plan_study(config, tmp_path_factory.mktemp("study"), progress=False)
+    claim_workdir(config, study.workdir)
     run = study.runs["monolingual:fi"]
     (run.directory / "responses").mkdir(parents=True)
     write_record(run.directory / "run.json", describe_run(run))
@@ -106,6 +108,7 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):
     other = dataclasses.replace(config, seed=config.seed + 1)
     elsewhere = plan_study(other, tmp_path / "elsewhere", progress=False)
+    claim_workdir(other, elsewhere.workdir)
     with pytest.raises(UserError, match="none of its runs has answered yet"):
         publish_answers(elsewhere.workdir, tmp_path / "more")
     with pytest.raises(UserError, match=r"no answers of this study; .*monolingual-en-"):

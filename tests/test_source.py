@@ -159,5 +159,5 @@ def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
         main([*command, f"--prompts={prompts}", "--output="])
     assert answered[0]["response"] in capsys.readouterr().out
     prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
-    with pytest.raises(SystemExit, match=r"prompts.jsonl:2: not an object with a text"):
+    with pytest.raises(SystemExit, match=r"prompts.jsonl:2: no field 'prompt'"):
         main([*command, f"--prompts={prompts}"])

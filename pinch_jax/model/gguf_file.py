@@ -108,8 +108,6 @@ class GgufFile:
             raise UserError(f"{self.path} is an {kind}, not a model; give the model's file")
         if "general.architecture" not in told:
             raise UserError(f"{self.path} does not say its general.architecture; give another file")
-        if not self._tensors:
-            raise UserError(f"{self.path} has no tensors, only a vocabulary; give the model's file")
 
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor in float32; only its rows are dequantised."""

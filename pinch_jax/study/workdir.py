@@ -46,9 +46,10 @@ def claim_workdir(config: Config, workdir: Path) -> None:
         UserError: as `check_workdir` does.
     """
     check_workdir(config, workdir)
-    if is_primary():
+    path, ours = workdir / "config.json", json.loads(config.to_json())
+    if is_primary() and not (path.exists() and read_config(workdir) == ours):
         workdir.mkdir(parents=True, exist_ok=True)
-        write_record(workdir / "config.json", json.loads(config.to_json()))
+        write_record(path, ours)
 
 
 def check_workdir(config: Config, workdir: Path) -> None:
