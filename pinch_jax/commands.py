@@ -21,6 +21,7 @@ from pinch_jax.arguments import (
 )
 from pinch_jax.errors import UserError
 
+# A command reads what it is told before it imports what it works with: a fault is found at once.
 COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
 
 
@@ -37,13 +38,14 @@ def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 @_command("config", "workdir", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
+    shard, workdir, config = read_shard(), read_workdir(), read_config()
+    answers = input_path("answers") if FLAGS.answers is not None else None
+
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import claim_workdir, write_command
     from pinch_jax.waiting import is_primary
 
-    shard, workdir, config = read_shard(), read_workdir(), read_config()
-    answers = input_path("answers") if FLAGS.answers is not None else None
     planned = plan_study(config, workdir)
     print(describe(planned))
     if FLAGS.dry_run:
@@ -61,6 +63,8 @@ def study() -> None:
 @_command("config", "workdir", *PROCESS_FLAGS)
 def train() -> None:
     """One run: the config's own mixture."""
+    workdir, config = read_workdir(), read_config()
+
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
@@ -77,7 +81,6 @@ def train() -> None:
     from pinch_jax.study.workdir import check_workdir, claim_workdir
     from pinch_jax.waiting import is_primary
 
-    workdir, config = read_workdir(), read_config()
     check_workdir(config, workdir)
     for line in unidentified_languages(config.languages):
         print(line)
@@ -99,6 +102,10 @@ def train() -> None:
 @_command("config", "against", "steps", "table", "plot")
 def mixture() -> None:
     """What each step of a mixture holds, as JSON lines, tables or a picture."""
+    if FLAGS.against is not None and FLAGS.plot:
+        raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
+    config = read_config()
+
     import sys
 
     from pinch_jax.data.dropping import dropped_lines
@@ -106,9 +113,6 @@ def mixture() -> None:
     from pinch_jax.report.mixture_table import mixture_lines, mixture_table
     from pinch_jax.study.workbench import Workbench
 
-    if FLAGS.against is not None and FLAGS.plot:
-        raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
-    config = read_config()
     plan = Workbench(config, progress=False, languages=config.mixture_languages).plan()
     for line in dropped_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
