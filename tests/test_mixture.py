@@ -231,6 +231,7 @@ def test_a_count_by_a_strategy_stands_for_the_languages_that_it_selects():
         ("pinch:n1.5", ["n1.5 is not a whole number"]),
         ("pinch:n101", ["101 examples", "config.mixture.examples=100", "at most 'pinch:n100'"]),
         ("pinch:n5:en", ["no language but the base 'en'"]),
+        ("pinch:10:en", ["no language but the base 'en'"]),
         ("uniform:es,en,es", ["'es' twice"]),
         ("monolingual:es,en", ["is one language", "'uniform:es,en'"]),
         ("pinch", ["not the name of a mixture", "'monolingual:sw'"]),
