@@ -22,8 +22,9 @@ from pinch_jax.data.batches import Batch
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.families import RopeScaling
+from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.train.lora import LoraConfig
+from pinch_jax.train.lora import PROJECTIONS, LoraConfig
 
 ROOT = Path(ml_collections_configs.__file__).parent
 FILES = sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "__init__")
@@ -274,3 +275,9 @@ def test_every_config_lowers_its_train_step_and_its_decoding(name, monkeypatch):
 
 def test_the_files_are_the_configs_that_the_tests_know():
     assert {module.__name__.split(".")[1] for module in (base, tiny, tiny_base)} <= set(FILES)
+
+
+def test_the_base_config_names_all_that_there_is():
+    """It is data, and imports nothing to name it by."""
+    c = base.get_config()
+    assert (c.study.experiments, c.lora.projections) == (EXPERIMENTS, tuple(PROJECTIONS))
