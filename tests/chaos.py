@@ -25,8 +25,8 @@ from bad_inputs.files import write_study  # noqa: E402
 from pinch_jax.stops import GO_ON  # noqa: E402
 
 LIMIT_SECONDS = 300
-# A call is read and listens to signals well before.
-LISTENS_SECONDS = 2.0
+# A call is read and listens to signals well before, on a slow machine too.
+LISTENS_SECONDS = 8.0
 # The files that tell of time, place or process.
 OF_THE_MOMENT = {"run.json", "study.json", "command.txt", "lock", "findings.json"}
 WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice")
@@ -114,8 +114,9 @@ def disturb(call: Call, way: str, seconds: float, log: Path, draw: random.Random
         return "done" if codes[1:] == [0] else f"codes {codes}: {logs[-1].read_text()[-800:]}"
     if codes[0] == 0:
         return "done"
-    # Before it listens, Python's own handlers are there.
-    if told == "SIGKILL" or (seconds < LISTENS_SECONDS and not said.startswith("pinch")):
+    # Before it listens, Python's own handlers are there, and nothing was begun.
+    early = seconds < LISTENS_SECONDS and (not said or said.rstrip().endswith("KeyboardInterrupt"))
+    if told == "SIGKILL" or early:
         return "stopped"
     if codes[0] != GO_ON or not re.search(r"pinch \w+: stopped.*run again to go on\n$", said):
         return f"code {codes[0]}: {said[-800:]}"
