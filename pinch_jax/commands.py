@@ -69,14 +69,7 @@ def train() -> None:
 
     from pinch_jax.corpus.lid import unidentified_languages
     from pinch_jax.study.preflight import preflight
-    from pinch_jax.study.run import (
-        answer,
-        make_run,
-        missing_responses,
-        only_writer_of,
-        response_bar,
-        tuned_params,
-    )
+    from pinch_jax.study.run import complete_run, make_run
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
     from pinch_jax.waiting import is_primary
@@ -90,12 +83,8 @@ def train() -> None:
         print(line)
     claim_workdir(config, workdir)
     quiet = not is_primary()
-    with only_writer_of(run):
-        with tqdm(total=run.steps, unit="step", desc=run.directory.name, disable=quiet) as bar:
-            params = tuned_params(bench, run, bar.update)
-        if missing := missing_responses(bench, run, config.languages):
-            with response_bar(bench, missing, disable=quiet) as bar:
-                answer(bench, run, params, missing, bar.update)
+    with tqdm(total=run.steps, unit="step", desc=run.directory.name, disable=quiet) as bar:
+        complete_run(bench, run, config.languages, bar)
     print(f"run: {run.directory}")
 
 
@@ -191,13 +180,13 @@ def judge() -> None:
     from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
     from pinch_jax.evaluate.records import read_responses, words_of_records
     from pinch_jax.evaluate.scores import score_verdicts
-    from pinch_jax.locks import only_writer
+    from pinch_jax.locks import lock_of, only_writer
 
     if FLAGS.judge != "reference":
         raise UserError(f"--judge={FLAGS.judge}: only `reference` is there so far")
     files = input_path("baseline"), input_path("candidate"), output_path("output")
     words = words_of_records(read_responses(files[0]).values())
-    with only_writer(files[2].with_name(f"{files[2].name}.lock")):
+    with only_writer(lock_of(files[2])):
         verdicts = judge_files(ReferenceJudge(words), *files)
     print(
         f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"

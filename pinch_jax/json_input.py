@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 from pinch_jax.errors import UserError
 
 REPAIR = "repair or delete it"
+# How a file begins that Git LFS has not brought yet.
+LFS_POINTER = "version https://git-lfs"
 # By what other encodings begin with.
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
@@ -28,7 +30,7 @@ def parse_json(place: Any, content: bytes | str, remedy: str = REPAIR) -> Any:
     try:
         value = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        pointer = text.startswith("version https://git-lfs")
+        pointer = text.startswith(LFS_POINTER)
         why = "a pointer of Git LFS" if pointer else error
         way_out = "run `git lfs pull`" if pointer else remedy
         raise UserError(f"{place}: not JSON ({why}); {way_out}") from error
@@ -113,6 +115,16 @@ def check_fields(
             raise UserError(f"{place}: {name}={_short(record[name])} is empty; fill it")
 
 
+def check_encodable(where: str, text: str) -> None:
+    """Raises UserError, which begins with `where`, for a text that cannot be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{where}character {error.start} is half of a surrogate pair, no text; replace it"
+        ) from None
+
+
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 
 
@@ -155,13 +167,7 @@ def _check_texts(place: Any, field: str, value: Any) -> None:
         for part in value:
             _check_texts(place, field, part)
     elif isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(
-                f"{place}: {field}character {error.start} is half of a surrogate pair, no text; "
-                "replace it"
-            ) from None
+        check_encodable(f"{place}: {field}", value)
 
 
 def _short(value: Any) -> str:

@@ -39,6 +39,11 @@ def only_writer(path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def lock_of(output: Path) -> Path:
+    """Returns the lock of a file that a call writes."""
+    return output.with_name(f"{output.name}.lock")
+
+
 def _acquired(path: Path) -> IO[str]:
     """Returns the file of a lock that is held."""
     while True:

@@ -16,7 +16,7 @@ from pinch_jax.data.batches import Batch, BatchPlan
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.checkpoint import state_shardings
@@ -165,3 +165,16 @@ def trainer(
         jax.jit(start, out_shardings=shardings),
         jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
     )
+
+
+def trained(
+    mesh_config: MeshConfig | None, steps: int
+) -> tuple[list[dict[str, float]], TrainState]:
+    """Returns the metrics of each step, and the state after them, from the same start."""
+    t, plan = trainer(mesh_config, 1), random_plan()
+    state, lines = t.start(random_params(GEMMA_LIKE)), []
+    for step in range(steps):
+        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
+        state, values = t.step(state, batch, plan.steps)
+        lines.append({name: float(value) for name, value in values.items()})
+    return lines, state

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import FAMILIES, random_params, random_plan, trainer
+from small import FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
 from pinch_jax import mesh as mesh_module
@@ -29,20 +29,9 @@ from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
 STEPS = 3
 
 
-def trained(mesh_config):
-    """Returns the metrics of each step, and the state after them, from the same start."""
-    t, plan = trainer(mesh_config, 1), random_plan()
-    state, lines = t.start(random_params(FAMILIES["gemma"])), []
-    for step in range(STEPS):
-        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
-        state, values = t.step(state, batch, plan.steps)
-        lines.append({name: float(value) for name, value in values.items()})
-    return lines, state
-
-
 @pytest.fixture(scope="module")
 def on_one_device():
-    lines, state = trained(None)
+    lines, state = trained(None, STEPS)
     return lines, gathered(state)
 
 
@@ -57,7 +46,7 @@ def on_one_device():
     ids=["2 data x 4 fsdp", "2 data x 2 fsdp x 2 tensor", "2 fsdp x 4 tensor"],
 )
 def test_eight_devices_train_as_one_does(mesh_config, query_shard, key_shard, on_one_device):
-    lines, state = trained(mesh_config)
+    lines, state = trained(mesh_config, STEPS)
     # Split, not copied: otherwise there would be nothing to compare.
     for tree in (state.params, state.opt_state[1].mu, state.opt_state[1].nu):
         for name, shape in {"query": query_shard, "key": key_shard}.items():

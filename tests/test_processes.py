@@ -13,11 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from small import FAMILIES, random_params, random_plan, trainer
+from small import trained
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
-from pinch_jax.mesh import put_batch
 from pinch_jax.processes import devices_of_task, start_processes
 from pinch_jax.stops import GO_ON
 
@@ -226,17 +225,6 @@ def ended(*processes):
             process.wait()
 
 
-def one_device_losses(steps):
-    """Returns the losses of `permuted_run.py`, by this process alone."""
-    t, plan = trainer(None, 1), random_plan()
-    state, losses = t.start(random_params(FAMILIES["gemma"])), []
-    for step in range(steps):
-        batch = put_batch(t.mesh, plan.shape.rows, plan.batch_at(step))
-        state, values = t.step(state, batch, plan.steps)
-        losses.append(float(values["loss"]))
-    return losses
-
-
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_whose_rows_lie_apart_train_as_one_does(processes, address, tmp_path):
     """On a TPU pod the mesh follows the torus: a process's rows are no stretch of the batch."""
@@ -250,7 +238,8 @@ def test_processes_whose_rows_lie_apart_train_as_one_does(processes, address, tm
     assert any(rows != list(range(rows[0], rows[-1] + 1)) for rows in found["held"])
     assert {row for rows in found["held"] for row in rows} == set(range(8))
     assert found["whole"]
-    assert found["losses"] == pytest.approx(one_device_losses(3), rel=1e-5)
+    alone = [values["loss"] for values in trained(None, 3)[0]]
+    assert found["losses"] == pytest.approx(alone, rel=1e-5)
 
 
 TWO = """

@@ -33,8 +33,13 @@ def answer_prompts(
         UserError: `part` is damaged.
     """
     key = answers_key(answers, weights, seed, prompts)
-    known = _read(part, key) if is_primary() else []
-    first = agreed("reading the answers that are there", lambda: len(known))
+    known: list[dict] = []
+
+    def read():
+        known.extend(_read(part, key))
+        return len(known)
+
+    first = agreed("reading the answers that are there", read)
     responses = [""] * len(prompts)
     for line in known:
         _enter(responses, line["prompts"], line["responses"])

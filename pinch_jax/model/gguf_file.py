@@ -14,7 +14,7 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
-from pinch_jax.model.config_json import read_config, write_ids
+from pinch_jax.model.config_json import SIZES, read_config, write_ids
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.model.layers import lowering
@@ -67,8 +67,6 @@ END_TOKENS = {
 # llama.cpp knows them: the file does not say.
 WIDE_QUERY_LAYERS = {"gemma2": 46, "gemma3": 62}
 ROPE_FACTORS = "rope_freqs.weight"
-# What no file can leave out.
-NEEDED = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}
 
 
 class GgufFile:
@@ -152,7 +150,7 @@ class GgufFile:
                 raise UserError(f"{self.path}: {field}={value} differs by layer: not supported")
             if isinstance(value, float):
                 told[field] = float(str(np.float32(value)))  # 1e-06, not 9.99999997e-07
-        needed = {theirs: ours for theirs, ours in FIELDS.items() if ours in NEEDED}
+        needed = {theirs: ours for theirs, ours in FIELDS.items() if ours in SIZES}
         if missing := [theirs for theirs, ours in needed.items() if ours not in told]:
             field = f"{self.architecture}.{missing[0]}"
             raise UserError(f"{self.path} has no {field}; give a file with its metadata")

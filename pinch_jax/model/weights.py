@@ -11,12 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pinch_jax.errors import UserError
+from pinch_jax.json_input import LFS_POINTER
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place
 
-_LFS_POINTER = b"version https://git-lfs"
 # The types of tensors that are read, as safetensors calls them.
 DTYPES = {
     "F32": np.dtype(np.float32),
@@ -52,8 +52,8 @@ def open_safetensors(path: Path) -> Any:
         return safe_open(path, framework="np")
     except SafetensorError as error:
         with path.open("rb") as file:
-            begin = file.read(len(_LFS_POINTER))
-        if begin == _LFS_POINTER:
+            begin = file.read(len(LFS_POINTER))
+        if begin == LFS_POINTER.encode():
             why = "is a pointer of Git LFS, not the weights; run `git lfs pull`"
         elif not begin:
             why = "is empty; download it anew"

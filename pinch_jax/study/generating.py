@@ -15,7 +15,7 @@ from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
 from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.locks import only_writer
+from pinch_jax.locks import lock_of, only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.workbench import Workbench
 
@@ -68,7 +68,7 @@ def generate_answers(
         if output is None:
             responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)
             return _answered(prompts, responses)
-        with only_writer(output.with_name(f"{output.name}.lock")), stoppable("while answering"):
+        with only_writer(lock_of(output)), stoppable("while answering"):
             return _written_answers(bench, prompts, output, bar.update)
 
 

@@ -84,8 +84,21 @@ def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
 
 
+def complete_run(bench: Workbench, run: Run, languages: Sequence[str], bar: tqdm) -> None:
+    """Trains a run and lets it answer in these languages, as far as that is still to be done.
+
+    `bar` counts the steps; answers have one of their own.
+    """
+    with _only_writer_of(run):
+        params = tuned_params(bench, run, bar.update)
+        # Asked for here: whoever wrote before may have answered some.
+        if missing := missing_responses(bench, run, languages):
+            with response_bar(bench, missing, bar.disable) as responses:
+                answer(bench, run, params, missing, responses.update)
+
+
 @contextlib.contextmanager
-def only_writer_of(run: Run) -> Iterator[None]:
+def _only_writer_of(run: Run) -> Iterator[None]:
     """Holds the directory of a run while the block runs: no other call works on it."""
     with contextlib.ExitStack() as held:
 

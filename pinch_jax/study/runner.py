@@ -21,14 +21,11 @@ from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languag
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.run import (
     Run,
-    answer,
+    complete_run,
     describe_run,
     make_run,
     missing_responses,
-    only_writer_of,
-    response_bar,
     response_path,
-    tuned_params,
 )
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import check_workdir, claim_workdir
@@ -161,12 +158,7 @@ def _complete(study: Study, run: Run, bar: tqdm) -> None:
     if not missing_responses(study.bench, run, languages):
         bar.update(run.steps)
         return
-    with only_writer_of(run):
-        params = tuned_params(study.bench, run, bar.update)
-        # Looked for again: whoever wrote before may have answered some.
-        if missing := missing_responses(study.bench, run, languages):
-            with response_bar(study.bench, missing, bar.disable) as responses:
-                answer(study.bench, run, params, missing, responses.update)
+    complete_run(study.bench, run, languages, bar)
 
 
 def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) -> Path:

@@ -22,7 +22,7 @@ from etils import epath
 
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import read_values
+from pinch_jax.json_input import check_encodable, read_values
 
 _ROWS_AT_ONCE = 1000
 
@@ -74,13 +74,7 @@ def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
         if not empty:
             raise UserError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
         return ""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{place}: {field}: character {error.start} is half of a surrogate pair, no text; "
-            "replace it"
-        ) from None
+    check_encodable(f"{place}: {field}: ", text)
     return text
 
 
