@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -13,7 +14,7 @@ from absl import app, flags, logging
 from pinch_jax.arguments import PROCESS_FLAGS
 from pinch_jax.commands import COMMANDS
 from pinch_jax.errors import UserError
-from pinch_jax.stops import GO_ON, listen
+from pinch_jax.stops import GO_ON, ignore, listen
 
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -141,7 +142,9 @@ def _run_command(argv: list[str]) -> None:
                 command()
             else:
                 _run_with_others(command)
+            ignore(signal.SIGTERM, signal.SIGINT)
         except KeyboardInterrupt as stopped:
+            ignore(signal.SIGTERM)
             said = str(stopped) or "stopped; run again to go on"
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
             if not alone:

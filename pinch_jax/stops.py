@@ -13,8 +13,23 @@ class Interrupted(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """Lets SIGTERM, which schedulers send, do what Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Lets the first SIGTERM, which schedulers send, do what Ctrl-C does."""
+
+    def stop(number, frame):
+        ignore(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def ignore(*signals: int) -> None:
+    """Leaves signals unheard from now on.
+
+    A scheduler repeats SIGTERM while all processes save and leave; and whoever has done its work
+    ends as if no signal had come.
+    """
+    for number in signals:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

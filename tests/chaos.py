@@ -20,7 +20,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bad_inputs.files import write_study  # noqa: E402
+from bad_inputs.files import CONFIG, lines, write_study  # noqa: E402
+from known_sentences import BOILING, EGG, HOURS, OPENING  # noqa: E402
+from translation_server import TranslationServer  # noqa: E402
 
 from pinch_jax.stops import GO_ON  # noqa: E402
 
@@ -29,7 +31,25 @@ LIMIT_SECONDS = 300
 LISTENS_SECONDS = 8.0
 # The files that tell of time, place or process.
 OF_THE_MOMENT = {"run.json", "study.json", "command.txt", "lock", "findings.json"}
-WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice")
+WAYS = {
+    "study": ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice"),
+    "corpus": ("SIGKILL", "SIGTERM", "SIGINT", "twice"),
+    "generate": ("SIGKILL", "SIGTERM", "SIGINT"),
+    "convert": ("SIGKILL", "SIGTERM", "SIGINT"),
+}
+# What the corpus is translated at, by a service that is paid for every answer.
+CONCURRENCY = 4
+TRANSLATED = {"train": (OPENING, HOURS, 20), "heldout": (EGG, BOILING, 8)}
+TRANSLATION = """
+    for split in ("train", "heldout"):
+        c.corpus[split] = ("jsonl:{root}/" + split + ".jsonl",)
+    c.corpus.translation.by = "openai"
+    c.corpus.translation.model = "a-model"
+    c.corpus.translation.base_url = "{url}/v1"
+    c.corpus.translation.requests_per_second = 30.0
+    c.corpus.translation.concurrency = {concurrency}
+    return c
+"""
 
 
 class Call(NamedTuple):
@@ -50,13 +70,37 @@ def calls(root: Path, place: Path) -> list[Call]:
             ["generate", config, "--model=tiny", f"--output={place}/said/answers.jsonl"],
             place / "said",
         ),
+        Call(
+            "corpus",
+            [
+                "corpus",
+                f"--config={root}/translated.py",
+                "--yes",
+                f"--data_dir={place}/corpora",
+            ],
+            place / "corpora",
+        ),
         Call("convert", ["convert", "--source=tiny", f"--target={place}/tuned"], place / "tuned"),
     ]
+
+
+def write_translated(root: Path, url: str) -> None:
+    """Writes a corpus in English alone, and a config that has it translated."""
+    for split, (prompt, response, count) in TRANSLATED.items():
+        texts = [
+            {"id": f"{split}-{n}", "prompt": f"{prompt} ({n})", "response": f"{response} ({n})"}
+            for n in range(count)
+        ]
+        lines(root / f"{split}.jsonl", texts)
+    how = TRANSLATION.format(root=root, url=url, concurrency=CONCURRENCY)
+    text = CONFIG.format(root=root).replace("    return c\n", how)
+    (root / "translated.py").write_text(text)
 
 
 def start(call: Call, log: Path) -> subprocess.Popen:
     """Returns a process that makes a call."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment["OPENAI_API_KEY"] = "a key"
     with log.open("w") as file:
         return subprocess.Popen(
             # A shell's background jobs ignore SIGINT, and so would what they start.
@@ -77,13 +121,17 @@ def start(call: Call, log: Path) -> subprocess.Popen:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Returns what a call has made: every file that does not tell of its moment."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
+    made = {
+        path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file()
         and path.name not in OF_THE_MOMENT
         and not {"tensorboard", "report"} & set(path.parts)
     }
+    for path in made:
+        if "translations" in path.parts:  # in the order in which the answers came
+            made[path] = b"".join(sorted(made[path].splitlines(keepends=True)))
+    return {str(path): content for path, content in made.items()}
 
 
 def in_peace(call: Call, log: Path) -> float:
@@ -140,25 +188,32 @@ def damage(folder: Path, draw: random.Random) -> None:
 
 def chaos(kills: int, seed: int) -> collections.Counter:
     """Returns how often each call was ended in which way; raises where something differs."""
-    draw, counted = random.Random(seed), collections.Counter()
-    with tempfile.TemporaryDirectory() as directory:
+    draw, counted, made = random.Random(seed), collections.Counter(), 0
+    with tempfile.TemporaryDirectory() as directory, TranslationServer() as service:
         root = Path(directory).resolve()
         write_study(root)
+        write_translated(root, service.url)
         peaceful, log = root / "peace", root / "log"
         expected, seconds = {}, {}
         for call in calls(root, peaceful):
             call.output.parent.mkdir(parents=True, exist_ok=True)
-            in_peace(call, log)  # what is built and compiled once
+            in_peace(call, log)  # what is compiled once
             subprocess.run(["rm", "-r", call.output], check=True)
             seconds[call.name] = in_peace(call, log)
             expected[call.name] = contents(call.output)
             assert expected[call.name]
+        service.answered.clear()
         attempt = 0
         while counted.total() < kills:
             attempt += 1
             for call in calls(root, root / f"chaos{attempt}"):
                 if counted.total() < kills:
                     _to_the_end(call, seconds[call.name], expected[call.name], counted, draw, log)
+                    made += call.name == "corpus"
+        # What was on its way when a call was ended is paid for again, and nothing else is.
+        ends = sum(count for (name, _), count in counted.items() if name == "corpus")
+        texts = 2 * sum(count for *_, count in TRANSLATED.values())
+        assert texts * made <= service.answered.total() <= texts * made + CONCURRENCY * ends
     return counted
 
 
@@ -171,9 +226,8 @@ def _to_the_end(
     log: Path,
 ) -> None:
     call.output.parent.mkdir(parents=True, exist_ok=True)
-    ways = WAYS if call.name == "study" else WAYS[:3]
     for _ in range(draw.randint(2, 6)):
-        way = draw.choice(ways)
+        way = draw.choice(WAYS[call.name])
         became = disturb(call, way, draw.uniform(0.3, seconds), log, draw)
         assert became in ("done", "stopped"), f"{call.name}, {way}: {became}"
         counted[call.name, way] += 1
@@ -192,9 +246,10 @@ def main() -> None:
     kills, seed = (*map(int, sys.argv[1:]), *(100, 0)[len(sys.argv) - 1 :])
     counted = chaos(kills, seed)
     names = sorted({name for name, _ in counted})
-    print(f"{'':10}" + "".join(f"{way:>10}" for way in WAYS))
+    ways = WAYS["study"]
+    print(f"{'':10}" + "".join(f"{way:>10}" for way in ways))
     for name in names:
-        print(f"{name:10}" + "".join(f"{counted[name, way]:10}" for way in WAYS))
+        print(f"{name:10}" + "".join(f"{counted[name, way]:10}" for way in ways))
     print(f"{counted.total()} ends, and no byte differs")
 
 

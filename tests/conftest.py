@@ -1,11 +1,22 @@
 """Eight virtual CPU devices for all tests, set before any JAX backend starts."""
 
+import signal
+
 import jax
 import pytest
 from absl import flags
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(autouse=True)
+def signals_taken_back():
+    """Lets the tests hear the signals that a call has stopped listening to."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -13,14 +13,17 @@ export SLURM_CONF=$work/slurm.conf
 export PINCH=${PINCH:-$PWD/.venv/bin/pinch} JAX_PLATFORMS=cpu PYTHONPATH=$PWD
 export JAX_CPU_COLLECTIVES_IMPLEMENTATION=gloo TQDM_MININTERVAL=5
 
+# Daemons write until they are gone; a folder is taken away after them.
 finish() {
-  local code=$?
-  pkill -F "$work/slurmctld.pid" || true
-  pkill -F "$work/slurmd.pid" || true
-  pkill -F "$work/munged.pid" || true
+  local code=$? pid
+  for pid in $(cat "$work"/{slurmctld,slurmd,munged}.pid 2>/dev/null); do
+    kill "$pid" 2>/dev/null || continue
+    for _ in {1..100}; do kill -0 "$pid" 2>/dev/null && sleep 0.1 || break; done
+  done
   if ((code)); then tail -n 40 "$work"/*.log "$work"/*.out >&2 || true; fi
-  rm -rf "$work"
-} 2>/dev/null
+  rm -rf "$work" || echo "tests/slurm.sh: $work is left" >&2
+  exit "$code"
+}
 trap finish EXIT
 
 cat >"$SLURM_CONF" <<TEXT
@@ -70,12 +73,13 @@ from bad_inputs.files import write_study
 write_study(Path(sys.argv[1]))
 CODE
 
-# Prints the state of a job until it is one that is asked for.
+# Waits until a job is in the state that is asked for.
 await_state() {
   local job=$1 state=
   for _ in {1..600}; do
     state=$(squeue -h -j "$job" -o %T 2>/dev/null || true)
     [[ ${state:-ENDED} == "$2" ]] && return
+    [[ $state ]] || break
     sleep 0.5
   done
   echo "tests/slurm.sh: job $job is ${state:-gone}, not $2" >&2
@@ -101,6 +105,9 @@ until ls "$work"/stopped/runs/*/checkpoints/[0-9]* >/dev/null 2>&1; do sleep 0.2
 scancel --signal=TERM "$job"
 await_state "$job" PENDING
 echo "told to stop: $(grep -m1 'run again to go on' "$work/stopped.out")"
+! grep Traceback "$work/stopped.out"
+# Slurm waits two minutes; less than a second after the stop, slurmd still refuses the job.
+sleep 2
 scontrol update JobId="$job" StartTime=now
 await_state "$job" RUNNING
 echo "queued again by itself, and running"

@@ -17,6 +17,16 @@ from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.errors import UserError
 
 
+def build(c, *codes):
+    """Builds the files of these languages from a corpus that is assembled."""
+    tfds.disable_progress_bar()
+    for code in codes:
+        builder = ParallelInstructions(
+            config=code, data_dir=c.directory, file_format="array_record"
+        )
+        builder.download_and_prepare()
+
+
 def _metadata(c, code):
     paths = (c.directory / "parallel_instructions" / code).glob("*/metadata.json")
     return [path.read_text(encoding="utf-8") for path in paths]
@@ -26,6 +36,7 @@ def test_the_dataset_says_what_it_is_and_equals_the_files(tmp_path):
     write_sources(tmp_path)
     c = config(tmp_path)
     corpus = built(c)
+    build(c, "fi")
     manifest = read_manifest(c.directory)
     lines = split_path(c.directory, "train", "fi").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
@@ -34,6 +45,11 @@ def test_the_dataset_says_what_it_is_and_equals_the_files(tmp_path):
     builder = tfds.builder_from_directory(
         next((c.directory / "parallel_instructions" / "fi").glob("1.*"))
     )
+    plain = {bytes: bytes.decode, bool: bool}
+    assert [
+        {name: plain[type(value)](value) for name, value in record.items()}
+        for record in builder.as_data_source("train")
+    ] == [dataclasses.asdict(example) for example in corpus.train["fi"]]
     assert builder.info.citation == "@misc{me}" and "CC0" in str(builder.info.redistribution_info)
     metadata = json.loads(_metadata(c, "fi")[0])
     assert metadata["ids"] == {s: ids(getattr(corpus, s)["fi"]) for s in SPLITS}
@@ -73,8 +89,10 @@ def test_another_content_is_another_version(tmp_path, monkeypatch):
     write_sources(tmp_path)
     c = config(tmp_path)
     built(c)
+    build(c, "fi")
     write_sources(tmp_path, train=range(5))
     built(c)
+    build(c, "fi")
     assert len(_metadata(c, "fi")) == 2
     before = CldrInstructions(config="sw", data_dir=tmp_path).version
     assert before == CldrInstructions(config="sw", data_dir=tmp_path).version
@@ -82,5 +100,5 @@ def test_another_content_is_another_version(tmp_path, monkeypatch):
         "train": cldr.train_examples,
         "heldout": lambda code: cldr.heldout_examples(code)[1:],
     }
-    monkeypatch.setattr(CldrInstructions, "CONTENT", shorter)
+    monkeypatch.setitem(cldr.CONTENT, "cldr_instructions", shorter)
     assert CldrInstructions(config="sw", data_dir=tmp_path).version != before

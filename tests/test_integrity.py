@@ -9,7 +9,6 @@ import pytest
 from test_study import miniature
 
 from pinch_jax.config import from_config_dict
-from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
@@ -76,9 +75,6 @@ def readers(study, elsewhere, root):
         **{f"{held}/model/{path.name}": model for path in (run.directory / "model").iterdir()},
         "corpora/tokenized/fi-*/*.npy": ids,
         "corpora/tokenized/fi-*/checksums.json": ids,
-        "corpora/cldr_instructions/fi/*/*.array_record*": lambda: load_corpus(
-            config.corpus, ("fi",), False
-        ),
         "published/mono*/answers.jsonl.gz": adopted,
         f"{held}/responses/fi.jsonl": answered,
     }

@@ -352,6 +352,11 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
             assert both[0].poll() is None, logs[0].read_text()
             time.sleep(0.05)
         both[1].send_signal(signal.SIGINT)
+        # Schedulers tell all that one has stopped, and tell them again while they save and leave.
+        while any(process.poll() is None for process in both):
+            for process in both:
+                process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
         assert [process.wait(60) for process in both] == [GO_ON, GO_ON]
         stops = [re.findall(r"stopped after step (\d+) of (\d+); run", p.read_text()) for p in logs]
         assert stops[0] == stops[1] and len(stops[0]) == 1

@@ -10,6 +10,7 @@ import threading
 import time
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -421,13 +422,17 @@ def test_a_last_line_that_was_cut_is_repaired(server, tmp_path):
         translate(config, tmp_path, EXAMPLES)
 
 
-def test_two_processes_do_not_pay_side_by_side(server, tmp_path):
-    with (
-        open_pieces(tmp_path / "fi.jsonl", ("a", "en", "fi")),
-        pytest.raises(ValueError, match=r"fi\.jsonl: another process"),
-    ):
-        translate(config_of(server.url), tmp_path, EXAMPLES)
-    assert not server.asked
+def test_who_comes_second_waits_and_pays_for_nothing(server, tmp_path, capfd):
+    config = config_of(server.url)
+    with ThreadPoolExecutor() as pool:
+        with open_pieces(tmp_path / "fi.jsonl", ("a", "en", "fi")):
+            second = pool.submit(translate, config, tmp_path, EXAMPLES)
+            while "waiting for process" not in capfd.readouterr().err:
+                assert not second.done()
+            assert not server.asked
+        both = pool.submit(translate, config, tmp_path, EXAMPLES), second
+        assert both[0].result() == both[1].result()
+    assert server.asked == Counter(PIECES)
 
 
 def test_nothing_is_translated_into_itself(server, tmp_path):

@@ -1,8 +1,8 @@
-"""Corpora as TensorFlow datasets: ArrayRecord files, a config a language, without TensorFlow.
+"""Corpora for others, as TensorFlow datasets: ArrayRecord files, a config a language.
 
 `cldr_instructions` and `cldr_statements` come with the package; `parallel_instructions` is any
-corpus that `pinch corpus` assembled, and its data directory is that corpus's own. All three are
-built on first use. By hand, this is `tfds build` with all of its options:
+corpus that `pinch corpus` assembled, and its data directory is that corpus's own. No study reads
+them. This is `tfds build` with all of its options, without TensorFlow:
 
     python -m pinch_jax.corpus cldr_instructions/fi --data_dir=$HOME/.cache/pinch_jax
     python -m pinch_jax.corpus parallel_instructions/fi --data_dir=$HOME/.cache/pinch_jax/NAME
@@ -17,22 +17,21 @@ import abc
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.bundled import LANGUAGES
+from pinch_jax.corpus.cldr.examples import CONTENT
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import (
     SPLITS,
     Manifest,
     SplitFile,
     content_version,
-    describe_split,
     language_version,
     read_manifest,
     read_split,
@@ -41,12 +40,6 @@ from pinch_jax.corpus.manifest import (
 from pinch_jax.corpus.reading.published import PUBLISHED
 from pinch_jax.errors import UserError
 from pinch_jax.languages import known_codes, language
-
-INSTRUCTIONS = {"train": cldr.train_examples, "heldout": cldr.heldout_examples}
-STATEMENTS = {"train": cldr.train_statements, "heldout": cldr.heldout_statements}
-
-Content = Callable[[str], Iterable[Example]]
-Splits = Mapping[str, Content]
 
 _INSTRUCTIONS = """
 A parallel instruction corpus: real facts of the Unicode Common Locale Data Repository (which
@@ -85,10 +78,6 @@ class ParallelBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _examples(self, split: str) -> Iterable[Example]:
         """Return the examples of this config's language."""
 
-    @abc.abstractmethod
-    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
-        """Return whether its version is that of these examples, by split."""
-
     def _described(self, **about: str) -> tfds.core.DatasetInfo:
         types = {str: tfds.features.Text(), bool: tfds.features.Scalar(np.bool_)}
         return tfds.core.DatasetInfo(
@@ -115,28 +104,17 @@ class ParallelBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield index, dataclasses.asdict(example)
 
 
-@functools.cache
-def _bundled_version(content: tuple[tuple[str, Content], ...], language: str) -> str:
-    examples = {split: of_language(language) for split, of_language in content}
-    return content_version([checksum((split, examples[split]) for split in SPLITS)])
-
-
 class _CldrBuilder(ParallelBuilder, skip_registration=True):
     """What the package brings with it."""
 
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = _configs(LANGUAGES)
-    CONTENT: Splits
     DESCRIPTION: str
 
     @functools.cached_property
     def canonical_version(self) -> tfds.core.Version:
         """The version of the examples that the package makes."""
-        content = tuple(self.CONTENT.items())
-        return tfds.core.Version(_bundled_version(content, self.builder_config.name))
-
-    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
-        """Return whether its version is that of these examples, by split."""
-        return str(self.version) == content_version([checksum(examples.items())])
+        own = checksum((split, self._examples(split)) for split in SPLITS)
+        return tfds.core.Version(content_version([own]))
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self._described(
@@ -147,20 +125,18 @@ class _CldrBuilder(ParallelBuilder, skip_registration=True):
         )
 
     def _examples(self, split: str) -> Iterable[Example]:
-        return self.CONTENT[split](self.builder_config.name)
+        return CONTENT[self.name][split](self.builder_config.name)
 
 
 class CldrInstructions(_CldrBuilder):
     """Questions with their responses, split by fact."""
 
-    CONTENT = INSTRUCTIONS
     DESCRIPTION = _INSTRUCTIONS
 
 
 class CldrStatements(_CldrBuilder):
     """Texts without prompts, split by phrasing."""
 
-    CONTENT = STATEMENTS
     DESCRIPTION = _STATEMENTS
 
 
@@ -197,10 +173,6 @@ class ParallelInstructions(ParallelBuilder):
     def canonical_version(self) -> tfds.core.Version:
         """The version of the language's files."""
         return tfds.core.Version(language_version(self._files))
-
-    def was_built_of(self, examples: Mapping[str, Sequence[Example]]) -> bool:
-        """Return whether the manifest has the files of these examples, by split."""
-        return {split: describe_split(own) for split, own in examples.items()} == self._files
 
     def _info(self) -> tfds.core.DatasetInfo:
         manifest = self._manifest

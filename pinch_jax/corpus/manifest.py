@@ -7,7 +7,7 @@ DIRECTORY/manifest.json                                 what they are and come f
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,19 +149,10 @@ def split_path(directory: Path, split: str, language: str) -> Path:
 def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
     """Write examples as JSON lines; return what the manifest says of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    examples = tuple(examples)
-    write_bytes(path, _json_lines(examples))
-    return describe_split(examples)
-
-
-def describe_split(examples: Sequence[Example]) -> SplitFile:
-    """Return what the manifest says of a file of these examples."""
-    return SplitFile(len(examples), hashlib.sha256(_json_lines(examples)).hexdigest())
-
-
-def _json_lines(examples: Iterable[Example]) -> bytes:
-    lines = (json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in examples)
-    return "".join(f"{line}\n" for line in lines).encode()
+    lines = [json.dumps(vars(one), ensure_ascii=False) for one in examples]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    write_bytes(path, content)
+    return SplitFile(len(lines), hashlib.sha256(content).hexdigest())
 
 
 def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:

@@ -11,7 +11,7 @@ import jax
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.mesh import any_process, local_rows, put_batch
 from pinch_jax.model.finite import check_finite
-from pinch_jax.stops import Interrupted
+from pinch_jax.stops import Interrupted, ignore
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.feed import feed
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
@@ -33,7 +33,7 @@ class StopSignal:
         """Takes the place of the usual handlers while a step must not be torn."""
 
         def note(number, frame):
-            if self.received:
+            if self.received and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.received = True
 
@@ -43,6 +43,8 @@ class StopSignal:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
+            if self.received:
+                ignore(signal.SIGTERM)
 
     def agreed(self, last: bool) -> bool:
         """Returns, asked once a step, whether some process was told to stop: the same in all.

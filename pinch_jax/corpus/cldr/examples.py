@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
@@ -167,3 +167,10 @@ def heldout_statements(language: str) -> tuple[Example, ...]:
 
 def _is_kept(text: Example) -> bool:
     return _draw(f"statement {text.id}") < HELDOUT_STATEMENTS_FRACTION
+
+
+# Name of a bundled corpus -> split -> its examples in a language.
+CONTENT: Mapping[str, Mapping[str, Callable[[str], tuple[Example, ...]]]] = {
+    "cldr_instructions": {"train": train_examples, "heldout": heldout_examples},
+    "cldr_statements": {"train": train_statements, "heldout": heldout_statements},
+}

@@ -6,7 +6,6 @@ word, so that a check that learns something new can look again without a call.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from typing import IO
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import is_whole, json_line, mend_last_line, without_checksum
+from pinch_jax.locks import lock_of, only_writer
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 
@@ -65,17 +65,12 @@ def piece_key(identity: tuple[str, str, str], text: str) -> str:
 def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
     """Open the pieces of a language to read and add to, for this process alone.
 
+    It waits while another one translates into the file.
+
     Raises:
-      UserError: another process is at it, or a line before the last is broken.
+      UserError: a line before the last is broken.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8", newline="\n") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{path}: another process is translating into it; wait until it is done"
-            ) from None
+    with only_writer(lock_of(path)), path.open("a", encoding="utf-8", newline="\n") as file:
         mend_last_line(path)
         yield PieceFile(file, read_pieces(path), identity)
 
