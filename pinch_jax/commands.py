@@ -97,13 +97,13 @@ def mixture() -> None:
 
     import sys
 
-    from pinch_jax.data.dropping import dropped_lines
+    from pinch_jax.data.dropping import left_out_lines
     from pinch_jax.report.mixture_diff import diff_lines, diff_table
     from pinch_jax.report.mixture_table import mixture_lines, mixture_table
     from pinch_jax.study.workbench import Workbench
 
     plan = Workbench(config, progress=False, languages=config.mixture_languages).plan()
-    for line in dropped_lines(plan):
+    for line in left_out_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
     if FLAGS.plot:
         from pinch_jax.report.mixture_plot import plot_mixture  # and with it all that draws

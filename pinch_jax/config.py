@@ -190,7 +190,7 @@ class Config:
         spec = m.spec if spec is None else spec
         # A monolingual set may be in a language that only the Slavic study has.
         slavic = (x for x in self.study.slavic_languages if spec == f"monolingual:{x}")
-        return parse_mixture(
+        mixture = parse_mixture(
             spec,
             tuple(dict.fromkeys((*self.languages, *slavic))),
             m.examples,
@@ -201,6 +201,15 @@ class Config:
             granularity=m.granularity,
             supervised_tokens=m.supervised_tokens,
         )
+        if not mixture.schedule and sum(map(bool, mixture.shares)) > 1:
+            held = [member for member, count in mixture.budgets.items() if count]
+            if len(held) == 1 and m.examples > 1:
+                raise UserError(
+                    f"config.mixture.examples={m.examples}: {spec!r} would be {held[0]!r} alone, "
+                    "since the part of each other language is below one example; raise the one or "
+                    "the other, or leave that mixture out"
+                )
+        return mixture
 
     def to_json(self) -> str:
         """Returns the config as JSON, sorted and indented."""

@@ -65,6 +65,10 @@ def built(changes, config=base):
         ),
         ({"mixture.spec": "weights:en=1,xx=2"}, r"config\.mixture\.spec=.*'xx' is not in config"),
         ({"mixture.spec": "weights:en=x"}, r"config\.mixture\.spec=.*'en=x' is no weight; write"),
+        (
+            {"mixture.examples": 40, "mixture.spec": "pinch:1"},
+            r"config\.mixture\.examples=40: 'pinch:1' would be 'en' alone, .* below one",
+        ),
         ({"mixture.examples": 0}, r"config\.mixture\.examples=0: must be at least 1"),
         ({"mixture.base": "xx"}, r"config\.mixture\.base: .*'xx'"),
         ({"mixture.composition": "joint"}, r"config\.mixture\.composition: 'joint' is not known"),

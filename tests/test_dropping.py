@@ -7,7 +7,7 @@ import pytest
 from own_corpus import LANGUAGES, prompt, whole_config, write, write_sources
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.data.dropping import check_dropped, dropped_lines
+from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.data.mixture import TooFewExamples, parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
@@ -42,14 +42,23 @@ def planned(long, spec="uniform:en,fi", shape=Shape(20, 10), epochs=1, **how):
 
 
 def test_what_is_left_out_and_what_is_left_of_the_mixture_are_told():
-    assert dropped_lines(planned({})) == []
+    assert left_out_lines(planned({})) == []
     first, *others = (("fi", int(id)) for code, id in ids_of(planned({})) if code == "fi")
     fits = planned({first: (20, 10)})
-    assert dropped_lines(fits) == [] and fits.longest == (20, 10)
+    assert left_out_lines(fits) == [] and fits.longest == (20, 10)
     plan = planned(dict.fromkeys(others, (21, 4)), epochs=2)
-    (line,) = dropped_lines(plan)
+    (line,) = left_out_lines(plan)
     assert "38 of 40 in 'fi', over" in line and plan.longest == (21, 4)
     assert line.endswith("was to be en 50 %, fi 50 % is en 95.2 %, fi 4.76 %")
+
+
+def test_a_language_whose_part_is_below_one_example_is_told():
+    """Of 40 examples 2 % are 0.8, which two languages cannot both have."""
+    plan = planned({}, "pinch:2:fi,sw")
+    empty = [code for code in ("fi", "sw") if not plan.budgets[code]]
+    (line,) = left_out_lines(plan)
+    assert len(empty) == 1 and line.startswith(f"no example of {empty[0]}: the part")
+    assert left_out_lines(planned({}, "pinch:5:fi,sw")) == []
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -1,4 +1,4 @@
-"""What a run leaves out because it fits no row, and what that makes of its mixture."""
+"""What a set lacks: examples that fit no row, languages whose part is below one example."""
 
 from collections.abc import Mapping
 
@@ -6,21 +6,31 @@ from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
 
 
-def dropped_lines(plan: BatchPlan) -> list[str]:
-    """Return what does not fit and what is left of the mixture, for people; [] if all fits."""
-    if not any(plan.dropped.values()):
-        return []
+def left_out_lines(plan: BatchPlan) -> list[str]:
+    """Return what is not in the set that was asked for, for people; [] if nothing is amiss."""
+    shares = zip(plan.mixture.languages, plan.mixture.shares, strict=True)
+    lines = [_unfit_line(plan)] if any(plan.dropped.values()) else []
+    if empty := [member for member, share in shares if share and not plan.budgets[member]]:
+        lines.append(
+            f"no example of {', '.join(empty)}: the part of each is below one of "
+            f"{sum(plan.budgets.values()):,} examples; raise config.mixture.examples or the part"
+        )
+    return lines
+
+
+def _unfit_line(plan: BatchPlan) -> str:
+    """Return what does not fit a row, and what is left of the mixture."""
     planned, left = _planned(plan), plan.totals()["examples"]
     lost = ", ".join(
         f"{count:,} of {planned[member]:,} in {member!r}"
         for member, count in plan.dropped.items()
         if count
     )
-    return [
+    return (
         f"examples that do not fit a row of {plan.shape.row_tokens} tokens, "
         f"{plan.shape.row_supervised_tokens} of them supervised: {lost}, over all epochs; what was "
         f"to be {_shares(planned)} is {_shares(left)}"
-    ]
+    )
 
 
 def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
@@ -42,7 +52,7 @@ def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
     shape = plans[worst].shape
     raise UserError(
         f"config.batch.max_dropped_fraction={limit}: {worst} loses more: "
-        f"{dropped_lines(plans[worst])[0]}{many}; set config.batch.row_tokens="
+        f"{_unfit_line(plans[worst])}{many}; set config.batch.row_tokens="
         f"{max(tokens, shape.row_tokens)} and config.batch.row_supervised_tokens="
         f"{max(supervised, shape.row_supervised_tokens)}, which fit all, or allow a larger fraction"
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.data.dropping import check_dropped, dropped_lines
+from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.errors import UserError
 from pinch_jax.study.workbench import Workbench
 
@@ -34,7 +34,9 @@ def preflight(
     asked = {code: bench.corpus.prompts(code, config.evaluate.prompts) for code in answered}
     _check_prompts(bench, asked)
     lines = [
-        f"{name}: {line}" for name, plan in (sets | heldout).items() for line in dropped_lines(plan)
+        f"{name}: {line}"
+        for name, plan in (sets | heldout).items()
+        for line in left_out_lines(plan)
     ]
     return lines + _cut_short(bench, asked)
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
+from pinch_jax.data.batches import BatchPlan
 from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, judge_files
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished, read_record, write_record
@@ -82,14 +83,16 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     prompts = config.evaluate.prompts
     check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
     runs: dict[str, Run] = {}
+    plans: dict[str, BatchPlan] = {}
     by_fingerprint: dict[str, Run] = {}
     for spec in tqdm(needed, "planning", unit="set", disable=not progress, leave=False):
         run = make_run(bench, spec, workdir)
+        if run.plan:
+            plans[spec] = run.plan
         runs[spec] = by_fingerprint.setdefault(run.fingerprint, run)
     languages: dict[str, dict[str, None]] = {}
     for spec, codes in needed.items():
         languages.setdefault(runs[spec].directory.name, {}).update(dict.fromkeys(codes))
-    plans = {run.spec: run.plan for run in by_fingerprint.values() if run.plan}
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)
