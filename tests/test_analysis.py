@@ -17,8 +17,9 @@ from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results
-from pinch_jax.study.findings import decide, unpredicted
-from pinch_jax.study.predictors import pearson, share_correlation
+from pinch_jax.study.experiments.interface import decide
+from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
+from pinch_jax.study.experiments.registry import means_of
 
 LANGUAGES = ("en", "fi", "it", "sw", "ru")
 SLAVIC = ("ru", "sr", "hr", "sl", "cs", "sk")
@@ -193,7 +194,7 @@ def test_the_majority_answer_is_the_most_frequent_of_its_task():
 
 def test_the_share_correlation_is_pearsons_r_of_the_means_with_an_interval(monolingual):
     study = json.loads((monolingual / "study.json").read_text())
-    results = read_results(monolingual, study)
+    results = read_results(monolingual, study, means_of)
     found = share_correlation(results)
     means = [
         float(results.find("monolingual", "mean_other", x=c)[0].score.value) for c in LANGUAGES

@@ -7,7 +7,8 @@ import pytest
 
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
-from pinch_jax.study.experiments import PRETRAINED, arms_of, judged_languages
+from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.experiments.registry import arms_of, judged_languages
 
 CONFIG = from_config_dict(base.get_config())
 LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")

@@ -10,8 +10,7 @@ from pinch_jax.report.sections import Section, make_sections
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import JUDGES
 from pinch_jax.study.config import EXPERIMENTS
-from pinch_jax.study.experiments import PRETRAINED
-from pinch_jax.study.findings import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, PRETRAINED, UNDECIDED
 from pinch_jax.study.outcomes import MEAN
 from pinch_jax.study.records import Finding, Records
 from pinch_jax.study.workdir import read_command

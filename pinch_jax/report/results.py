@@ -8,7 +8,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import readings
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
-from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.experiments.interface import PRETRAINED
 from pinch_jax.study.outcomes import ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import ALL_ORDERS, Records
 

@@ -18,8 +18,10 @@ from pinch_jax.report import (
     tables,
 )
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
-from pinch_jax.report.wording import WORDINGS, Wording
+from pinch_jax.report.wording import WORDS
 from pinch_jax.study.config import GAIN
+from pinch_jax.study.experiments.interface import Words
+from pinch_jax.study.experiments.registry import experiment
 from pinch_jax.study.records import Records
 
 
@@ -28,7 +30,7 @@ class Section:
     """One section of the page; `result` is this study's answer in one sentence."""
 
     id: str
-    wording: Wording
+    wording: Words
     result: str
     svg: Markup
     tables: tuple[Table, ...]
@@ -64,7 +66,7 @@ def make_sections(records: Records) -> list[Section]:
 
 
 def _section(records: Records, name: str) -> Section:
-    wording = WORDINGS[name]
+    wording = WORDS[name] if name in WORDS else experiment(name).words
     result = getattr(results, name)(records)
     held, file = _data(records, name)
     label = f"{wording.title}. {result} The numbers are in the table below the figure."

@@ -18,10 +18,11 @@ from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results, Scored, read_results
+from pinch_jax.study.experiments.pretraining_share import share_correlation
+from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.findings import eight_findings
 from pinch_jax.study.measures import mean_of_orders
 from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
-from pinch_jax.study.predictors import share_correlation
 from pinch_jax.study.records import ALL_ORDERS, TABLES, Finding, ResponseShares, Score, read_study
 
 NAN = math.nan
@@ -44,7 +45,7 @@ def analyse(workdir: Path) -> Analysis:
       UserError: a file is not what it should be.
     """
     study = read_study(workdir)
-    results = read_results(workdir, study)
+    results = read_results(workdir, study, means_of)
     analysis = Analysis(
         scores=score_rows(results),
         responses=tuple(

@@ -1,7 +1,7 @@
 """Every comparison of a study as a score, all over the same prompts and so paired."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_
 from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.study.answers import Answers, read_answers
-from pinch_jax.study.config import GAIN
 
 Arm = Mapping[str, Any]
+# (study.json, an arm of it) -> the means of the arm: name -> its languages.
+MeansOf = Callable[[Mapping[str, Any], Arm], Mapping[str, Sequence[str]]]
 
 
 class Comparison(NamedTuple):
@@ -80,7 +81,7 @@ class Results:
         return means_over_prompts(_matrix(columns, self.prompts))
 
 
-def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
+def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
     """Return all scores of a finished study, read from its responses and verdicts.
 
     Raises:
@@ -121,7 +122,7 @@ def read_results(workdir: Path, study: Mapping[str, Any]) -> Results:
     for arm in study["arms"]:
         cells = {language: scored(arm, language) for language in arm["baseline_runs"]}
         entries += cells.values()
-        for name, languages in _means_of(study, arm).items():
+        for name, languages in means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
     return Results(study, answers, entries, prompts)
 
@@ -169,41 +170,6 @@ def _matrix(columns: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> n
     for column, values in enumerate(columns):
         matrix[[rows[identity] for identity in values], column] = list(values.values())
     return matrix
-
-
-def _tuned_on(study: Mapping[str, Any], run: str) -> set[str]:
-    entry = study["runs"][run]
-    if entry["spec"] == "pretrained":
-        return set()
-    return {language for language, examples in entry["examples"].items() if examples > 0}
-
-
-def _means_of(study: Mapping[str, Any], arm: Arm) -> dict[str, list[str]]:
-    """Return the means of an arm: name -> its languages; without those that have none.
-
-    A language is seen in an experiment if any of its arms is tuned on it, so that the means of
-    all arms are over the same languages. `other` are those this arm is not tuned on.
-    """
-    experiment, judged = arm["experiment"], list(arm["baseline_runs"])
-    seen = set[str]().union(
-        *(_tuned_on(study, a["run"]) for a in study["arms"] if a["experiment"] == experiment)
-    )
-    not_base = [language for language in judged if language != study["base"]]
-    other = [language for language in judged if language not in _tuned_on(study, arm["run"])]
-    means = {
-        "monolingual": {"mean_other": other},
-        "pretrained": {"mean": judged, "mean_other": other},
-        "pinch": {"mean_non_english": not_base},
-        "unseen": {
-            "mean_seen": [language for language in not_base if language in seen],
-            "mean_unseen": [language for language in judged if language not in seen],
-        },
-        "breadth": {"mean_unseen": [language for language in judged if language not in seen]},
-        "pairs": {"mean_other": other},
-        "slavic": {"mean_other": other},
-        GAIN: {"mean": judged, "mean_non_english": not_base, "mean_other": other},
-    }[experiment]
-    return {name: languages for name, languages in means.items() if languages}
 
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
-from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.experiments.interface import PRETRAINED
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
 from pinch_jax.study.workdir import read_config
 

@@ -33,7 +33,7 @@ from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.stops import stoppable
-from pinch_jax.study.experiments import PRETRAINED
+from pinch_jax.study.experiments.interface import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import train_loop

@@ -18,7 +18,8 @@ from pinch_jax.files import delete_unfinished, read_record, write_record
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
-from pinch_jax.study.experiments import PRETRAINED, Arm, arms_of, judged_languages
+from pinch_jax.study.experiments.interface import PRETRAINED, Arm
+from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.run import (
     Run,

@@ -1,0 +1,1 @@
+"""The experiments of a study, one file each; `interface.py` says what a file brings."""

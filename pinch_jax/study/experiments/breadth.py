@@ -1,0 +1,80 @@
+"""How many tuning languages: the budget over one, two, three and more of them.
+
+Source: Shaham et al. (2024), arXiv 2401.01854, section 3.4.
+"""
+
+from pinch_jax.config import Config
+from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.interface import (
+    BANDS,
+    Arm,
+    Claim,
+    Decision,
+    Experiment,
+    Judged,
+    Words,
+    decide,
+    own_models,
+    uniform_spec,
+)
+from pinch_jax.study.experiments.unseen import unseen_languages
+from pinch_jax.study.measures import NotRun, entries_of, mean_of_orders, show
+
+BREADTH = Claim(
+    claim="The mean over unseen languages rises from 1 to 2, 3 and 4 tuning languages, to almost "
+    "50, then saturates.",
+    unit="points from 1 to 4 tuning languages, mean of the unseen languages",
+    rule="Means over the orders of adding languages: the rise from 1 to 4, and the rise for each "
+    "language up to 4 less the rise for each beyond. Holds if both intervals lie above 0; does "
+    "not hold if either lies below.",
+    against_own=True,
+)
+
+
+def arms(config: Config) -> list[Arm]:
+    """Returns an even split over one more language at a time, in several orders."""
+    unseen = unseen_languages(config, "breadth")
+    arms = []
+    for number, order in enumerate(config.study.breadth_orders, 1):
+        for count in range(1, len(order) + 1):
+            # The set does not depend on the order in which its languages came.
+            tuned = [code for code in config.languages if code in order[:count]]
+            baselines = own_models(unseen)
+            arms.append(Arm("breadth", uniform_spec(tuned), count, f"order {number}", baselines))
+    return arms
+
+
+def means(judged: Judged) -> dict[str, list[str]]:
+    """Returns the mean of the languages that no arm is tuned on."""
+    return {"mean_unseen": judged.without(judged.seen)}
+
+
+def saturates(results: Results) -> Decision:
+    """Decides by the means over the orders: a rise up to 4 languages, and less of one beyond."""
+    found = entries_of(results, "breadth", "mean_unseen")
+    points, of = mean_of_orders(found), f" ({len(found[0].languages)} of them)"
+    most = max(points)
+    if not {1, 4} <= points.keys() or most == 4:
+        raise NotRun("breadth with 1, 4 and more languages")
+    early, late = points[4] - points[1], points[most] - points[4]
+    bend = (early / 3 - late / (most - 4)).estimate()
+    curve = ", ".join(f"{x}: {show(point)}" for x, point in points.items())
+    detail = f"By number of languages: {curve}. Rise per language, to 4 less beyond: {show(bend)}."
+    return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail, of)
+
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Breadth",
+        title="How many tuning languages",
+        paper="Figure 5",
+        lead="The budget is split evenly over one, two, three … languages. How do the unseen "
+        "languages change with their number?",
+        caption="Thin: each unseen language, mean of the orders in which languages were added. "
+        "Marks: the mean of the unseen languages in each order. The thick line is the mean of the "
+        "orders. " + BANDS,
+    ),
+    arms=arms,
+    means=means,
+    findings=[(BREADTH, saturates)],
+)

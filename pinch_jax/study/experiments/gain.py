@@ -1,0 +1,52 @@
+"""Every model against the untuned one, in every language: ours, not the paper's."""
+
+from collections.abc import Sequence
+
+from pinch_jax.config import Config
+from pinch_jax.study.experiments.interface import (
+    CELL_POINTER,
+    PRETRAINED,
+    Arm,
+    Experiment,
+    Judged,
+    Words,
+    mean_other,
+)
+
+
+def arms_of_others(config: Config, arms: Sequence[Arm]) -> list[Arm]:
+    """Returns every tuned model of the other experiments, against the untuned one."""
+    named = (spec for arm in arms for spec in (arm.spec, *arm.baselines.values()))
+    baselines = dict.fromkeys(config.languages, PRETRAINED)
+    return [
+        Arm("gain", spec, spec, "", baselines)
+        for spec in dict.fromkeys(named)
+        if spec != PRETRAINED
+    ]
+
+
+def means(judged: Judged) -> dict[str, list[str]]:
+    """Returns the means of all languages, of all but the base, and of those not tuned on."""
+    return {
+        "mean": list(judged.languages),
+        "mean_non_english": judged.without({judged.base}),
+        **mean_other(judged),
+    }
+
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Gain",
+        title="Every model against the untuned one",
+        lead="What does tuning on each set change, in every language? Each row is a tuned model, "
+        "each column a language of instructions, each cell the score against the pretrained model "
+        "without any tuning.",
+        caption="One colour scale for the whole table, 50 in its middle: blue is better than the "
+        "untuned model, orange worse. A dot: the cell differs from 50 after Holm's correction "
+        "over the table (p < 0.05). Not tuned on: the mean of the languages that the set holds no "
+        "example of.",
+        pointer=CELL_POINTER,
+    ),
+    means=means,
+    arms_of_others=arms_of_others,
+)

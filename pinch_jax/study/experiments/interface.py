@@ -1,0 +1,167 @@
+"""What the file of an experiment brings: its comparisons, its means, its findings, its words.
+
+A file ends with EXPERIMENT, an `Experiment`. Each of the other files here is an example;
+`pinch.py` is a good one to begin with.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import NamedTuple
+
+from pinch_jax.config import Config
+from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.study.comparisons import Results
+
+# The model before tuning, where a comparison names a tuning set.
+PRETRAINED = "pretrained"
+HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "cannot tell", "not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One tuned model of an experiment and what it is held against.
+
+    Attributes:
+        experiment: its name: "pinch".
+        spec: the tuning set, as a mixture's name, or PRETRAINED.
+        x: where it stands in the figure: P in percent, a number of languages, a language or pair.
+        series: which line of the figure, where there are several.
+        baselines: for each language that is judged, the tuning set it is judged against.
+    """
+
+    experiment: str
+    spec: str
+    x: float | str
+    series: str
+    baselines: Mapping[str, str]
+
+
+class Judged(NamedTuple):
+    """The languages of an arm, from which its means choose theirs.
+
+    Attributes:
+        languages: those that it is judged in.
+        base: the language that the others replace.
+        tuned: those that its set holds examples of.
+        seen: those that some set of the experiment holds examples of, so that the means of all
+            arms can be over the same ones.
+    """
+
+    languages: Sequence[str]
+    base: str
+    tuned: Set[str]
+    seen: Set[str]
+
+    def without(self, left_out: Set[str]) -> list[str]:
+        """Returns the judged languages that are not among these."""
+        return [code for code in self.languages if code not in left_out]
+
+
+class Claim(NamedTuple):
+    """A finding of the paper; `unit` says what the number is that stands beside it.
+
+    `rule` says in words what decides. `against_own`: it is about scores against the models of the
+    languages themselves, which not every language may have.
+    """
+
+    claim: str
+    unit: str
+    rule: str
+    against_own: bool = False
+
+
+class Decision(NamedTuple):
+    """The number of a finding, its verdict, and what else belongs to it.
+
+    `of` stands behind the claim's unit: of how much of this study the number is.
+    """
+
+    number: Estimate
+    verdict: str
+    detail: str
+    of: str = ""
+
+
+def decide(*conditions: tuple[Estimate, float]) -> str:
+    """Return whether the numbers are above their bounds.
+
+    It holds if every interval lies above its bound, and does not if any lies below.
+    """
+    if any(number.high < bound for number, bound in conditions):
+        return FAILS
+    return HOLDS if all(number.low > bound for number, bound in conditions) else UNDECIDED
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """What the section of an experiment asks, and how its figure is read.
+
+    `short` stands in the navigation; `paper` is the figure of the paper, if it has one. `pointer`
+    says what the pointer shows, where there is one.
+    """
+
+    short: str
+    title: str
+    lead: str
+    caption: str
+    paper: str = ""
+    pointer: str = ""
+
+
+HEAT_CAPTION = (
+    "Every column has its own colour scale, of 10 points or more: compare colours within a column "
+    "only. The struck-out diagonal is 50 by construction and takes no part in colours and means. "
+    "A dot: the cell differs from 50 after Holm's correction over the table (p < 0.05)."
+)
+CELL_POINTER = "Rest the pointer on a cell for its interval."
+BANDS = "Bands are 95 % intervals over the prompts; the dashed line is 50."
+BARS = "Error bars are 95 % intervals over the prompts."
+
+
+def no_arms(config: Config) -> list[Arm]:
+    """Returns the comparisons of an experiment that looks at the models of another one."""
+    return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One experiment of a study.
+
+    Attributes:
+        words: of its section.
+        arms: its comparisons; raises UserError where the config lacks what they need.
+        means: name -> the languages that a mean is over; those without languages are left out.
+        findings: what the paper says of it, each with what decides, which raises `NotRun` where
+            the study lacks it.
+        needs: other experiments at whose models it looks.
+        arms_of_others: in the place of `arms`: its comparisons, from those of all others.
+    """
+
+    words: Words
+    arms: Callable[[Config], list[Arm]] = no_arms
+    means: Callable[[Judged], dict[str, list[str]]] = lambda judged: {}
+    findings: Sequence[tuple[Claim, Callable[[Results], Decision]]] = ()
+    needs: Sequence[str] = ()
+    arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
+
+
+def monolingual_spec(language: str) -> str:
+    """Returns the spec of the set that is all in one language."""
+    return f"monolingual:{language}"
+
+
+def uniform_spec(languages: Sequence[str]) -> str:
+    """Returns the spec of an even split; of one language, that of its monolingual set."""
+    if len(languages) == 1:
+        return monolingual_spec(languages[0])
+    return "uniform:" + ",".join(languages)
+
+
+def own_models(languages: Sequence[str]) -> dict[str, str]:
+    """Returns each language with the set of its own model: what it is held against."""
+    return {code: monolingual_spec(code) for code in languages}
+
+
+def mean_other(judged: Judged) -> dict[str, list[str]]:
+    """Returns the mean over the languages that an arm is not tuned on."""
+    return {"mean_other": judged.without(judged.tuned)}

@@ -1,0 +1,82 @@
+"""Two languages against each of them: bilingual models and their monolingual halves.
+
+Source: Shaham et al. (2024), arXiv 2401.01854, section 3.4.
+"""
+
+from pinch_jax.config import Config
+from pinch_jax.data.order import shuffled
+from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import EVEN, mean_of
+from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.interface import (
+    BARS,
+    Arm,
+    Claim,
+    Decision,
+    Experiment,
+    Words,
+    decide,
+    mean_other,
+    monolingual_spec,
+    uniform_spec,
+)
+from pinch_jax.study.measures import entries_of
+
+PAIRS = Claim(
+    claim="Bilingual sets beat both of their monolingual halves on the other 10 languages.",
+    unit="% against the better of the two halves, mean over the pairs",
+    rule="For each pair the lower of its two scores, each the mean over this study's other "
+    "languages against one half; then the mean over the pairs. Holds if its interval lies above "
+    "50; does not hold if it lies below.",
+)
+
+
+def arms(config: Config) -> list[Arm]:
+    """Returns random pairs, half and half, against the two monolingual models of each."""
+    if len(config.monolingual_languages) < 2:
+        raise UserError(
+            f"config.study.monolingual_languages={config.monolingual_languages}: 'pairs' "
+            "compares languages; name two or more, or leave it out"
+        )
+    drawn = shuffled(config.monolingual_languages, config.study.pair_seed, "pairs")
+    arms = []
+    for pair in zip(drawn[::2], drawn[1::2], strict=False):
+        tuned = [code for code in config.languages if code in pair]
+        others = [code for code in config.languages if code not in pair]
+        for half in tuned:
+            baselines = dict.fromkeys(others, monolingual_spec(half))
+            arms.append(
+                Arm("pairs", uniform_spec(tuned), "+".join(tuned), f"against {half}", baselines)
+            )
+    return arms
+
+
+def beats_both_halves(results: Results) -> Decision:
+    """Decides by the lower score of each pair, mean over the pairs."""
+    found = entries_of(results, "pairs", "mean_other")
+    lower, both, names = [], 0, sorted({entry.arm["x"] for entry in found})
+    for name in names:
+        halves = [entry.score for entry in found if entry.arm["x"] == name]
+        both += all(half.estimate().low > EVEN for half in halves)
+        lower.append(min(halves, key=lambda half: half.value))
+    mean = mean_of(lower).estimate()
+    detail = f"{both} of {len(names)} pairs beat both halves, both intervals above 50."
+    of = f" ({len(names)} of them) in {len(found[0].languages)} other languages"
+    return Decision(mean, decide((mean, EVEN)), detail, of)
+
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Pairs",
+        title="Two languages against each of them",
+        paper="Figure 6",
+        lead="Is a model tuned half and half on two languages better in the other languages than "
+        "the models tuned on either one alone?",
+        caption="A bar is the mean score, over the languages outside the pair, of the bilingual "
+        "model against the monolingual model whose code stands in it. Above the dashed line (50) "
+        "the bilingual model is better. " + BARS,
+    ),
+    arms=arms,
+    means=mean_other,
+    findings=[(PAIRS, beats_both_halves)],
+)

@@ -1,0 +1,142 @@
+"""A pinch of multilinguality: P percent over all languages, the rest in the base language.
+
+Source: Shaham et al. (2024), arXiv 2401.01854, section 3.2.
+"""
+
+import math
+from collections.abc import Sequence
+
+from pinch_jax.config import Config
+from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import EVEN, Estimate
+from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.interface import (
+    BANDS,
+    Arm,
+    Claim,
+    Decision,
+    Experiment,
+    Judged,
+    Words,
+    decide,
+    monolingual_spec,
+    own_models,
+)
+from pinch_jax.study.measures import (
+    NotRun,
+    against_untuned,
+    cells_of,
+    dose,
+    dose_name,
+    first_dose,
+    lift,
+    show,
+)
+
+PINCH = Claim(
+    claim="P = 1, forty examples, already lifts the other languages sharply; English falls slowly.",
+    unit="points from P = 0 to P = 1, mean of the non-English languages",
+    rule="The rise of the other languages' mean from P = 0 to P = 1, and that rise less what "
+    "English loses. Holds if both intervals lie above 0; does not hold if either lies below.",
+    against_own=True,
+)
+REPLACEMENT = Claim(
+    claim="P = 100 is as good as or better than the monolingual model in 8 of 12 languages, with "
+    "12 times fewer examples in each.",
+    unit="languages in which P = 100 scores at least 50",
+    rule="The number of languages in which P = 100 scores at least 50 against the monolingual "
+    "model; its interval is from those whose whole interval lies there to those whose interval "
+    "reaches it. Holds if at least two thirds of this study's languages surely do; does not hold "
+    "if not even so many may.",
+    against_own=True,
+)
+
+
+def arms(config: Config) -> list[Arm]:
+    """Returns an arm for each of config.study.percents."""
+    return percents(config, "pinch", config.study.percents)
+
+
+def percents(config: Config, experiment: str, doses: Sequence[float], among: str = "") -> list[Arm]:
+    """Returns arms with P percent spread evenly, the rest in the base language."""
+    baselines = own_models(config.monolingual_languages)
+    if config.mixture.base not in baselines:
+        raise UserError(
+            f"config.study.monolingual_languages={tuple(baselines)}: "
+            f"{experiment!r} starts from config.mixture.base={config.mixture.base!r}; add it"
+        )
+    points = []
+    if examples := config.study.pinch_examples:
+        if not config.mixture.examples:
+            raise UserError(
+                f"config.study.experiments: {experiment!r} counts {examples} examples, and this "
+                "mixture is counted in tokens; set config.mixture.examples, or "
+                "config.study.pinch_examples=0, or leave it out"
+            )
+        points.append((100 * examples / config.mixture.examples, f"pinch:n{examples}{among}"))
+    for percent in doses:
+        spec = f"pinch:{percent:g}{among}" if percent else monolingual_spec(config.mixture.base)
+        points.append((percent, spec))
+    return [Arm(experiment, spec, x, "", baselines) for x, spec in sorted(points)]
+
+
+def means(judged: Judged) -> dict[str, list[str]]:
+    """Returns the mean of all languages but the base."""
+    return {"mean_non_english": judged.without({judged.base})}
+
+
+def lifts(results: Results) -> Decision:
+    """Decides by the rise from P = 0 to P = 1, and that rise less what the base loses."""
+    base = results.study["base"]
+    rise = lift(results, "pinch", "mean_non_english")
+    fall = dose(results, "pinch", base, 0) - dose(results, "pinch", base, 1)
+    net = (rise - fall).estimate()
+    detail = (
+        f"P = 0: {show(dose(results, 'pinch', 'mean_non_english', 0))}, "
+        f"P = 1: {show(dose(results, 'pinch', 'mean_non_english', 1))}"
+    )
+    for entry in results.find("pinch", "mean_non_english"):
+        if entry.arm["spec"].startswith("pinch:n"):
+            detail += f", {dose_name(entry.arm)}: {show(entry.score)}"
+    english = "; ".join(
+        f"{dose_name(entry.arm)}: {show(entry.score)}" for entry in results.find("pinch", base)
+    )
+    detail += f". Rise less the loss of {base}: {show(net)}. {base}: {english}."
+    detail += against_untuned(results, "pinch")
+    verdict = decide((rise.estimate(), 0), (net, 0))
+    of = first_dose(results, "pinch", "mean_non_english")
+    return Decision(rise.estimate(), verdict, detail, of)
+
+
+def replaces(results: Results) -> Decision:
+    """Decides by in how many languages P = 100 is as good as the own model."""
+    cells = [entry for entry in cells_of(results, "pinch") if entry.arm["x"] == 100]
+    if not cells:
+        raise NotRun("pinch at P = 100")
+    scores = [cell.score.estimate() for cell in cells]
+    reach = Estimate(
+        sum(score.value >= EVEN for score in scores),
+        sum(score.low >= EVEN for score in scores),
+        sum(score.high >= EVEN for score in scores),
+    )
+    needed = math.ceil(len(cells) * 2 / 3)
+    each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
+    of = f", of {len(cells)}; the paper's 8 of 12 would be {needed}"
+    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.", of)
+
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Pinch",
+        title="A pinch of multilinguality",
+        paper="Figure 3",
+        lead="P % of the tuning set is spread evenly over all languages, the rest is English; the "
+        "number of examples stays the same. How large must P be?",
+        caption="Thin: each non-English language, its code at the right. The tuning sets stand "
+        "evenly spaced, ordered by their number of non-English examples; “ex.” counts these, as "
+        "the paper's P = 1 is forty. " + BANDS,
+    ),
+    arms=arms,
+    means=means,
+    findings=[(PINCH, lifts), (REPLACEMENT, replaces)],
+)

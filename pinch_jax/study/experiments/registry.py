@@ -1,0 +1,72 @@
+"""All experiments by name, and what a study makes of those that its config names."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pinch_jax.config import Config
+from pinch_jax.errors import UserError
+from pinch_jax.study.experiments.interface import PRETRAINED, Arm, Experiment, Judged
+
+
+def experiment(name: str) -> Experiment:
+    """Returns the experiment of a name."""
+    return importlib.import_module(f"pinch_jax.study.experiments.{name}").EXPERIMENT
+
+
+def arms_of(config: Config) -> list[Arm]:
+    """Returns all comparisons of the config's experiments, in their order.
+
+    Where only some languages have a monolingual model (config.study.monolingual_languages),
+    whatever is held against a language's own one is so in these languages only.
+
+    Raises:
+        UserError: an experiment needs another one that the config leaves out, or a language that
+            is not there.
+    """
+    chosen = {name: experiment(name) for name in config.study.experiments}
+    for name, held in chosen.items():
+        for other in held.needs:
+            if other not in chosen:
+                raise UserError(
+                    f"config.study.experiments: {name!r} looks at the models of {other!r}; add it"
+                )
+    arms = [arm for held in chosen.values() for arm in held.arms(config)]
+    every = list(arms)
+    for name, held in chosen.items():
+        if held.arms_of_others is None:
+            continue
+        if not arms:
+            raise UserError(
+                f"config.study.experiments={config.study.experiments}: {name!r} looks at the "
+                "models of the others; add some"
+            )
+        every += held.arms_of_others(config, arms)
+    return every
+
+
+def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:
+    """Returns for each tuning set the languages in which its model has to answer."""
+    needed: dict[str, dict[str, None]] = {}
+    for arm in arms:
+        for language, baseline in arm.baselines.items():
+            needed.setdefault(arm.spec, {})[language] = None
+            needed.setdefault(baseline, {})[language] = None
+    return {spec: list(languages) for spec, languages in needed.items()}
+
+
+def means_of(study: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Returns the means of an arm of study.json: name -> its languages; those that have some."""
+    name = arm["experiment"]
+    tuned = {run: _tuned_on(entry) for run, entry in study["runs"].items()}
+    seen = {code for a in study["arms"] if a["experiment"] == name for code in tuned[a["run"]]}
+    judged = Judged(list(arm["baseline_runs"]), study["base"], tuned[arm["run"]], seen)
+    means = experiment(name).means(judged)
+    return {mean: languages for mean, languages in means.items() if languages}
+
+
+def _tuned_on(run: Mapping[str, Any]) -> set[str]:
+    """Returns the languages that a run's set holds examples of; the untuned model has none."""
+    if run["spec"] == PRETRAINED:
+        return set()
+    return {language for language, count in run["examples"].items() if count > 0}

@@ -1,0 +1,82 @@
+"""Languages never tuned on: a pinch over a few languages, and what becomes of the others.
+
+Source: Shaham et al. (2024), arXiv 2401.01854, section 3.3.
+"""
+
+from pinch_jax.config import Config
+from pinch_jax.errors import UserError
+from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.interface import (
+    BANDS,
+    Arm,
+    Claim,
+    Decision,
+    Experiment,
+    Judged,
+    Words,
+    decide,
+)
+from pinch_jax.study.experiments.pinch import percents
+from pinch_jax.study.measures import against_untuned, first_dose, lift, show
+
+UNSEEN = Claim(
+    claim="With 6 tuning languages, the 6 unseen ones rise likewise at P = 1.",
+    unit="points from P = 0 to P = 1, mean of the unseen languages",
+    rule="The rise of the unseen languages' mean from P = 0 to P = 1. Holds if its interval lies "
+    "above 0; does not hold if it lies below.",
+    against_own=True,
+)
+
+
+def arms(config: Config) -> list[Arm]:
+    """Returns an arm for each P, over config.study.tuning_languages alone."""
+    unseen_languages(config, "unseen")
+    doses = config.study.unseen_percents or config.study.percents
+    return percents(config, "unseen", doses, ":" + ",".join(config.study.tuning_languages))
+
+
+def unseen_languages(config: Config, experiment: str) -> list[str]:
+    """Returns the languages that are not tuned on and have a model to be held against."""
+    tuned, own = config.study.tuning_languages, config.monolingual_languages
+    if unseen := [code for code in own if code not in tuned]:
+        return unseen
+    raise UserError(
+        f"config.study.tuning_languages={tuned}: {experiment!r} has no unseen language to judge in "
+        f"among {own}, which have a monolingual model; take one out there, add one to "
+        "config.study.monolingual_languages, or leave the experiment out"
+    )
+
+
+def means(judged: Judged) -> dict[str, list[str]]:
+    """Returns the means of the seen languages but the base, and of the unseen ones."""
+    return {
+        "mean_seen": [code for code in judged.without({judged.base}) if code in judged.seen],
+        "mean_unseen": judged.without(judged.seen),
+    }
+
+
+def rises(results: Results) -> Decision:
+    """Decides by the rise of the unseen languages from P = 0 to P = 1."""
+    rise = lift(results, "unseen", "mean_unseen").estimate()
+    detail = "No seen language has a monolingual model to be held against."
+    if results.find("unseen", "mean_seen"):
+        detail = f"The seen languages rise by {show(lift(results, 'unseen', 'mean_seen'))}."
+    detail += against_untuned(results, "unseen")
+    of = first_dose(results, "unseen", "mean_unseen")
+    return Decision(rise, decide((rise, 0)), detail, of)
+
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Unseen",
+        title="Languages never tuned on",
+        paper="Figure 4",
+        lead="The same, but only a few languages are in the tuning set. Do the others rise as "
+        "well?",
+        caption="Seen: the languages of the tuning set without English. Unseen: no example of "
+        "them was tuned on. " + BANDS,
+    ),
+    arms=arms,
+    means=means,
+    findings=[(UNSEEN, rises)],
+)
