@@ -166,7 +166,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate.period_prompts = 16
 
     c.study = ml_collections.ConfigDict()
-    # Any of them, in this order (pinch_jax/study/experiments.py says what each is).
+    # Any of them, in this order (pinch_jax/study/experiments/ has a file for each).
     # "gain" is not among them: every tuned model against the untuned one, in all languages.
     c.study.experiments = (
         "monolingual",
@@ -179,6 +179,10 @@ def get_config() -> ml_collections.ConfigDict:
         "pretraining_share",
         "same_language",
     )
+    # Mixtures of your own, side by side: dict(name="mine", specs=("pinch:0", "pinch:1", "pinch:5"),
+    # against="own", languages=()). They are held against the model of each language itself
+    # ("own"), the untuned one ("pretrained") or a mixture. `pinch study --sweep` has one without.
+    c.study.sweeps = ()
     # The languages that have a monolingual model of their own, and scores against it; (): all. The
     # means of an experiment are over them, and `pairs` are drawn from them.
     c.study.monolingual_languages = ()

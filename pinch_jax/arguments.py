@@ -44,6 +44,12 @@ flags.DEFINE_string(
     None,
     "folder that `pinch publish` wrote: a study takes over what its runs have answered there",
 )
+flags.DEFINE_multi_string(
+    "sweep",
+    None,
+    "mixtures of your own in the place of the paper's experiments: pinch:0,1,2,5, or whole ones "
+    "with ; between them; @pretrained or @SPEC behind them is what they are held against",
+)
 flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
 flags.DEFINE_string(
@@ -130,7 +136,8 @@ def typed_command() -> str:
     file = Path(config_flags.get_config_filename(flag))
     if file.parent.name == "ml_collections_configs":
         file = Path(file.parent.name, file.name)
-    words = ["pinch", "study", f"--config={file}", *fields]
+    sweeps = [f"--sweep={line}" for line in FLAGS.sweep or ()]
+    words = ["pinch", "study", f"--config={file}", *fields, *sweeps]
     return " ".join(map(_quoted, words))
 
 

@@ -35,17 +35,20 @@ def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     return enter
 
 
-@_command("config", "workdir", "shard", "dry_run", "answers", *PROCESS_FLAGS)
+@_command("config", "workdir", "sweep", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
     shard, workdir, config = read_shard(), read_workdir(), read_config()
     answers = input_path("answers") if FLAGS.answers is not None else None
 
+    from pinch_jax.study.experiments.sweep import with_sweeps
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import claim_workdir, write_command
     from pinch_jax.waiting import is_primary
 
+    if FLAGS.sweep:
+        config = with_sweeps(config, FLAGS.sweep)
     planned = plan_study(config, workdir)
     print(describe(planned))
     if FLAGS.dry_run:
@@ -198,14 +201,13 @@ def report() -> None:
     """The report of a study that has run."""
     from pinch_jax.report.markdown import write_markdown
     from pinch_jax.report.page import write_report
-    from pinch_jax.study.analysis import analyse
+    from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 
     workdir = read_workdir()
 
     def write():
-        print("The paper's findings, held against this study:")
-        print(*analyse(workdir).findings, sep="\n")
+        print(*summary(analyse(workdir)), sep="\n")
         print(f"report: {write_report(workdir)}")
         if FLAGS.markdown:
             print(f"Markdown: {write_markdown(workdir, Path(FLAGS.markdown))}")

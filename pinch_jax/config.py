@@ -34,7 +34,7 @@ from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.decoder import REMAT_POLICIES
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.study.config import StudyConfig
+from pinch_jax.study.config import OWN, StudyConfig
 from pinch_jax.train.lora import LoraConfig
 from pinch_jax.train.optimizer import OptimizerConfig
 
@@ -148,6 +148,7 @@ class Config:
                 "'model' and 'api' are to come"
             )
         self.mixture_of()
+        self._check_sweeps()
 
     @property
     def corpus_languages(self) -> tuple[str, ...]:
@@ -183,6 +184,17 @@ class Config:
                     f"is not in config.languages={self.languages}; add it there, or leave {name!r} "
                     "out of config.study.experiments"
                 )
+
+    def _check_sweeps(self) -> None:
+        for sweep in self.study.sweeps:
+            if others := [code for code in sweep.languages if code not in self.languages]:
+                raise UserError(
+                    f"config.study.sweeps: {sweep.name!r} is judged in {others[0]!r}, which is not "
+                    f"in config.languages={self.languages}; add it there"
+                )
+            against = () if sweep.against in (OWN, "pretrained") else (sweep.against,)
+            for spec in (*sweep.specs, *against):
+                self.mixture_of(spec)
 
     def mixture_of(self, spec: Spec | None = None) -> Mixture:
         """Returns the mixture of a spec; by default the one that the config itself names."""

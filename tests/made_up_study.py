@@ -57,6 +57,10 @@ def arms(models=STUDY_LANGUAGES):
         for half in pair.split(","):
             baselines = dict.fromkeys(others, f"monolingual:{half}")
             yield "pairs", f"uniform:{pair}", pair.replace(",", "+"), f"against {half}", baselines
+    for dose in (1, 10, 100):
+        yield "doses", f"pinch:{dose}", float(dose), "", own(models)
+    for spec in ("pinch:10", "uniform:it,ru"):
+        yield "mixed", spec, spec, "", untuned
     for code in SLAVIC_LANGUAGES:
         yield "slavic", f"monolingual:{code}", code, "", own(SLAVIC_LANGUAGES)
 
@@ -156,7 +160,7 @@ def score_rows(arm, prompts, rng):
     if experiment in ("unseen", "breadth"):
         means["mean_seen"] = [code for code in SIX[1:] if code in rows]
         means["mean_unseen"] = [code for code in REST if code in rows]
-    if experiment in ("monolingual", "slavic", "pairs", GAIN):
+    if experiment in ("monolingual", "slavic", "pairs", "doses", "mixed", GAIN):
         means["mean_other"] = list(rows)
     scores = {name: [rows[code]["score"] for code in codes] for name, codes in means.items()}
     for name, values in scores.items():
@@ -261,6 +265,7 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         | {"high": value and value + 3, "rule": "holds if the interval lies above 0", "detail": why}
         for n, (word, value, why) in enumerate(decided, 1)
     ]
-    (workdir / "findings.json").write_text(json.dumps(findings))
+    paper = set(EXPERIMENTS) & set(experiments)
+    (workdir / "findings.json").write_text(json.dumps(findings if paper else []))
     seal(workdir, TABLES)
     return workdir

@@ -7,8 +7,11 @@ import pytest
 
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
+from pinch_jax.study.config import Sweep
 from pinch_jax.study.experiments.interface import PRETRAINED
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
+from pinch_jax.study.experiments.sweep import parse_sweep
 
 CONFIG = from_config_dict(base.get_config())
 LANGUAGES = ("ar", "zh", "cs", "en", "et", "fi", "he", "hi", "it", "ru", "es", "sw")
@@ -186,6 +189,65 @@ def test_gain_holds_every_tuned_model_of_the_others_against_the_untuned_one_in_a
 def test_an_experiment_that_lacks_the_models_it_needs_says_which(experiment, own_models, message):
     with pytest.raises(ValueError, match=rf"config\.study\..*{message}"):
         arms(experiment, monolingual_languages=own_models)
+
+
+def swept(*specs, **how):
+    study = dataclasses.replace(CONFIG.study, experiments=(), sweeps=(Sweep("mine", specs, **how),))
+    return arms_of(dataclasses.replace(CONFIG, study=study))
+
+
+def test_the_x_of_a_sweep_are_percents_numbers_of_languages_or_names():
+    found = [arm.x for arm in swept("pinch:10", "monolingual:en", "pinch:50")]
+    # 464 examples over 12 languages, the base too: 11 twelfths of them replace English.
+    assert found == [0.0, pytest.approx(100 * 425 / 4640, abs=0.03), pytest.approx(45.8, abs=0.1)]
+    assert [arm.x for arm in swept("uniform:en,fi,it", "monolingual:fi")] == [1.0, 3.0]
+    names = ("uniform:en,fi", "uniform:en,it")
+    assert [arm.x for arm in swept(*names)] == [*names]
+    assert [arm.x for arm in swept("pinch:1", "uniform:en,it")] == ["pinch:1", "uniform:en,it"]
+
+
+def test_a_sweep_is_held_against_own_models_the_untuned_one_or_a_mixture():
+    two = ("pinch:1", "pinch:2")
+    assert {frozenset(arm.baselines.items()) for arm in swept(*two)} == {
+        frozenset(own(LANGUAGES).items())
+    }
+    for against in ("pretrained", "monolingual:en"):
+        for arm in swept(*two, against=against, languages=("fi", "sw")):
+            assert arm.baselines == {"fi": against, "sw": against}
+
+
+@pytest.mark.parametrize(
+    ("line", "specs", "against"),
+    [
+        ("pinch:0,1,2.5", ("pinch:0", "pinch:1", "pinch:2.5"), "own"),
+        ("pinch:1,n40:en,fi", ("pinch:1:en,fi", "pinch:n40:en,fi"), "own"),
+        ("uniform:en,fi; pinch:5@pretrained", ("uniform:en,fi", "pinch:5"), "pretrained"),
+        ("pinch:1,2@monolingual:en", ("pinch:1", "pinch:2"), "monolingual:en"),
+    ],
+)
+def test_a_line_is_a_sweep(line, specs, against):
+    assert parse_sweep(line, "mine") == Sweep("mine", specs, against)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"name": "pinch"}, r"config\.study\.sweeps: name='pinch'; write a name of its own"),
+        ({"name": "../x"}, r"config\.study\.sweeps: name='\.\./x'"),
+        ({"specs": ("pinch:1",)}, "'mine' has fewer than two specs"),
+        ({"specs": ("pinch:1", "pinch:1")}, "'pinch:1' stands twice"),
+        ({"specs": ("pinch:1", "pinch:x")}, r"'pinch:x'.*P='x' is not a number"),
+        ({"against": "untuned"}, "'untuned'"),
+        ({"languages": ("en", "de")}, "'mine' is judged in 'de', which is not in config.languages"),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_is_an_error(how, message):
+    fields = {"name": "mine", "specs": ("pinch:1", "pinch:2")} | how
+    with pytest.raises(UserError, match=message):
+        study = dataclasses.replace(CONFIG.study, sweeps=(Sweep(**fields),))
+        dataclasses.replace(CONFIG, study=study)
+    with pytest.raises(UserError, match="--sweep=pinch:1: name two mixtures or more"):
+        parse_sweep("pinch:1", "mine")
 
 
 def test_gain_alone_has_nothing_to_look_at():

@@ -276,3 +276,18 @@ def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(t
     (tmp_path / "scores.csv").unlink()
     with pytest.raises(UserError, match=r"no scores\.csv; run `pinch study"):
         write_report(tmp_path)
+
+
+def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("doses", "mixed"))
+    page = Page(write_report(tmp_path).read_text("utf-8"))
+    sections = [held["id"] for _, held in page.find("section")]
+    assert "doses" in sections and "mixed" in sections and "findings" not in sections
+    header = page.text.split("<header>")[1].split("</header>")[0]
+    assert "Not run" not in page.text and "finding" not in header
+    records = read_records(tmp_path)
+    curve = readings.sweep_curve(records, "doses", "mean")
+    assert list(curve) == [1.0, 10.0, 100.0]
+    assert readings.sweep_curve(records, "mixed", "mean") is None
+    for x, mean in curve.items():
+        assert f"pinch:{x:g} {tables.interval(mean)}" in page.text

@@ -9,7 +9,7 @@ from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.sections import Section, make_sections
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import JUDGES
-from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, PRETRAINED, UNDECIDED
 from pinch_jax.study.outcomes import MEAN
 from pinch_jax.study.records import Finding, Records
@@ -61,7 +61,7 @@ def make_content(records: Records) -> Content:
         judge=JUDGES[records.config["study"]["judge"]],
         findings=[_finding(finding) for finding in records.findings],
         findings_file=_findings_file(records),
-        not_run=[name for name in EXPERIMENTS if name not in records.ran],
+        not_run=[n for n in EXPERIMENTS if n not in records.ran] if records.findings else [],
         sections=make_sections(records),
         sample=_sample(records),
         command=read_command(records.workdir),
@@ -92,6 +92,10 @@ def _headline(records: Records) -> list[str]:
         )
     if right := results.right_answers(records):
         sentences.append(right)
+    sweeps = [name for name in records.ran if name not in (*EXPERIMENTS, GAIN)]
+    sentences += [results.sweep(records, name) for name in sweeps]
+    if not records.findings:
+        return sentences
     verdicts = [finding.verdict for finding in records.findings]
     holds, fails, open_, not_run = (verdicts.count(word) for word in VERDICTS)
     sentences.append(

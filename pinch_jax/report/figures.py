@@ -1,13 +1,14 @@
 """The paper's figures that are curves, bars and points, as inline SVG."""
 
 import math
+import re
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from pinch_jax.languages import language
-from pinch_jax.report import readings
+from pinch_jax.report import heat_maps, readings
 from pinch_jax.report.drawing import (
     BLUE,
     GREEN,
@@ -225,3 +226,36 @@ def share_scatter(records: Records, label: str) -> str:
         else:
             axes.set_title("Pearson r is not defined here")
     return drawing.svg
+
+
+def sweep_figure(experiment: str, records: Records, label: str) -> str:
+    """Return a curve where a sweep's x are three numbers or more, else a table in colour."""
+    mean = readings.sweep_curve(records, experiment, "mean")
+    if mean is None or len(mean) < 3:
+        return heat_maps.score_map(experiment, records, label)
+    codes = readings.judged_languages(records, experiment)
+    with canvas(experiment, label, 6.4, 3.7) as drawing:
+        axes = drawing.figure.subplots()
+        ends = []
+        for code in codes:
+            points = tuple(readings.sweep_curve(records, experiment, code).values())
+            _thin(drawing, axes, points, language(code).name)
+            ends.append((points[-1].value, code))
+        _thick(drawing, axes, tuple(mean.values()), "mean of the languages", BLUE)
+        axes.set_xticks(range(len(mean)), [f"{x:.3g}" for x in mean])
+        axes.set_xlim(-0.4, len(mean) - 0.6)
+        pinch = all(re.match("pinch:|monolingual:", spec) for spec in _specs(records, experiment))
+        axes.set_xlabel(
+            "examples that are not in the base language (%), evenly spaced"
+            if pinch
+            else "number of tuning languages, evenly spaced"
+        )
+        axes.tick_params(length=0)
+        score_axis(axes)
+        label_line_ends(axes, len(mean) - 1, ends)
+        drawing.figure.legend(loc="outside upper left")
+    return drawing.svg
+
+
+def _specs(records: Records, experiment: str) -> list[str]:
+    return [arm["spec"] for arm in records.study["arms"] if arm["experiment"] == experiment]

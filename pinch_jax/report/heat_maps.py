@@ -22,7 +22,6 @@ from pinch_jax.report.drawing import (
     canvas,
 )
 from pinch_jax.report.tables import AGGREGATE_NAMES
-from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import Records, Score
 
 SIGNIFICANT = 0.05
@@ -58,11 +57,12 @@ def heat_map(experiment: str, records: Records, label: str) -> str:
     return drawing.svg
 
 
-def gain_map(records: Records, label: str) -> str:
-    """Return the table of all models against the untuned one, in one scale around 50."""
-    table = readings.gain(records)
+def score_map(experiment: str, records: Records, label: str) -> str:
+    """Return the table of an experiment's models, in one scale around 50."""
+    table = readings.score_map(records, experiment)
     codes, means = table.languages, ("mean", "mean_other")
-    with canvas(GAIN, label, 0.42 * (len(codes) + 8), 0.3 * (len(table.runs) + 2.4)) as drawing:
+    width, height = 0.42 * (len(codes) + 8), 0.3 * (len(table.runs) + 2.4)
+    with canvas(experiment, label, width, height) as drawing:
         axes = drawing.figure.subplots()
         for y, run in enumerate(table.runs):
             for x, code in enumerate(codes):

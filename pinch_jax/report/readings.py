@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pinch_jax.evaluate.intervals import proportion
-from pinch_jax.study.config import GAIN
 from pinch_jax.study.records import AGGREGATES, Records, ResponseShares, Score
 
 NAN = math.nan
@@ -39,8 +38,8 @@ class Matrix:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gain:
-    """Scores of all models against the untuned one: `cells[run, judged]`, `means[name][run]`."""
+class ScoreMap:
+    """Scores of an experiment's models: `cells[run, judged]`, `means[name][run]`."""
 
     runs: tuple[str, ...]
     languages: tuple[str, ...]
@@ -99,18 +98,27 @@ def matrix(records: Records, experiment: str) -> Matrix:
     return Matrix(languages, cells, means)
 
 
-def gain(records: Records) -> Gain:
-    """Return every tuned model against the untuned one, in the order of the experiments."""
-    rows = records.experiment(GAIN)
-    return Gain(
+def score_map(records: Records, experiment: str) -> ScoreMap:
+    """Return the scores of an experiment's models, in the order of its arms."""
+    rows = records.experiment(experiment)
+    return ScoreMap(
         tuple(dict.fromkeys(row.run for row in rows)),
-        judged_languages(records, GAIN),
+        judged_languages(records, experiment),
         {(row.run, row.language): row for row in rows if not is_aggregate(row.language)},
         {
             name: {row.run: point(row) for row in rows if row.language == name}
             for name in ("mean", "mean_non_english", "mean_other")
         },
     )
+
+
+def sweep_curve(records: Records, experiment: str, language: str) -> dict[float, Point] | None:
+    """Return x -> score in a language or mean; None where the x of a sweep are names."""
+    rows = [row for row in records.experiment(experiment) if row.language == language]
+    try:
+        return {float(row.x): point(row) for row in rows}
+    except ValueError:
+        return None
 
 
 def doses(records: Records, experiment: str) -> tuple[Dose, ...]:

@@ -63,13 +63,22 @@ def unseen(records: Records) -> str:
 
 def gain(records: Records) -> str:
     """Say which sets gain most and least over no tuning, mean of all languages."""
-    means = readings.gain(records).means["mean"]
+    means = readings.score_map(records, "gain").means["mean"]
     order = sorted(means, key=lambda run: -means[run].value)
     best = ", ".join(f"{records.runs[run]} {interval(means[run])}" for run in order[:3])
     return (
         f"Mean of all languages against the untuned model: highest {best}; lowest "
         f"{records.runs[order[-1]]} {interval(means[order[-1]])}."
     )
+
+
+def sweep(records: Records, experiment: str) -> str:
+    """Say the mean of all languages of each mixture of a sweep."""
+    table = readings.score_map(records, experiment)
+    told = "; ".join(
+        f"{records.runs[run]} {interval(table.means['mean'][run])}" for run in table.runs
+    )
+    return f"Mean of all languages: {told}."
 
 
 def _first_doses(labels: list[str], curve: tuple[readings.Point, ...]) -> str:

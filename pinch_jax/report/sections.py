@@ -46,7 +46,7 @@ DRAWINGS: dict[str, Callable[[Records, str], str]] = {
     "pairs": figures.pair_bars,
     "slavic": functools.partial(heat_maps.heat_map, "slavic"),
     "pretraining_share": figures.share_scatter,
-    GAIN: heat_maps.gain_map,
+    GAIN: functools.partial(heat_maps.score_map, GAIN),
     "same_language": heat_maps.response_shares,
     "outcomes": outcome_bars.outcome_bars,
     "exact_match": run_figures.exact_match_bars,
@@ -67,10 +67,14 @@ def make_sections(records: Records) -> list[Section]:
 
 def _section(records: Records, name: str) -> Section:
     wording = WORDS[name] if name in WORDS else experiment(name).words
-    result = getattr(results, name)(records)
+    sweep = name not in DRAWINGS
+    if sweep:
+        wording = dataclasses.replace(wording, short=name, title=f"A sweep of your own: {name}")
+    result = results.sweep(records, name) if sweep else getattr(results, name)(records)
     held, file = _data(records, name)
     label = f"{wording.title}. {result} The numbers are in the table below the figure."
-    svg = Markup(DRAWINGS[name](records, label))  # Its texts were escaped when it was written.
+    draw = functools.partial(figures.sweep_figure, name) if sweep else DRAWINGS[name]
+    svg = Markup(draw(records, label))  # Its texts were escaped when it was written.
     shown = held if isinstance(held, tuple) else (held,)
     return Section(name, wording, result, svg, shown, file)
 
@@ -94,7 +98,7 @@ def _data(records: Records, name: str) -> tuple[Table | tuple[Table, ...], DataF
 
 
 def _gain_data(records: Records) -> tuple[Table, DataFile]:
-    return tables.gain_table(records), tables.score_file(records, GAIN)
+    return tables.score_map_table(records, GAIN), tables.score_file(records, GAIN)
 
 
 def _share_data(records: Records) -> tuple[Table, DataFile]:

@@ -89,20 +89,20 @@ def matrix_table(records: Records, experiment: str) -> Table:
     return _cell_table(("tuned on", *codes, "mean of the others"), rows)
 
 
-def gain_table(records: Records) -> Table:
-    """Return the scores of all models against the untuned one with their intervals."""
-    gain = readings.gain(records)
+def score_map_table(records: Records, experiment: str) -> Table:
+    """Return the scores of an experiment's models, a row a model, with their intervals."""
+    table = readings.score_map(records, experiment)
     nothing = Point(math.nan, math.nan, math.nan)
     rows = [
         (
             records.runs[run],
-            *(interval(means.get(run, nothing)) for means in gain.means.values()),
-            *(_marked(gain.cells.get((run, code))) for code in gain.languages),
+            *(interval(means.get(run, nothing)) for means in table.means.values()),
+            *(_marked(table.cells.get((run, code))) for code in table.languages),
         )
-        for run in gain.runs
+        for run in table.runs
     ]
-    means = (AGGREGATE_NAMES[name] for name in gain.means)
-    return _cell_table(("tuned on", *means, *gain.languages), rows)
+    means = (AGGREGATE_NAMES[name] for name in table.means)
+    return _cell_table(("tuned on", *means, *table.languages), rows)
 
 
 def _marked(cell: Score | None) -> str:

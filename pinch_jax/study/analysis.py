@@ -18,6 +18,7 @@ from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results, Scored, read_results
+from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.findings import eight_findings
@@ -63,6 +64,18 @@ def analyse(workdir: Path) -> Analysis:
     write_text(workdir / "findings.json", f"{text}\n")
     seal(workdir, TABLES)
     return analysis
+
+
+def summary(analysis: Analysis) -> list[str]:
+    """Return what came out in lines for a terminal: the findings, and the means of sweeps."""
+    lines = []
+    if analysis.findings:
+        lines += ["The paper's findings, held against this study:", *map(str, analysis.findings)]
+    for row in analysis.scores:
+        if row.experiment not in (*EXPERIMENTS, GAIN) and row.language == "mean":
+            held = f"{row.score:5.1f} [{row.low:.1f}, {row.high:.1f}]"
+            lines.append(f"{row.experiment}: {row.spec:32} {held}, mean of the languages")
+    return lines
 
 
 def majority_answers(examples: Iterable[Example]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Which experiments a study is made of, and the tuning sets that they compare."""
 
 import dataclasses
+import re
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -30,7 +31,37 @@ PAPER_ORDERS = (
     ("ar", "sw", "ru", "en", "it", "fi"),
     ("fi", "ru", "sw", "it", "ar", "en"),
 )
+# What a sweep is held against unless it names a mixture: the model of each language itself.
+OWN = "own"
 Percent = Annotated[float, Ge(0), Le(100)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Mixtures of one's own, side by side.
+
+    Attributes:
+        name: of its section and files, such as "mine".
+        specs: the mixtures.
+        against: what they are held against: OWN, "pretrained", or a mixture.
+        languages: that they are judged in; (): all.
+    """
+
+    name: str
+    specs: tuple[str, ...]
+    against: str = OWN
+    languages: tuple[LanguageCode, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9_]*", self.name) or self.name in (*EXPERIMENTS, GAIN):
+            raise UserError(
+                f"config.study.sweeps: name={self.name!r}; write a name of its own in small "
+                "letters, digits and _, such as 'mine'"
+            )
+        if len(self.specs) < 2:
+            raise UserError(f"config.study.sweeps: {self.name!r} has fewer than two specs")
+        check_distinct(f"config.study.sweeps: specs of {self.name!r}", self.specs)
+        check_distinct(f"config.study.sweeps: languages of {self.name!r}", self.languages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +78,18 @@ class StudyConfig:
     pair_seed: Seed
     slavic_languages: tuple[LanguageCode, ...]
     judge: str
+    sweeps: tuple[Sweep, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "config.study")
         for name in self.experiments:
             choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
-        if not self.experiments:
+        if not self.experiments and not self.sweeps:
             raise UserError(
-                f"config.study.experiments=(): name some of {', '.join((*EXPERIMENTS, GAIN))}"
+                f"config.study.experiments=(): name some of {', '.join((*EXPERIMENTS, GAIN))}, or "
+                "a sweep in config.study.sweeps"
             )
+        check_distinct("config.study.sweeps: names", tuple(sweep.name for sweep in self.sweeps))
         if "slavic" in self.experiments and len(self.slavic_languages) < 2:
             raise UserError(
                 f"config.study.slavic_languages={self.slavic_languages}: 'slavic' compares "

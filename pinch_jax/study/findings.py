@@ -16,7 +16,9 @@ from pinch_jax.study.records import Finding
 
 
 def eight_findings(results: Results) -> list[Finding]:
-    """Return the paper's findings in its order."""
+    """Return the paper's findings in its order; none where no experiment of the paper was run."""
+    if not set(EXPERIMENTS) & set(results.study["experiments"]):
+        return []
     findings = []
     claims = [(name, *of) for name in EXPERIMENTS for of in experiment(name).findings]
     for number, (name, claim, rule) in enumerate(claims, 1):

@@ -112,14 +112,15 @@ class Records:
 
     @functools.cached_property
     def ran(self) -> tuple[str, ...]:
-        """The experiments with something to show, in the paper's order, then ours."""
+        """The experiments with something to show: the paper's in its order, ours, sweeps."""
         scored = {row.experiment for row in self.scores}
         if self.responses:
             scored.add("same_language")
         if "monolingual" in scored and self.study["pretraining_share"]:
             scored.add("pretraining_share")
-        chosen = scored.intersection(self.study["experiments"])
-        return tuple(name for name in (*EXPERIMENTS, GAIN) if name in chosen)
+        named = self.study["experiments"]
+        order = dict.fromkeys((*EXPERIMENTS, GAIN, *named))
+        return tuple(name for name in order if name in scored.intersection(named))
 
     @property
     def languages(self) -> tuple[str, ...]:

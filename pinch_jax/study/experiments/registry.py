@@ -6,11 +6,15 @@ from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
+from pinch_jax.study.config import EXPERIMENTS, GAIN
+from pinch_jax.study.experiments import sweep
 from pinch_jax.study.experiments.interface import PRETRAINED, Arm, Experiment, Judged
 
 
 def experiment(name: str) -> Experiment:
-    """Returns the experiment of a name."""
+    """Returns the experiment of a name; any other name is that of a sweep."""
+    if name not in (*EXPERIMENTS, GAIN):
+        return sweep.EXPERIMENT
     return importlib.import_module(f"pinch_jax.study.experiments.{name}").EXPERIMENT
 
 
@@ -32,6 +36,7 @@ def arms_of(config: Config) -> list[Arm]:
                     f"config.study.experiments: {name!r} looks at the models of {other!r}; add it"
                 )
     arms = [arm for held in chosen.values() for arm in held.arms(config)]
+    arms += [arm for one in config.study.sweeps for arm in sweep.arms(config, one)]
     every = list(arms)
     for name, held in chosen.items():
         if held.arms_of_others is None:

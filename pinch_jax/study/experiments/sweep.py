@@ -1,0 +1,113 @@
+"""A sweep of one's own: mixtures side by side, held against one baseline, without code."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from pinch_jax.config import Config
+from pinch_jax.errors import UserError
+from pinch_jax.study.config import OWN, Sweep
+from pinch_jax.study.experiments.gain import means
+from pinch_jax.study.experiments.interface import (
+    BANDS,
+    PRETRAINED,
+    Arm,
+    Experiment,
+    Words,
+    own_models,
+)
+
+EXPERIMENT = Experiment(
+    words=Words(
+        short="Sweep",
+        title="A sweep of your own",
+        lead="Each tuning set has the same number of examples. A score is against the baseline "
+        "that the sweep names: the model of each language itself, the untuned one, or a mixture.",
+        caption="The thick line or bar is the mean of the languages. " + BANDS,
+        pointer="Rest the pointer on a mark for its numbers.",
+    ),
+    means=means,
+)
+
+
+def arms(config: Config, sweep: Sweep) -> list[Arm]:
+    """Returns an arm for each mixture of a sweep.
+
+    Raises:
+        UserError: no language that it is judged in has a model of its own to be held against.
+    """
+    judged = sweep.languages or config.languages
+    if sweep.against == OWN:
+        baselines = own_models([code for code in config.monolingual_languages if code in judged])
+    else:
+        baselines = dict.fromkeys(judged, sweep.against)
+    if not baselines:
+        raise UserError(
+            f"config.study.sweeps: {sweep.name!r} is held against the languages' own models, and "
+            "none of its languages has one; add one to config.study.monolingual_languages, or "
+            f"set against={PRETRAINED!r}"
+        )
+    places = _places(config, sweep.specs)
+    return [
+        Arm(sweep.name, spec, x, "", baselines)
+        for spec, x in sorted(zip(sweep.specs, places, strict=True), key=lambda pair: _order(*pair))
+    ]
+
+
+def _order(spec: str, x: float | str) -> float:
+    """Returns a key that sorts by numbers; names stay as they come."""
+    return x if isinstance(x, float) else 0.0
+
+
+def _places(config: Config, specs: Sequence[str]) -> list[float] | list[str]:
+    """Returns where mixtures stand on the x axis.
+
+    That is the percent of what is not in the base language where all are pinches, the number of
+    languages where all are even splits, and else their names.
+    """
+    members = [_examples(config, spec) for spec in specs]
+    base = config.mixture.base
+    pinches = all(re.match("pinch:", spec) or spec == f"monolingual:{base}" for spec in specs)
+    splits = all(re.match("uniform:|monolingual:", spec) for spec in specs)
+    if pinches:
+        places = [100 * (1 - held.get(base, 0) / sum(held.values())) for held in members]
+    elif splits:
+        places = [float(len(held)) for held in members]
+    else:
+        return list(specs)
+    return places if len(set(places)) == len(places) else list(specs)
+
+
+def _examples(config: Config, spec: str) -> dict[str, int]:
+    """Returns what each language that has a part gives."""
+    budgets = config.mixture_of(spec).budgets
+    return {member: count for member, count in budgets.items() if count}
+
+
+def parse_sweep(text: str, name: str) -> Sweep:
+    """Returns the sweep of a line: "pinch:0,1,2,5", or whole mixtures with ; between them.
+
+    `@pretrained` or `@SPEC` at the end is what they are held against, if not the own models.
+
+    Raises:
+        UserError: there are fewer than two mixtures.
+    """
+    listed, _, against = text.partition("@")
+    specs = [spec.strip() for spec in listed.split(";") if spec.strip()]
+    if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([n\d.,]+)((?::.*)?)", specs[0])):
+        kind, doses, among = short.groups()
+        specs = [f"{kind}:{dose}{among}" for dose in doses.split(",") if dose]
+    if len(specs) < 2:
+        raise UserError(
+            f"--sweep={text}: name two mixtures or more, such as pinch:0,1,10 or "
+            "'uniform:en,fi;uniform:en,fi,it'"
+        )
+    return Sweep(name=name, specs=tuple(specs), against=against.strip() or OWN)
+
+
+def with_sweeps(config: Config, lines: Sequence[str]) -> Config:
+    """Returns a config whose study is the sweeps of these lines, and no experiment of the paper."""
+    names = ["sweep", *(f"sweep_{number}" for number in range(2, len(lines) + 1))]
+    sweeps = tuple(parse_sweep(line, name) for line, name in zip(lines, names, strict=False))
+    study = dataclasses.replace(config.study, experiments=(), sweeps=sweeps)
+    return dataclasses.replace(config, study=study)
