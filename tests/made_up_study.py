@@ -230,7 +230,8 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
             write_lines(workdir / "verdicts" / name, verdicts)
     shares = {code: 0.3 / (place + 1) for place, code in enumerate(STUDY_LANGUAGES)}
     study = {
-        "experiments": experiments,
+        "experiments": [name for name in experiments if name in (*EXPERIMENTS, GAIN)],
+        "sweeps": [name for name in experiments if name in ("doses", "mixed")],
         "languages": STUDY_LANGUAGES,
         "slavic": SLAVIC_LANGUAGES,
         "base": "en",

@@ -17,6 +17,7 @@ from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results
+from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
 from pinch_jax.study.experiments.registry import means_of
@@ -75,7 +76,8 @@ def write_study(workdir, arms, right, tuned, shares=None):
             ]
             output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
             judge_files(judge, *files, output, progress=False)
-    study = {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
+    study = {"experiments": (*EXPERIMENTS, GAIN)}
+    study |= {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
     study |= {"languages": LANGUAGES, "judge": {"name": judge.name, "knowledge": judge.knowledge}}
     study |= {"seeds": {"seed": 1}}
     judged = dict.fromkeys(language for answered in right.values() for language in answered)

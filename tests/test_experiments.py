@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -248,6 +250,36 @@ def test_a_sweep_that_cannot_be_run_is_an_error(how, message):
         dataclasses.replace(CONFIG, study=study)
     with pytest.raises(UserError, match="--sweep=pinch:1: name two mixtures or more"):
         parse_sweep("pinch:1", "mine")
+
+
+def test_the_examples_of_the_docs_are_a_sweep_and_an_experiment(tmp_path):
+    text = (Path(__file__).parent.parent / "docs/your_study.md").read_text(encoding="utf-8")
+    in_config, in_python = re.findall("```python\n(.*?)```", text, re.DOTALL)
+    c = base.get_config()
+    exec(in_config, {"c": c})
+    assert [sweep.name for sweep in from_config_dict(c).study.sweeps] == ["doses", "second"]
+    path = tmp_path / "halves.py"
+    path.write_text(in_python, encoding="utf-8")
+    found = arms(str(path))
+    assert {arm.experiment for arm in found} == {"halves"} and len(found) == 11
+    assert found[0].baselines == own([found[0].x])
+    assert dict(budgets(found[0].spec)) == {"en": 2320, found[0].x: 2320}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("mine.py", None, r"mine\.py': no such file"),
+        ("mine.py", "x = 1", r"mine\.py': it has no EXPERIMENT"),
+        ("pinch.py", "x = 1", r"name='pinch'; write a name of its own"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_an_error(tmp_path, name, text, message):
+    path = tmp_path / name
+    if text:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        arms(str(path))
 
 
 def test_gain_alone_has_nothing_to_look_at():

@@ -94,9 +94,9 @@ def _headline(records: Records) -> list[str]:
         sentences.append(right)
     sweeps = [name for name in records.ran if name not in (*EXPERIMENTS, GAIN)]
     sentences += [results.sweep(records, name) for name in sweeps]
-    if not records.findings:
+    verdicts = [f.verdict for f in records.findings if f.experiment in EXPERIMENTS]
+    if not verdicts:
         return sentences
-    verdicts = [finding.verdict for finding in records.findings]
     holds, fails, open_, not_run = (verdicts.count(word) for word in VERDICTS)
     sentences.append(
         f"Of the paper's {len(verdicts)} findings, {holds} {'holds' if holds == 1 else 'hold'} "

@@ -21,7 +21,6 @@ from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import WORDS
 from pinch_jax.study.config import GAIN
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.experiments.registry import experiment
 from pinch_jax.study.records import Records
 
 
@@ -66,14 +65,14 @@ def make_sections(records: Records) -> list[Section]:
 
 
 def _section(records: Records, name: str) -> Section:
-    wording = WORDS[name] if name in WORDS else experiment(name).words
-    sweep = name not in DRAWINGS
-    if sweep:
+    wording = WORDS[name] if name in WORDS else records.experiments[name].words
+    if name in records.study.get("sweeps", ()):
         wording = dataclasses.replace(wording, short=name, title=f"A sweep of your own: {name}")
-    result = results.sweep(records, name) if sweep else getattr(results, name)(records)
+    own = name not in DRAWINGS
+    result = results.sweep(records, name) if own else getattr(results, name)(records)
     held, file = _data(records, name)
     label = f"{wording.title}. {result} The numbers are in the table below the figure."
-    draw = functools.partial(figures.sweep_figure, name) if sweep else DRAWINGS[name]
+    draw = functools.partial(figures.sweep_figure, name) if own else DRAWINGS[name]
     svg = Markup(draw(records, label))  # Its texts were escaped when it was written.
     shown = held if isinstance(held, tuple) else (held,)
     return Section(name, wording, result, svg, shown, file)

@@ -21,7 +21,7 @@ from pinch_jax.study.comparisons import Results, Scored, read_results
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import means_of
-from pinch_jax.study.findings import eight_findings
+from pinch_jax.study.findings import findings_of
 from pinch_jax.study.measures import mean_of_orders
 from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
 from pinch_jax.study.records import ALL_ORDERS, TABLES, Finding, ResponseShares, Score, read_study
@@ -54,7 +54,7 @@ def analyse(workdir: Path) -> Analysis:
             for (run, language), answers in results.answers.items()
         ),
         outcomes=outcome_rows(results),
-        findings=tuple(eight_findings(results)),
+        findings=tuple(findings_of(results)),
     )
     _write_table(workdir / "scores.csv", Score, analysis.scores)
     _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
@@ -70,7 +70,7 @@ def summary(analysis: Analysis) -> list[str]:
     """Return what came out in lines for a terminal: the findings, and the means of sweeps."""
     lines = []
     if analysis.findings:
-        lines += ["The paper's findings, held against this study:", *map(str, analysis.findings)]
+        lines += ["The findings, held against this study:", *map(str, analysis.findings)]
     for row in analysis.scores:
         if row.experiment not in (*EXPERIMENTS, GAIN) and row.language == "mean":
             held = f"{row.score:5.1f} [{row.low:.1f}, {row.high:.1f}]"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -36,6 +37,19 @@ OWN = "own"
 Percent = Annotated[float, Ge(0), Le(100)]
 
 
+def experiment_name(named: str) -> str:
+    """Returns the name of an experiment that is named, or that is a Python file of one's own."""
+    return Path(named).stem if named.endswith(".py") else named
+
+
+def _check_own_name(field: str, name: str) -> None:
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in (*EXPERIMENTS, GAIN):
+        raise UserError(
+            f"{field}: name={name!r}; write a name of its own in small letters, digits and _, "
+            "such as 'mine'"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Sweep:
     """Mixtures of one's own, side by side.
@@ -53,11 +67,7 @@ class Sweep:
     languages: tuple[LanguageCode, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[a-z][a-z0-9_]*", self.name) or self.name in (*EXPERIMENTS, GAIN):
-            raise UserError(
-                f"config.study.sweeps: name={self.name!r}; write a name of its own in small "
-                "letters, digits and _, such as 'mine'"
-            )
+        _check_own_name("config.study.sweeps", self.name)
         if len(self.specs) < 2:
             raise UserError(f"config.study.sweeps: {self.name!r} has fewer than two specs")
         check_distinct(f"config.study.sweeps: specs of {self.name!r}", self.specs)
@@ -83,13 +93,17 @@ class StudyConfig:
     def __post_init__(self) -> None:
         check_fields(self, "config.study")
         for name in self.experiments:
-            choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
+            if name.endswith(".py"):
+                _check_own_name(f"config.study.experiments={name!r}", experiment_name(name))
+            else:
+                choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
         if not self.experiments and not self.sweeps:
             raise UserError(
                 f"config.study.experiments=(): name some of {', '.join((*EXPERIMENTS, GAIN))}, or "
                 "a sweep in config.study.sweeps"
             )
-        check_distinct("config.study.sweeps: names", tuple(sweep.name for sweep in self.sweeps))
+        own = (*map(experiment_name, self.experiments), *(sweep.name for sweep in self.sweeps))
+        check_distinct("config.study: names of experiments and sweeps", own)
         if "slavic" in self.experiments and len(self.slavic_languages) < 2:
             raise UserError(
                 f"config.study.slavic_languages={self.slavic_languages}: 'slavic' compares "

@@ -1,4 +1,4 @@
-"""The paper's eight findings, each held against this study by intervals alone.
+"""The paper's eight findings and one's own, each held against this study by intervals alone.
 
 A finding names one number, its 95 % interval, and in words the rule that decides. What the rule
 does not settle is "cannot tell"; what lacks an experiment that could settle it is "not run".
@@ -10,17 +10,22 @@ from pinch_jax.evaluate.intervals import NOTHING
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.interface import NOT_RUN, Decision
-from pinch_jax.study.experiments.registry import experiment
+from pinch_jax.study.experiments.registry import experiment, experiments_of
 from pinch_jax.study.measures import NotRun, where_own_models
 from pinch_jax.study.records import Finding
 
 
-def eight_findings(results: Results) -> list[Finding]:
-    """Return the paper's findings in its order; none where no experiment of the paper was run."""
-    if not set(EXPERIMENTS) & set(results.study["experiments"]):
-        return []
+def findings_of(results: Results) -> list[Finding]:
+    """Return the paper's findings in its order, then those of experiments of one's own.
+
+    There are none of the paper's where none of its experiments was run.
+    """
+    chosen = experiments_of(results.study)
     findings = []
-    claims = [(name, *of) for name in EXPERIMENTS for of in experiment(name).findings]
+    own = {name: held for name, held in chosen.items() if name not in EXPERIMENTS}
+    paper = EXPERIMENTS if set(EXPERIMENTS) & set(chosen) else ()
+    every = {name: experiment(name) for name in paper} | own
+    claims = [(name, *of) for name, held in every.items() for of in held.findings]
     for number, (name, claim, rule) in enumerate(claims, 1):
         try:
             decision = rule(results)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.experiments.interface import PRETRAINED, Experiment
+from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
 from pinch_jax.study.workdir import read_config
 
@@ -111,6 +112,11 @@ class Records:
     findings: tuple[Finding, ...]
 
     @functools.cached_property
+    def experiments(self) -> dict[str, Experiment]:
+        """The experiments of the study by name, sweeps too."""
+        return experiments_of(self.study)
+
+    @functools.cached_property
     def ran(self) -> tuple[str, ...]:
         """The experiments with something to show: the paper's in its order, ours, sweeps."""
         scored = {row.experiment for row in self.scores}
@@ -118,9 +124,9 @@ class Records:
             scored.add("same_language")
         if "monolingual" in scored and self.study["pretraining_share"]:
             scored.add("pretraining_share")
-        named = self.study["experiments"]
-        order = dict.fromkeys((*EXPERIMENTS, GAIN, *named))
-        return tuple(name for name in order if name in scored.intersection(named))
+        chosen = scored.intersection(self.experiments)
+        order = dict.fromkeys((*EXPERIMENTS, GAIN, *self.experiments))
+        return tuple(name for name in order if name in chosen)
 
     @property
     def languages(self) -> tuple[str, ...]:

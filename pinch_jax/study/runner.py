@@ -215,7 +215,8 @@ def _record(study: Study, judge: Judge) -> None:
         "slavic": config.study.slavic_languages,
         "tuning_languages": config.study.tuning_languages,
         "base": config.mixture.base,
-        "experiments": (*config.study.experiments, *(s.name for s in config.study.sweeps)),
+        "experiments": config.study.experiments,
+        "sweeps": [sweep.name for sweep in config.study.sweeps],
         "model": {"source": config.model.source, **dataclasses.asdict(study.bench.model.decoder)},
         "pretraining_share": dict(study.bench.model.pretraining_share),
         # The answers that a model which ignores the question would do best with.

@@ -123,6 +123,11 @@ def no_arms(config: Config) -> list[Arm]:
     return []
 
 
+def mean_of_all(judged: Judged) -> dict[str, list[str]]:
+    """Returns the mean over all languages that an arm is judged in."""
+    return {"mean": list(judged.languages)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One experiment of a study.
@@ -130,7 +135,8 @@ class Experiment:
     Attributes:
         words: of its section.
         arms: its comparisons; raises UserError where the config lacks what they need.
-        means: name -> the languages that a mean is over; those without languages are left out.
+        means: name -> the languages that a mean is over; those without languages are left out. A
+            section of one's own shows "mean" and, where there is one, "mean_other".
         findings: what the paper says of it, each with what decides, which raises `NotRun` where
             the study lacks it.
         needs: other experiments at whose models it looks.
@@ -139,7 +145,7 @@ class Experiment:
 
     words: Words
     arms: Callable[[Config], list[Arm]] = no_arms
-    means: Callable[[Judged], dict[str, list[str]]] = lambda judged: {}
+    means: Callable[[Judged], dict[str, list[str]]] = mean_of_all
     findings: Sequence[tuple[Claim, Callable[[Results], Decision]]] = ()
     needs: Sequence[str] = ()
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None

@@ -1,21 +1,47 @@
 """All experiments by name, and what a study makes of those that its config names."""
 
-import importlib
+import dataclasses
+import functools
+import importlib.util
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
-from pinch_jax.study.config import EXPERIMENTS, GAIN
+from pinch_jax.study.config import experiment_name
 from pinch_jax.study.experiments import sweep
 from pinch_jax.study.experiments.interface import PRETRAINED, Arm, Experiment, Judged
 
 
-def experiment(name: str) -> Experiment:
-    """Returns the experiment of a name; any other name is that of a sweep."""
-    if name not in (*EXPERIMENTS, GAIN):
-        return sweep.EXPERIMENT
-    return importlib.import_module(f"pinch_jax.study.experiments.{name}").EXPERIMENT
+@functools.cache
+def experiment(named: str) -> Experiment:
+    """Returns the experiment of a name, or of a Python file of one's own.
+
+    Raises:
+        UserError: there is no such file, or it has no EXPERIMENT.
+    """
+    if not named.endswith(".py"):
+        return importlib.import_module(f"pinch_jax.study.experiments.{named}").EXPERIMENT
+    field, path = f"config.study.experiments={named!r}", Path(named)
+    if not path.is_file():
+        raise UserError(f"{field}: no such file")
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    made = getattr(module, "EXPERIMENT", None)
+    if not isinstance(made, Experiment):
+        raise UserError(
+            f"{field}: it has no EXPERIMENT, an Experiment of "
+            "pinch_jax.study.experiments.interface; pinch.py beside that file is an example"
+        )
+    return made
+
+
+def experiments_of(study: Mapping[str, Any]) -> dict[str, Experiment]:
+    """Returns the experiments of a study.json by name, sweeps too."""
+    held = {experiment_name(named): experiment(named) for named in study["experiments"]}
+    return held | dict.fromkeys(study.get("sweeps", ()), sweep.EXPERIMENT)
 
 
 def arms_of(config: Config) -> list[Arm]:
@@ -28,14 +54,18 @@ def arms_of(config: Config) -> list[Arm]:
         UserError: an experiment needs another one that the config leaves out, or a language that
             is not there.
     """
-    chosen = {name: experiment(name) for name in config.study.experiments}
+    chosen = {experiment_name(named): experiment(named) for named in config.study.experiments}
     for name, held in chosen.items():
         for other in held.needs:
             if other not in chosen:
                 raise UserError(
                     f"config.study.experiments: {name!r} looks at the models of {other!r}; add it"
                 )
-    arms = [arm for held in chosen.values() for arm in held.arms(config)]
+    arms = [
+        dataclasses.replace(arm, experiment=name)
+        for name, held in chosen.items()
+        for arm in held.arms(config)
+    ]
     arms += [arm for one in config.study.sweeps for arm in sweep.arms(config, one)]
     every = list(arms)
     for name, held in chosen.items():
@@ -66,7 +96,7 @@ def means_of(study: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, list
     tuned = {run: _tuned_on(entry) for run, entry in study["runs"].items()}
     seen = {code for a in study["arms"] if a["experiment"] == name for code in tuned[a["run"]]}
     judged = Judged(list(arm["baseline_runs"]), study["base"], tuned[arm["run"]], seen)
-    means = experiment(name).means(judged)
+    means = experiments_of(study)[name].means(judged)
     return {mean: languages for mean, languages in means.items() if languages}
 
 
