@@ -48,15 +48,10 @@ def arms(config: Config, sweep: Sweep) -> list[Arm]:
             f"set against={PRETRAINED!r}"
         )
     places = _places(config, sweep.specs)
-    return [
-        Arm(sweep.name, spec, x, "", baselines)
-        for spec, x in sorted(zip(sweep.specs, places, strict=True), key=lambda pair: _order(*pair))
+    arms = [
+        Arm(sweep.name, spec, x, "", baselines) for spec, x in zip(sweep.specs, places, strict=True)
     ]
-
-
-def _order(spec: str, x: float | str) -> float:
-    """Returns a key that sorts by numbers; names stay as they come."""
-    return x if isinstance(x, float) else 0.0
+    return arms if places == list(sweep.specs) else sorted(arms, key=lambda arm: arm.x)
 
 
 def _places(config: Config, specs: Sequence[str]) -> list[float] | list[str]:
