@@ -16,7 +16,7 @@ from pinch_jax.files import json_line, read_kept_lines
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.stops import Interrupted
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
-from pinch_jax.train.loop import train_loop
+from pinch_jax.train.loop import Hooks, train_loop
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
 from pinch_jax.train.step import init_state
 
@@ -57,12 +57,14 @@ def run(
                 PLAN,
                 lambda state, batch, steps: t.step(change(state, batch), batch, steps),
                 t.mesh,
-                checkpoints,
-                metrics,
-                evaluators,
-                checkpoint_period_steps,
-                log_period_steps=log_period_steps,
-                progress=progress,
+                Hooks(
+                    checkpoints,
+                    metrics,
+                    evaluators,
+                    checkpoint_period_steps,
+                    log_period_steps,
+                    progress,
+                ),
             )
         finally:
             metrics.close()
@@ -209,9 +211,9 @@ def test_a_state_that_is_lost_after_a_finite_loss_is_neither_kept_nor_returned(
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         metrics = MetricWriter(tmp_path)
         start = t.start(random_params(GEMMA_LIKE))
-        rest = (t.mesh, checkpoints, metrics, (), 2, 1, lambda steps: None)
+        hooks = Hooks(checkpoints, metrics, (), 2, 1, lambda steps: None)
         with pytest.raises(ValueError, match=rf"after step {step}.* {where}: params/final_norm"):
-            train_loop(start, PLAN, step_and_spoil, *rest)
+            train_loop(start, PLAN, step_and_spoil, t.mesh, hooks)
         metrics.close()
     kept = step - 1 - (step - 1) % 2
     saved = {path.name for path in (tmp_path / "checkpoints").iterdir()}

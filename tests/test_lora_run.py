@@ -10,7 +10,8 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.mesh import path_name
 from pinch_jax.model.directory import open_directory
-from pinch_jax.study.run import make_run, tuned_params
+from pinch_jax.study.run import make_run
+from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workbench import Workbench
 
 ADAPTED = ("query", "down")

@@ -21,7 +21,8 @@ from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params, forward, logits
 from pinch_jax.model.export import export_model
 from pinch_jax.model.source import open_model
-from pinch_jax.study.run import make_run, tuned_params
+from pinch_jax.study.run import make_run
+from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import load_tokenizer
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.study.run import Run, missing_responses, write_responses
+from pinch_jax.study.responses import missing_responses, write_responses
+from pinch_jax.study.run import Run
 from pinch_jax.study.runner import Study
 from pinch_jax.study.workdir import read_config
 from pinch_jax.waiting import primary_alone

@@ -18,17 +18,12 @@ from pinch_jax.files import delete_unfinished, read_record, write_record
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
+from pinch_jax.study.completing import complete_run
 from pinch_jax.study.experiments.interface import PRETRAINED, Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
-from pinch_jax.study.run import (
-    Run,
-    complete_run,
-    describe_run,
-    make_run,
-    missing_responses,
-    response_path,
-)
+from pinch_jax.study.responses import missing_responses
+from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import check_workdir, claim_workdir
 from pinch_jax.waiting import is_primary, primary_alone

@@ -1,6 +1,7 @@
 """The loop: batches in, a tuned state out, and nothing lost when it is told to stop."""
 
 import collections
+import dataclasses
 import functools
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,23 @@ from pinch_jax.train.step import TrainState
 
 # (params, step) -> {metric: value}; what it raises ends the run.
 Evaluator = Callable[[dict, int], Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hooks:
+    """What happens between the steps.
+
+    Attributes:
+        evaluators: (period_steps, evaluator) pairs; all are run at the end too.
+        progress: is told of the steps that were done.
+    """
+
+    checkpoints: Checkpoints
+    metrics: MetricWriter
+    evaluators: Sequence[tuple[int, Evaluator]]
+    checkpoint_period_steps: int
+    log_period_steps: int
+    progress: Callable[[int], None]
 
 
 class StopSignal:
@@ -62,17 +80,10 @@ def train_loop(
     plan: BatchPlan,
     train_step: Callable,
     mesh: jax.sharding.Mesh,
-    checkpoints: Checkpoints,
-    metrics: MetricWriter,
-    evaluators: Sequence[tuple[int, Evaluator]],
-    checkpoint_period_steps: int,
-    log_period_steps: int,
-    progress: Callable[[int], None],
+    hooks: Hooks,
 ) -> TrainState:
     """Returns the state after the last step of the plan; all of its numbers are finite.
 
-    `evaluators` are periods in steps with what is run then and at the end; `progress(n)` is told
-    of n steps.
     An evaluator that fails ends the run with its own error.
 
     Raises:
@@ -82,23 +93,23 @@ def train_loop(
     """
     rows_of = functools.partial(local_rows, mesh)
     first = int(state.step)
-    progress(first)
+    hooks.progress(first)
     with StopSignal().listening() as stop:
         for done, batch in enumerate(feed(plan, rows_of, first), start=first + 1):
             batch = put_batch(mesh, plan.rows_at(done - 1), batch)
             state, values = train_step(state, batch, plan.steps)
-            metrics.write(done, values, logged=done % log_period_steps == 0)
-            for period_steps, evaluate in evaluators:
+            hooks.metrics.write(done, values, logged=done % hooks.log_period_steps == 0)
+            for period_steps, evaluate in hooks.evaluators:
                 if done % period_steps == 0 or done == plan.steps:
-                    metrics.write(done, evaluate(state.params, done))
-            progress(1)
+                    hooks.metrics.write(done, evaluate(state.params, done))
+            hooks.progress(1)
             stopping = stop.agreed(last=done == plan.steps)
-            if stopping or (done % checkpoint_period_steps == 0 and done < plan.steps):
+            if stopping or (done % hooks.checkpoint_period_steps == 0 and done < plan.steps):
                 # Lines first: a run that goes on from this state never writes them again.
-                metrics.flush()
-                checkpoints.save(state)
+                hooks.metrics.flush()
+                hooks.checkpoints.save(state)
             if stopping:
                 raise Interrupted(f"stopped after step {done} of {plan.steps}; run again to go on")
-    metrics.flush()
+    hooks.metrics.flush()
     check_finite(state, f"the state after step {plan.steps}, the last")
     return state

@@ -1,0 +1,114 @@
+"""A run's responses to the held-out prompts: which are there, and how the others are made."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+from absl import logging
+from tqdm import tqdm
+
+from pinch_jax.corpus.example import Example
+from pinch_jax.evaluate.answering import answer_prompts, answers_key
+from pinch_jax.evaluate.records import read_responses, response_record
+from pinch_jax.files import json_line, write_text
+from pinch_jax.model.decoder import Params
+from pinch_jax.stops import stoppable
+from pinch_jax.study.run import Run, clocked, response_path
+from pinch_jax.study.workbench import Workbench
+from pinch_jax.waiting import agreed, is_primary
+
+
+def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> list[str]:
+    """Returns the languages in which the run has yet to answer: the same in all processes.
+
+    Answers to other prompts than today's, or of another model or way to answer, do not count.
+
+    Raises:
+        UserError: a file of responses is damaged.
+    """
+
+    def unanswered(code):
+        return not agreed(f"reading {path_of(code)}", lambda: _has_answered(bench, run, code))
+
+    path_of = functools.partial(response_path, run)
+    return [code for code in languages if unanswered(code)]
+
+
+def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
+    path = response_path(run, language)
+    if not path.exists():
+        return False
+    by = _made_by(bench, run)
+    unanswered = [_kept_record(example, "", by) for example in _asked(bench, language)]
+    held = read_responses(path, kept=True).values()
+    if [record | {"response": ""} for record in held] == unanswered:
+        return True
+    logging.warning("%s: to other prompts, or made in another way; answered anew", path)
+    return False
+
+
+def _asked(bench: Workbench, language: str) -> Sequence[Example]:
+    return bench.corpus.prompts(language, bench.config.evaluate.prompts)
+
+
+def _made_by(bench: Workbench, run: Run) -> str:
+    """Returns what says how all responses of a run are made."""
+    return answers_key(bench.answers, run.fingerprint, bench.config.seed)
+
+
+def _kept_record(example: Example, response: str, by: str) -> dict[str, str]:
+    """Returns the record of a response with what has made it."""
+    return response_record(example, response) | {"by": by}
+
+
+def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Example, str]]) -> None:
+    """Writes responses to held-out prompts, a file for each language."""
+    lines: dict[str, list[str]] = {}
+    by = _made_by(bench, run)
+    for example, response in responses:
+        line = json_line(_kept_record(example, response, by))
+        lines.setdefault(example.language, []).append(line)
+    for code, some in lines.items():
+        write_text(response_path(run, code), "".join(some))
+
+
+def answer(
+    bench: Workbench,
+    run: Run,
+    params: Params,
+    languages: Sequence[str],
+    progress: Callable[[int], None],
+) -> None:
+    """Writes the run's responses to the held-out prompts of these languages, one file each.
+
+    Every batch is kept as it comes, so that an interrupted call goes on behind the last one.
+    `progress(n)` is told of n responses.
+    """
+    examples = [e for code in languages for e in _asked(bench, code)]
+    part = run.directory / f"responses-{'-'.join(languages)}.part"
+    if is_primary():
+        (run.directory / "responses").mkdir(parents=True, exist_ok=True)
+    done = 0
+
+    def count(responses):
+        nonlocal done
+        done += responses
+        progress(responses)
+
+    def place():
+        return f"in the answers of {run.spec}, after {done:,} of {len(examples):,}"
+
+    with stoppable(place), clocked(run, "decode_seconds"):
+        prompts, seed = [e.prompt for e in examples], bench.config.seed
+        responses = answer_prompts(
+            bench.answers, params, run.fingerprint, prompts, seed, part, count
+        )
+    if not is_primary():
+        return
+    write_responses(bench, run, zip(examples, responses, strict=True))
+    part.unlink()
+
+
+def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
+    """Returns the progress bar of `answer`, with the time that is left."""
+    total = sum(len(_asked(bench, code)) for code in languages)
+    return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)
