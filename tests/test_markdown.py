@@ -85,7 +85,8 @@ def test_what_a_model_wrote_neither_breaks_a_table_nor_becomes_markup(page, tabl
     assert "<script" not in text and "<img" not in text and "<b>forty" not in text
     assert all(len(row) == len(table[0]) for table in tables for row in table)
     samples = [t for t in tables if t[0][:3] == ["language", "prompt", "reference"]]
-    assert [table[0][3:] for table in samples] == [["pretrained", "monolingual:en", "pinch:1"]] * 2
+    names = ["not tuned", "English", "1 % over all languages"]
+    assert [table[0][3:] for table in samples] == [names] * 2
     assert plain(made_up_study.HOSTILE) in samples[0][1]
     assert plain("a|b\n*c* `d` [e](f) <g> [0.1, 2]") == (
         r"a\|b<br>\*c\* \`d\` \[e](f) &lt;g&gt; [0.1, 2]"

@@ -131,15 +131,17 @@ def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir
     with (workdir / "outcomes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     cells = {text for text, _ in page.find("td")}
-    tips = {text for text, _ in page.find("title")}
+    tips, names = {text for text, _ in page.find("title")}, read_records(workdir).names
     for row in rows:
         right = [float(row[f"right{end}"]) for end in ("", "_low", "_high")]
         if row["task"] == "all" or row["language"] == "mean":
             assert "{:.0f} [{:.0f}, {:.0f}]".format(*right) in cells, row
         if row["task"] == "all":
             assert "{:.1f} [{:.1f}, {:.1f}]".format(*right) in cells, row
-            where = LANGUAGES[row["language"]].name if row["language"] in LANGUAGES else "mean of"
-            (tip,) = (tip for tip in tips if tip.startswith(f"{row['spec']} in {where}"))
+            where = ", mean of all languages: "
+            if row["language"] in LANGUAGES:
+                where = f" in {LANGUAGES[row['language']].name}: "
+            (tip,) = (tip for tip in tips if tip.startswith(f"{names[row['run']]}{where}"))
             wrong = float(row["wrong_language"])
             assert f"wrong language, wrong answer {wrong:.1f}, echo" in tip
 
@@ -215,11 +217,11 @@ def test_text_of_right_to_left_languages_is_marked_so(page):
 
 def test_the_browser_shows_each_response_beside_its_baseline_with_the_verdict(workdir, page):
     data = page.browser
-    run, spec = "pinch-10-0123456789ab", "pinch:10"
+    run, name = "pinch-10-0123456789ab", "10 % over all languages"
     place = next(
         row
         for row in data["comparisons"]
-        if (data["runs"][row[0]], data["runs"][row[1]], row[2]) == (spec, "monolingual:sw", "sw")
+        if (data["runs"][row[0]], data["runs"][row[1]], row[2]) == (name, "Swahili", "sw")
     )
     path = workdir / "runs" / run / "responses" / "sw.jsonl"
     written = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -255,7 +257,7 @@ def test_where_few_languages_have_their_own_model_the_page_says_so(tmp_path, mod
     assert "Mean of the unseen languages (zh): " in page.text
     tips = [text for text, _ in page.find("title")]
     for code in STUDY_LANGUAGES:
-        start = f"tuned on pinch:10, asked in {LANGUAGES[code].name}: "
+        start = f"tuned on 10 % over all languages, asked in {LANGUAGES[code].name}: "
         assert sum(tip.startswith(start) for tip in tips) == 1
     assert ("mean of the seen" in page.text) == ("ru" in models)
 
@@ -290,4 +292,5 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     assert list(curve) == [1.0, 10.0, 100.0]
     assert readings.sweep_curve(records, "mixed", "mean") is None
     for x, mean in curve.items():
-        assert f"pinch:{x:g} {tables.interval(mean)}" in page.text
+        name = "all languages alike" if x == 100 else f"{x:g} % over all languages"
+        assert f"{name} {tables.interval(mean)}" in page.text

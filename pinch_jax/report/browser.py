@@ -11,6 +11,8 @@ from pinch_jax.study.records import Records
 # An outcome of the candidate as the page writes it.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
 NOT_JUDGED = "-"
+# The model that the page opens with, if it ran.
+FIRST_SHOWN = ("pinch:1", "pinch:n40")
 
 Prompts = dict[str, dict[str, Any]]
 Answers = dict[str, tuple[Prompts, dict[str, dict[str, str]]]]
@@ -87,7 +89,8 @@ def _layout(
     index = {run: place for place, run in enumerate(records.runs)}
     data: dict[str, Any] = {
         "languages": {code: [language(code).name, language(code).direction] for code in answers},
-        "runs": list(records.runs.values()),
+        "runs": [records.names[run] for run in records.runs],
+        "shown": next((index[r] for r, spec in records.runs.items() if spec in FIRST_SHOWN), -1),
         "prompts": {},
         "texts": {},
         "responses": {},

@@ -167,7 +167,7 @@ def _sample(records: Records) -> dict[str, Any] | None:
     if not prompts:
         return None
     return {
-        "models": [records.runs[run] for run in runs],
+        "models": [records.names[run] for run in runs],
         "prompts": [[(language(code), texts) for code, texts in rows] for rows in prompts],
     }
 

@@ -69,7 +69,7 @@ def score_map(experiment: str, records: Records, label: str) -> str:
                 if cell := table.cells.get((run, code)):
                     strength, colour = _around_even(cell.score)
                     patch = _block(axes, x, y, f"{cell.score:.0f}", strength, colour)
-                    drawing.tip(patch, _cell_text(records.runs[run], code, cell))
+                    drawing.tip(patch, _cell_text(records.names[run], code, cell))
                     if cell.p_holm < SIGNIFICANT:
                         ink = _ink_on(strength)
                         axes.plot(x + 0.88, y + 0.18, "o", color=ink, markersize=2, clip_on=False)
@@ -78,8 +78,8 @@ def score_map(experiment: str, records: Records, label: str) -> str:
                 if mean := table.means[name].get(run):
                     x = len(codes) + 0.3 + 1.1 * place
                     patch = _block(axes, x, y, f"{mean.value:.1f}", *_around_even(mean.value))
-                    drawing.tip(patch, f"{records.runs[run]}, {AGGREGATE_NAMES[name]}: {mean}")
-        _frame(axes, len(codes) + 2.5, [records.runs[run] for run in table.runs])
+                    drawing.tip(patch, f"{records.names[run]}, {AGGREGATE_NAMES[name]}: {mean}")
+        _frame(axes, len(codes) + 2.5, [records.names[run] for run in table.runs])
         places = [*(np.arange(len(codes)) + 0.5), len(codes) + 0.8, len(codes) + 1.9]
         axes.set_xticks(places, [*codes, "mean", "not\ntuned on"])
     return drawing.svg
@@ -179,7 +179,7 @@ def response_shares(records: Records, label: str) -> str:
                     if row and not math.isnan(value := getattr(row, field)):
                         fill = (colour, 0.06 + 0.9 * value)
                         patch = _rectangle(axes, x + 0.04, y + 0.06, 0.92, 0.88, facecolor=fill)
-                        drawing.tip(patch, f"{records.runs[run]} in {code}: {100 * value:.0f} %")
+                        drawing.tip(patch, f"{records.names[run]} in {code}: {100 * value:.0f} %")
             axes.set_title(title)
             axes.set_xlim(0, len(codes))
             axes.set_ylim(len(runs), 0)
@@ -188,6 +188,6 @@ def response_shares(records: Records, label: str) -> str:
             axes.grid(False)
             axes.spines[:].set_visible(False)
         panels[0].set_yticks(
-            np.arange(len(runs)) + 0.5, [records.runs[run] for run in runs], fontsize=6.5
+            np.arange(len(runs)) + 0.5, [records.names[run] for run in runs], fontsize=6.5
         )
     return drawing.svg

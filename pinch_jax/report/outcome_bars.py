@@ -43,14 +43,14 @@ def outcome_bars(records: Records, label: str) -> str:
     height = 0.19 * len(table.runs) + 0.9
     with canvas("outcomes", label, 9.4, max(1.7, height)) as drawing:
         axes = drawing.figure.subplots()
-        for y, run in enumerate(table.runs):
+        for y, (run, name) in enumerate(zip(table.runs, table.names, strict=True)):
             if mean := table.rows.get((run, MEAN)):
-                _bar(drawing, axes, 0, y, MEAN_WIDTH, mean, "mean of all languages")
+                _bar(drawing, axes, 0, y, MEAN_WIDTH, mean, f"{name}, mean of all languages")
                 _interval(axes, y, mean)
             for place, code in enumerate(table.languages):
                 if row := table.rows.get((run, code)):
                     left = MEAN_WIDTH + 0.25 + place
-                    _bar(drawing, axes, left, y, 0.9, row, language(code).name)
+                    _bar(drawing, axes, left, y, 0.9, row, f"{name} in {language(code).name}")
         axes.set_xlim(0, MEAN_WIDTH + 0.25 + len(table.languages))
         axes.set_ylim(len(table.runs), 0)
         axes.set_yticks([y + 0.5 for y in range(len(table.runs))], table.names)
@@ -68,10 +68,10 @@ def outcome_bars(records: Records, label: str) -> str:
 
 
 def _bar(
-    drawing: Canvas, axes: Axes, left: float, y: int, width: float, row: Outcomes, where: str
+    drawing: Canvas, axes: Axes, left: float, y: int, width: float, row: Outcomes, named: str
 ) -> None:
     """Stack the kinds of a row; the pointer shows them all."""
-    start, told = left, f"{row.spec} in {where}: "
+    start, told = left, f"{named}: "
     known = [kind for kind in KINDS if not math.isnan(row.shares[kind][0])]
     told += ", ".join(f"{KIND_NAMES[kind]} {row.shares[kind][0]:.1f}" for kind in known) + " %"
     frame = Rectangle((left, y + 0.14), width, 0.72, facecolor="none", edgecolor=GRID)

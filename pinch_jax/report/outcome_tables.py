@@ -54,7 +54,7 @@ def outcome_table(records: Records, task: str = ALL_TASKS) -> OutcomeTable:
         (run for run in records.runs if run in answered),
         key=lambda run: records.runs[run] != PRETRAINED,
     )
-    names = tuple("not tuned" if records.runs[r] == PRETRAINED else records.runs[r] for r in runs)
+    names = tuple(records.names[run] for run in runs)
     languages = tuple(
         code for code in records.study["languages"] if any((r, code) in rows for r in runs)
     )

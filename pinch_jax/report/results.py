@@ -65,10 +65,10 @@ def gain(records: Records) -> str:
     """Say which sets gain most and least over no tuning, mean of all languages."""
     means = readings.score_map(records, "gain").means["mean"]
     order = sorted(means, key=lambda run: -means[run].value)
-    best = ", ".join(f"{records.runs[run]} {interval(means[run])}" for run in order[:3])
+    best = ", ".join(f"{records.names[run]} {interval(means[run])}" for run in order[:3])
     return (
         f"Mean of all languages against the untuned model: highest {best}; lowest "
-        f"{records.runs[order[-1]]} {interval(means[order[-1]])}."
+        f"{records.names[order[-1]]} {interval(means[order[-1]])}."
     )
 
 
@@ -76,7 +76,7 @@ def sweep(records: Records, experiment: str) -> str:
     """Say the mean of all languages of each mixture of a sweep."""
     table = readings.score_map(records, experiment)
     told = "; ".join(
-        f"{records.runs[run]} {interval(table.means['mean'][run])}" for run in table.runs
+        f"{records.names[run]} {interval(table.means['mean'][run])}" for run in table.runs
     )
     return f"Mean of all languages: {told}."
 

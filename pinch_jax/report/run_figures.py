@@ -58,7 +58,7 @@ def compositions(records: Records, label: str) -> str:
             counts = [records.study["runs"][run][field] for run in runs]
             widest = max(sum(count.values()) for count in counts)
             for y, (run, count) in enumerate(zip(runs, counts, strict=True)):
-                _stack(drawing, axes, y, count, colours, f"{records.runs[run]}, {titles[field]}")
+                _stack(drawing, axes, y, count, colours, f"{records.names[run]}, {titles[field]}")
             axes.set_title(titles[field])
             axes.set_xlim(0, widest)
             axes.set_ylim(len(runs) - 0.4, -0.6)
@@ -66,7 +66,7 @@ def compositions(records: Records, label: str) -> str:
             axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.grid(False, axis="y")
             axes.tick_params(length=0)
-        panels[0].set_yticks(range(len(runs)), [records.runs[run] for run in runs], fontsize=6.5)
+        panels[0].set_yticks(range(len(runs)), [records.names[run] for run in runs], fontsize=6.5)
     return drawing.svg
 
 
@@ -108,7 +108,7 @@ def training_curves(records: Records, label: str) -> str:
                 if curve:
                     line = axes.plot(*zip(*curve, strict=True), color=BLUE, linewidth=0.7)[0]
                     line.set_alpha(0.55)
-                    drawing.tip(line, records.runs[run])
+                    drawing.tip(line, records.names[run])
             axes.set_title(f"{name} ({len(axes.lines)} runs)")
             axes.tick_params(length=0)
         # The lowest panel of each column; below it a last row may be empty.

@@ -127,7 +127,7 @@ def _response_data(records: Records) -> tuple[Table, DataFile]:
         ("tuned on", "language", *(f"{field.replace('_', ' ')} (%)" for field in fields), "chrF"),
         tuple(
             (
-                row.spec,
+                records.names[row.run],
                 language(row.language).name,
                 *(number(100 * getattr(row, field)) for field in fields),
                 number(row.chrf),
@@ -202,8 +202,8 @@ def _composition_data(records: Records) -> tuple[Table, DataFile]:
         "examples dropped as too long.",
         ("tuned on", "language", "in the set", "examples", "tokens", "supervised", "dropped"),
         tuple(
-            (spec, language(code).name, *(f"{count:,}" for count in counts))
-            for _, spec, code, *counts in rows
+            (records.names[run], language(code).name, *(f"{count:,}" for count in counts))
+            for run, _, code, *counts in rows
         ),
         (2, 3, 4, 5, 6),
     )

@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def score_map_table(records: Records, experiment: str) -> Table:
     nothing = Point(math.nan, math.nan, math.nan)
     rows = [
         (
-            records.runs[run],
+            records.names[run],
             *(interval(means.get(run, nothing)) for means in table.means.values()),
             *(_marked(table.cells.get((run, code))) for code in table.languages),
         )
@@ -124,7 +124,7 @@ def _cell_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
 
 def score_table(records: Records, experiment: str) -> Table:
     """Return all scores of an experiment, with and without wrong-language responses."""
-    rows = tuple(_score_cells(row) for row in records.experiment(experiment))
+    rows = tuple(_score_cells(row, records.names) for row in records.experiment(experiment))
     columns = ("tuned on", "x", "series", "judged in", "score", "95 %", "wins / ties / losses")
     columns += ("flips", "p", "Holm p", "same language", "95 % ")
     return Table(
@@ -137,12 +137,12 @@ def score_table(records: Records, experiment: str) -> Table:
     )
 
 
-def _score_cells(row: Score) -> tuple[str, ...]:
+def _score_cells(row: Score, names: Mapping[str, str]) -> tuple[str, ...]:
     aggregate = readings.is_aggregate(row.language)
     counts = "/".join(number(count, 0) for count in (row.wins, row.ties, row.losses))
     same = Point(row.score_same_language, row.low_same_language, row.high_same_language)
     return (
-        row.spec,
+        names.get(row.run, row.spec),
         _shown_x(row.x),
         row.series,
         AGGREGATE_NAMES[row.language] if aggregate else language(row.language).name,

@@ -12,6 +12,7 @@ from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import PRETRAINED, Experiment
 from pinch_jax.study.experiments.registry import experiments_of
+from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
 from pinch_jax.study.workdir import read_config
 
@@ -155,6 +156,12 @@ class Records:
         )
         ordered.update(dict.fromkeys(self.study["runs"]))
         return {run: self.study["runs"][run]["spec"] for run in ordered}
+
+    @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """Run directory -> its tuning set in words."""
+        words = names_of(self.runs.values(), self.study["languages"], self.study["base"])
+        return {run: words[spec] for run, spec in self.runs.items()}
 
     @functools.cached_property
     def tuned_runs(self) -> tuple[str, ...]:

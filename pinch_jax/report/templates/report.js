@@ -104,5 +104,5 @@
   verdict.addEventListener("change", showRows);
   search.addEventListener("input", showRows);
   more.addEventListener("click", showMore);
-  showModels(data.runs.findIndex((spec) => spec === "pinch:1" || spec === "pinch:n40"));
+  showModels(data.shown);
 })();
