@@ -1,11 +1,16 @@
 """Stops: whoever is told to stop says where it is, and ends with a code that means "go on"."""
 
 import contextlib
+import os
 import signal
+import threading
+import types
 from collections.abc import Callable, Iterator
 
 # EX_TEMPFAIL of sysexits.h, "try again": what a launcher may start again as it was.
 GO_ON = 75
+# How soon a signal that came while a module was imported is looked at again.
+POLL_SECONDS = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -13,13 +18,33 @@ class Interrupted(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """Lets the first SIGTERM, which schedulers send, do what Ctrl-C does."""
+    """Lets Ctrl-C, and the first SIGTERM, which schedulers send, raise KeyboardInterrupt.
+
+    While a module is imported it waits: C++ that is about to start would end the process with -6.
+    A process that was started to leave Ctrl-C unheard, such as a shell's background job, does so.
+    """
 
     def stop(number, frame):
-        ignore(number)
+        if _importing(frame):
+            again = threading.Timer(POLL_SECONDS, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        if number == signal.SIGTERM:
+            ignore(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _importing(frame: types.FrameType | None) -> bool:
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def ignore(*signals: int) -> None:
