@@ -126,7 +126,7 @@ def test_the_report_comes_from_the_study(study):
     text = page.read_text("utf-8")
     for finding in analysis.findings:
         assert finding.verdict in text
-    assert "pinch:50" in text
+    assert "50 % over all languages" in text
 
 
 def test_another_study_is_refused_in_the_same_directory(config, study):
