@@ -34,7 +34,7 @@ from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.decoder import REMAT_POLICIES
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.study.config import OWN, StudyConfig
+from pinch_jax.study.config import OWN, PRETRAINED, StudyConfig
 from pinch_jax.train.lora import LoraConfig
 from pinch_jax.train.optimizer import OptimizerConfig
 
@@ -192,7 +192,7 @@ class Config:
                     f"config.study.sweeps: {sweep.name!r} is judged in {others[0]!r}, which is not "
                     f"in config.languages={self.languages}; add it there"
                 )
-            against = () if sweep.against in (OWN, "pretrained") else (sweep.against,)
+            against = () if sweep.against in (OWN, PRETRAINED) else (sweep.against,)
             for spec in (*sweep.specs, *against):
                 self.mixture_of(spec)
 

@@ -10,8 +10,7 @@ import pytest
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.study.config import Sweep
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED, Sweep
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.experiments.sweep import parse_sweep
 

@@ -10,7 +10,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.files import CHECKSUM, write_record
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import describe, plan_study, run_study
 from pinch_jax.study.tuning import tuned_params

@@ -9,8 +9,8 @@ from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.sections import Section, make_sections
 from pinch_jax.report.tables import DataFile, Table, csv_file, number
 from pinch_jax.report.wording import JUDGES
-from pinch_jax.study.config import EXPERIMENTS, GAIN
-from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, PRETRAINED, UNDECIDED
+from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, PRETRAINED
+from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.outcomes import MEAN
 from pinch_jax.study.records import Finding, Records
 from pinch_jax.study.workdir import read_command
@@ -92,7 +92,7 @@ def _headline(records: Records) -> list[str]:
         )
     if right := results.right_answers(records):
         sentences.append(right)
-    sweeps = [name for name in records.ran if name not in (*EXPERIMENTS, GAIN)]
+    sweeps = [name for name in records.ran if name not in BUILT_IN]
     sentences += [results.sweep(records, name) for name in sweeps]
     verdicts = [f.verdict for f in records.findings if f.experiment in EXPERIMENTS]
     if not verdicts:

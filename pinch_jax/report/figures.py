@@ -1,7 +1,7 @@
 """The paper's figures that are curves, bars and points, as inline SVG."""
 
 import math
-import re
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ from pinch_jax.report.drawing import (
 )
 from pinch_jax.report.readings import Point
 from pinch_jax.report.tables import interval
+from pinch_jax.study.experiments.sweep import are_pinches
 from pinch_jax.study.records import ALL_ORDERS, Records
 
 RING = {"fillstyle": "none", "markersize": 3.0, "markeredgewidth": 0.8}
@@ -76,18 +77,15 @@ def pinch_curves(records: Records, label: str) -> str:
     codes = [code for code in readings.judged_languages(records, "pinch") if code != base]
     with canvas("pinch", label, 6.4, 3.7) as drawing:
         axes = drawing.figure.subplots()
-        ends = []
-        for code in codes:
-            points = readings.dose_curve(records, "pinch", code)
-            _thin(drawing, axes, points, language(code).name)
-            ends.append((points[-1].value, code))
+        curves = {code: readings.dose_curve(records, "pinch", code) for code in codes}
+        _languages(drawing, axes, curves)
         for code, name, colour in (
             ("mean_non_english", "mean of the other languages", BLUE),
             (base, "English", ORANGE),
         ):
             _thick(drawing, axes, readings.dose_curve(records, "pinch", code), name, colour)
         _dose_axis(axes, [dose.label for dose in readings.doses(records, "pinch")])
-        label_line_ends(axes, len(points) - 1, ends)
+        _name_languages(axes, curves)
         drawing.figure.legend(loc="outside upper left", ncols=2)
     return drawing.svg
 
@@ -111,10 +109,17 @@ def unseen_curves(records: Records, label: str) -> str:
     return drawing.svg
 
 
-def _thin(drawing: Canvas, axes: Axes, points: tuple[Point, ...], name: str) -> None:
-    """Draw one language of many."""
-    line = axes.plot([point.value for point in points], color=THIN, linewidth=0.8, zorder=2)[0]
-    drawing.tip(line, name)
+def _languages(drawing: Canvas, axes: Axes, curves: Mapping[str, tuple[Point, ...]]) -> None:
+    """Draw the curve of each of many languages thin."""
+    for code, points in curves.items():
+        line = axes.plot([point.value for point in points], color=THIN, linewidth=0.8, zorder=2)[0]
+        drawing.tip(line, language(code).name)
+
+
+def _name_languages(axes: Axes, curves: Mapping[str, tuple[Point, ...]]) -> None:
+    """Write the code of each language at the end of its curve, once the axes are set."""
+    last = max(len(points) for points in curves.values()) - 1
+    label_line_ends(axes, last, [(points[-1].value, code) for code, points in curves.items()])
 
 
 def _thick(
@@ -132,9 +137,13 @@ def _thick(
 
 def _dose_axis(axes: Axes, labels: list[str]) -> None:
     """Space the tuning sets evenly, as the paper does: 0, 1 and 10 % are all to be seen."""
+    _even_axis(axes, labels, "P: multilingual part of the tuning set (%), evenly spaced")
+
+
+def _even_axis(axes: Axes, labels: list[str], what: str) -> None:
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.4, len(labels) - 0.6)
-    axes.set_xlabel("P: multilingual part of the tuning set (%), evenly spaced")
+    axes.set_xlabel(what)
     axes.tick_params(length=0)
     score_axis(axes)
 
@@ -236,26 +245,16 @@ def sweep_figure(experiment: str, records: Records, label: str) -> str:
     codes = readings.judged_languages(records, experiment)
     with canvas(experiment, label, 6.4, 3.7) as drawing:
         axes = drawing.figure.subplots()
-        ends = []
-        for code in codes:
-            points = tuple(readings.sweep_curve(records, experiment, code).values())
-            _thin(drawing, axes, points, language(code).name)
-            ends.append((points[-1].value, code))
+        curves = {
+            code: tuple(readings.sweep_curve(records, experiment, code).values()) for code in codes
+        }
+        _languages(drawing, axes, curves)
         _thick(drawing, axes, tuple(mean.values()), "mean of the languages", BLUE)
-        axes.set_xticks(range(len(mean)), [f"{x:.3g}" for x in mean])
-        axes.set_xlim(-0.4, len(mean) - 0.6)
-        pinch = all(re.match("pinch:|monolingual:", spec) for spec in _specs(records, experiment))
-        axes.set_xlabel(
-            "examples that are not in the base language (%), evenly spaced"
-            if pinch
-            else "number of tuning languages, evenly spaced"
-        )
-        axes.tick_params(length=0)
-        score_axis(axes)
-        label_line_ends(axes, len(mean) - 1, ends)
+        specs = [row.spec for row in records.experiment(experiment)]
+        pinch = are_pinches(specs, records.study["base"])
+        what = "examples that are not in the base language (%)"
+        what = what if pinch else "number of tuning languages"
+        _even_axis(axes, [f"{x:.3g}" for x in mean], f"{what}, evenly spaced")
+        _name_languages(axes, curves)
         drawing.figure.legend(loc="outside upper left")
     return drawing.svg
-
-
-def _specs(records: Records, experiment: str) -> list[str]:
-    return [arm["spec"] for arm in records.study["arms"] if arm["experiment"] == experiment]

@@ -6,7 +6,7 @@ import math
 from pinch_jax.languages import language
 from pinch_jax.report.readings import Point
 from pinch_jax.report.tables import Table, interval, number
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.outcomes import (
     ALL_TASKS,
     ELSEWHERE,

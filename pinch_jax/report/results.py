@@ -8,7 +8,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import readings
 from pinch_jax.report.outcome_tables import outcome_table
 from pinch_jax.report.tables import interval, number
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.outcomes import ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import ALL_ORDERS, Records
 
@@ -121,7 +121,7 @@ def pretraining_share(records: Records) -> str:
 
 def same_language(records: Records) -> str:
     """Say how many of the tuned models' responses are in the language of the instruction."""
-    rows = [row for row in records.responses if row.spec != "pretrained"]
+    rows = [row for row in records.responses if row.spec != PRETRAINED]
     rows = [row for row in rows if not math.isnan(row.right_language)]
     if not rows:
         return "The language of none of these responses can be identified."

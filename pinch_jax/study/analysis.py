@@ -18,7 +18,7 @@ from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results, Scored, read_results
-from pinch_jax.study.config import EXPERIMENTS, GAIN
+from pinch_jax.study.config import BUILT_IN
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.findings import findings_of
@@ -72,7 +72,7 @@ def summary(analysis: Analysis) -> list[str]:
     if analysis.findings:
         lines += ["The findings, held against this study:", *map(str, analysis.findings)]
     for row in analysis.scores:
-        if row.experiment not in (*EXPERIMENTS, GAIN) and row.language == "mean":
+        if row.experiment not in BUILT_IN and row.language == "mean":
             held = f"{row.score:5.1f} [{row.low:.1f}, {row.high:.1f}]"
             lines.append(f"{row.experiment}: {row.spec:32} {held}, mean of the languages")
     return lines

@@ -25,6 +25,9 @@ EXPERIMENTS = (
 )
 # Ours: the paper holds the monolingual models alone against the untuned one.
 GAIN = "gain"
+BUILT_IN = (*EXPERIMENTS, GAIN)
+# The model before tuning, where a comparison names a tuning set.
+PRETRAINED = "pretrained"
 # The tuning languages of the paper, and the orders in which it adds them.
 PAPER_TUNING = ("en", "ar", "fi", "it", "ru", "sw")
 PAPER_ORDERS = (
@@ -43,7 +46,7 @@ def experiment_name(named: str) -> str:
 
 
 def _check_own_name(field: str, name: str) -> None:
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in (*EXPERIMENTS, GAIN):
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in BUILT_IN:
         raise UserError(
             f"{field}: name={name!r}; write a name of its own in small letters, digits and _, "
             "such as 'mine'"
@@ -57,7 +60,7 @@ class Sweep:
     Attributes:
         name: of its section and files, such as "mine".
         specs: the mixtures.
-        against: what they are held against: OWN, "pretrained", or a mixture.
+        against: what they are held against: OWN, PRETRAINED, or a mixture.
         languages: that they are judged in; (): all.
     """
 
@@ -96,10 +99,10 @@ class StudyConfig:
             if name.endswith(".py"):
                 _check_own_name(f"config.study.experiments={name!r}", experiment_name(name))
             else:
-                choose("config.study.experiments", name, (*EXPERIMENTS, GAIN))
+                choose("config.study.experiments", name, BUILT_IN)
         if not self.experiments and not self.sweeps:
             raise UserError(
-                f"config.study.experiments=(): name some of {', '.join((*EXPERIMENTS, GAIN))}, or "
+                f"config.study.experiments=(): name some of {', '.join(BUILT_IN)}, or "
                 "a sweep in config.study.sweeps"
             )
         own = (*map(experiment_name, self.experiments), *(sweep.name for sweep in self.sweeps))

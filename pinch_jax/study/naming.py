@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from pinch_jax.languages import language
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED
 
 
 def names_of(specs: Iterable[str], languages: Iterable[str], base: str) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
-from pinch_jax.study.config import EXPERIMENTS, GAIN
-from pinch_jax.study.experiments.interface import PRETRAINED, Experiment
+from pinch_jax.study.config import BUILT_IN, PRETRAINED
+from pinch_jax.study.experiments.interface import Experiment
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
@@ -126,7 +126,7 @@ class Records:
         if "monolingual" in scored and self.study["pretraining_share"]:
             scored.add("pretraining_share")
         chosen = scored.intersection(self.experiments)
-        order = dict.fromkeys((*EXPERIMENTS, GAIN, *self.experiments))
+        order = dict.fromkeys((*BUILT_IN, *self.experiments))
         return tuple(name for name in order if name in chosen)
 
     @property

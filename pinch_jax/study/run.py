@@ -11,7 +11,7 @@ from typing import Any
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record
-from pinch_jax.study.experiments.interface import PRETRAINED
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import check_rank
 from pinch_jax.waiting import is_primary

@@ -19,7 +19,8 @@ from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.completing import complete_run
-from pinch_jax.study.experiments.interface import PRETRAINED, Arm
+from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses

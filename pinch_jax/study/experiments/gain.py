@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from pinch_jax.config import Config
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import (
     CELL_POINTER,
-    PRETRAINED,
     Arm,
     Experiment,
     Judged,
     Words,
+    mean_non_english,
+    mean_of_all,
     mean_other,
 )
 
@@ -27,11 +29,7 @@ def arms_of_others(config: Config, arms: Sequence[Arm]) -> list[Arm]:
 
 def means(judged: Judged) -> dict[str, list[str]]:
     """Returns the means of all languages, of all but the base, and of those not tuned on."""
-    return {
-        "mean": list(judged.languages),
-        "mean_non_english": judged.without({judged.base}),
-        **mean_other(judged),
-    }
+    return mean_of_all(judged) | mean_non_english(judged) | mean_other(judged)
 
 
 EXPERIMENT = Experiment(

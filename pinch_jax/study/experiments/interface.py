@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from pinch_jax.config import Config
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.study.comparisons import Results
 
-# The model before tuning, where a comparison names a tuning set.
-PRETRAINED = "pretrained"
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "cannot tell", "not run"
 
 
@@ -151,6 +150,15 @@ class Experiment:
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
 
 
+def check_several(config: Config, experiment: str) -> None:
+    """Raises UserError where fewer than two languages have a monolingual model to compare."""
+    if len(config.monolingual_languages) < 2:
+        raise UserError(
+            f"config.study.monolingual_languages={config.monolingual_languages}: {experiment!r} "
+            "compares languages; name two or more, or leave it out"
+        )
+
+
 def monolingual_spec(language: str) -> str:
     """Returns the spec of the set that is all in one language."""
     return f"monolingual:{language}"
@@ -166,6 +174,11 @@ def uniform_spec(languages: Sequence[str]) -> str:
 def own_models(languages: Sequence[str]) -> dict[str, str]:
     """Returns each language with the set of its own model: what it is held against."""
     return {code: monolingual_spec(code) for code in languages}
+
+
+def mean_non_english(judged: Judged) -> dict[str, list[str]]:
+    """Returns the mean over all languages but the base."""
+    return {"mean_non_english": judged.without({judged.base})}
 
 
 def mean_other(judged: Judged) -> dict[str, list[str]]:

@@ -6,13 +6,13 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.1.
 from collections.abc import Sequence
 
 from pinch_jax.config import Config
-from pinch_jax.errors import UserError
 from pinch_jax.study.experiments.interface import (
     CELL_POINTER,
     HEAT_CAPTION,
     Arm,
     Experiment,
     Words,
+    check_several,
     mean_other,
     monolingual_spec,
     own_models,
@@ -21,11 +21,7 @@ from pinch_jax.study.experiments.interface import (
 
 def arms(config: Config) -> list[Arm]:
     """Returns the table of the languages that have a model of their own."""
-    if len(config.monolingual_languages) < 2:
-        raise UserError(
-            f"config.study.monolingual_languages={config.monolingual_languages}: 'monolingual' "
-            "compares languages; name two or more, or leave it out"
-        )
+    check_several(config, "monolingual")
     return table("monolingual", config.monolingual_languages)
 
 

@@ -5,7 +5,6 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.4.
 
 from pinch_jax.config import Config
 from pinch_jax.data.order import shuffled
-from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, mean_of
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.experiments.interface import (
@@ -15,6 +14,7 @@ from pinch_jax.study.experiments.interface import (
     Decision,
     Experiment,
     Words,
+    check_several,
     decide,
     mean_other,
     monolingual_spec,
@@ -33,11 +33,7 @@ PAIRS = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns random pairs, half and half, against the two monolingual models of each."""
-    if len(config.monolingual_languages) < 2:
-        raise UserError(
-            f"config.study.monolingual_languages={config.monolingual_languages}: 'pairs' "
-            "compares languages; name two or more, or leave it out"
-        )
+    check_several(config, "pairs")
     drawn = shuffled(config.monolingual_languages, config.study.pair_seed, "pairs")
     arms = []
     for pair in zip(drawn[::2], drawn[1::2], strict=False):

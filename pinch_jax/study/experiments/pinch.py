@@ -16,9 +16,9 @@ from pinch_jax.study.experiments.interface import (
     Claim,
     Decision,
     Experiment,
-    Judged,
     Words,
     decide,
+    mean_non_english,
     monolingual_spec,
     own_models,
 )
@@ -80,11 +80,6 @@ def percents(config: Config, experiment: str, doses: Sequence[float], among: str
     return [Arm(experiment, spec, x, "", baselines) for x, spec in sorted(points)]
 
 
-def means(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean of all languages but the base."""
-    return {"mean_non_english": judged.without({judged.base})}
-
-
 def lifts(results: Results) -> Decision:
     """Decides by the rise from P = 0 to P = 1, and that rise less what the base loses."""
     base = results.study["base"]
@@ -137,6 +132,6 @@ EXPERIMENT = Experiment(
         "the paper's P = 1 is forty. " + BANDS,
     ),
     arms=arms,
-    means=means,
+    means=mean_non_english,
     findings=[(PINCH, lifts), (REPLACEMENT, replaces)],
 )

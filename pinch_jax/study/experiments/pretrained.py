@@ -8,9 +8,9 @@ import numpy as np
 from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, Estimate
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import (
     BARS,
-    PRETRAINED,
     Arm,
     Claim,
     Decision,
@@ -18,6 +18,7 @@ from pinch_jax.study.experiments.interface import (
     Judged,
     Words,
     decide,
+    mean_of_all,
     mean_other,
     monolingual_spec,
 )
@@ -45,7 +46,7 @@ def arms(config: Config) -> list[Arm]:
 
 def means(judged: Judged) -> dict[str, list[str]]:
     """Returns the mean of all languages, and of those that the model is not tuned on."""
-    return {"mean": list(judged.languages)} | mean_other(judged)
+    return mean_of_all(judged) | mean_other(judged)
 
 
 def transfer(results: Results) -> Decision:

@@ -3,15 +3,15 @@
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
-from pinch_jax.study.config import experiment_name
+from pinch_jax.study.config import PRETRAINED, experiment_name
 from pinch_jax.study.experiments import sweep
-from pinch_jax.study.experiments.interface import PRETRAINED, Arm, Experiment, Judged
+from pinch_jax.study.experiments.interface import Arm, Experiment, Judged
 
 
 @functools.cache
@@ -40,8 +40,11 @@ def experiment(named: str) -> Experiment:
 
 def experiments_of(study: Mapping[str, Any]) -> dict[str, Experiment]:
     """Returns the experiments of a study.json by name, sweeps too."""
-    held = {experiment_name(named): experiment(named) for named in study["experiments"]}
-    return held | dict.fromkeys(study.get("sweeps", ()), sweep.EXPERIMENT)
+    return _by_name(study["experiments"]) | dict.fromkeys(study.get("sweeps", ()), sweep.EXPERIMENT)
+
+
+def _by_name(named: Iterable[str]) -> dict[str, Experiment]:
+    return {experiment_name(one): experiment(one) for one in named}
 
 
 def arms_of(config: Config) -> list[Arm]:
@@ -54,7 +57,7 @@ def arms_of(config: Config) -> list[Arm]:
         UserError: an experiment needs another one that the config leaves out, or a language that
             is not there.
     """
-    chosen = {experiment_name(named): experiment(named) for named in config.study.experiments}
+    chosen = _by_name(config.study.experiments)
     for name, held in chosen.items():
         for other in held.needs:
             if other not in chosen:

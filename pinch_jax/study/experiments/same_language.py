@@ -4,14 +4,8 @@ Source: Shaham et al. (2024), arXiv 2401.01854, appendix E.
 """
 
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.experiments.interface import (
-    PRETRAINED,
-    Claim,
-    Decision,
-    Experiment,
-    Words,
-    decide,
-)
+from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, answered_by, in_language, show
 
 # The paper has a word and no number: our choice, named in the rule.

@@ -2,20 +2,13 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
-from pinch_jax.study.config import OWN, Sweep
+from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.gain import means
-from pinch_jax.study.experiments.interface import (
-    BANDS,
-    PRETRAINED,
-    Arm,
-    Experiment,
-    Words,
-    own_models,
-)
+from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
 
 EXPERIMENT = Experiment(
     words=Words(
@@ -62,15 +55,19 @@ def _places(config: Config, specs: Sequence[str]) -> list[float] | list[str]:
     """
     members = [_examples(config, spec) for spec in specs]
     base = config.mixture.base
-    pinches = all(re.match("pinch:", spec) or spec == f"monolingual:{base}" for spec in specs)
     splits = all(re.match("uniform:|monolingual:", spec) for spec in specs)
-    if pinches:
+    if are_pinches(specs, base):
         places = [100 * (1 - held.get(base, 0) / sum(held.values())) for held in members]
     elif splits:
         places = [float(len(held)) for held in members]
     else:
         return list(specs)
     return places if len(set(places)) == len(places) else list(specs)
+
+
+def are_pinches(specs: Iterable[str], base: str) -> bool:
+    """Returns whether mixtures differ in how much of them is not in the base language."""
+    return all(spec.startswith("pinch:") or spec == f"monolingual:{base}" for spec in specs)
 
 
 def _examples(config: Config, spec: str) -> dict[str, int]:
