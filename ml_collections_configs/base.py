@@ -200,6 +200,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Draws the pairs of `pairs`.
     c.study.pair_seed = 0
     c.study.slavic_languages = ("ru", "sr", "hr", "sl", "pl", "sk", "cs")
+    # How often each tuning set is drawn: other examples in another order, from the same weights.
+    # With 1, intervals say nothing of what the choice of examples does; 3 or more tell it apart.
+    c.study.draws = 1
     # "reference" needs no model: the right language, then chrF against the reference.
     c.study.judge = "reference"
     return c

@@ -28,6 +28,7 @@ from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
+from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.decode import Sampling, Temperature, TopP
 from pinch_jax.languages import LanguageCode
@@ -196,8 +197,11 @@ class Config:
             for spec in (*sweep.specs, *against):
                 self.mixture_of(spec)
 
-    def mixture_of(self, spec: Spec | None = None) -> Mixture:
-        """Returns the mixture of a spec; by default the one that the config itself names."""
+    def mixture_of(self, spec: Spec | None = None, draw: int = 0) -> Mixture:
+        """Returns the mixture of a spec; by default the one that the config itself names.
+
+        A draw is another choice of examples, in another order; draw 0 is that of config.seed.
+        """
         m = self.mixture
         spec = m.spec if spec is None else spec
         # A monolingual set may be in a language that only the Slavic study has.
@@ -207,7 +211,7 @@ class Config:
             tuple(dict.fromkeys((*self.languages, *slavic))),
             m.examples,
             m.base,
-            self.seed,
+            key(self.seed, "draw", draw) if draw else self.seed,
             m.recipes,
             composition=m.composition,
             granularity=m.granularity,

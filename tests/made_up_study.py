@@ -1,16 +1,18 @@
 """Writes a made-up study: a work directory with every experiment, in the formats of a real one."""
 
 import csv
+import dataclasses
 import json
 import re
 
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.files import json_line, seal, write_record
+from pinch_jax.files import json_line, seal, write_record, write_text
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import ALL_ORDERS, TABLES
+from pinch_jax.study.records import ALL_ORDERS, TABLES, DrawScore
+from pinch_jax.study.variance import Variance
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
@@ -137,7 +139,7 @@ def score_row(arm, language, baseline, prompts, score):
     wins, p = round(prompts * max(score - 15, 0) / 100), 0.001 if abs(score - 50) > 12 else 0.3
     row = {"experiment": experiment, "spec": spec, "series": series, "x": x, "language": language}
     row |= {"run": run_name(spec), "baseline_run": baseline and run_name(baseline)}
-    row |= {"prompts": prompts, "wins": wins, "ties": prompts // 5, "flip_rate": 0.2}
+    row |= {"draws": 1, "prompts": prompts, "wins": wins, "ties": prompts // 5, "flip_rate": 0.2}
     row |= {"losses": prompts - wins - prompts // 5, "score": score, "low": score - 6.5}
     row |= {"high": score + 6.1, "p": p, "p_holm": min(1.0, 12 * p)}
     row |= {f"{name}_same_language": row[name] + 1 for name in ("score", "low", "high")}
@@ -256,6 +258,10 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
     write_table(workdir / "scores.csv", rows)
+    for name, row_type in (("draws.csv", DrawScore), ("variance.csv", Variance)):
+        write_text(
+            workdir / name, ",".join(field.name for field in dataclasses.fields(row_type)) + "\n"
+        )
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
     decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]

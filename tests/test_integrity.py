@@ -48,7 +48,7 @@ def finished(tmp_path_factory):
 
 def readers(study, elsewhere, root):
     """Returns each kind of file with what reads it."""
-    config, run = study.bench.config, study.runs["monolingual:en"]
+    config, run = study.bench.config, study.runs["monolingual:en"][0]
 
     def answered():
         for code in missing_responses(study.bench, run, ("en", "fi")):

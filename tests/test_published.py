@@ -32,7 +32,7 @@ def answered(config, tmp_path_factory):
     """A study one of whose runs has answered, with texts that no model of this size would write."""
     study = plan_study(config, tmp_path_factory.mktemp("study"), progress=False)
     claim_workdir(config, study.workdir)
-    run = study.runs["monolingual:fi"]
+    run = study.runs["monolingual:fi"][0]
     (run.directory / "responses").mkdir(parents=True)
     write_record(run.directory / "run.json", describe_run(run))
     for code in ANSWERED:
@@ -44,7 +44,7 @@ def answered(config, tmp_path_factory):
 
 @pytest.fixture
 def folder(answered, tmp_path):
-    name = answered.runs["monolingual:fi"].directory.name
+    name = answered.runs["monolingual:fi"][0].directory.name
     assert publish_answers(answered.workdir, tmp_path / "published") == [name]
     return tmp_path / "published"
 
@@ -63,11 +63,11 @@ def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
     config, answered, folder, tmp_path
 ):
     elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
-    run = elsewhere.runs["monolingual:fi"]
+    run = elsewhere.runs["monolingual:fi"][0]
     assert missing_responses(elsewhere.bench, run, ANSWERED) == list(ANSWERED)
     assert adopt_answers(elsewhere, folder) == [run.directory.name]
     assert missing_responses(elsewhere.bench, run, ANSWERED) == []
-    told = answered.runs["monolingual:fi"]
+    told = answered.runs["monolingual:fi"][0]
     for code in ANSWERED:
         assert response_path(run, code).read_bytes() == response_path(told, code).read_bytes()
     assert (run.directory / "run.json").read_bytes() == (told.directory / "run.json").read_bytes()
@@ -96,9 +96,9 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
     rewritten(folder, lambda lines: lines[1].update(id="nobody.asked"))
     with pytest.raises(ValueError, match=r"the corpus has no prompt .*nobody\.asked"):
         adopt_answers(elsewhere, folder)
-    assert missing_responses(elsewhere.bench, elsewhere.runs["monolingual:fi"], ANSWERED) == list(
-        ANSWERED
-    )
+    assert missing_responses(
+        elsewhere.bench, elsewhere.runs["monolingual:fi"][0], ANSWERED
+    ) == list(ANSWERED)
 
 
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):

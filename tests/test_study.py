@@ -56,7 +56,7 @@ def test_every_set_is_trained_once_by_one_compiled_step(study):
     # 4 monolingual and the untuned; pinch n4, 50, 100, over 4 languages and over 2; the pairs;
     # hr. The even split of breadth is P = 100 over its languages.
     assert len(specs) == 5 + 3 + 3 + 1 + 2 + 1
-    same = study.runs["uniform:en,fi"], study.runs["pinch:100:en,fi"]
+    same = study.runs["uniform:en,fi"][0], study.runs["pinch:100:en,fi"][0]
     assert same[0] is same[1]
     assert len({run.fingerprint for run in study.distinct}) == len(study.distinct) < len(specs)
     assert len(list((study.workdir / "runs").iterdir())) == len(study.distinct)
@@ -89,7 +89,7 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
     changed = {path.name for path, time in files(study.workdir).items() if before.get(path) != time}
     assert changed == {"study.json"}
 
-    lost = response_path(study.runs["pinch:50"], "fi")
+    lost = response_path(study.runs["pinch:50"][0], "fi")
     answers = lost.read_bytes()
     lost.unlink()
     verdicts = next(path for path in before if "pinch-50-" in path.name and "--fi" in path.name)
@@ -101,7 +101,7 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
 
 
 def test_a_run_that_was_stopped_keeps_its_seconds(study, tmp_path):
-    run = dataclasses.replace(study.runs["pinch:50"], directory=tmp_path / "run")
+    run = dataclasses.replace(study.runs["pinch:50"][0], directory=tmp_path / "run")
 
     def stop(steps):
         raise KeyboardInterrupt

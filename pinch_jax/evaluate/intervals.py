@@ -1,7 +1,9 @@
-"""Means over prompts with 95 % intervals that hold near 0 and 100 %, and their paired differences.
+"""Means over prompts and draws with 95 % intervals that hold near 0 and 100 %, and differences.
 
 Nothing is resampled. How much each prompt moves a mean (its influence) gives the variance of the
-mean, and the covariance of two means over the same prompts; whatever shares prompts stays paired.
+mean over prompts, and the covariance of two means over the same prompts; whatever shares prompts
+stays paired. Where a tuning set was drawn several times, how far the draws lie apart gives what the
+choice of examples adds to that. Draws are few, so their part of the interval is Student's.
 """
 
 import dataclasses
@@ -13,9 +15,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import scipy.special
 
-TAIL = 0.025
-"""What is left beyond either end of a 95 % interval."""
-Z2 = 1.959964**2
+from pinch_jax.evaluate.draws import NORMAL, TAIL, draw_variance, reach
+
+Z2 = NORMAL**2
 FEW = 2.0
 """So many telling prompts say as much of how alike languages are as what is assumed of them."""
 EVEN = 50.0
@@ -37,45 +39,65 @@ NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mean:
-    """A mean over prompts of values from 0 to 100, or a mean of such means.
+    """A mean over draws and prompts of values from 0 to 100, or a mean of such means.
 
     Attributes:
       value: the mean, NaN over no prompt.
-      influence: float64 [prompt], how far each prompt moves the mean; the variance of the mean is
-        the sum of their squares.
+      influence: float64 [draw, prompt], how far each prompt moves the mean of each draw.
+      draws: float64 [draw], the mean of each draw, NaN over no prompt.
       prompts: how many there are; infinite where the value is known without any.
-      inflation: how much larger than that sum the variance may well be.
+      inflation: how much larger the variance over prompts may well be than the influences say.
 
     Source: Efron (1982), The Jackknife, the Bootstrap and Other Resampling Plans, section 6.
     """
 
     value: float
     influence: np.ndarray
+    draws: np.ndarray
     prompts: float
     inflation: float = 1.0
 
     @property
-    def variance(self) -> float:
-        """The variance of the mean."""
-        return self.inflation * float(np.sum(self.influence**2))
+    def over_draws(self) -> np.ndarray:
+        """How far each prompt moves the mean of the draws: float64 [prompt]."""
+        return self.influence.mean(axis=0)
+
+    @property
+    def prompt_variance(self) -> float:
+        """What the choice of prompts gives to the variance of the mean."""
+        return self.inflation * float(np.sum(self.over_draws**2))
+
+    @property
+    def draw_variance(self) -> float:
+        """What the choice of examples gives to the variance of the mean; 0 with one draw."""
+        return draw_variance(self.draws, self.influence)
+
+    def over_prompts(self) -> "Mean":
+        """Return the same mean as if its draws were the only ones there could be."""
+        fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
+        return dataclasses.replace(self, **fixed)
 
     @property
     def effective_prompts(self) -> float:
-        """How many prompts, each won or lost, tell as much as these values.
+        """How many prompts, each won or lost and drawn once, tell as much as these values.
 
         Ties, and languages that win and lose different prompts, tell more than one win or loss a
         prompt. Where all prompts are alike, nobody knows how much more: they count as they are at
-        0 and 100, and between as if one was won and one lost beside them.
+        0 and 100, and between as if one was won and one lost beside them. Few draws count for less,
+        as Student's t reaches further than the normal distribution.
 
         Source: Korn and Graubard (1998), Confidence Intervals for Proportions with Small Expected
         Number of Positive Counts Estimated from Survey Data.
         """
-        part, variance = self.value / 100.0, self.variance / 100.0**2
+        part = self.value / 100.0
         if part in (0.0, 1.0):
             return self.prompts
-        if variance < 1e-12:
-            variance = (part**2 + (1 - part) ** 2) / (self.prompts * (self.prompts + 2))
-        return part * (1 - part) / variance
+        by_prompts, by_draws = self.prompt_variance, self.draw_variance
+        if by_prompts < 1e-8:
+            by_prompts = part**2 + (1 - part) ** 2
+            by_prompts *= 100.0**2 / (self.prompts * (self.prompts + 2))
+        far = reach(by_prompts, by_draws, self.draws) ** 2 / Z2
+        return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
 
     def estimate(self, null: float = EVEN) -> Estimate:
         """Return the mean with Jeffreys' interval, and p against `null`.
@@ -119,11 +141,26 @@ class Contrast:
         """The weighted sum."""
         return sum(weight * mean.value for mean, weight in self.weights.items())
 
+    @property
+    def draws(self) -> np.ndarray:
+        """The sum in each draw: float64 [draw]."""
+        return sum(weight * mean.draws for mean, weight in self.weights.items())
+
+    @property
+    def influence(self) -> np.ndarray:
+        """How far each prompt moves the sum of each draw: float64 [draw, prompt]."""
+        return sum(weight * mean.influence for mean, weight in self.weights.items())
+
+    def over_prompts(self) -> "Contrast":
+        """Return the same sum as if its draws were the only ones there could be."""
+        return Contrast({mean.over_prompts(): weight for mean, weight in self.weights.items()})
+
     def estimate(self) -> Estimate:
         """Return the sum with an interval made of those of its means and their correlation.
 
         Over few prompts two means seem more alike than they are: two that agree in all of them
-        may differ in the next. So their correlation counts as if z² more prompts had none.
+        may differ in the next. So their correlation counts as if z² more prompts had none. What
+        draws add is taken from the contrast of each draw, since all means have the same draws.
 
         Source: Newcombe (1998), Improved Confidence Intervals for the Difference between Binomial
         Proportions Based on Paired Data, method 10; Zou and Donner (2008), Construction of
@@ -132,15 +169,20 @@ class Contrast:
         means, value = list(self.weights), self.value
         if math.isnan(value):
             return NOTHING
-        ends = [mean.estimate() for mean in means]
+        ends = [mean.over_prompts().estimate() for mean in means]
         correlation = _correlation(means)
+        by_draw, added = self.draws, draw_variance(self.draws, self.influence)
 
         def distance(down: bool) -> float:
-            far = [
-                weight * (mean.value - end.low if down == (weight > 0) else end.high - mean.value)
-                for (mean, weight), end in zip(self.weights.items(), ends, strict=True)
-            ]
-            return math.sqrt(max(0.0, np.array(far) @ correlation @ np.array(far)))
+            far = np.array(
+                [
+                    weight
+                    * (mean.value - end.low if down == (weight > 0) else end.high - mean.value)
+                    for (mean, weight), end in zip(self.weights.items(), ends, strict=True)
+                ]
+            )
+            variance = max(0.0, far @ correlation @ far) / Z2
+            return reach(variance, added, by_draw) * math.sqrt(variance + added)
 
         return Estimate(value, value - distance(down=True), value + distance(down=False))
 
@@ -159,7 +201,7 @@ class Contrast:
 
 def _correlation(means: list[Mean]) -> np.ndarray:
     """Return the correlations [mean, mean], those between two means shrunk; see `Contrast`."""
-    influence = np.stack([mean.influence for mean in means])
+    influence = np.stack([mean.over_draws for mean in means])
     norms = np.sqrt(np.sum(influence**2, axis=1))
     scaled = np.divide(influence, norms[:, None], out=0 * influence, where=norms[:, None] > 1e-9)
     prompts = min(mean.prompts for mean in means)
@@ -171,45 +213,61 @@ def _correlation(means: list[Mean]) -> np.ndarray:
 def means_over_prompts(values: np.ndarray) -> list[Mean]:
     """Return the mean over the prompts of each column.
 
-    `values` is [prompt, column], from 0 to 100, NaN where a column has no such prompt.
+    `values` is [prompt, column], or [draw, prompt, column], from 0 to 100, NaN where a column has
+    no such prompt.
     """
-    means = []
-    for column in values.T:
-        present = np.isfinite(column)
-        size = int(present.sum())
-        value = float(column[present].mean()) if size else math.nan
-        influence = np.where(present, column - value, 0.0) / max(size, 1)
-        means.append(Mean(_rounded(value), influence, size))
-    return means
+    drawn = values if values.ndim == 3 else values[None]
+    return [_mean_over_prompts(drawn[:, :, column]) for column in range(drawn.shape[2])]
 
 
-def known(value: float, prompts: int) -> Mean:
+def _mean_over_prompts(values: np.ndarray) -> Mean:
+    """Return the mean of values [draw, prompt], the same weight for each draw that has some."""
+    present = np.isfinite(values)
+    sizes = present.sum(axis=1)
+    draws = np.array(
+        [
+            row[held].mean() if held.any() else math.nan
+            for row, held in zip(values, present, strict=True)
+        ]
+    )
+    told = draws[sizes > 0]
+    centred = np.where(present, values - draws[:, None], 0.0) / np.maximum(sizes, 1)[:, None]
+    return Mean(
+        _rounded(float(told.mean())) if told.size else math.nan,
+        centred * len(draws) / max(told.size, 1),
+        draws,
+        float(sizes[sizes > 0].min(initial=max(sizes))),
+    )
+
+
+def known(value: float, prompts: int, draws: int = 1) -> Mean:
     """Return a value that is known without any of the `prompts`, over which others are means."""
-    return Mean(value, np.zeros(prompts), math.inf)
+    return Mean(value, np.zeros((draws, prompts)), np.full(draws, value), math.inf)
 
 
 def mean_of(means: Iterable[Mean]) -> Mean:
-    """Return the mean of means over the same prompts, each with the same weight.
+    """Return the mean of means over the same draws and prompts, each with the same weight.
 
-    How alike the means are decides its variance: it is theirs where all have the same prompts
-    right, and theirs divided by their number where they are independent. That share is learned
-    from the prompts that differ from the rest, and near 0 and 100 they may be one or two, which
-    say little; with few of them it is drawn towards 1. The form and the constant are ours:
+    How alike the means are decides its variance over prompts: it is theirs where all have the same
+    prompts right, and theirs divided by their number where they are independent. That share is
+    learned from the prompts that differ from the rest, and near 0 and 100 they may be one or two,
+    which say little; with few of them it is drawn towards 1. The form and the constant are ours:
     tests/benchmarks/coverage.py has what they give.
     """
     held = list(means)
     influence = functools.reduce(np.add, [mean.influence for mean in held]) / len(held)
-    squares = influence**2
-    parts = [float(np.sum(mean.influence**2)) for mean in held]
+    squares = influence.mean(axis=0) ** 2
+    parts = [float(np.sum(mean.over_draws**2)) for mean in held]
     inflation = 1.0
     if squares.sum() > 1e-12:
         share = squares.sum() / np.mean(parts)
         telling = squares.sum() ** 2 / np.sum(squares**2)
         inflation = share ** (-FEW / (telling + FEW))
-        inflation *= sum(mean.variance for mean in held) / sum(parts)
+        inflation *= sum(mean.prompt_variance for mean in held) / sum(parts)
     return Mean(
         _rounded(float(np.mean([mean.value for mean in held]))),
         influence,
+        functools.reduce(np.add, [mean.draws for mean in held]) / len(held),
         min(mean.prompts for mean in held),
         float(inflation),
     )

@@ -17,22 +17,33 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
-from pinch_jax.study.comparisons import Results, Scored, read_results
+from pinch_jax.study.comparisons import Results, Scored, draws_of, read_results, shown_x
 from pinch_jax.study.config import BUILT_IN
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.findings import findings_of
 from pinch_jax.study.measures import mean_of_orders
 from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
-from pinch_jax.study.records import ALL_ORDERS, TABLES, Finding, ResponseShares, Score, read_study
+from pinch_jax.study.records import (
+    ALL_ORDERS,
+    TABLES,
+    DrawScore,
+    Finding,
+    ResponseShares,
+    Score,
+    read_study,
+)
+from pinch_jax.study.variance import Variance, variance_rows
 
 NAN = math.nan
 
 
 class Analysis(NamedTuple):
-    """What `analyse` writes: scores.csv, responses.csv, outcomes.csv and findings.json."""
+    """What `analyse` writes: a table each, and findings.json."""
 
     scores: tuple[Score, ...]
+    draws: tuple[DrawScore, ...]
+    variance: tuple[Variance, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
@@ -49,6 +60,8 @@ def analyse(workdir: Path) -> Analysis:
     results = read_results(workdir, study, means_of)
     analysis = Analysis(
         scores=score_rows(results),
+        draws=draw_rows(results),
+        variance=variance_rows(results),
         responses=tuple(
             response_shares(run, language, answers, study)
             for (run, language), answers in results.answers.items()
@@ -57,6 +70,8 @@ def analyse(workdir: Path) -> Analysis:
         findings=tuple(findings_of(results)),
     )
     _write_table(workdir / "scores.csv", Score, analysis.scores)
+    _write_table(workdir / "draws.csv", DrawScore, analysis.draws)
+    _write_table(workdir / "variance.csv", Variance, analysis.variance)
     _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
     write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
@@ -134,11 +149,12 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         experiment=arm["experiment"],
         spec=arm["spec"],
         series=arm["series"],
-        x=arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}",
+        x=shown_x(arm),
         language=entry.language,
         run=arm["run"],
         # A mean may be over several baselines.
         baseline_run=arm["baseline_runs"].get(entry.language, ""),
+        draws=len(draws_of(arm)),
         prompts=entry.prompts,
         wins=held.count(1.0) if held else NAN,
         ties=held.count(0.5) if held else NAN,
@@ -152,6 +168,27 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         score_same_language=same.value,
         low_same_language=same.low,
         high_same_language=same.high,
+    )
+
+
+def draw_rows(results: Results) -> tuple[DrawScore, ...]:
+    """Return the rows of draws.csv: each score in each draw, if there are several."""
+    return tuple(
+        DrawScore(
+            experiment=entry.arm["experiment"],
+            spec=entry.arm["spec"],
+            series=entry.arm["series"],
+            x=shown_x(entry.arm),
+            language=entry.language,
+            draw=str(draw),
+            run=drawn["run"],
+            score=float(score),
+        )
+        for entry in results.scored
+        if len(entry.score.draws) > 1
+        for draw, (drawn, score) in enumerate(
+            zip(draws_of(entry.arm), entry.score.draws, strict=True)
+        )
     )
 
 

@@ -1,6 +1,8 @@
-"""Every comparison of a study as a score, all over the same prompts and so paired."""
+"""Every comparison of a study as a score, all over the same draws and prompts and so paired."""
 
 import dataclasses
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,9 +32,9 @@ class Comparison(NamedTuple):
 class Scored:
     """One score of an arm, in a language or as a mean over several, which are `languages`.
 
-    `values` holds 1, 0.5 or 0 for each of the `prompts`; it is empty for a run against itself,
-    which scores 50 by construction. `same_language` is the score over the prompts that neither
-    run answered in a wrong language, NaN if there is none.
+    `values` holds 1, 0.5 or 0 for each of the `prompts` of each draw; it is empty for a run against
+    itself, which scores 50 by construction. `same_language` is the score over the prompts that
+    neither run answered in a wrong language, NaN if there is none.
     """
 
     arm: Arm
@@ -58,13 +60,15 @@ class Scored:
 class Results:
     """All scores of a study, and what its runs answered.
 
-    `prompts` are those of all languages, in the order of every mean's influence.
+    `prompts` are those of all languages, in the order of every mean's influence. `draws` holds the
+    runs that were drawn of each tuning set, by the run of its first draw.
     """
 
     study: Mapping[str, Any]
     answers: Mapping[tuple[str, str], Answers]
     scored: Sequence[Scored]
     prompts: tuple[str, ...]
+    draws: Mapping[str, Sequence[str]]
 
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
         """Return the scores of an experiment in a language or mean, of arms with these fields."""
@@ -76,9 +80,9 @@ class Results:
             and all(entry.arm[name] == value for name, value in arm.items())
         ]
 
-    def means(self, columns: Sequence[Mapping[str, float]]) -> list[Mean]:
-        """Return the mean over prompts of each column {prompt id: value from 0 to 100}."""
-        return means_over_prompts(_matrix(columns, self.prompts))
+    def mean(self, draws: Sequence[Mapping[str, float]]) -> Mean:
+        """Return the mean over draws and prompts; a draw is {prompt id: value from 0 to 100}."""
+        return _mean_of_draws(draws, self.prompts)
 
 
 def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
@@ -88,35 +92,44 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
       UserError: responses or verdicts that the study names are missing.
       UserError: a file is not what it should be, or its prompts are not all judged.
     """
-    comparisons = {
-        Comparison(arm["run"], baseline_run, language): None
+    comparisons = dict.fromkeys(
+        pair
         for arm in study["arms"]
-        for language, baseline_run in arm["baseline_runs"].items()
-    }
+        for language in arm["baseline_runs"]
+        for pair in compared(arm, language)
+    )
     answered = dict.fromkeys(
         (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
     )
     answers = read_answers(workdir, answered)
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
-    judged = [pair for pair in comparisons if pair.run != pair.baseline_run]
     knowledge = study["judge"]["knowledge"]
-    values = {pair: _read_outcomes(workdir, pair, answers, knowledge) for pair in judged}
-    same = {pair: _same_language(values[pair], pair, answers) for pair in judged}
-    scores, same_scores = (
-        means_over_prompts(100.0 * _matrix([part[pair] for pair in judged], prompts))
-        for part in (values, same)
-    )
-    columns = {pair: column for column, pair in enumerate(judged)}
+    values = {
+        pair: _read_outcomes(workdir, pair, answers, knowledge)
+        for pair in comparisons
+        if pair.run != pair.baseline_run
+    }
+    same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
+
+    @functools.cache
+    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean]:
+        """Return the score of the draws of a comparison, and that of one language."""
+        if not any(pair in values for pair in pairs):
+            itself = known(EVEN, len(prompts), len(pairs))
+            return itself, itself
+        even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
+        score, same_language = (
+            _mean_of_draws([_percent(held.get(pair, even)) for pair in pairs], prompts)
+            for held in (values, same)
+        )
+        return score, same_language
 
     def scored(arm: Arm, language: str) -> Scored:
-        pair = Comparison(arm["run"], arm["baseline_runs"][language], language)
-        size = len(answers[pair.run, language].records)
-        if pair not in columns:
-            itself = known(EVEN, len(prompts))
-            return Scored(arm, language, itself, itself, size, (), (language,))
-        column, held = columns[pair], tuple(values[pair].values())
-        same_score = same_scores[column]
-        return Scored(arm, language, scores[column], same_score, size, held, (language,))
+        pairs = compared(arm, language)
+        score, same_language = means(pairs)
+        held = tuple(value for pair in pairs for value in values.get(pair, {}).values())
+        size = len(answers[pairs[0].run, language].records)
+        return Scored(arm, language, score, same_language, size, held, (language,))
 
     entries = []
     for arm in study["arms"]:
@@ -124,7 +137,34 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         entries += cells.values()
         for name, languages in means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
-    return Results(study, answers, entries, prompts)
+    return Results(study, answers, entries, prompts, _drawn(study))
+
+
+def draws_of(arm: Arm) -> Sequence[Arm]:
+    """Return the runs of each draw of an arm; a study from before there were draws has one."""
+    return arm.get("draws", (arm,))
+
+
+def shown_x(arm: Arm) -> str:
+    """Return where an arm stands on the x axis, as the tables say it."""
+    return arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}"
+
+
+def compared(arm: Arm, language: str) -> tuple[Comparison, ...]:
+    """Return what is held against what in a language, for each draw of an arm."""
+    return tuple(
+        Comparison(draw["run"], draw["baseline_runs"][language], language) for draw in draws_of(arm)
+    )
+
+
+def _drawn(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the runs of each tuning set by the run of its first draw; all draws may be one run."""
+    drawn: dict[str, tuple[str, ...]] = {}
+    for arm in study["arms"]:
+        drawn[arm["run"]] = tuple(draw["run"] for draw in draws_of(arm))
+        for code, run in arm["baseline_runs"].items():
+            drawn[run] = tuple(draw["baseline_runs"][code] for draw in draws_of(arm))
+    return drawn
 
 
 def _read_outcomes(
@@ -163,13 +203,14 @@ def _same_language(
     }
 
 
-def _matrix(columns: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> np.ndarray:
-    """Return [prompt, column], NaN where a column lacks the prompt."""
-    rows = {identity: row for row, identity in enumerate(prompts)}
-    matrix = np.full((len(prompts), len(columns)), np.nan)
-    for column, values in enumerate(columns):
-        matrix[[rows[identity] for identity in values], column] = list(values.values())
-    return matrix
+def _percent(values: Mapping[str, float]) -> dict[str, float]:
+    return {identity: 100.0 * value for identity, value in values.items()}
+
+
+def _mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
+    """Return the mean over draws {prompt id: value} and over the prompts that they have."""
+    values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]
+    return means_over_prompts(np.array(values)[:, :, None])[0]
 
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:

@@ -38,6 +38,7 @@ PAPER_ORDERS = (
 # What a sweep is held against unless it names a mixture: the model of each language itself.
 OWN = "own"
 Percent = Annotated[float, Ge(0), Le(100)]
+Draws = Annotated[int, Ge(1), Le(100)]
 
 
 def experiment_name(named: str) -> str:
@@ -91,6 +92,7 @@ class StudyConfig:
     pair_seed: Seed
     slavic_languages: tuple[LanguageCode, ...]
     judge: str
+    draws: Draws
     sweeps: tuple[Sweep, ...] = ()
 
     def __post_init__(self) -> None:

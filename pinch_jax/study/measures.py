@@ -92,8 +92,12 @@ def against_untuned(results: Results, experiment: str) -> str:
 
 
 def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (run, language) for the languages of the study that these runs answered in."""
-    keys = [(run, code) for run in runs for code in results.study["languages"]]
+    """Return (run, language) for the languages of the study that these runs answered in.
+
+    A run stands for all draws of its tuning set.
+    """
+    first = [run for run in runs if run in results.draws]
+    keys = [(run, code) for run in first for code in results.study["languages"]]
     return [key for key in keys if key in results.answers]
 
 
@@ -102,13 +106,16 @@ def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estima
 
     Those too short to tell are left out; NaN if all are.
     """
-    columns = [
-        {
-            identity: 100.0 * outcome.right_language
-            for identity, outcome in results.answers[key].outcomes.items()
-            if outcome.too_short is False
-        }
-        for key in dict.fromkeys(answered)
-    ]
-    told = results.means([column for column in columns if column])
-    return mean_of(told).estimate() if told else NOTHING
+    means = []
+    for run, code in dict.fromkeys(answered):
+        draws = [
+            {
+                identity: 100.0 * outcome.right_language
+                for identity, outcome in results.answers[drawn, code].outcomes.items()
+                if outcome.too_short is False
+            }
+            for drawn in results.draws[run]
+        ]
+        if any(draws):
+            means.append(results.mean(draws))
+    return mean_of(means).estimate() if means else NOTHING

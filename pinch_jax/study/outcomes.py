@@ -37,7 +37,7 @@ SHARES = (*SUMS, *KINDS)
 # NaN in a language that cannot be identified, which takes no part in the means.
 OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
 NOT_TOLD = (math.nan, math.nan, math.nan)
-NAMES = ("run", "spec", "language", "task", "prompts")
+NAMES = ("run", "spec", "language", "task", "draw", "prompts")
 ENDS = ("", "_low", "_high")
 
 
@@ -45,7 +45,8 @@ ENDS = ("", "_low", "_high")
 class Outcomes:
     """A row of outcomes.csv: share -> percent of the prompts and the ends of its 95 % interval.
 
-    `prompts` are those of a language, also where the shares are means over the languages.
+    `prompts` are those of a language, also where the shares are means over the languages. `draw`
+    is "" where the shares are means over all draws of a tuning set, whose first one is `run`.
     """
 
     run: str
@@ -54,14 +55,17 @@ class Outcomes:
     task: str
     prompts: int
     shares: Mapping[str, tuple[float, float, float]]
+    draw: str = ""
 
 
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
-    """Return the outcomes of every run, in its languages and, where it has all, their mean.
+    """Return the outcomes of every tuning set, in its languages and, where it has all, their mean.
+
+    Where sets were drawn several times, those of each draw stand behind them.
 
     In a language that cannot be identified nothing is told of the language of responses, and the
     mean is over the others, if there are any. The intervals are those of evaluate/intervals.py;
-    that of a mean is over the prompts, which the languages share.
+    that of a mean is over draws and prompts, which the languages share.
     """
     languages = results.study["languages"]
     asked = {code: answers.records for (_, code), answers in results.answers.items()}
@@ -77,19 +81,26 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
         told = {identity: kind for identity, kind in kinds.items() if kind}
         if told:
             by_run.setdefault(run, {})[code] = told
+    sets = {("", runs[0]): runs for runs in results.draws.values()}
+    for runs in results.draws.values():
+        if len(set(runs)) > 1:
+            sets |= {(str(draw), run): (run,) for draw, run in enumerate(runs)}
     rows = []
-    for run, held in by_run.items():
+    for (draw, run), runs in sets.items():
+        if run not in by_run:
+            continue
         spec = results.study["runs"][run]["spec"]
-        by_task = {code: _by_task(results, run, code, kinds) for code, kinds in held.items()}
-        groups = {code: (code,) for code in held}
-        if all(code in held for code in languages):
+        by_task = {code: _by_task(results, runs, code, by_run) for code in by_run[run]}
+        groups = {code: (code,) for code in by_task}
+        if all(code in by_task for code in languages):
             groups[MEAN] = tuple(code for code in languages if code not in untold) or languages
         for name, codes in groups.items():
             hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
             for task in dict.fromkeys(task for code in codes for task in by_task[code]):
                 columns = [by_task[code][task] for code in codes if task in by_task[code]]
-                size = max(len(column) for column in columns)
-                rows.append(Outcomes(run, spec, name, task, size, _shares(columns) | hidden))
+                size = max(len(column[0]) for column in columns)
+                shares = _shares(columns) | hidden
+                rows.append(Outcomes(run, spec, name, task, size, shares, draw))
     return tuple(rows)
 
 
@@ -113,20 +124,32 @@ def _kind(
 
 
 def _by_task(
-    results: Results, run: str, language: str, kinds: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
-    """Return task -> {prompt: kind of its response}, all of them together first."""
-    records = results.answers[run, language].records
-    tasks: dict[str, dict[str, str]] = {ALL_TASKS: dict(kinds)}
-    for identity, kind in kinds.items():
-        tasks.setdefault(records[identity]["task"], {})[identity] = kind
+    results: Results,
+    runs: Sequence[str],
+    language: str,
+    by_run: Mapping[str, Mapping[str, Mapping[str, str]]],
+) -> dict[str, list[dict[str, str]]]:
+    """Return task -> {prompt: kind of its response} of each run, all tasks together first."""
+    records = results.answers[runs[0], language].records
+    tasks: dict[str, list[dict[str, str]]] = {ALL_TASKS: [{} for _ in runs]}
+    for place, run in enumerate(runs):
+        for identity, kind in by_run[run][language].items():
+            for task in (ALL_TASKS, records[identity]["task"]):
+                tasks.setdefault(task, [{} for _ in runs])[place][identity] = kind
     return tasks
 
 
-def _shares(languages: Sequence[Mapping[str, str]]) -> dict[str, tuple[float, float, float]]:
-    """Return the shares of the kinds {prompt: kind} of each language, mean of the languages."""
-    prompts = dict.fromkeys(identity for kinds in languages for identity in kinds)
-    table = np.array([[kinds.get(identity, "") for kinds in languages] for identity in prompts])
+def _shares(
+    languages: Sequence[Sequence[Mapping[str, str]]],
+) -> dict[str, tuple[float, float, float]]:
+    """Return the shares of the kinds {prompt: kind} of each draw of each language, mean of all."""
+    prompts = dict.fromkeys(identity for draws in languages for identity in draws[0])
+    table = np.array(
+        [
+            [[kinds[draw].get(identity, "") for kinds in languages] for identity in prompts]
+            for draw in range(len(languages[0]))
+        ]
+    )
     shares = {}
     for share in SHARES:
         values = 100.0 * np.isin(table, SUMS.get(share, (share,)))

@@ -14,11 +14,19 @@ from pinch_jax.study.experiments.interface import Experiment
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
+from pinch_jax.study.variance import Variance
 from pinch_jax.study.workdir import read_config
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
 # What `analyse` writes, all of it or nothing.
-TABLES = ("scores.csv", "responses.csv", "outcomes.csv", "findings.json")
+TABLES = (
+    "scores.csv",
+    "draws.csv",
+    "variance.csv",
+    "responses.csv",
+    "outcomes.csv",
+    "findings.json",
+)
 # The series of a mean over the orders of adding languages.
 ALL_ORDERS = "all orders"
 Row = TypeVar("Row")
@@ -26,7 +34,10 @@ Row = TypeVar("Row")
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One row of scores.csv; scores and their 95 % intervals are in percent."""
+    """One row of scores.csv; scores and their 95 % intervals are in percent.
+
+    `run` is that of the first of the `draws`. Wins, ties and losses are those of all draws.
+    """
 
     experiment: str
     spec: str
@@ -35,6 +46,7 @@ class Score:
     language: str
     run: str
     baseline_run: str
+    draws: float
     prompts: float
     wins: float
     ties: float
@@ -51,8 +63,25 @@ class Score:
 
 
 @dataclasses.dataclass(frozen=True)
+class DrawScore:
+    """One row of draws.csv: the score of one draw, in percent; `run` is its own."""
+
+    experiment: str
+    spec: str
+    series: str
+    x: str
+    language: str
+    draw: str
+    run: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
 class ResponseShares:
-    """One row of responses.csv: fractions of the prompts, chrF from 0 to 100; NaN if not told."""
+    """One row of responses.csv, of one run: fractions of the prompts, chrF from 0 to 100.
+
+    NaN is what cannot be told.
+    """
 
     run: str
     spec: str
@@ -102,14 +131,20 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """Everything the report says, as read from `workdir`."""
+    """Everything the report says, as read from `workdir`.
+
+    `outcomes` are over all draws of a tuning set, `outcomes_of_draws` those of each draw alone.
+    """
 
     workdir: Path
     config: dict[str, Any]
     study: dict[str, Any]
     scores: tuple[Score, ...]
+    draws: tuple[DrawScore, ...]
+    variance: tuple[Variance, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
+    outcomes_of_draws: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
 
     @functools.cached_property
@@ -204,12 +239,16 @@ def read_records(workdir: Path) -> Records:
             )
     check_sealed(workdir, "run `pinch report` again")
     findings = json.loads((workdir / "findings.json").read_text("utf-8"))
+    outcomes = read_outcomes(workdir / "outcomes.csv")
     return Records(
         workdir=workdir,
         config=read_config(workdir),
         study=read_study(workdir),
         scores=_read_table(workdir / "scores.csv", Score),
-        outcomes=read_outcomes(workdir / "outcomes.csv"),
+        draws=_read_table(workdir / "draws.csv", DrawScore),
+        variance=_read_table(workdir / "variance.csv", Variance),
+        outcomes=tuple(row for row in outcomes if not row.draw),
+        outcomes_of_draws=tuple(row for row in outcomes if row.draw),
         responses=_read_table(workdir / "responses.csv", ResponseShares),
         findings=tuple(
             Finding(**{field.name: entry[field.name] for field in dataclasses.fields(Finding)})

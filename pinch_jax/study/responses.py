@@ -95,7 +95,7 @@ def answer(
         progress(responses)
 
     def place():
-        return f"in the answers of {run.spec}, after {done:,} of {len(examples):,}"
+        return f"in the answers of {run.label}, after {done:,} of {len(examples):,}"
 
     with stoppable(place), clocked(run, "decode_seconds"):
         prompts, seed = [e.prompt for e in examples], bench.config.seed

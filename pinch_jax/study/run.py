@@ -27,6 +27,7 @@ class Run:
 
     Attributes:
         spec: the first of the specs that mean this set, or PRETRAINED.
+        draw: which draw of it.
         plan: its batches; None for the untuned model.
         directory: runs/<name>-<fingerprint>.
     """
@@ -35,6 +36,12 @@ class Run:
     plan: BatchPlan | None
     fingerprint: str
     directory: Path
+    draw: int = 0
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its spec, and its draw if that is not the first."""
+        return f"{self.spec}, draw {self.draw}" if self.draw else self.spec
 
     @property
     def steps(self) -> int:
@@ -42,8 +49,8 @@ class Run:
         return self.plan.steps if self.plan else 0
 
 
-def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
-    """Returns the run of a spec; nothing is started.
+def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
+    """Returns the run of a draw of a spec; nothing is started.
 
     Raises:
         UserError: the corpus, or the model that is adapted, is too small for what is asked.
@@ -52,11 +59,12 @@ def make_run(bench: Workbench, spec: str, workdir: Path) -> Run:
     for code in c.languages:
         bench.corpus.prompts(code, c.evaluate.prompts)
     check_rank(bench.decoder, c.lora)
-    plan = None if spec == PRETRAINED else bench.plan(spec)
+    plan = None if spec == PRETRAINED else bench.plan(spec, draw)
     fingerprint = bench.fingerprint(plan)
     # Cut: the fingerprint is what tells two runs apart.
-    name = re.sub(r"[^\w.]+", "-", spec)[:48]
-    return Run(spec, plan, fingerprint, workdir / "runs" / f"{name}-{fingerprint[:12]}")
+    name = re.sub(r"[^\w.]+", "-", spec)[:48] + f"-draw{draw}" * (draw > 0)
+    directory = workdir / "runs" / f"{name}-{fingerprint[:12]}"
+    return Run(spec, plan, fingerprint, directory, draw)
 
 
 def response_path(run: Run, language: str) -> Path:
@@ -71,6 +79,7 @@ def planned(run: Run) -> dict[str, Any]:
     totals = plan.totals()
     return {
         "spec": run.spec,
+        "draw": run.draw,
         "fingerprint": run.fingerprint,
         "steps": plan.steps,
         "budgets": plan.budgets,

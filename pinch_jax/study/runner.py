@@ -5,6 +5,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -37,7 +38,7 @@ class Study:
     """All comparisons of a study, and the distinct runs that they need.
 
     Attributes:
-        runs: the run of each tuning set; specs that mean the same set share one.
+        runs: the runs of each tuning set, one a draw; specs that mean the same set share them.
         languages: for each run, by its directory's name, the languages it answers in.
         warnings: what is left out or cut short, in lines for people.
     """
@@ -45,14 +46,15 @@ class Study:
     bench: Workbench
     workdir: Path
     arms: Sequence[Arm]
-    runs: Mapping[str, Run]
+    runs: Mapping[str, Sequence[Run]]
     languages: Mapping[str, Sequence[str]]
     warnings: Sequence[str]
 
     @property
     def distinct(self) -> list[Run]:
-        """Each run once, in the order in which the experiments need them."""
-        return list({run.directory.name: run for run in self.runs.values()}.values())
+        """Each run once, draw by draw, in the order in which the experiments need them."""
+        by_draw = zip(*self.runs.values(), strict=True)
+        return list({run.directory.name: run for draw in by_draw for run in draw}.values())
 
     @property
     def saved(self) -> int:
@@ -60,7 +62,7 @@ class Study:
         needed: dict[str, set[str]] = {}
         for arm in self.arms:
             specs = {arm.spec, *arm.baselines.values()} - {PRETRAINED}
-            names = {self.runs[spec].directory.name for spec in specs}
+            names = {run.directory.name for spec in specs for run in self.runs[spec]}
             needed.setdefault(arm.experiment, set()).update(names)
         return sum(map(len, needed.values())) - len(set().union(*needed.values()))
 
@@ -79,17 +81,18 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts
     check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
-    runs: dict[str, Run] = {}
+    runs: dict[str, list[Run]] = {spec: [] for spec in needed}
     plans: dict[str, BatchPlan] = {}
     by_fingerprint: dict[str, Run] = {}
-    for spec in tqdm(needed, "planning", unit="set", disable=not progress, leave=False):
-        run = make_run(bench, spec, workdir)
-        if run.plan:
-            plans[spec] = run.plan
-        runs[spec] = by_fingerprint.setdefault(run.fingerprint, run)
     languages: dict[str, dict[str, None]] = {}
-    for spec, codes in needed.items():
-        languages.setdefault(runs[spec].directory.name, {}).update(dict.fromkeys(codes))
+    sets = [(draw, spec) for draw in range(config.study.draws) for spec in needed]
+    for draw, spec in tqdm(sets, "planning", unit="set", disable=not progress, leave=False):
+        planned = make_run(bench, spec, workdir, draw)
+        if planned.plan:
+            plans[planned.label] = planned.plan
+        run = by_fingerprint.setdefault(planned.fingerprint, planned)
+        runs[spec].append(run)
+        languages.setdefault(run.directory.name, {}).update(dict.fromkeys(needed[spec]))
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)
@@ -103,7 +106,7 @@ def describe(study: Study) -> str:
     tokens = sum(sum(run.plan.totals()["tokens"].values()) for run in tuned)
     prompts = config.evaluate.prompts
     answers = sum(prompts * len(study.languages[run.directory.name]) for run in distinct)
-    comparisons = sum(len(arm.baselines) for arm in study.arms)
+    comparisons = sum(len(arm.baselines) for arm in study.arms) * config.study.draws
     lines = [
         f"{run.directory.name:56} {run.steps:4} steps, {len(study.languages[run.directory.name])}"
         " languages"
@@ -116,7 +119,9 @@ def describe(study: Study) -> str:
             f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
             f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
-            f"{config.mixture.size} in each set, {config.train.epochs} epochs",
+            f"{config.mixture.size} in each set, {config.train.epochs} epochs"
+            + f", each set drawn {config.study.draws} times"
+            * (config.study.draws > 1),
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
             *study.warnings,
@@ -137,8 +142,8 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
     total = sum(run.steps for run in mine)
     with tqdm(total=total, unit="step", disable=not (progress and is_primary())) as bar:
         for number, run in enumerate(mine, 1):
-            bar.set_description(f"run {number} of {len(mine)} {run.spec}")
-            with stoppable(f"at run {number} of {len(mine)}, {run.spec}"):
+            bar.set_description(f"run {number} of {len(mine)} {run.label}")
+            with stoppable(f"at run {number} of {len(mine)}, {run.label}"):
                 _complete(study, run, bar)
     lacking = [
         run.directory.name
@@ -178,7 +183,7 @@ def _judge(study: Study, progress: bool) -> Judge:
         _verdict_path(study, candidate, baseline, language): (candidate, baseline, language)
         for arm in study.arms
         for language, against in arm.baselines.items()
-        for candidate, baseline in [(study.runs[arm.spec], study.runs[against])]
+        for candidate, baseline in zip(study.runs[arm.spec], study.runs[against], strict=True)
         if candidate is not baseline
     }
     asked = {
@@ -193,6 +198,15 @@ def _judge(study: Study, progress: bool) -> Judge:
         files = response_path(baseline, language), response_path(candidate, language)
         judge_files(judge, *files, path, progress=False)
     return judge
+
+
+def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
+    """Returns the directories of the runs that a draw of an arm holds against each other."""
+    baselines = {code: study.runs[spec][draw] for code, spec in arm.baselines.items()}
+    return {
+        "run": study.runs[arm.spec][draw].directory.name,
+        "baseline_runs": {code: run.directory.name for code, run in baselines.items()},
+    }
 
 
 def _record(study: Study, judge: Judge) -> None:
@@ -222,10 +236,8 @@ def _record(study: Study, judge: Judge) -> None:
         "arms": [
             {
                 **dataclasses.asdict(arm),
-                "run": study.runs[arm.spec].directory.name,
-                "baseline_runs": {
-                    code: study.runs[spec].directory.name for code, spec in arm.baselines.items()
-                },
+                **_compared(study, arm, 0),
+                "draws": [_compared(study, arm, draw) for draw in range(config.study.draws)],
             }
             for arm in study.arms
         ],

@@ -140,11 +140,11 @@ class Workbench:
             check_ids(language.tokens, rows, tokenizer, f"the training examples of {name!r}")
         return made
 
-    def plan(self, spec: Spec | None = None) -> BatchPlan:
-        """Returns all batches of the tuning set of a spec; by default the config's own."""
+    def plan(self, spec: Spec | None = None, draw: int = 0) -> BatchPlan:
+        """Returns all batches of a draw of a spec's tuning set; by default the config's own."""
         c = self.config
         try:
-            return plan_batches(c.mixture_of(spec), self.tokenized, c.batch, c.train.epochs)
+            return plan_batches(c.mixture_of(spec, draw), self.tokenized, c.batch, c.train.epochs)
         except TooFewExamples as error:
             if not self.corpus.left_out:
                 raise

@@ -17,6 +17,7 @@ FREE_FIELDS = (
     "study.percents",
     "study.unseen_percents",
     "study.breadth_orders",
+    "study.draws",
     "mixture.spec",
     "corpus.data_dir",
     "batch.max_dropped_fraction",

@@ -1,0 +1,56 @@
+"""What the choice of examples adds to the variance of a mean, where sets were drawn several times.
+
+Draws and prompts are crossed: each draw's model answers all prompts. Draws are few, so their part
+of an interval is Student's.
+"""
+
+import numpy as np
+import scipy.special
+
+TAIL = 0.025
+"""What is left beyond either end of a 95 % interval."""
+NORMAL = 1.959964
+"""How many standard errors such an interval reaches, where the variance is known well."""
+NOISE = 0.5
+"""How much of what prompts add to the scatter of draws is taken off it."""
+
+
+def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
+    """Return the variance of a mean of draws that the choice of examples gives; 0 of one draw.
+
+    It is the scatter of `draws` [draw] without what would be there if all tuning sets were alike,
+    because each draw answers each prompt a little differently: `influence` [draw, prompt] says how
+    much that is. With few draws both are uncertain, and with all of it taken off intervals are too
+    narrow where draws matter. Half is ours; tests/benchmarks/coverage.py has what it gives.
+
+    Source: Searle, Casella and McCulloch (1992), Variance Components.
+    """
+    held = np.isfinite(draws)
+    count = int(held.sum())
+    if count < 2:
+        return 0.0
+    scatter = float(np.var(draws[held], ddof=1))
+    return max(0.0, scatter - NOISE * noise(influence[held])) / count
+
+
+def noise(influence: np.ndarray) -> float:
+    """Return how much draws of the same tuning set would scatter, since prompts are few.
+
+    `influence` is [draw, prompt]: what is left of it once the mean of the draws is taken off.
+    """
+    rest = influence - influence.mean(axis=0)
+    return float(np.sum(rest**2)) / (len(influence) - 1)
+
+
+def reach(prompt_variance: float, draw_variance: float, draws: np.ndarray) -> float:
+    """Return how many standard errors a 95 % interval reaches to either side.
+
+    Normal as far as the variance comes from prompts, Student's as far as from draws.
+
+    Source: Cochran and Cox (1957), Experimental Designs.
+    """
+    if draw_variance == 0.0:
+        return NORMAL
+    student = float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, 1 - TAIL))
+    both = prompt_variance * NORMAL + draw_variance * student
+    return both / (prompt_variance + draw_variance)

@@ -1,0 +1,157 @@
+"""How much of a number's variance is the choice of examples and how much that of prompts.
+
+Every mean score of a curve, and how much each of its tuning sets scores above the first: what both
+choices give, and how many draws and prompts would tell a difference of 3 points.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+
+from pinch_jax.evaluate.draws import TAIL, noise, reach
+from pinch_jax.evaluate.intervals import NORMAL, Contrast, Mean
+from pinch_jax.study.comparisons import Results, Scored, shown_x
+
+POINTS = 3.0
+"""The difference that a study may want to tell."""
+POWER = 0.8
+"""How often it is to be told where it is there."""
+PLANNED_DRAWS = (3, 5, 10)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variance:
+    """One row of variance.csv.
+
+    `above` is the tuning set whose score is taken off, "" for a score itself. `draw_sd` is how far
+    draws lie apart in points, what prompts add to that taken off. `draw_share` is the percent of
+    the variance of this study's number that the choice of examples gives. `prompts_3`, `prompts_5`
+    and `prompts_10` are the prompts a language with which so many draws would tell a difference of
+    `POINTS` in `POWER` of the studies: infinite where no number of prompts would, NaN of a score.
+    """
+
+    experiment: str
+    spec: str
+    series: str
+    x: str
+    language: str
+    above: str
+    draws: float
+    prompts: float
+    value: float
+    low: float
+    high: float
+    draw_sd: float
+    draw_sd_low: float
+    draw_sd_high: float
+    draw_share: float
+    draw_share_low: float
+    draw_share_high: float
+    prompts_3: float
+    prompts_5: float
+    prompts_10: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """The parts of the variance of a number over `draws` draws and these prompts, in points².
+
+    Attributes:
+        draw: of one draw, whatever the number of prompts, with the ends of its 95 % interval.
+        prompt: what the prompts give, the same in every draw.
+        both: what they give to one draw alone.
+    """
+
+    draws: int
+    draw: float
+    draw_low: float
+    draw_high: float
+    prompt: float
+    both: float
+
+    def share(self, draw: float) -> float:
+        """Returns the percent of the number's variance that draws give, if theirs is `draw`."""
+        by_draws = draw / self.draws
+        total = by_draws + self.prompt + self.both / self.draws
+        return 100 * by_draws / total if total else math.nan
+
+    def prompts_needed(self, draws: int) -> float:
+        """Returns how many times this study's prompts tell a difference of `POINTS`."""
+        by_draws = self.draw / draws
+        by_prompts = self.prompt + self.both / draws
+        power = float(scipy.special.ndtri(POWER))
+        held = np.zeros(draws)
+
+        def lacking(times: float) -> float:
+            part = by_prompts / times
+            far = reach(part, by_draws, held) + power
+            return far * math.sqrt(part + by_draws) - POINTS
+
+        if lacking(1e6) > 0:
+            return math.inf
+        return 0.0 if lacking(1e-6) < 0 else scipy.optimize.brentq(lacking, 1e-6, 1e6)
+
+
+def components(number: Mean | Contrast) -> Components:
+    """Returns the parts of a number's variance; it is of two draws or more.
+
+    Source: Searle, Casella and McCulloch (1992), Variance Components; the interval is Tukey's and
+    Williams's, what prompts add being known much better.
+    """
+    count, both = len(number.draws), noise(number.influence)
+    scatter = float(np.var(number.draws, ddof=1))
+    low, high = (
+        scatter * (count - 1) / scipy.special.chdtri(count - 1, tail) for tail in (TAIL, 1 - TAIL)
+    )
+    over_prompts = number.over_prompts().estimate()
+    prompts = ((over_prompts.high - over_prompts.low) / 2 / NORMAL) ** 2
+    parts = (max(0.0, part - both) for part in (scatter, low, high))
+    return Components(count, *parts, max(0.0, prompts - both / count), both)
+
+
+def variance_rows(results: Results) -> tuple[Variance, ...]:
+    """Returns the rows of variance.csv: each mean score, and its difference from the first.
+
+    With one draw there are none, since it tells nothing of the others.
+    """
+    return tuple(_rows(results))
+
+
+def _rows(results: Results) -> Iterator[Variance]:
+    first: dict[tuple[str, str, str], Scored] = {}
+    for entry in results.scored:
+        if not entry.is_mean or len(entry.score.draws) < 2:
+            continue
+        yield _row(entry, entry.score, "")
+        curve = entry.arm["experiment"], entry.arm["series"], entry.language
+        start = first.setdefault(curve, entry)
+        if start is not entry and start.languages == entry.languages:
+            yield _row(entry, entry.score - start.score, start.arm["spec"])
+
+
+def _row(entry: Scored, number: Mean | Contrast, above: str) -> Variance:
+    arm, estimate, parts = entry.arm, number.estimate(), components(number)
+    size, told = entry.prompts / len(entry.languages), {}
+    for end, part in (("", parts.draw), ("_low", parts.draw_low), ("_high", parts.draw_high)):
+        told |= {f"draw_sd{end}": math.sqrt(part), f"draw_share{end}": parts.share(part)}
+    for draws in PLANNED_DRAWS:
+        needed = size * parts.prompts_needed(draws) if above else math.nan
+        told[f"prompts_{draws}"] = math.ceil(needed) if math.isfinite(needed) else needed
+    return Variance(
+        experiment=arm["experiment"],
+        spec=arm["spec"],
+        series=arm["series"],
+        x=shown_x(arm),
+        language=entry.language,
+        above=above,
+        draws=parts.draws,
+        prompts=size,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        **told,
+    )
