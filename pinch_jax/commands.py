@@ -228,7 +228,7 @@ def publish() -> None:
 
 @_command("config")
 def tokenizer() -> None:
-    """Train the tokenizer of a base model on a config's corpus."""
+    """Trains the tokenizer of a base model on a config's corpus."""
     from pinch_jax.study.base_model import train_base_tokenizer
 
     print(f"tokenizer: {train_base_tokenizer(read_config())}")

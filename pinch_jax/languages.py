@@ -86,7 +86,7 @@ class Language:
 
 @functools.cache
 def language(code: str) -> Language:
-    """Return the language that a code, in whatever spelling, stands for: `he` for `iw`.
+    """Returns the language that a code, in whatever spelling, stands for: `he` for `iw`.
 
     Raises:
       UserError: CLDR does not name such a language, script or territory.
@@ -105,13 +105,13 @@ def language(code: str) -> Language:
 
 @functools.cache
 def known_codes() -> tuple[str, ...]:
-    """Return the canonical codes of all languages that CLDR names in English."""
+    """Returns the canonical codes of all languages that CLDR names in English."""
     named = localedata.load("en")["languages"].keys() - set(_NO_LANGUAGE)
     return tuple(sorted({language(code).code for code in named}))
 
 
 def name_of(code: str) -> str:
-    """Return the English name of a language; what is none, as it is."""
+    """Returns the English name of a language; what is none, as it is."""
     try:
         return language(code).name
     except ValueError:
@@ -119,7 +119,7 @@ def name_of(code: str) -> str:
 
 
 def in_order(codes: Iterable[str], first: Iterable[str]) -> list[str]:
-    """Return the codes, those of `first` in its order and then the others by code."""
+    """Returns the codes, those of `first` in its order and then the others by code."""
     codes = set(codes)
     leading = [code for code in dict.fromkeys(first) if code in codes]
     return [*leading, *sorted(codes.difference(leading))]
@@ -127,13 +127,13 @@ def in_order(codes: Iterable[str], first: Iterable[str]) -> list[str]:
 
 @functools.cache
 def spellings(code: str) -> tuple[str, ...]:
-    """Return the codes that were replaced by this one, as its files may still be named by them."""
+    """Returns the codes that were replaced by this one, as its files may still be named by them."""
     aliases = get_global("language_aliases") | _MORE_ALIASES
     return tuple(sorted(old for old, new in aliases.items() if new == code))
 
 
 def _resolved(code: str) -> tuple[str, str, str]:
-    """Return language, script and territory, aliases replaced and likely subtags filled in."""
+    """Returns language, script and territory, aliases replaced and likely subtags filled in."""
     english = localedata.load("en")
     try:
         base, territory, script, *rest = parse_locale(code.replace("_", "-"), sep="-")
@@ -156,7 +156,7 @@ def _resolved(code: str) -> tuple[str, str, str]:
 
 
 def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
-    """Add the likely subtags. Source: Unicode Technical Standard 35, part 1, likely subtags."""
+    """Adds the likely subtags. Source: Unicode Technical Standard 35, part 1, likely subtags."""
     known = get_global("likely_subtags")
     for parts in ((base, script, territory), (base, territory), (base, script), (base,)):
         if likely := known.get("_".join(filter(None, parts))):
@@ -166,7 +166,7 @@ def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
 
 
 def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
-    """Remove the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
+    """Removes the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
     whole = base, script, territory
     for kept in ((), (script,), (territory,)):
         named = {"script": "", "territory": ""}
@@ -178,7 +178,7 @@ def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
 
 
 def _name(parts: tuple[str, ...]) -> str:
-    """Return the English name; "Serbian (Latin)" where CLDR has none for the whole."""
+    """Returns the English name; "Serbian (Latin)" where CLDR has none for the whole."""
     english = localedata.load("en")
     if whole := english["languages"].get("_".join(parts)):
         return whole

@@ -98,7 +98,7 @@ def _told(what: str, say: Callable[[], str]) -> str:
 
 
 def wait_for_all(what: str) -> None:
-    """Returns, in every process, when all have come to `what`; says who is late.
+    """Returns returns, in every process, when all have come to `what`; says who is late.
 
     Raises:
         TimeoutError: a process did not come in a week.

@@ -40,7 +40,7 @@ def assemble(
     confirmed: bool,
     show: Show = lambda costs: None,
 ) -> Manifest:
-    """Return the manifest of a corpus that stands on disk as the config has it.
+    """Returns the manifest of a corpus that stands on disk as the config has it.
 
     Where something is to be translated, `show` is given what that takes before the first call;
     what is paid for is begun only when `confirmed`.
@@ -95,7 +95,7 @@ def assemble(
 
 
 def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest) -> str:
-    """Return why a corpus is not what a config asks for in some languages; "" if it is.
+    """Returns why a corpus is not what a config asks for in some languages; "" if it is.
 
     Sources that have gone since do not matter: what was made of them is there.
     """
@@ -112,7 +112,7 @@ def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest)
 
 
 def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[Estimate, ...]:
-    """Return what is still to be translated, language by language; translates nothing."""
+    """Returns what is still to be translated, language by language; translates nothing."""
     standing = read_manifest(config.directory)
     if standing and not outdated(config, languages, standing):
         return ()
@@ -129,7 +129,7 @@ def _check_confirmed(config: CorpusConfig, costs: Sequence[Estimate], confirmed:
 
 
 def _check_responses(parts: Iterable[Part]) -> None:
-    """Check that what is tuned on has a response: an empty one teaches to say nothing."""
+    """Checks that what is tuned on has a response: an empty one teaches to say nothing."""
     for part in parts:
         for code, own in part.examples.items():
             empty = [one.id for one in own if not one.response] * (part.split == "train")
@@ -141,7 +141,7 @@ def _check_responses(parts: Iterable[Part]) -> None:
 
 
 def _check_translated(parts: Iterable[Part], config: CorpusConfig) -> None:
-    """Check that no language of a parallel source mostly says what its source language says."""
+    """Checks that no language of a parallel source mostly says what its source language says."""
     for part in parts:
         codes = tuple(part.examples)
         source = config.translation.source if config.translation.source in codes else codes[0]
@@ -178,7 +178,7 @@ def _costs(
 def _translate(
     config: CorpusConfig, languages: Sequence[str], parts: Iterable[Part], progress: bool
 ) -> list[Dropped]:
-    """Add to each part the languages that it lacks; return what failed in them."""
+    """Adds to each part the languages that it lacks; returns what failed in them."""
     t = config.translation
     missing = [(part, code) for part in parts for code in languages if code not in part.examples]
     if not missing:
@@ -194,7 +194,7 @@ def _translate(
 
 
 def _rights(config: CorpusConfig) -> tuple[str, str]:
-    """Return the licence and the citation of all sources together."""
+    """Returns the licence and the citation of all sources together."""
     readers = {parse_source(text).reader for text in (*config.train, *config.heldout)}
     known = [about for reader, about in PUBLISHED.items() if reader in readers]
     licenses = [*(f"{about.name}: {about.license}" for about in known), config.license]

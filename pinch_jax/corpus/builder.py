@@ -76,7 +76,7 @@ class ParallelBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @abc.abstractmethod
     def _examples(self, split: str) -> Iterable[Example]:
-        """Return the examples of this config's language."""
+        """Returns the examples of this config's language."""
 
     def _described(self, **about: str) -> tfds.core.DatasetInfo:
         types = {str: tfds.features.Text(), bool: tfds.features.Scalar(np.bool_)}

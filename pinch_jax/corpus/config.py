@@ -90,7 +90,7 @@ class CorpusConfig:
             )
 
     def check_languages(self, languages: Sequence[str]) -> None:
-        """Check that every language comes from somewhere.
+        """Checks that every language comes from somewhere.
 
         Raises:
           UserError: a source is in one language, and nothing translates it.

@@ -45,7 +45,7 @@ class Duplicate:
 def find_duplicates(
     train: Iterable[Example], heldout: Sequence[Example], threshold: float
 ) -> tuple[Duplicate, ...]:
-    """Return each training prompt that is in the held-out set, in the order of `train`.
+    """Returns each training prompt that is in the held-out set, in the order of `train`.
 
     Near ones have a similarity of at least `threshold`. One entry a training prompt: its
     nearest held-out prompt, the first of equals. Time and memory grow with `heldout`, and only
@@ -71,14 +71,14 @@ def find_duplicates(
 
 
 def folded(text: str) -> str:
-    """Return a text `caseless`, with single spaces for spaces and punctuation."""
+    """Returns a text `caseless`, with single spaces for spaces and punctuation."""
     text = caseless(text)
     # A prompt of punctuation alone is compared as it is.
     return _BESIDE_UNSPACED.sub("", _BREAKS.sub(" ", text)).strip() or text.strip()
 
 
 def shingles(text: str) -> frozenset[str]:
-    """Return all runs of `SHINGLE_CHARACTERS` characters; a shorter text is one by itself."""
+    """Returns all runs of `SHINGLE_CHARACTERS` characters; a shorter text is one by itself."""
     runs = max(1, len(text) - SHINGLE_CHARACTERS + 1)
     return frozenset([text[start : start + SHINGLE_CHARACTERS] for start in range(runs)])
 
@@ -103,18 +103,18 @@ class _Index:
                 self._places[rank].append(place)
 
     def _least(self, size: int) -> int:
-        """Return how many of its `size` shingles a text shares with whatever is near."""
+        """Returns how many of its `size` shingles a text shares with whatever is near."""
         return math.ceil(self._threshold * size - _ROUNDING)
 
     def _rarest(self, known: Collection[int], size: int) -> list[int]:
-        """Return the ranks among which a text of `size` shingles shares one with whatever is near.
+        """Returns the ranks among which a text of `size` shingles shares one with whatever is near.
 
         They are its `size` - least + 1 rarest; those that no held-out text has come first.
         """
         return sorted(known)[: max(0, len(known) - self._least(size) + 1)]
 
     def nearest(self, text: str) -> tuple[int | None, float]:
-        """Return the place of the most similar text and its similarity; None if none is near."""
+        """Returns the place of the most similar text and its similarity; None if none is near."""
         if (place := self._exact.get(text)) is not None:
             return place, 1.0
         own = shingles(text)

@@ -29,7 +29,7 @@ class Example:
 
 
 def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:
-    """Return the SHA-256 of named, ordered sequences of examples, as hexadecimal digits."""
+    """Returns the SHA-256 of named, ordered sequences of examples, as hexadecimal digits."""
     digest = hashlib.sha256()
     for name, examples in splits:
         digest.update(f"{name}\n".encode())

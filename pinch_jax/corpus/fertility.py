@@ -59,7 +59,7 @@ class Fertility:
 
 
 def fertility(texts: Iterable[str], tokenizer: Tokenizer) -> Fertility:
-    """Return the counts of some texts, each tokenized by itself, without BOS and EOS."""
+    """Returns the counts of some texts, each tokenized by itself, without BOS and EOS."""
     return sum((_counts(text, tokenizer.spans(text)) for text in texts), Fertility())
 
 
@@ -78,7 +78,7 @@ def _counts(text: str, spans: Sequence[tuple[int, int]]) -> Fertility:
 
 
 def _overlaps(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return with how many others each span shares a character; both in order, none empty."""
+    """Returns with how many others each span shares a character; both in order, none empty."""
     begun = np.searchsorted(others[:, 0], spans[:, 1], side="left")
     ended = np.searchsorted(others[:, 1], spans[:, 0], side="right")
     return begun - ended

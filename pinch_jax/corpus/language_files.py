@@ -6,7 +6,7 @@ from pinch_jax.languages import spellings
 
 
 def path_of(pattern: str, code: str) -> str:
-    """Return the path of a language's file, or files where it has a `*`.
+    """Returns the path of a language's file, or files where it has a `*`.
 
     The file may be named by a code that the canonical one has replaced: iw.jsonl for he.
     """

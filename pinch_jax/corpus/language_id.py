@@ -72,7 +72,7 @@ class StudyWords:
 
 @functools.cache
 def no_words(*languages: str) -> StudyWords:
-    """Return a study of these languages of which no text is known."""
+    """Returns a study of these languages of which no text is known."""
     return StudyWords(dict.fromkeys(languages, frozenset()))
 
 
@@ -80,7 +80,7 @@ NO_WORDS = no_words()
 
 
 def study_words(texts: Mapping[str, Iterable[str]]) -> StudyWords:
-    """Return the words and letters, in lower case, that two or more of a language's texts use.
+    """Returns the words and letters, in lower case, that two or more of a language's texts use.
 
     `texts` are those of every language of a study; those of one alone would speak for it.
     """
@@ -98,7 +98,7 @@ def study_words(texts: Mapping[str, Iterable[str]]) -> StudyWords:
 
 @functools.lru_cache(maxsize=1 << 17)
 def identify(text: str, words: StudyWords = NO_WORDS) -> str:
-    """Return the code of the language of a text, or `TOO_SHORT` when that is unsure.
+    """Returns the code of the language of a text, or `TOO_SHORT` when that is unsure.
 
     It is one of lid.176's languages, in the study or not.
     """
@@ -127,7 +127,7 @@ def identify(text: str, words: StudyWords = NO_WORDS) -> str:
 
 
 def letters(text: str) -> float:
-    """Return how many letters a text has, vowel signs too, counted as in Latin script."""
+    """Returns how many letters a text has, vowel signs too, counted as in Latin script."""
     return sum(
         _LETTERS_OF_LATIN.get(letter_script(character), 1.0)
         for character in text

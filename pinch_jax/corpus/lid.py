@@ -43,7 +43,7 @@ _SCRIPTS = {
 
 
 def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[str, float]:
-    """Return code -> probability of every language that lid.176 knows.
+    """Returns code -> probability of every language that lid.176 knows.
 
     Where several labels are one language, it is the largest of theirs. `languages` are those of
     the study: none of them is taken for another.
@@ -58,7 +58,7 @@ def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[s
 
 @functools.cache
 def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the languages of a study that lid.176 has no label for, or one label for two."""
+    """Returns the languages of a study that lid.176 has no label for, or one label for two."""
     known = {code_of(label).partition("-")[0] for label in LABELS}
     kinds = {code: (language(code).base, language(code).script) for code in languages}
     counts = collections.Counter(kinds.values())
@@ -66,7 +66,7 @@ def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def unidentified_languages(languages: Sequence[str]) -> list[str]:
-    """Return a line on the languages of a study that cannot be identified; none if all can."""
+    """Returns a line on the languages of a study that cannot be identified; none if all can."""
     if not (codes := cannot_be_identified(tuple(languages))):
         return []
     named = ", ".join(f"{code} ({language(code).name})" for code in codes)
@@ -75,7 +75,7 @@ def unidentified_languages(languages: Sequence[str]) -> list[str]:
 
 @functools.cache
 def code_of(label: str) -> str:
-    """Return the canonical code of a label; the label itself where CLDR has no name for it."""
+    """Returns the canonical code of a label; the label itself where CLDR has no name for it."""
     try:
         return language(_WIKIPEDIAS.get(label, label)).code
     except ValueError:
@@ -84,7 +84,7 @@ def code_of(label: str) -> str:
 
 @functools.cache
 def script_of(code: str) -> str:
-    """Return the script of a language, Chinese in either form; "" where CLDR has no name for it."""
+    """Returns the script of a language, Chinese in either form; "" where CLDR names none."""
     try:
         script = language(code).script
     except ValueError:
@@ -93,7 +93,7 @@ def script_of(code: str) -> str:
 
 
 def main_script(text: str) -> str:
-    """Return the script of most of a text's letters, Japanese where there is any kana among Han."""
+    """Returns the script of most of a text's letters, Japanese where any kana is among Han."""
     counts = collections.Counter(letter_script(letter) for letter in text if letter.isalpha())
     if counts["Japanese"] and counts["Chinese"]:
         counts["Japanese"] += counts.pop("Chinese")
@@ -102,13 +102,13 @@ def main_script(text: str) -> str:
 
 @functools.lru_cache(maxsize=1 << 16)
 def letter_script(letter: str) -> str:
-    """Return the script of a letter, named as in `script_of`."""
+    """Returns the script of a letter, named as in `script_of`."""
     first = unicodedata.name(letter, "unknown").split()[0].capitalize()
     return _SCRIPTS.get(first, first)
 
 
 def _code_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> str:
-    """Return which language a label's is in a text of this script, in a study of `languages`."""
+    """Returns which language a label's is in a text of this script, in a study of `languages`."""
     base = code.partition("-")[0]
     if base in ("hr", "bs", "sr"):
         if script == "Cyrillic":
@@ -127,7 +127,7 @@ def _code_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> s
 
 
 def _chinese_form(text: str) -> str:
-    """Return "Simplified Chinese" or "Traditional Chinese", by which standard lacks fewer of it."""
+    """Returns "Simplified Chinese" or "Traditional Chinese", by whose standard lacks less."""
     lacking = {
         form: sum(not _is_in(character, encoding) for character in text if character.isalpha())
         for form, encoding in (("Simplified Chinese", "gb2312"), ("Traditional Chinese", "big5"))

@@ -79,7 +79,7 @@ class Manifest:
     citation: str
 
     def left_out(self) -> str:
-        """Return why training examples of the sources are not in the corpus; "" if all are."""
+        """Returns why training examples of the sources are not in the corpus; "" if all are."""
         said = []
         if self.leaks_dropped and self.leaks:
             exact = {leak.train_id for leak in self.leaks if leak.kind == "exact"}
@@ -97,18 +97,18 @@ class Manifest:
 
 
 def content_version(checksums: Iterable[str]) -> str:
-    """Return a version that is another one as soon as any of these checksums is."""
+    """Returns a version that is another one as soon as any of these checksums is."""
     digest = hashlib.sha256(" ".join(checksums).encode()).hexdigest()
     return f"1.0.{int(digest[:8], 16)}"
 
 
 def language_version(files: Mapping[str, SplitFile]) -> str:
-    """Return the version of one language, which other languages do not change."""
+    """Returns the version of one language, which other languages do not change."""
     return content_version(files[split].sha256 for split in SPLITS)
 
 
 def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
-    """Return the version of a whole corpus."""
+    """Returns the version of a whole corpus."""
     files = (
         (code, split, languages[code][split]) for code in sorted(languages) for split in SPLITS
     )
@@ -116,7 +116,7 @@ def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Return the manifest of a corpus; None where none was built.
+    """Returns the manifest of a corpus; None where none was built.
 
     Raises:
       UserError: it is damaged.
@@ -137,17 +137,17 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write the manifest; until then the corpus is not there."""
+    """Writes the manifest; until then the corpus is not there."""
     write_record(directory / MANIFEST, dataclasses.asdict(manifest))
 
 
 def split_path(directory: Path, split: str, language: str) -> Path:
-    """Return where the examples of a language are."""
+    """Returns where the examples of a language are."""
     return directory / split / f"{language}.jsonl"
 
 
 def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
-    """Write examples as JSON lines; return what the manifest says of them."""
+    """Writes examples as JSON lines; returns what the manifest says of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(vars(one), ensure_ascii=False) for one in examples]
     content = "".join(f"{line}\n" for line in lines).encode()
@@ -156,7 +156,7 @@ def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
 
 
 def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
-    """Return the examples of a file.
+    """Returns the examples of a file.
 
     Raises:
       UserError: it is gone.

@@ -48,7 +48,7 @@ _SEEN = regex.compile(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
 
 @functools.lru_cache(maxsize=1 << 16)
 def normal_form(text: str) -> str:
-    """Return a text in NFC without what is not seen; texts that look the same become equal.
+    """Returns a text in NFC without what is not seen; texts that look the same become equal.
 
     It is idempotent, keeps spaces and line ends, and never changes what is drawn.
     """
@@ -61,11 +61,11 @@ def normal_form(text: str) -> str:
 
 
 def caseless(text: str) -> str:
-    """Return the normal form without case and compatibility forms, such as full width."""
+    """Returns the normal form without case and compatibility forms, such as full width."""
     folded = unicodedata.normalize("NFKC", normal_form(text)).casefold()
     return unicodedata.normalize("NFKC", folded)
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing in a text is seen: spaces, control and unseen characters alone."""
+    """Returns whether nothing in a text is seen: spaces, control and unseen characters alone."""
     return not _SEEN.search(text)

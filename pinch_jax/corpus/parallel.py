@@ -16,7 +16,7 @@ ByLanguage = Mapping[str, Sequence[Example]]
 def in_every_language(
     split: str, sources: Iterable[ByLanguage], dropped: Iterable[Dropped]
 ) -> tuple[dict[str, tuple[Example, ...]], tuple[Dropped, ...]]:
-    """Return the examples of a split that are in every language, and why the others are not.
+    """Returns the examples of a split that are in every language, and why the others are not.
 
     Each source is in the order of its first language, and all of them are spread evenly: any prefix
     holds each source in proportion, to within one example. `dropped` says what is known of examples
@@ -63,7 +63,7 @@ def in_every_language(
 
 
 def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tuple[Leak, ...]:
-    """Return the training prompts that are held out too, in whatever language that shows."""
+    """Returns the training prompts that are held out too, in whatever language that shows."""
     found: dict[tuple[str, str], dict] = collections.defaultdict(dict)
     for code, own in train.items():
         for pair in find_duplicates(own, heldout[code], similarity):
@@ -80,7 +80,7 @@ def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tup
 
 
 def without_leaks(train: ByLanguage, leaks: Iterable[Leak]) -> dict[str, tuple[Example, ...]]:
-    """Return the training examples whose prompts are not held out.
+    """Returns the training examples whose prompts are not held out.
 
     Raises:
       UserError: none is left.

@@ -30,7 +30,7 @@ class Part:
 
 
 def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
-    """Return the sources as they are: a parallel one in all languages, another in its own.
+    """Returns the sources as they are: a parallel one in all languages, another in its own.
 
     Raises:
       UserError: a file is not there.
@@ -61,7 +61,7 @@ def _read(source: Source, codes: Sequence[str]) -> dict[str, tuple[Example, ...]
 
 
 def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
-    """Return each file that is there to be read, with the sha256 of its content.
+    """Returns each file that is there to be read, with the sha256 of its content.
 
     What comes with the package stands beside them, since another release may say it otherwise.
     """

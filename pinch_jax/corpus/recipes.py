@@ -41,7 +41,7 @@ class Recipe:
 
 
 def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
-    """Return the recipe that a name such as "translation-en-fi" stands for.
+    """Returns the recipe that a name such as "translation-en-fi" stands for.
 
     Raises:
       UserError: there is no such recipe, or not both of its languages are among `languages`.
@@ -70,14 +70,14 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
 
 
 def recipe_of(member: str, languages: Sequence[str]) -> Recipe | None:
-    """Return the recipe of two of `languages` that a member of a mixture is; None of a language."""
+    """Returns the recipe of two of `languages` that a member of a mixture is, or None."""
     return parse_recipe(member, languages) if member.partition("-")[0] in RECIPES else None
 
 
 def recipe_examples(
     recipe: Recipe, parallel: Mapping[str, Sequence[Example]]
 ) -> tuple[Example, ...]:
-    """Return one example for each of the parallel ones, with their ids in their order.
+    """Returns one example for each of the parallel ones, with their ids in their order.
 
     Raises:
       UserError: the two languages do not have the same ids in the same order, or an example lacks
@@ -100,7 +100,7 @@ def recipe_examples(
 
 
 def translation(source: Example, target: Example) -> Example:
-    """Return the instruction to translate a response, and its translation.
+    """Returns the instruction to translate a response, and its translation.
 
     Source: arXiv 2305.15083, finetuning with translation instructions.
     """
@@ -108,7 +108,7 @@ def translation(source: Example, target: Example) -> Example:
 
 
 def question_translation(source: Example, target: Example) -> Example:
-    """Return the instruction to translate a question; no answer is used, in either language.
+    """Returns the instruction to translate a question; no answer is used, in either language.
 
     Source: arXiv 2405.13816, translated questions alone.
     """
@@ -119,7 +119,7 @@ def question_translation(source: Example, target: Example) -> Example:
 
 
 def cross_lingual(source: Example, target: Example) -> Example:
-    """Return the question in one language, which asks for the answer in the other, and that answer.
+    """Returns a question in one language that asks for the answer in the other, and that answer.
 
     Source: arXiv 2103.13309, cross-lingual and code-switched prompts.
     """
@@ -128,7 +128,7 @@ def cross_lingual(source: Example, target: Example) -> Example:
 
 
 def code_switched(source: Example, target: Example) -> Example:
-    """Return the question in both languages at once, and the answer in the second of them.
+    """Returns the question in both languages at once, and the answer in the second of them.
 
     Where both have the same number of sentences, and at least two, the sentences alternate;
     otherwise the language changes once, at the word boundary nearest the middle. Half of the ids
@@ -161,7 +161,7 @@ def _translate(source: Example, target: Example, text: str) -> str:
 
 
 def _phrase(kind: str, source: Example, target: Example) -> str:
-    """Return an instruction in the source's language that names the target's."""
+    """Returns an instruction in the source's language that names the target's."""
     if source.language not in _phrases():
         raise UserError(
             f"config.mixture.recipes: nobody has written the phrases of {kind!r} in "
@@ -178,20 +178,20 @@ def _phrases() -> Mapping[str, Mapping[str, Sequence[str]]]:
 
 
 def _draw(purpose: str, id: str, among: int) -> int:
-    """Return a number below `among` that depends on the purpose and the id alone."""
+    """Returns a number below `among` that depends on the purpose and the id alone."""
     digest = hashlib.sha256(f"recipe {purpose}:{id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % among
 
 
 def _sentences(text: str) -> list[str]:
-    """Return the sentences of a text, each with the space that follows it."""
+    """Returns the sentences of a text, each with the space that follows it."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     parts = (text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True))
     return [part for part in parts if part.strip()]
 
 
 def _halves(text: str) -> tuple[str, str]:
-    """Return a text in two, cut at the word boundary nearest its middle; one word is both."""
+    """Returns a text in two, cut at the word boundary nearest its middle; one word is both."""
     text = text.strip()
     cuts = [begin for begin, _ in words(text) if begin]
     if not cuts:
@@ -201,5 +201,5 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """Return the parts end to end, with a space where none has come with them."""
+    """Returns the parts end to end, with a space where none has come with them."""
     return "".join(part if part[-1].isspace() else f"{part} " for part in parts).rstrip()

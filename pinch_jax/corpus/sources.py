@@ -31,7 +31,7 @@ class Corpus:
     left_out: str = ""
 
     def prompts(self, language: str, count: int) -> tuple[Example, ...]:
-        """Return the first `count` held-out examples of a language, config.evaluate.prompts.
+        """Returns the first `count` held-out examples of a language, config.evaluate.prompts.
 
         Raises:
           UserError: the corpus holds fewer.
@@ -46,7 +46,7 @@ class Corpus:
 
 
 def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool = True) -> Corpus:
-    """Return the corpus in these languages; one of one's own is assembled first if need be.
+    """Returns the corpus in these languages; one of one's own is assembled first if need be.
 
     Raises:
       UserError: a source of a corpus of one's own is not there.
@@ -78,7 +78,7 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
 
 
 def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -> Manifest:
-    """Return the manifest of a corpus that stands, or is assembled; what stands is not touched."""
+    """Returns the manifest of a corpus that stands, or is assembled; what stands is not touched."""
     # Only here: a bundled corpus needs no library to read files or to translate with.
     from pinch_jax.corpus.assemble import assemble, outdated
 
@@ -95,7 +95,7 @@ def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -
 
 
 def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> None:
-    """Check that every language has the same ids in the same order.
+    """Checks that every language has the same ids in the same order.
 
     Raises:
       UserError: a language differs from the first one; names it and some of the ids.

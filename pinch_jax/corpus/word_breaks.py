@@ -14,7 +14,7 @@ _LETTER_OR_DIGIT = regex.compile(r"[\p{Alphabetic}\p{N}]")
 
 
 def words(text: str) -> list[tuple[int, int]]:
-    """Return (begin, end) of each word of a text, in characters; one has a letter or a digit."""
+    """Returns (begin, end) of each word of a text, in characters; one has a letter or a digit."""
     spans, begin = [], 0
     # Any language has the dictionaries: the script of the text chooses among them.
     for part in WordBreaker(text, "en"):

@@ -72,7 +72,7 @@ class BatchPlan:
         return len(self.bounds)
 
     def batch_at(self, step: int, rows: Sequence[int] | None = None) -> Batch:
-        """These rows of the `rows_at` of `step`, in this order; by default all.
+        """Returns these rows of the `rows_at` of `step`, in this order; by default all.
 
         No example of another row is read.
 
@@ -97,13 +97,13 @@ class BatchPlan:
         return batch
 
     def rows_at(self, step: int) -> int:
-        """How many rows the batch of `step` has: without the empty ones that may be left out."""
+        """Returns how many rows the batch of `step` has, without empty ones that may be left out."""
         if not self.shape.row_multiple:
             return self.shape.rows
         return self._rows(self._places(self._slice(step))[0])
 
     def examples_at(self, step: int) -> list[tuple[str, str]]:
-        """The (language, id) of each example of `step`, in the mixture's order."""
+        """Returns the (language, id) of each example of `step`, in the mixture's order."""
         here = self._slice(step)
         return [
             (self.mixture.languages[language], self.corpus.ids[example])
@@ -111,11 +111,11 @@ class BatchPlan:
         ]
 
     def counts_at(self, step: int) -> dict[str, dict[str, int]]:
-        """{"examples": {language: count}, "tokens": ..., "supervised_tokens": ...} of `step`."""
+        """Returns the counts of `step`: {"examples": {language: count}, "tokens": ..., ...}."""
         return self._counts(self._slice(step))
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """The counts of `counts_at` over the whole run."""
+        """Returns the counts of `counts_at` over the whole run."""
         return self._counts(slice(None))
 
     @functools.cached_property
@@ -146,7 +146,7 @@ class BatchPlan:
         return room_of(self.shape).place(*lengths)
 
     def _rows(self, row: np.ndarray) -> int:
-        """The number of rows when those of `row` hold examples; the first is never empty."""
+        """Returns the number of rows if those of `row` hold examples; the first is never empty."""
         multiple = self.shape.row_multiple
         return -(-(int(row.max()) + 1) // multiple) * multiple if multiple else self.shape.rows
 
@@ -169,7 +169,7 @@ class BatchPlan:
 
 
 def room_of(shape: BatchShape) -> Room:
-    """What a step of this shape has room for."""
+    """Returns what a step of this shape has room for."""
     return Room(shape.rows, shape.row_tokens, shape.row_supervised_tokens, shape.examples)
 
 

@@ -7,7 +7,7 @@ from pinch_jax.errors import UserError
 
 
 def left_out_lines(plan: BatchPlan) -> list[str]:
-    """Return what is not in the set that was asked for, for people; [] if nothing is amiss."""
+    """Returns what is not in the set that was asked for, for people; [] if nothing is amiss."""
     shares = zip(plan.mixture.languages, plan.mixture.shares, strict=True)
     lines = [_unfit_line(plan)] if any(plan.dropped.values()) else []
     if empty := [member for member, share in shares if share and not plan.budgets[member]]:
@@ -19,7 +19,7 @@ def left_out_lines(plan: BatchPlan) -> list[str]:
 
 
 def _unfit_line(plan: BatchPlan) -> str:
-    """Return what does not fit a row, and what is left of the mixture."""
+    """Returns what does not fit a row, and what is left of the mixture."""
     planned, left = _planned(plan), plan.totals()["examples"]
     lost = ", ".join(
         f"{count:,} of {planned[member]:,} in {member!r}"
@@ -34,7 +34,7 @@ def _unfit_line(plan: BatchPlan) -> str:
 
 
 def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
-    """Check that no member of any of these sets loses more than this fraction of its examples.
+    """Checks that no member of any of these sets loses more than this fraction of its examples.
 
     The fraction is that of each member, since a pinch may be lost whole in a set that hardly
     shrinks. `plans` are by what their sets are called.
@@ -59,7 +59,7 @@ def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
 
 
 def _planned(plan: BatchPlan) -> dict[str, int]:
-    """Return how many examples each member has in all epochs, also those that are dropped."""
+    """Returns how many examples each member has in all epochs, also those that are dropped."""
     left = plan.totals()["examples"]
     planned = {m: left.get(m, 0) + plan.dropped[m] for m in plan.mixture.languages}
     return {member: count for member, count in planned.items() if count}

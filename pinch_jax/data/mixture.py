@@ -97,7 +97,7 @@ class Mixture:
         return order
 
     def turns(self, counts: Mapping[str, int], epochs: int) -> np.ndarray:
-        """Whose turn it is at each position of a run: uint8 [positions], indices of `languages`.
+        """Returns whose turn it is at each position: uint8 [positions], indices of `languages`.
 
         `counts` are the examples of each of `languages` in one epoch; each epoch is drawn anew.
         """
@@ -120,7 +120,7 @@ def parse_mixture(
     recipes: Sequence[str] = (),
     **how: Any,
 ) -> Mixture:
-    """The mixture that a name such as "pinch:10" or a table stands for.
+    """Returns the mixture that a name such as "pinch:10" or a table stands for.
 
     `recipes` are members beside the languages, in it only where the spec names them. `how` are the
     composition, the granularity, and the supervised tokens of a `Mixture`, if not the usual ones.
@@ -145,7 +145,7 @@ def parse_mixture(
 def assign(
     mixture: Mixture, available: int, supervised_lengths: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Which of the corpus's `available` parallel examples each member gives: int32 arrays.
+    """Returns which of the corpus's `available` parallel examples each member gives: int32 arrays.
 
     The study's list is a permutation of all of them by the seed. Parallel: each member takes the
     first of the list, as many as its budget asks for.
@@ -167,7 +167,7 @@ def assign(
     study = permutation(available, mixture.seed, "study")
 
     def needed(member: str, places: np.ndarray) -> int:
-        """How many of these places meet the member's budget; more than there are if none do."""
+        """Returns how many places meet the member's budget; more than there are if none do."""
         budget = mixture.budgets[member]
         if not mixture.supervised_tokens:
             return budget
@@ -215,7 +215,7 @@ def assign(
 
 
 def _owners(mixture: Mixture, horizon: int) -> np.ndarray:
-    """The member other than the base that each place of the list belongs to: indices [horizon]."""
+    """Returns which member but the base each place of the list belongs to: indices [horizon]."""
     shares = [
         Fraction(0) if member == mixture.base else share
         for member, share in zip(mixture.languages, mixture.shares, strict=True)

@@ -45,7 +45,7 @@ class Names:
         return self.languages + self.recipes
 
     def shares(self, spec: Spec) -> dict[str, Fraction]:
-        """The share of each member, adding up to 1; 0 where it has none.
+        """Returns the share of each member, adding up to 1; 0 where it has none.
 
         `monolingual:L` is L alone and `uniform:L,M` splits evenly. `pinch:P` spreads P % evenly
         over all languages, the base too, and gives the base the rest; `pinch:nK` spreads exactly K
@@ -67,7 +67,7 @@ class Names:
         return {member: weights.get(member, Fraction(0)) / total for member in self.members}
 
     def schedule(self, spec: Spec) -> Schedule | None:
-        """The schedule that a spec such as `linear:monolingual:en..pinch:100` names, else None."""
+        """Returns the schedule that a spec names, `linear:monolingual:en..pinch:100`, or None."""
         if not isinstance(spec, str) or spec.partition(":")[0] not in SHAPES:
             return None
         return parse_schedule(

@@ -15,7 +15,7 @@ from pinch_jax.errors import UserError
 def interleave(
     weights: Mapping[str, int], length: int, seed: int, *purpose: str | int
 ) -> np.ndarray:
-    """A uint8 array [length] of indices into `weights`, each name as evenly spread as can be.
+    """Returns indices into `weights`, uint8 [length], each name spread as evenly as can be.
 
     After any n positions, a name was chosen n*s times, rounded down or up, and n*s times in
     expectation, with s its weight over their sum; after a whole period, exactly n*s times. So a
@@ -45,13 +45,13 @@ def interleave(
 
 
 def indices_of(names: Iterable[str], among: Iterable[str]) -> np.ndarray:
-    """Where each of these names stands among all of them: uint8 [names]."""
+    """Returns where each of these names stands among all of them: uint8 [names]."""
     place = {name: index for index, name in enumerate(among)}
     return np.array([place[name] for name in names], INDEX)
 
 
 def shuffled(names: Iterable[str], seed: int, *purpose: str | int) -> list[str]:
-    """These names in an order of the seed's, whatever order they come in.
+    """Returns these names in an order of the seed's, whatever order they come in.
 
     Each has a place of its own in it: which of two comes first does not depend on the others.
     """
@@ -59,7 +59,7 @@ def shuffled(names: Iterable[str], seed: int, *purpose: str | int) -> list[str]:
 
 
 def apportion(shares: Mapping[str, Fraction], total: int, seed: int) -> dict[str, int]:
-    """Whole numbers that add up to `total`, each within one of its share of it.
+    """Returns whole numbers that add up to `total`, each within one of its share of it.
 
     Largest remainder; among equal ones the seed chooses. `shares` add up to 1.
     """
@@ -79,7 +79,7 @@ def check_members(count: int) -> None:
 
 
 def permutation(length: int, seed: int, *purpose: str | int) -> np.ndarray:
-    """A permutation of range(length), int32, that depends on (length, seed, purpose) alone.
+    """Returns a permutation of range(length), int32, that depends on (length, seed, purpose) alone.
 
     It shuffles by raw Philox words, the one stream that NumPy promises never to change: the methods
     of its Generator may draw otherwise in another release.
@@ -89,7 +89,7 @@ def permutation(length: int, seed: int, *purpose: str | int) -> np.ndarray:
 
 
 def key(seed: int, *purpose: str | int) -> int:
-    """A number below 2**64."""
+    """Returns a number below 2**64."""
     return int.from_bytes(_digest(seed, *purpose)[:8], "little")
 
 

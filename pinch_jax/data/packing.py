@@ -19,11 +19,11 @@ class Room:
     examples: int
 
     def fits(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
-        """Which examples fit into an empty row: bool [examples]."""
+        """Returns which examples fit into an empty row: bool [examples]."""
         return (tokens <= self.row_tokens) & (supervised <= self.row_supervised_tokens)
 
     def steps(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
-        """The bounds of the steps, int32 [steps + 1]: step i holds examples bounds[i:i + 1].
+        """Returns the bounds of the steps, int32 [steps + 1]; step i is bounds[i] to bounds[i + 1].
 
         Each example must fit into a row. A step takes as many of the next examples as `place` can
         place at once, so examples keep their order from step to step.
@@ -33,7 +33,7 @@ class Room:
     def place(
         self, tokens: np.ndarray, supervised: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(row, tokens before it, supervised tokens before it) of each example of one step.
+        """Returns (row, tokens before it, supervised tokens before it) of each example of one step.
 
         The longest first, each into the fullest row with room for it; within a row the examples
         stand in their order.
@@ -50,7 +50,7 @@ class Room:
 
 @numba.njit(cache=True)
 def _before(row, lengths, rows):
-    """The sum of the lengths of the earlier examples in the same row."""
+    """Returns the sum of the lengths of the earlier examples in the same row."""
     used = np.zeros(rows, np.int64)
     before = np.empty(len(row), np.int64)
     for i in range(len(row)):
@@ -61,7 +61,7 @@ def _before(row, lengths, rows):
 
 @numba.njit(cache=True)
 def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, row, used, slots):
-    """Best fit decreasing; returns the tokens of the first example without room, or 0."""
+    """Places by best fit decreasing; returns the tokens of the first example without room, or 0."""
     used[:] = 0
     slots[:] = 0
     # Sorted by counting: lengths are small numbers, and equal ones keep their order.

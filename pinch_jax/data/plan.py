@@ -14,7 +14,7 @@ from pinch_jax.errors import UserError
 def plan_batches(
     mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int
 ) -> BatchPlan:
-    """The plan of a run over `epochs` epochs, in each of which every example is seen once.
+    """Returns the plan of a run over `epochs` epochs, in each of which every example is seen once.
 
     A language goes round its examples, each round in another order, for as long as its turns last;
     under a schedule the rounds are its own, and the last of them may end early.
@@ -86,7 +86,7 @@ def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs:
 
 
 def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:
-    """The rows that fill a member's turns, round after round: int32 [turns]."""
+    """Returns the rows that fill a member's turns, round after round: int32 [turns]."""
     if turns and not len(own):
         raise UserError(
             f"config.mixture.spec: {member!r} has turns in this run and no example of its own; "
@@ -98,12 +98,12 @@ def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:
 
 
 def _pairs(ends: np.ndarray) -> np.ndarray:
-    """From and to of what lies between these: [len(ends) - 1, 2]."""
+    """Returns from and to of what lies between these: [len(ends) - 1, 2]."""
     return np.stack([ends[:-1], ends[1:]], axis=1)
 
 
 def _in_turn(mixture: Mixture, steps: list[np.ndarray], place: np.ndarray) -> np.ndarray:
-    """The bounds of all languages' steps, given by their names, in the order of the run.
+    """Returns the bounds of all languages' steps, given by their names, in the order of the run.
 
     Over any prefix each language has its share of the steps to within one step. Under a schedule
     `place` tells where each example would stand alone, and a step stands where its middle one does.

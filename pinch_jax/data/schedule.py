@@ -40,7 +40,7 @@ class Schedule:
     shares: tuple[tuple[Fraction, ...], ...]
 
     def legs(self) -> list[tuple[Fraction, Fraction, tuple[Fraction, ...], tuple[Fraction, ...]]]:
-        """(start, end, shares at its start, shares at its end) of the parts of the run."""
+        """Returns (start, end, shares at its start, shares at its end) of the parts of the run."""
         stops = (*self.knots[1:], Fraction(1)) if self.shape == "piecewise" else self.knots
         legs = [(Fraction(0), self.knots[0], self.shares[0], self.shares[0])]
         if self.shape == "piecewise":
@@ -51,7 +51,7 @@ class Schedule:
         return [leg for leg in legs if leg[0] < leg[1]]
 
     def mean(self) -> tuple[Fraction, ...]:
-        """The share of each member over the whole run: the integral, exactly."""
+        """Returns the share of each member over the whole run: the integral, exactly."""
         # A straight line and half a cosine wave have the same mean: that of their two ends.
         return tuple(
             sum((stop - start) * (a[i] + b[i]) / 2 for start, stop, a, b in self.legs())
@@ -59,7 +59,7 @@ class Schedule:
         )
 
     def due(self, positions: np.ndarray, length: int) -> np.ndarray:
-        """What each member is due after each number of positions of a run: [positions, members].
+        """Returns what each member is due after each number of positions: [positions, members].
 
         The integrals that `order` follows.
         """
@@ -72,7 +72,7 @@ class Schedule:
         return due
 
     def order(self, names: Sequence[str], length: int, seed: int) -> np.ndarray:
-        """A uint8 array [length] of indices of `names`, one for each member: the order of a run.
+        """Returns the order of a run: indices of `names`, one for each member, uint8 [length].
 
         After any n positions each member was chosen as often as the integral of its share over them
         says, rounded down or up (to a millionth of an example), and that often in expectation. It
@@ -105,7 +105,7 @@ def _sine(u: np.ndarray) -> np.ndarray:
 def parse_schedule(
     spec: str, shares_of: Callable[[str], Sequence[Fraction]], error: Callable[[str], UserError]
 ) -> Schedule:
-    """The schedule that a name stands for: `SHAPE:SPEC[@F]..SPEC[@F]...`, F a fraction of the run.
+    """Returns the schedule of a name, `SHAPE:SPEC[@F]..SPEC[@F]...`; F is a fraction of the run.
 
     Without F the points are evenly spaced: linear and cosine from 0 to 1; piecewise from 0, each
     piece as long as the others. `shares_of` reads the specs, `error` makes the error of `spec`.

@@ -22,7 +22,7 @@ from pinch_jax.languages import UNKNOWN_FAMILY, language
 def select_languages(
     strategy: str, k: int, languages: Sequence[str], base: str, seed: int
 ) -> tuple[str, ...]:
-    """Return k of `languages`, the base first, in the order in which the strategy takes them.
+    """Returns k of `languages`, the base first, in the order in which the strategy takes them.
 
     "typology" takes the language farthest from all that it has (`by_typology`). "family" and
     "script" take one of the family or script that was taken least often so far, and so spread over
@@ -52,7 +52,7 @@ def select_languages(
 
 
 def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the base, then each time the language whose nearest one so far is farthest from it.
+    """Returns the base, then each time the language whose nearest one so far is farthest from it.
 
     The distance is the cosine distance of the languages' vectors (`uriel_vectors`).
 
@@ -79,7 +79,7 @@ def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the base, then each time one of the language family with the fewest so far.
+    """Returns the base, then each time one of the language family with the fewest so far.
 
     Raises:
       UserError: the family of a language is unknown.
@@ -93,7 +93,7 @@ def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def by_script(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the base, then each time one of the script with the fewest so far."""
+    """Returns the base, then each time one of the script with the fewest so far."""
     return _spread(base, others, lambda code: language(code).script)
 
 
@@ -109,7 +109,7 @@ def _spread(base: str, others: Sequence[str], group: Callable[[str], str]) -> tu
 
 
 def by_chance(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the base, then the others as they come: `select_languages` has shuffled them."""
+    """Returns the base, then the others as they come: `select_languages` has shuffled them."""
     return base, *others
 
 
@@ -122,7 +122,7 @@ STRATEGIES: dict[str, Callable[[str, Sequence[str]], tuple[str, ...]]] = {
 
 
 def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
-    """Return URIEL's features of syntax, int64 [languages, 103], each 0 or 1.
+    """Returns URIEL's features of syntax, int64 [languages, 103], each 0 or 1.
 
     They are the set "syntax_knn", without a gap: what its sources do not say, URIEL's authors
     predicted from the nearest languages by family, place and features. The sources alone have 12 of
@@ -153,7 +153,7 @@ def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
 
 @functools.cache
 def _uriel() -> tuple[dict[str, str], np.ndarray, dict[str, int]]:
-    """Return ISO 639-1 to ISO 639-3, the features, and the row of each ISO 639-3 code in them."""
+    """Returns ISO 639-1 to ISO 639-3, the features, and the row of each ISO 639-3 code in them."""
     try:
         # Not `importlib.resources`: beside an installed command, `lang2vec` is a script.
         folder = Path(distribution("lang2vec").locate_file("lang2vec/data"))

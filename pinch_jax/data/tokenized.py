@@ -64,7 +64,7 @@ class TokenizedLanguage:
         return digest.hexdigest()
 
     def example(self, row: int) -> tuple[np.ndarray, int]:
-        """The ids of one example and the length of the prompt in them."""
+        """Returns the ids of one example and the length of the prompt in them."""
         ids = self.tokens[self.offsets[row] : self.offsets[row + 1]]
         return ids, int(self.prompt_lengths[row])
 
@@ -86,7 +86,7 @@ class TokenizedCorpus:
     def lengths(
         self, members: Sequence[str], member: np.ndarray, example: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and supervised tokens of some examples: int32 [examples] each.
+        """Returns tokens and supervised tokens of some examples: int32 [examples] each.
 
         `member` [examples] are indices into `members`, `example` rows of theirs.
         """
@@ -126,7 +126,7 @@ class Cache:
     def load(
         self, name: str, examples: Sequence[Example], make: Callable[[], TokenizedLanguage]
     ) -> TokenizedLanguage:
-        """The ids of these examples, mapped from disk; made and written first if need be.
+        """Returns the ids of these examples, mapped from disk; made and written first if need be.
 
         Raises:
           UserError: what is on disk is damaged.
@@ -163,7 +163,7 @@ def tokenize_corpus(
     cache: Cache | None = None,
     progress: bool = False,
 ) -> TokenizedCorpus:
-    """The examples of each member as ids.
+    """Returns the examples of each member as ids.
 
     `render(prompt, response)` returns the ids of an example and the length of the prompt in them:
     `Renderer.example` of `pinch_jax.text.template`.

@@ -11,17 +11,17 @@ TAIL = 0.025
 """What is left beyond either end of a 95 % interval."""
 NORMAL = 1.959964
 """How many standard errors such an interval reaches, where the variance is known well."""
-NOISE = 0.5
+NOISE = 0.25
 """How much of what prompts add to the scatter of draws is taken off it."""
 
 
 def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
-    """Return the variance of a mean of draws that the choice of examples gives; 0 of one draw.
+    """Returns the variance of a mean of draws that the choice of examples gives; 0 of one draw.
 
     It is the scatter of `draws` [draw] without what would be there if all tuning sets were alike,
     because each draw answers each prompt a little differently: `influence` [draw, prompt] says how
     much that is. With few draws both are uncertain, and with all of it taken off intervals are too
-    narrow where draws matter. Half is ours; tests/benchmarks/coverage.py has what it gives.
+    narrow where draws matter. A quarter is ours; tests/benchmarks/coverage.py has what it gives.
 
     Source: Searle, Casella and McCulloch (1992), Variance Components.
     """
@@ -34,7 +34,7 @@ def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
 
 
 def noise(influence: np.ndarray) -> float:
-    """Return how much draws of the same tuning set would scatter, since prompts are few.
+    """Returns how much draws of the same tuning set would scatter, since prompts are few.
 
     `influence` is [draw, prompt]: what is left of it once the mean of the draws is taken off.
     """
@@ -43,7 +43,7 @@ def noise(influence: np.ndarray) -> float:
 
 
 def reach(prompt_variance: float, draw_variance: float, draws: np.ndarray) -> float:
-    """Return how many standard errors a 95 % interval reaches to either side.
+    """Returns how many standard errors a 95 % interval reaches to either side.
 
     Normal as far as the variance comes from prompts, Student's as far as from draws.
 

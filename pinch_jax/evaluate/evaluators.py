@@ -202,7 +202,7 @@ class Answers:
 def answer_metrics(
     answers: Answers, heldout: Mapping[str, Sequence[Example]], seed: int, params: Params, step: int
 ) -> dict[str, float]:
-    """Returns, for each language, the fraction of prompts with each outcome; an evaluator.
+    """Returns returns, for each language, the fraction of prompts with each outcome; an evaluator.
 
     What needs a reference is over the prompts that have one, and absent if none has.
     """

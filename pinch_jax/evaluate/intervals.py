@@ -73,7 +73,7 @@ class Mean:
         return draw_variance(self.draws, self.influence)
 
     def over_prompts(self) -> "Mean":
-        """Return the same mean as if its draws were the only ones there could be."""
+        """Returns the same mean as if its draws were the only ones there could be."""
         fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
         return dataclasses.replace(self, **fixed)
 
@@ -100,7 +100,7 @@ class Mean:
         return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
 
     def estimate(self, null: float = EVEN) -> Estimate:
-        """Return the mean with Jeffreys' interval, and p against `null`.
+        """Returns the mean with Jeffreys' interval, and p against `null`.
 
         At 0 and 100 the exact interval takes its place. p is below 0.05 exactly where the
         interval leaves `null` out.
@@ -126,7 +126,7 @@ class Mean:
         return Estimate(self.value, 100 * float(low), 100 * float(high), p)
 
     def __sub__(self, other: "Mean | Contrast") -> "Contrast":
-        """Return the paired difference of two means over the same prompts."""
+        """Returns the paired difference of two means over the same prompts."""
         return Contrast({self: 1.0}) - other
 
 
@@ -152,11 +152,11 @@ class Contrast:
         return sum(weight * mean.influence for mean, weight in self.weights.items())
 
     def over_prompts(self) -> "Contrast":
-        """Return the same sum as if its draws were the only ones there could be."""
+        """Returns the same sum as if its draws were the only ones there could be."""
         return Contrast({mean.over_prompts(): weight for mean, weight in self.weights.items()})
 
     def estimate(self) -> Estimate:
-        """Return the sum with an interval made of those of its means and their correlation.
+        """Returns the sum with an interval made of those of its means and their correlation.
 
         Over few prompts two means seem more alike than they are: two that agree in all of them
         may differ in the next. So their correlation counts as if z² more prompts had none. What
@@ -187,7 +187,7 @@ class Contrast:
         return Estimate(value, value - distance(down=True), value + distance(down=False))
 
     def __sub__(self, other: "Mean | Contrast") -> "Contrast":
-        """Return the paired difference."""
+        """Returns the paired difference."""
         weights = dict(self.weights)
         taken = other.weights if isinstance(other, Contrast) else {other: 1.0}
         for mean, weight in taken.items():
@@ -195,12 +195,12 @@ class Contrast:
         return Contrast(weights)
 
     def __truediv__(self, divisor: float) -> "Contrast":
-        """Return the sum divided by a number."""
+        """Returns the sum divided by a number."""
         return Contrast({mean: weight / divisor for mean, weight in self.weights.items()})
 
 
 def _correlation(means: list[Mean]) -> np.ndarray:
-    """Return the correlations [mean, mean], those between two means shrunk; see `Contrast`."""
+    """Returns the correlations [mean, mean], those between two means shrunk; see `Contrast`."""
     influence = np.stack([mean.over_draws for mean in means])
     norms = np.sqrt(np.sum(influence**2, axis=1))
     scaled = np.divide(influence, norms[:, None], out=0 * influence, where=norms[:, None] > 1e-9)
@@ -211,7 +211,7 @@ def _correlation(means: list[Mean]) -> np.ndarray:
 
 
 def means_over_prompts(values: np.ndarray) -> list[Mean]:
-    """Return the mean over the prompts of each column.
+    """Returns the mean over the prompts of each column.
 
     `values` is [prompt, column], or [draw, prompt, column], from 0 to 100, NaN where a column has
     no such prompt.
@@ -221,7 +221,7 @@ def means_over_prompts(values: np.ndarray) -> list[Mean]:
 
 
 def _mean_over_prompts(values: np.ndarray) -> Mean:
-    """Return the mean of values [draw, prompt], the same weight for each draw that has some."""
+    """Returns the mean of values [draw, prompt], the same weight for each draw that has some."""
     present = np.isfinite(values)
     sizes = present.sum(axis=1)
     draws = np.array(
@@ -241,12 +241,12 @@ def _mean_over_prompts(values: np.ndarray) -> Mean:
 
 
 def known(value: float, prompts: int, draws: int = 1) -> Mean:
-    """Return a value that is known without any of the `prompts`, over which others are means."""
+    """Returns a value that is known without any of the `prompts`, over which others are means."""
     return Mean(value, np.zeros((draws, prompts)), np.full(draws, value), math.inf)
 
 
 def mean_of(means: Iterable[Mean]) -> Mean:
-    """Return the mean of means over the same draws and prompts, each with the same weight.
+    """Returns the mean of means over the same draws and prompts, each with the same weight.
 
     How alike the means are decides its variance over prompts: it is theirs where all have the same
     prompts right, and theirs divided by their number where they are independent. That share is
@@ -274,12 +274,12 @@ def mean_of(means: Iterable[Mean]) -> Mean:
 
 
 def proportion(successes: float, trials: int) -> Estimate:
-    """Return how many percent of the trials succeed, with the interval; NaN without any."""
+    """Returns how many percent of the trials succeed, with the interval; NaN without any."""
     values = np.zeros((int(trials), 1))
     values[: round(successes)] = 100.0
     return means_over_prompts(values)[0].estimate()
 
 
 def _rounded(value: float) -> float:
-    """Return the value without what a sum leaves in its last bits: 100 is 100."""
+    """Returns the value without what a sum leaves in its last bits: 100 is 100."""
     return round(value, 10)

@@ -56,7 +56,7 @@ class Judge(Protocol):
     batch_size: int
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
-        """Return "first" or "second" for each pair; raises rather than guess."""
+        """Returns "first" or "second" for each pair; raises rather than guess."""
         ...
 
 
@@ -76,7 +76,7 @@ class ReferenceJudge:
         self._words, self.knowledge = words, words.checksum
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
-        """Return the better response of each pair.
+        """Returns the better response of each pair.
 
         Raises:
           UserError: a pair has no reference.
@@ -89,7 +89,7 @@ class ReferenceJudge:
         ]
 
     def quality(self, pair: Pair, response: str) -> tuple[bool, bool, bool, bool, bool, float]:
-        """Return what ranks a response: says anything, language, no echo, right, exact, chrF."""
+        """Returns what ranks a response: says anything, language, no echo, right, exact, chrF."""
         record = pair.record
         if not record["reference"]:
             raise UserError(
@@ -109,7 +109,7 @@ class ReferenceJudge:
 
 
 def check_references(heldout: Iterable[Example]) -> None:
-    """Check that `ReferenceJudge` can judge the responses to these prompts.
+    """Checks that `ReferenceJudge` can judge the responses to these prompts.
 
     Raises:
       UserError: some of them have no reference; names one and how many.
@@ -132,7 +132,7 @@ def judge_files(
     languages: Sequence[str] | None = None,
     progress: bool = True,
 ) -> list[Verdict]:
-    """Return the verdicts on two response files in both orders, adding the new ones to `output`.
+    """Returns the verdicts on two response files in both orders, adding the new ones to `output`.
 
     They are in the order of the baseline's lines, baseline_first before candidate_first.
     `languages` restricts them; None judges every language of the files. What the judge raises
@@ -196,7 +196,7 @@ def _check_same_prompts(
 def _read_own_verdicts(
     judge: Judge, output: Path, seen: Mapping[tuple[str, str], str]
 ) -> dict[tuple[str, str, str], Verdict]:
-    """Return (language, id, order) -> verdict of a file that is to be continued.
+    """Returns (language, id, order) -> verdict of a file that is to be continued.
 
     Those on what was `seen` otherwise than now are left out, of the file too.
     """

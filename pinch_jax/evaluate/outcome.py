@@ -91,7 +91,7 @@ def classify(
     others: tuple[str, ...] = (),
     words: StudyWords = NO_WORDS,
 ) -> Outcome:
-    """Return what a response to `prompt` is, held against its `reference` in `language`.
+    """Returns what a response to `prompt` is, held against its `reference` in `language`.
 
     `exact_match` is equality after `normalise`; `answer_match` asks for the name `answer` as
     whole words. A response is `hedged` when it names some of `others` too, which are wrong. It is

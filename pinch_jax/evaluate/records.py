@@ -20,7 +20,7 @@ ORDERS = ("baseline_first", "candidate_first")
 
 
 def response_record(example: Example, response: str) -> dict[str, str]:
-    """Return the record of a response to a held-out prompt."""
+    """Returns the record of a response to a held-out prompt."""
     return {
         "id": example.id,
         "language": example.language,
@@ -33,7 +33,7 @@ def response_record(example: Example, response: str) -> dict[str, str]:
 
 
 def other_answers(records: Mapping[Key, Mapping[str, Any]]) -> dict[Key, tuple[str, ...]]:
-    """Return for each prompt the answers that are wrong: whoever names them hedges.
+    """Returns for each prompt the answers that are wrong: whoever names them hedges.
 
     They are those of its task in its language. What the prompt names itself may be repeated,
     unless it names the right answer too: it asks to choose then, as between topics.
@@ -56,7 +56,7 @@ def other_answers(records: Mapping[Key, Mapping[str, Any]]) -> dict[Key, tuple[s
 
 
 def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
-    """Return the words that prompts and references use; none where they are in one language."""
+    """Returns the words that prompts and references use; none where they are in one language."""
     texts: dict[str, list[str]] = {}
     for record in records:
         texts.setdefault(record["language"], []).extend((record["prompt"], record["reference"]))
@@ -68,7 +68,7 @@ def seen_by_judge(
     candidate: Mapping[Key, Mapping[str, Any]],
     knowledge: str,
 ) -> dict[Key, str]:
-    """Return for each prompt the checksum of all that a judge knows, whatever the order."""
+    """Returns for each prompt the checksum of all that a judge knows, whatever the order."""
     others = other_answers(baseline)
     shown = ("language", "prompt", "reference", "answer", "response")
     return {
@@ -111,12 +111,12 @@ class Verdict:
 
 
 def chosen(order: str, choice: str) -> str:
-    """Return which response a choice in an order names: baseline or candidate."""
+    """Returns which response a choice in an order names: baseline or candidate."""
     return "baseline" if (order == ORDERS[0]) == (choice == "first") else "candidate"
 
 
 def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return (language, id) -> record of a response file, in the order of its lines.
+    """Returns (language, id) -> record of a response file, in the order of its lines.
 
     `kept`: it is a run's own, and every line has a checksum; else those that have one are checked.
 
@@ -147,7 +147,7 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
-    """Return the verdicts of a file, in the order of its lines.
+    """Returns the verdicts of a file, in the order of its lines.
 
     Raises:
       UserError: a line is not a verdict, or damaged.

@@ -88,7 +88,7 @@ class Scorer:
         texts: Sequence[Sequence[int]],
         progress: Callable[[int], None] = lambda count: None,
     ) -> list[np.ndarray]:
-        """Returns, for each text, the log-probabilities (nats) of its ids after the first.
+        """Returns returns, for each text, the log-probabilities (nats) of its ids after the first.
 
         All processes get all of them; `progress(n)` is told of n texts.
         """

@@ -9,7 +9,7 @@ from pinch_jax.evaluate.records import Verdict
 
 
 def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Return prompt id -> 1.0 (win), 0.5 (tie) or 0.0 (loss) of the candidate in one language.
+    """Returns prompt id -> 1.0 (win), 0.5 (tie) or 0.0 (loss) of the candidate in one language.
 
     It wins what it wins in both orders, loses what it loses in both, and ties where the two
     verdicts differ.
@@ -38,7 +38,7 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
 
 
 def score_verdicts(verdicts: Iterable[Verdict]) -> float:
-    """Return the discounted-tie score in percent, the mean over the prompts of all languages.
+    """Returns the discounted-tie score in percent, the mean over the prompts of all languages.
 
     Raises:
       UserError: there is no verdict, or a prompt lacks one of its two orders.
@@ -53,12 +53,12 @@ def score_verdicts(verdicts: Iterable[Verdict]) -> float:
 
 
 def flip_rate(values: Iterable[float]) -> float:
-    """Return the fraction of prompts whose verdict flips with the order: the ties."""
+    """Returns the fraction of prompts whose verdict flips with the order: the ties."""
     return float(np.mean([value == 0.5 for value in values]))
 
 
 def holm(p_values: Iterable[float]) -> np.ndarray:
-    """Return p-values corrected for their number by Holm's step-down method; NaN stays NaN.
+    """Returns p-values corrected for their number by Holm's step-down method; NaN stays NaN.
 
     Source: Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure.
     """

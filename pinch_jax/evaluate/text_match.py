@@ -19,14 +19,14 @@ _UNSPACED = regex.compile(UNSPACED)
 
 
 def chrf_score(text: str, reference: str) -> float:
-    """Return sacrebleu's sentence chrF (order 6, beta 2) of a text, 0 to 100; both normal."""
+    """Returns sacrebleu's sentence chrF (order 6, beta 2) of a text, 0 to 100; both normal."""
     text, reference = normal_form(text), normal_form(reference)
     return 100.0 if text == reference else _CHRF.sentence_score(text, [reference]).score
 
 
 @functools.lru_cache(maxsize=1 << 17)
 def normalise(text: str) -> str:
-    """Return a text `caseless`, without repeated spaces, and punctuation at its ends."""
+    """Returns a text `caseless`, without repeated spaces, and punctuation at its ends."""
     text = " ".join(caseless(text).split())
     start, end = 0, len(text)
     while start < end and _is_punctuation(text[start]):
@@ -37,7 +37,7 @@ def normalise(text: str) -> str:
 
 
 def contains_words(text: str, words: str) -> bool:
-    """Return whether `words` occur in `text`, not inside longer words (Niger in Nigeria).
+    """Returns whether `words` occur in `text`, not inside longer words (Niger in Nigeria).
 
     In scripts that set no spaces, a neighbouring letter does not make a longer word.
     """
@@ -51,7 +51,7 @@ def contains_words(text: str, words: str) -> bool:
 
 
 def names_only(said: str, name: str, others: Iterable[str]) -> bool:
-    """Return whether normalised `said` names this, and of `others` only what is a part of it."""
+    """Returns whether normalised `said` names this, and of `others` only what is a part of it."""
     wanted = normalise(name)
     if not contains_words(said, wanted):
         return False
@@ -61,7 +61,7 @@ def names_only(said: str, name: str, others: Iterable[str]) -> bool:
 
 
 def _joined(left: str, right: str) -> bool:
-    """Return whether two neighbouring characters belong to one word."""
+    """Returns whether two neighbouring characters belong to one word."""
     if not (left and right):
         return False
     kinds = [unicodedata.category(character)[0] for character in (left, right)]
@@ -71,7 +71,7 @@ def _joined(left: str, right: str) -> bool:
 
 
 def repeats(said: str, asked: str, chrf: float) -> bool:
-    """Return whether normalised `said` repeats `asked`; `chrf` is of `said` and its reference.
+    """Returns whether normalised `said` repeats `asked`; `chrf` is of `said` and its reference.
 
     It does if less than half of it is left once `asked` is taken out, if it is no more than the
     beginning of `asked`, or if it is nearly `asked` (chrF of `ECHO_CHRF`) and nearer to it than to

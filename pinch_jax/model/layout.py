@@ -100,7 +100,7 @@ _FOUR_NORMS = {
 
 
 def places(config: DecoderConfig) -> dict[str, Place]:
-    """Returns, by its path, the place of every parameter that a decoder may have."""
+    """Returns returns, by its path, the place of every parameter that a decoder may have."""
     layer = _LAYER | (_FOUR_NORMS if config.post_norms else _TWO_NORMS)
     stacked = {
         f"layers/{path}": Place(f"model.layers.{{}}.{name}", axes)

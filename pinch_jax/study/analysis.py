@@ -50,7 +50,7 @@ class Analysis(NamedTuple):
 
 
 def analyse(workdir: Path) -> Analysis:
-    """Return the scores, response shares, outcomes and findings of a study, and write them into it.
+    """Returns the tables and findings of a study, and writes them into it.
 
     Raises:
       UserError: study.json, or responses or verdicts that it names, are missing.
@@ -82,7 +82,7 @@ def analyse(workdir: Path) -> Analysis:
 
 
 def summary(analysis: Analysis) -> list[str]:
-    """Return what came out in lines for a terminal: the findings, and the means of sweeps."""
+    """Returns what came out in lines for a terminal: the findings, and the means of sweeps."""
     lines = []
     if analysis.findings:
         lines += ["The findings, held against this study:", *map(str, analysis.findings)]
@@ -94,7 +94,7 @@ def summary(analysis: Analysis) -> list[str]:
 
 
 def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
-    """Return task -> the answer that most of its training examples have, the first of equals.
+    """Returns task -> the answer that most of its training examples have, the first of equals.
 
     Always giving it is what a model that ignores the question could do: the chance level. A task
     without short answers has none.
@@ -107,7 +107,7 @@ def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def score_rows(results: Results) -> tuple[Score, ...]:
-    """Return the rows of scores.csv, p corrected by Holm over the cells of each experiment.
+    """Returns the rows of scores.csv, p corrected by Holm over the cells of each experiment.
 
     A run against itself is 50 by construction: it has no wins, ties, losses or p, and is no cell.
     Pearson's r of `pretraining_share` is a row of its own, its language `pearson`; so is the mean
@@ -136,7 +136,7 @@ def score_rows(results: Results) -> tuple[Score, ...]:
 
 
 def _summary_row(estimate: Estimate, experiment: str, language: str, **named: str) -> Score:
-    """Return a row for a number that is of several arms."""
+    """Returns a row for a number that is of several arms."""
     empty = {field.name: NAN if field.type is float else "" for field in _fields(Score)}
     named |= {"experiment": experiment, "language": language}
     held = {"score": estimate.value, "low": estimate.low, "high": estimate.high, "p": estimate.p}
@@ -172,7 +172,7 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
 
 
 def draw_rows(results: Results) -> tuple[DrawScore, ...]:
-    """Return the rows of draws.csv: each score in each draw, if there are several."""
+    """Returns the rows of draws.csv: each score in each draw, if there are several."""
     return tuple(
         DrawScore(
             experiment=entry.arm["experiment"],
@@ -195,7 +195,7 @@ def draw_rows(results: Results) -> tuple[DrawScore, ...]:
 def response_shares(
     run: str, language: str, answers: Answers, study: Mapping[str, Any]
 ) -> ResponseShares:
-    """Return a row of responses.csv: what share of a run's answers in a language is what.
+    """Returns a row of responses.csv: what share of a run's answers in a language is what.
 
     `chance` is the exact match of always giving the most frequent training answer of the task.
     What needs a reference or an answer is over the prompts that have one, NaN if none has.
@@ -233,7 +233,7 @@ def _fields(row_type: type) -> tuple[dataclasses.Field, ...]:
 
 
 def _write_table(path: Path, row_type: type, rows: Iterable[Any]) -> None:
-    """Write rows as CSV; NaN is an empty cell."""
+    """Writes rows as CSV; NaN is an empty cell."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(field.name for field in _fields(row_type))

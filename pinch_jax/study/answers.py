@@ -21,7 +21,7 @@ class Answers:
 def read_answers(
     workdir: Path, answered: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Answers]:
-    """Return (run, language) -> what the run answered in it, for those that are asked for.
+    """Returns (run, language) -> what the run answered in it, for those that are asked for.
 
     Raises:
       UserError: a run has no responses in a language.

@@ -71,7 +71,7 @@ class Results:
     draws: Mapping[str, Sequence[str]]
 
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
-        """Return the scores of an experiment in a language or mean, of arms with these fields."""
+        """Returns the scores of an experiment in a language or mean, of arms with these fields."""
         return [
             entry
             for entry in self.scored
@@ -81,12 +81,12 @@ class Results:
         ]
 
     def mean(self, draws: Sequence[Mapping[str, float]]) -> Mean:
-        """Return the mean over draws and prompts; a draw is {prompt id: value from 0 to 100}."""
+        """Returns the mean over draws and prompts; a draw is {prompt id: value from 0 to 100}."""
         return _mean_of_draws(draws, self.prompts)
 
 
 def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
-    """Return all scores of a finished study, read from its responses and verdicts.
+    """Returns all scores of a finished study, read from its responses and verdicts.
 
     Raises:
       UserError: responses or verdicts that the study names are missing.
@@ -113,7 +113,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
 
     @functools.cache
     def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean]:
-        """Return the score of the draws of a comparison, and that of one language."""
+        """Returns the score of the draws of a comparison, and that of one language."""
         if not any(pair in values for pair in pairs):
             itself = known(EVEN, len(prompts), len(pairs))
             return itself, itself
@@ -141,24 +141,24 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
 
 
 def draws_of(arm: Arm) -> Sequence[Arm]:
-    """Return the runs of each draw of an arm; a study from before there were draws has one."""
+    """Returns the runs of each draw of an arm; a study from before there were draws has one."""
     return arm.get("draws", (arm,))
 
 
 def shown_x(arm: Arm) -> str:
-    """Return where an arm stands on the x axis, as the tables say it."""
+    """Returns where an arm stands on the x axis, as the tables say it."""
     return arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}"
 
 
 def compared(arm: Arm, language: str) -> tuple[Comparison, ...]:
-    """Return what is held against what in a language, for each draw of an arm."""
+    """Returns what is held against what in a language, for each draw of an arm."""
     return tuple(
         Comparison(draw["run"], draw["baseline_runs"][language], language) for draw in draws_of(arm)
     )
 
 
 def _drawn(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the runs of each tuning set by the run of its first draw; all draws may be one run."""
+    """Returns the runs of each tuning set, by the run of its first draw."""
     drawn: dict[str, tuple[str, ...]] = {}
     for arm in study["arms"]:
         drawn[arm["run"]] = tuple(draw["run"] for draw in draws_of(arm))
@@ -194,7 +194,7 @@ def _read_outcomes(
 def _same_language(
     values: Mapping[str, float], pair: Comparison, answers: Mapping[tuple[str, str], Answers]
 ) -> dict[str, float]:
-    """Return the values of the prompts that neither run answered in a wrong language."""
+    """Returns the values of the prompts that neither run answered in a wrong language."""
     runs = [answers[run, pair.language].outcomes for run in (pair.run, pair.baseline_run)]
     return {
         identity: value
@@ -208,7 +208,7 @@ def _percent(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
-    """Return the mean over draws {prompt id: value} and over the prompts that they have."""
+    """Returns the mean over draws {prompt id: value} and over the prompts that they have."""
     values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]
     return means_over_prompts(np.array(values)[:, :, None])[0]
 

@@ -16,7 +16,7 @@ from pinch_jax.study.records import Finding
 
 
 def findings_of(results: Results) -> list[Finding]:
-    """Return the paper's findings in its order, then those of experiments of one's own.
+    """Returns the paper's findings in its order, then those of experiments of one's own.
 
     There are none of the paper's where none of its experiments was run.
     """

@@ -14,13 +14,13 @@ class NotRun(Exception):
 
 
 def show(number: Mean | Contrast | Estimate, digits: int = 1) -> str:
-    """Return a number with its interval as text."""
+    """Returns a number with its interval as text."""
     held = number if isinstance(number, Estimate) else number.estimate()
     return f"{held.value:.{digits}f} [{held.low:.{digits}f}, {held.high:.{digits}f}]"
 
 
 def entries_of(results: Results, experiment: str, language: str, **arm: Any) -> list[Scored]:
-    """Return the scores of an experiment in a language or mean, of arms with these fields.
+    """Returns the scores of an experiment in a language or mean, of arms with these fields.
 
     Raises:
       NotRun: there are none.
@@ -31,7 +31,7 @@ def entries_of(results: Results, experiment: str, language: str, **arm: Any) -> 
 
 
 def cells_of(results: Results, experiment: str) -> list[Scored]:
-    """Return the scores of an experiment that are of one language, and not 50 by construction."""
+    """Returns the scores of an experiment that are of one language, and not 50 by construction."""
     return [
         entry
         for entry in results.scored
@@ -40,18 +40,18 @@ def cells_of(results: Results, experiment: str) -> list[Scored]:
 
 
 def dose(results: Results, experiment: str, language: str, percent: float) -> Mean:
-    """Return the score at a P."""
+    """Returns the score at a P."""
     return entries_of(results, experiment, language, x=percent)[0].score
 
 
 def dose_name(arm: Arm) -> str:
-    """Return an arm's P, or its number of examples where the spec names that, in words."""
+    """Returns an arm's P, or its number of examples where the spec names that, in words."""
     counted = re.search(r":n(\d+)", arm["spec"])
     return f"{counted[1]} examples" if counted else f"P = {arm['x']:g}"
 
 
 def first_dose(results: Results, experiment: str, language: str) -> str:
-    """Return of how many languages a mean is in this study, and how many examples P = 1 is."""
+    """Returns of how many languages a mean is in this study, and how many examples P = 1 is."""
     entry = entries_of(results, experiment, language, x=1)[0]
     budgets = results.study["runs"][entry.arm["run"]]["budgets"]
     few = sum(count for code, count in budgets.items() if code != results.study["base"])
@@ -60,7 +60,7 @@ def first_dose(results: Results, experiment: str, language: str) -> str:
 
 
 def mean_of_orders(entries: Iterable[Scored]) -> dict[int, Mean]:
-    """Return number of tuning languages -> mean over the orders of adding them."""
+    """Returns number of tuning languages -> mean over the orders of adding them."""
     held: dict[int, list[Mean]] = {}
     for entry in entries:
         held.setdefault(entry.arm["x"], []).append(entry.score)
@@ -68,12 +68,12 @@ def mean_of_orders(entries: Iterable[Scored]) -> dict[int, Mean]:
 
 
 def lift(results: Results, experiment: str, language: str) -> Contrast:
-    """Return the rise of a score from P = 0 to P = 1."""
+    """Returns the rise of a score from P = 0 to P = 1."""
     return dose(results, experiment, language, 1) - dose(results, experiment, language, 0)
 
 
 def where_own_models(results: Results) -> str:
-    """Return which languages have a monolingual model, if not all have one."""
+    """Returns which languages have a monolingual model, if not all have one."""
     study, against_own = results.study, ("monolingual", "pinch", "unseen")
     arms = [arm for arm in study["arms"] if arm["experiment"] in against_own]
     own = {code for arm in arms for code in arm["baseline_runs"]}
@@ -84,7 +84,7 @@ def where_own_models(results: Results) -> str:
 
 
 def against_untuned(results: Results, experiment: str) -> str:
-    """Return the mean of all other languages against the untuned model at each P, if it ran."""
+    """Returns the mean of all other languages against the untuned model at each P, if it ran."""
     arms = [entry.arm for entry in results.find(experiment, results.study["base"])]
     found = {dose_name(arm): results.find(GAIN, "mean_non_english", run=arm["run"]) for arm in arms}
     told = "; ".join(f"{name}: {show(held[0].score)}" for name, held in found.items() if held)
@@ -92,7 +92,7 @@ def against_untuned(results: Results, experiment: str) -> str:
 
 
 def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (run, language) for the languages of the study that these runs answered in.
+    """Returns (run, language) for the languages of the study that these runs answered in.
 
     A run stands for all draws of its tuning set.
     """
@@ -102,7 +102,7 @@ def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estimate:
-    """Return how many percent of these responses are in the language of the instruction.
+    """Returns how many percent of these responses are in the language of the instruction.
 
     Those too short to tell are left out; NaN if all are.
     """

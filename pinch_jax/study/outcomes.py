@@ -59,7 +59,7 @@ class Outcomes:
 
 
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
-    """Return the outcomes of every tuning set, in its languages and, where it has all, their mean.
+    """Returns the outcomes of every tuning set, in its languages and, where it has all, their mean.
 
     Where sets were drawn several times, those of each draw stand behind them.
 
@@ -110,7 +110,7 @@ def _kind(
     asked: Mapping[str, Mapping[str, Mapping[str, Any]]],
     others: Mapping[str, Mapping[str, tuple[str, ...]]],
 ) -> str | None:
-    """Return what a response is; one in a wrong language is held against that language's answer.
+    """Returns what a response is; one in a wrong language is held against that language's answer.
 
     `asked` and `others` are the records of each language, and the answers that are wrong.
     """
@@ -129,7 +129,7 @@ def _by_task(
     language: str,
     by_run: Mapping[str, Mapping[str, Mapping[str, str]]],
 ) -> dict[str, list[dict[str, str]]]:
-    """Return task -> {prompt: kind of its response} of each run, all tasks together first."""
+    """Returns task -> {prompt: kind of its response} of each run, all tasks together first."""
     records = results.answers[runs[0], language].records
     tasks: dict[str, list[dict[str, str]]] = {ALL_TASKS: [{} for _ in runs]}
     for place, run in enumerate(runs):
@@ -142,7 +142,7 @@ def _by_task(
 def _shares(
     languages: Sequence[Sequence[Mapping[str, str]]],
 ) -> dict[str, tuple[float, float, float]]:
-    """Return the shares of the kinds {prompt: kind} of each draw of each language, mean of all."""
+    """Returns the shares of the kinds {prompt: kind} of each draw of each language, mean of all."""
     prompts = dict.fromkeys(identity for draws in languages for identity in draws[0])
     table = np.array(
         [
@@ -160,7 +160,7 @@ def _shares(
 
 
 def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
-    """Write outcomes.csv."""
+    """Writes outcomes.csv."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow([*NAMES, *(share + end for share in SHARES for end in ENDS)])
@@ -171,7 +171,7 @@ def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
 
 
 def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
-    """Return the rows of outcomes.csv.
+    """Returns the rows of outcomes.csv.
 
     Raises:
       UserError: a column is missing.

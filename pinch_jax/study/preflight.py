@@ -12,7 +12,7 @@ from pinch_jax.study.workbench import Workbench
 def preflight(
     bench: Workbench, plans: Mapping[str, BatchPlan], answered: Iterable[str]
 ) -> list[str]:
-    """Return what is left out or cut short all the same, in lines for people.
+    """Returns what is left out or cut short all the same, in lines for people.
 
     Args:
         bench: of the runs.
@@ -57,7 +57,7 @@ def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> 
 
 
 def _cut_short(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> list[str]:
-    """Return in which languages no answer can be as long as some references."""
+    """Returns in which languages no answer can be as long as some references."""
     room, lines = bench.config.evaluate.new_tokens, []
     for code, some in asked.items():
         told = [bench.renderer.example(e.prompt, e.response) for e in some if e.response]

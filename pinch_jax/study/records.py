@@ -170,7 +170,7 @@ class Records:
         return tuple(dict.fromkeys((*self.study["languages"], *self.study["slavic"])))
 
     def experiment(self, name: str) -> tuple[Score, ...]:
-        """Return the scores of one experiment, in the order of the file."""
+        """Returns the scores of one experiment, in the order of the file."""
         return tuple(row for row in self.scores if row.experiment == name)
 
     @functools.cached_property
@@ -204,7 +204,7 @@ class Records:
         return tuple(run for run, spec in self.runs.items() if spec != PRETRAINED)
 
     def run_lines(self, run: str, name: str) -> list[dict[str, Any]]:
-        """Return the records of a JSON lines file of a run; none if the run has no such file."""
+        """Returns the records of a JSON lines file of a run; none if the run has no such file."""
         path = self.workdir / "runs" / run / name
         if not path.exists():
             return []
@@ -212,7 +212,7 @@ class Records:
 
 
 def read_study(workdir: Path) -> dict[str, Any]:
-    """Return what study.json says: the runs and comparisons of a study.
+    """Returns what study.json says: the runs and comparisons of a study.
 
     Raises:
       UserError: there is none yet.
@@ -225,7 +225,7 @@ def read_study(workdir: Path) -> dict[str, Any]:
 
 
 def read_records(workdir: Path) -> Records:
-    """Return the records of an analysed work directory.
+    """Returns the records of an analysed work directory.
 
     Raises:
       UserError: a file that the report needs is missing.
@@ -258,7 +258,7 @@ def read_records(workdir: Path) -> Records:
 
 
 def _read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
-    """Return the rows of a CSV file; an empty number is NaN."""
+    """Returns the rows of a CSV file; an empty number is NaN."""
     fields = dataclasses.fields(row_type)
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

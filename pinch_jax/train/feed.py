@@ -27,7 +27,7 @@ class _Steps:
 
 
 def feed(plan: BatchPlan, rows_of: Callable[[int], Sequence[int]], first: int) -> Iterator[Batch]:
-    """The batches of a plan from step `first` on, in order.
+    """Returns the batches of a plan from step `first` on, in order.
 
     Of each it has this host's rows: `rows_of` says which these are of so many.
     """

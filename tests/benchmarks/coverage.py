@@ -1,11 +1,13 @@
 """How often a 95 % interval holds the truth: one language, means over languages, differences.
 
-    python tests/benchmarks/coverage.py [studies]
+    python tests/benchmarks/coverage.py [studies [draws]]
 
 Prints percent of the made-up studies (1,000 unless told; about ten minutes). One language is exact,
 by enumeration, up to 300 prompts. `ties` is how much of what is not certain is a tie. `alike` is
 how alike the languages are in one prompt, as the correlation of what decides its win: 0 are
-languages that have nothing in common, which prompts of one corpus never are.
+languages that have nothing in common, which prompts of one corpus never are. Where tuning sets are
+drawn several times, a column is how much of what decides a win is how good the draw is; under it
+stands the percent of a score's variance that draws then give. With `draws` that table alone.
 """
 
 import itertools
@@ -82,9 +84,44 @@ def of_differences(studies, languages, prompts, scores, ties, alike):
     return 100 * held / studies
 
 
+def drawn_several(draws, languages, prompts, win, by_draws):
+    """Return values [draw, prompt, language] of two models: draws and prompts move all of them."""
+    draw = RNG.standard_normal((2, draws, 1, 1)) * np.sqrt(by_draws)
+    prompt = RNG.standard_normal((1, 1, prompts, 1)) * np.sqrt(0.3)
+    own = RNG.standard_normal((2, draws, prompts, languages)) * np.sqrt(0.7 - by_draws)
+    return np.where(scipy.special.ndtr(draw + prompt + own) < win, 100.0, 0.0)
+
+
+def of_draws(studies, draws, languages, score, by_draws):
+    """Return the coverage of a mean and of a difference, and the share of variance of draws."""
+    held, told, shares = 0, 0, []
+    for _ in range(studies):
+        values = drawn_several(draws, languages, 96, score, by_draws)
+        first, second = (mean_of(means_over_prompts(model)) for model in values)
+        held += holds(first, 100 * score)
+        told += holds(first - second, 0.0)
+        shares.append((np.var(first.draws, ddof=1) / draws, first.prompt_variance))
+    by, rest = np.mean(shares, axis=0)
+    return 100 * held / studies, 100 * told / studies, 100 * by / (by + rest)
+
+
+def print_draws(studies):
+    """Print the table of sets that were drawn several times."""
+    parts = (0.0, 0.01, 0.03, 0.1, 0.3)
+    names = "".join(f"{part:>18}" for part in parts)
+    print(f"\nseveral draws: mean / difference (% draws)\ndraws languages score{names}")
+    for draws, languages, score in itertools.product((3, 5, 10), (1, 11), (0.5, 0.9)):
+        row = (of_draws(studies, draws, languages, score, part) for part in parts)
+        cells = "".join(f"  {a:5.1f}/{b:5.1f} ({c:2.0f})" for a, b, c in row)
+        print(f"{draws:5} {languages:9} {score:5}{cells}", flush=True)
+
+
 def main():
-    """Print the three tables."""
+    """Print the four tables."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    if sys.argv[2:] == ["draws"]:
+        print_draws(studies)
+        return
     print("one language, exact\nprompts  score " + "".join(f"  ties {t}" for t in TIES))
     for prompts, score in itertools.product((5, 20, 96, 300), SCORES):
         row = (exact(prompts, score, ties) for ties in TIES)
@@ -102,6 +139,7 @@ def main():
         row = (of_differences(studies, languages, prompts, scores, t, a) for t, a in columns)
         cells = "".join(f"{value:9.1f}" for value in row)
         print(f"{languages:9} {prompts:7} {scores!s:>12}{cells}", flush=True)
+    print_draws(studies)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _SPLIT_SEED = "pinch-762"
 
 @functools.cache
 def phrases(language: str) -> Mapping[str, Mapping]:
-    """Return task -> {"statements", "questions", "response"}, the templates of a language.
+    """Returns task -> {"statements", "questions", "response"}, the templates of a language.
 
     Raises:
       UserError: it is no language of the bundled corpus.
@@ -42,7 +42,7 @@ def phrases(language: str) -> Mapping[str, Mapping]:
 
 
 def is_heldout(key: str) -> bool:
-    """Return whether the facts of this key are kept from tuning.
+    """Returns whether the facts of this key are kept from tuning.
 
     Each key is drawn by its own hash, so that the choice is the same whatever other facts exist.
     """
@@ -50,14 +50,14 @@ def is_heldout(key: str) -> bool:
 
 
 def _draw(key: str) -> float:
-    """Return a number in [0, 1) that depends on the key alone."""
+    """Returns a number in [0, 1) that depends on the key alone."""
     digest = hashlib.sha256(f"{_SPLIT_SEED}:{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 @functools.cache
 def examples(language: str) -> tuple[Example, ...]:
-    """Return every question about every fact with its response, parallel across languages."""
+    """Returns every question about every fact with its response, parallel across languages."""
     return tuple(
         _question(fact, phrasing, language)
         for fact in facts()
@@ -66,17 +66,17 @@ def examples(language: str) -> tuple[Example, ...]:
 
 
 def train_examples(language: str) -> tuple[Example, ...]:
-    """Return the examples whose facts may be tuned on."""
+    """Returns the examples whose facts may be tuned on."""
     return tuple(example for example in examples(language) if not is_heldout(example.fact))
 
 
 def heldout_examples(language: str) -> tuple[Example, ...]:
-    """Return the held-out examples, ordered so that a prefix is a fair sample of all of them."""
+    """Returns the held-out examples, ordered so that a prefix is a fair sample of all of them."""
     return fair_examples(language, heldout=True)
 
 
 def fair_examples(language: str, heldout: bool) -> tuple[Example, ...]:
-    """Return the examples of either split, ordered so that a prefix is a fair sample of them.
+    """Returns the examples of either split, ordered so that a prefix is a fair sample of them.
 
     Each fact is asked once before one is asked in a second phrasing, and within such a round
     the tasks are spread evenly: any prefix holds each task in proportion, to within one.
@@ -133,7 +133,7 @@ def _names_of(fact: Fact, language: str) -> tuple[str, str]:
 
 @functools.cache
 def statements(language: str) -> tuple[Example, ...]:
-    """Return every fact told in every phrasing: the text a base model is pretrained on.
+    """Returns every fact told in every phrasing: the text a base model is pretrained on.
 
     They have no prompt. Beside its phrasings each fact is an entry, "subject – response", which
     shows the sentence that a response will be; and one of its questions stands alone, without an
@@ -156,12 +156,12 @@ def statements(language: str) -> tuple[Example, ...]:
 
 
 def train_statements(language: str) -> tuple[Example, ...]:
-    """Return the statements to pretrain on: all facts, but not all phrasings of each."""
+    """Returns the statements to pretrain on: all facts, but not all phrasings of each."""
     return tuple(text for text in statements(language) if not _is_kept(text))
 
 
 def heldout_statements(language: str) -> tuple[Example, ...]:
-    """Return the statements whose loss is measured: other phrasings of facts that are told."""
+    """Returns the statements whose loss is measured: other phrasings of facts that are told."""
     return tuple(text for text in statements(language) if _is_kept(text))
 
 

@@ -56,7 +56,7 @@ class Fact:
 
 @functools.cache
 def facts() -> tuple[Fact, ...]:
-    """Return every fact that all languages of `LANGUAGES` can name plainly and unambiguously."""
+    """Returns every fact that all languages of `LANGUAGES` can name plainly and unambiguously."""
     candidates = [*_money(), *_speech(), *_places(), *_scripts(), *_calendar(), *_conversions()]
     named = [
         fact for fact in candidates if all(_is_plain(fact, language) for language in LANGUAGES)
@@ -66,7 +66,7 @@ def facts() -> tuple[Fact, ...]:
 
 
 def _is_plain(fact: Fact, language: str) -> bool:
-    """Return whether both names exist, and without a gloss as in "North America (USA, Canada)"."""
+    """Returns whether both names exist, and without a gloss as in "North America (USA, Canada)"."""
     subject_kind, answer_kind = TASKS[fact.task]
     subject = names(language)[subject_kind].get(fact.subject)
     answer = names(language)[answer_kind].get(fact.answer)
@@ -74,7 +74,7 @@ def _is_plain(fact: Fact, language: str) -> bool:
 
 
 def _subject_uses(fact: Fact) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of the subject in every language: nothing else of the task may share it."""
+    """Yields the name of the subject in every language: nothing else of the task may share it."""
     kind = TASKS[fact.task][0]
     for language in LANGUAGES:
         yield fact.task, language, caseless(names(language)[kind][fact.subject])
@@ -95,7 +95,7 @@ def _money() -> Iterator[Fact]:
 
 
 def _official_languages() -> dict[str, str]:
-    """Return country -> language for the countries with one official language."""
+    """Returns country -> language for the countries with one official language."""
     official = {}
     for country in m49.continents():
         codes = get_official_languages(country, de_facto=True)

@@ -37,13 +37,13 @@ MULTIPLES = range(1, 9)
 
 
 def quantity_code(count: int, unit: str) -> str:
-    """Return the code of a quantity, e.g. "60-minute"."""
+    """Returns the code of a quantity, e.g. "60-minute"."""
     return f"{count}-{unit.partition('-')[2]}"
 
 
 @functools.cache
 def names(language: str) -> Names:
-    """Return kind -> code -> name in the citation form of this language.
+    """Returns kind -> code -> name in the citation form of this language.
 
     Kinds: territory, currency, language, script, month ("01" is January), day ("1" is Monday,
     as in ISO 8601) and quantity ("60-minute"). Digits are western in every language.
@@ -75,7 +75,7 @@ def _quantities(data: Mapping) -> dict[str, str]:
 
 
 def _quantity(data: Mapping, count: int, unit: str) -> str | None:
-    """Return e.g. "3 hours", or None when CLDR has no pattern.
+    """Returns e.g. "3 hours", or None when CLDR has no pattern.
 
     Not `babel.units.format_unit`: where a language has no "long" pattern of its own, CLDR says
     to take the "short" one (in Chinese or Swahili they are the same words), but Babel prints

@@ -43,7 +43,7 @@ M49: dict[str, dict[str, str]] = {
 
 
 def continents() -> dict[str, str]:
-    """Return country -> continent, in the order of the country codes."""
+    """Returns country -> continent, in the order of the country codes."""
     return dict(
         sorted(
             (country, continent)
@@ -55,7 +55,7 @@ def continents() -> dict[str, str]:
 
 
 def sub_regions() -> dict[str, str]:
-    """Return country -> sub-region, in the order of the country codes."""
+    """Returns country -> sub-region, in the order of the country codes."""
     return dict(
         sorted(
             (country, region)

@@ -16,7 +16,7 @@ READY = "ready_for_export"
 
 
 def oasst_examples(rows: Iterable[Row], language: str, text_field: str) -> Iterator[Example]:
-    """Yield the root prompts in a language whose best-ranked reply is in it too, in file order.
+    """Yields the root prompts in a language whose best-ranked reply is in it too, in file order.
 
     A reply that was never ranked is not taken for the best one, nor is the best of what moderation
     left over. A flat list may hold a translation of each message in a field of its own:
@@ -59,7 +59,7 @@ def _tree_pairs(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
 
 
 def _flat_pairs(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    """Yield pairs in the order of the roots; a reply may stand before its root."""
+    """Yields pairs in the order of the roots; a reply may stand before its root."""
     roots: list[Row] = []
     best: dict[str, Row] = {}
     for row in rows:
@@ -77,12 +77,12 @@ def _flat_pairs(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
 
 
 def _is_best(message: Row) -> bool:
-    """Return whether people ranked it first; a message without siblings has no rank."""
+    """Returns whether people ranked it first; a message without siblings has no rank."""
     return message.text("role") == "assistant" and message.fields.get("rank") == BEST_RANK
 
 
 def _is_good(message: Row, language: str, text_field: str) -> bool:
-    """Return whether it passed moderation and is in the language."""
+    """Returns whether it passed moderation and is in the language."""
     if message.fields.get("deleted") or message.fields.get("review_result") is False:
         return False
     field = _text_field(message, language, text_field)

@@ -75,7 +75,7 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """Return the source that a text such as "lima:/data/train.jsonl?without=multi_turn" names.
+    """Returns the source that a text such as "lima:/data/train.jsonl?without=multi_turn" names.
 
     Raises:
       UserError: no such reader or option, an option that is empty or comes twice, or no path.
@@ -118,7 +118,7 @@ class Places:
     unnamed: int = 0
 
     def count(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield rows, counted."""
+        """Yields rows, counted."""
         for row in rows:
             self.rows += 1
             self.unnamed += not _has_id(row)
@@ -126,7 +126,7 @@ class Places:
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
-    """Return the examples of a source in a language, in the order of the file.
+    """Returns the examples of a source in a language, in the order of the file.
 
     Raises:
       UserError: there is no such file.
@@ -137,7 +137,7 @@ def read_source(source: Source, language: str) -> tuple[Example, ...]:
 
 
 def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Places]:
-    """Return what `read_source` does, and the rows that were read for it."""
+    """Returns what `read_source` does, and the rows that were read for it."""
     path = path_of(source.path, language)
     places = Places()
     rows = places.count(read_rows(path, source.split.replace("{language}", language)))
@@ -170,7 +170,7 @@ def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Pl
 
 
 def check_places(source: Source, places: Mapping[str, Places]) -> None:
-    """Check that examples known by their place are as many in every language of a source.
+    """Checks that examples known by their place are as many in every language of a source.
 
     Raises:
       UserError: they are not, so that a place is not the same example everywhere.
@@ -186,12 +186,12 @@ def check_places(source: Source, places: Mapping[str, Places]) -> None:
 
 
 def _part(example: Example) -> str:
-    """Return the part of its source that an example is of: "koala" of "alpaca_farm/koala"."""
+    """Returns the part of its source that an example is of: "koala" of "alpaca_farm/koala"."""
     return example.task.rpartition("/")[2]
 
 
 def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    """Yield first turns; a conversation of one turn, as in LIMA's test set, has no reference."""
+    """Yields first turns; a conversation of one turn, as in LIMA's test set, has no reference."""
     for row in rows:
         turns = row.value("conversations", list)
         if not turns or not all(isinstance(turn, str) for turn in turns):
@@ -210,7 +210,7 @@ def _oasst(source: Source, rows: Iterable[Row], language: str) -> Iterator[Examp
 
 
 def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    """Yield instructions, with what they are about below; published outputs are a model's."""
+    """Yields instructions, with what they are about below; published outputs are a model's."""
     for row in rows:
         task = f"alpaca_farm/{row.text('dataset')}"
         yield _example(_identity(source, row), task, language, _instruction(row))
@@ -227,12 +227,12 @@ def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exam
 
 
 def _cldr(source: Source, rows: Iterable[Row], language: str) -> Iterable[Example]:
-    """Return the bundled questions; there is no file, and so no row."""
+    """Returns the bundled questions; there is no file, and so no row."""
     return fair_examples(language, heldout=source.path == "heldout")
 
 
 def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    """Yield records that are examples already, with what they leave out filled in."""
+    """Yields records that are examples already, with what they leave out filled in."""
     for row in rows:
         given = {name for name, value in row.fields.items() if value is not None}
         if "language" in given and row.text("language") not in (language, *spellings(language)):
@@ -252,7 +252,7 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
 
 
 def _turn(row: Row) -> tuple[str, str]:
-    """Return the prompt and the response of a record, in whichever form it has them."""
+    """Returns the prompt and the response of a record, in whichever form it has them."""
     if "prompt" not in row.fields and "messages" in row.fields:
         return _one_turn(row)
     if "prompt" not in row.fields and "instruction" in row.fields:
@@ -282,7 +282,7 @@ def _has_id(row: Row) -> bool:
 
 
 def _identity(source: Source, row: Row) -> str:
-    """Return the id of a record, or else its place: see `check_places`."""
+    """Returns the id of a record, or else its place: see `check_places`."""
     return row.name("id") if _has_id(row) else f"{source.reader}-{row.index}"
 
 

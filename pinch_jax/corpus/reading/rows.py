@@ -36,7 +36,7 @@ class Row:
     fields: Mapping[str, Any]
 
     def value(self, field: str, kind: type) -> Any:
-        """Return a field of this type.
+        """Returns a field of this type.
 
         Raises:
           UserError: there is no such field, or it is of another type.
@@ -55,7 +55,7 @@ class Row:
         return value
 
     def text(self, field: str, empty: bool = False) -> str:
-        """Return a field of text; only with `empty` may there be nothing in it.
+        """Returns a field of text; only with `empty` may there be nothing in it.
 
         Raises:
           UserError: there is no such field, or no text in it that can be written as UTF-8.
@@ -63,13 +63,13 @@ class Row:
         return check_text(self.place, field, self.value(field, str), empty)
 
     def name(self, field: str) -> str:
-        """Return a field that names something, a text or a whole number, as text."""
+        """Returns a field that names something, a text or a whole number, as text."""
         number = isinstance(self.fields.get(field), int)
         return str(self.value(field, int)) if number else self.text(field)
 
 
 def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
-    """Return the text, if there is one and it can be written as UTF-8; what is not seen is none."""
+    """Returns the text if it can be written as UTF-8 and seen."""
     if is_blank(text):
         if not empty:
             raise UserError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
@@ -79,7 +79,7 @@ def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
 
 
 def read_rows(path: str, split: str) -> Iterator[Row]:
-    """Yield the records of a file, of files, or of a split of a TFDS directory.
+    """Yields the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
       UserError: there is nothing of that name.
@@ -149,7 +149,7 @@ def _json_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
 
 
 def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
-    """Yield header -> cell of each row; a cell may be quoted as spreadsheets do."""
+    """Yields header -> cell of each row; a cell may be quoted as spreadsheets do."""
     # Some editors put a byte-order mark before the text, which is none of it.
     with _unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, dialect="excel-tab", strict=True)
@@ -192,7 +192,7 @@ def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return what TFDS decodes as the same in plain Python: text for bytes, lists for arrays."""
+    """Returns what TFDS decodes as the same in plain Python: text for bytes, lists for arrays."""
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, np.ndarray):

@@ -20,7 +20,7 @@ PHRASES = pathlib.Path(__file__).with_name("topics.json")
 
 @functools.cache
 def topic_phrases() -> Mapping[str, Mapping[str, Any]]:
-    """Return language -> {"topics": {label: name}, "separator", "phrasings"}.
+    """Returns language -> {"topics": {label: name}, "separator", "phrasings"}.
 
     The names stand in the nominative wherever they are put, so that any of them fits.
     """
@@ -28,7 +28,7 @@ def topic_phrases() -> Mapping[str, Mapping[str, Any]]:
 
 
 def topic_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
-    """Yield rows of `index_id`, `category` and `text` as questions with their topic.
+    """Yields rows of `index_id`, `category` and `text` as questions with their topic.
 
     Raises:
       UserError: nobody has written the phrases of the language, a category is unknown, or an

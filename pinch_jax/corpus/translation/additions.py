@@ -33,7 +33,7 @@ _EDGES = tuple(sorted({mark for frame in _FRAMES for mark in frame}))
 
 
 def without_additions(original: str, translation: str) -> str:
-    """Return a translation without what certainly is none: thoughts, introductions, frames."""
+    """Returns a translation without what certainly is none: thoughts, introductions, frames."""
     before = None
     while before != translation:
         before = translation
@@ -43,7 +43,7 @@ def without_additions(original: str, translation: str) -> str:
 
 
 def find_addition(original: str, translation: str) -> str | None:
-    """Return what a translation has that its original lacks, or None; the kind of fault first."""
+    """Returns what a translation has that its original lacks, or None; the kind of fault first."""
     own = protected_parts(original)
     for part in protected_parts(translation):
         # A language may put an ending behind a part: www.a.org:ssa.
@@ -73,7 +73,7 @@ def _without_thoughts(original: str, translation: str) -> str:
 
 
 def _without_introduction(original: str, translation: str) -> str:
-    """Return what follows a first line that only says that something follows.
+    """Returns what follows a first line that only says that something follows.
 
     It does if it speaks of a translation, or if what follows has all the lines of the original.
     """
@@ -100,7 +100,7 @@ def _without_element(original: str, translation: str) -> str:
 
 
 def _without_frame(original: str, translation: str) -> str:
-    """Return what one pair of quotation marks, or of emphasis, is around."""
+    """Returns what one pair of quotation marks, or of emphasis, is around."""
     if original.strip().startswith(_EDGES) or original.strip().endswith(_EDGES):
         return translation
     text = translation.strip()
@@ -122,7 +122,7 @@ _CERTAIN: tuple[Callable[[str, str], str], ...] = (
 
 
 def _introduces(original: str, line: str) -> bool:
-    """Return whether a line ends in a colon, as the first one of the original does not."""
+    """Returns whether a line ends in a colon, as the first one of the original does not."""
     return bool(_ENDS_IN_COLON.search(line)) and not _ENDS_IN_COLON.search(_first_line(original))
 
 
@@ -131,7 +131,7 @@ def _first_line(text: str) -> str:
 
 
 def _lines(text: str) -> int:
-    """Return how many lines have something in them."""
+    """Returns how many lines have something in them."""
     return sum(bool(line.strip()) for line in text.split("\n"))
 
 

@@ -34,7 +34,7 @@ MANY = 5
 def find_fault(
     original: str, translation: str, source: str, target: str, is_name: bool = False
 ) -> str | None:
-    """Return what is wrong with a translation from language `source` to `target`, or None.
+    """Returns what is wrong with a translation from language `source` to `target`, or None.
 
     The words before the colon are the kind of the fault, from a small set. Something that
     `is_name` may be the same in both languages.
@@ -52,7 +52,7 @@ def find_fault(
 
 
 def is_copy(original: str, translation: str) -> bool:
-    """Return whether a text is its original, but for case and punctuation, and could be another.
+    """Returns whether a text is its original, but for case and punctuation, and could be another.
 
     What has no letter to translate, as a number or code, translates as itself.
     """

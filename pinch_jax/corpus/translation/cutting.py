@@ -31,18 +31,18 @@ class CutText:
     pieces: tuple[Piece, ...]
 
     def join(self, translations: Sequence[str]) -> str:
-        """Return the text with a translation, protected parts restored, for each piece."""
+        """Returns the text with a translation, protected parts restored, for each piece."""
         alternating = itertools.zip_longest(self.between, translations, fillvalue="")
         return "".join(itertools.chain.from_iterable(alternating))
 
 
 def whole_text(text: str) -> CutText:
-    """Return a text as a single piece, nothing in it protected."""
+    """Returns a text as a single piece, nothing in it protected."""
     return CutText(("", ""), (Piece(text, ()),))
 
 
 def cut(text: str, piece_characters: int) -> CutText:
-    """Return the pieces of a text, none with more characters (markers included) than that.
+    """Returns the pieces of a text, none with more characters (markers included) than that.
 
     A piece has to have room for a marker.
     """
@@ -76,7 +76,7 @@ class _Ruler:
         self.sent = [0, *itertools.accumulate(costs)]
 
     def cut_region(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield (start, end) of the pieces between two blocks."""
+        """Yields (start, end) of the pieces between two blocks."""
         paragraphs = self._units(start, end, _PARAGRAPH)
         for has_letters, group in itertools.groupby(paragraphs, self._has_letters):
             if has_letters:
@@ -90,7 +90,7 @@ class _Ruler:
         return self.sent[end] - self.sent[start] <= self.limit
 
     def _pack(self, start: int, end: int, border: int) -> Iterator[tuple[int, int]]:
-        """Yield units, as many together as fit; one that does not fit is cut at weaker borders."""
+        """Yields units, as many together as fit; one that does not fit is cut at weaker borders."""
         if self._fits(start, end):
             yield start, end
             return
@@ -109,7 +109,7 @@ class _Ruler:
             yield pending
 
     def _units(self, start: int, end: int, border: int) -> Iterator[tuple[int, int]]:
-        """Yield (start, end) of what such borders separate, without the space around it."""
+        """Yields (start, end) of what such borders separate, without the space around it."""
         gaps = self._gaps(start, end, border)
         for gap_start, gap_end in (*gaps, (end, end)):
             if start < gap_start:

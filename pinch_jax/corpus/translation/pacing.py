@@ -32,7 +32,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def take_turn(self) -> float:
-        """Return the seconds until the turn that this call has taken."""
+        """Returns the seconds until the turn that this call has taken."""
         with self._lock:
             now = self._clock()
             turn = max(now, self._next)
@@ -40,7 +40,7 @@ class Pace:
             return turn - now
 
     def hold(self, seconds: float) -> None:
-        """Put off all turns that are not taken yet by at least so much from now."""
+        """Puts off all turns that are not taken yet by at least so much from now."""
         with self._lock:
             self._next = max(self._next, self._clock() + seconds)
 
@@ -57,7 +57,7 @@ class Patience:
         self._stop = stop
 
     def request(self, name: str, call: Callable[[], T]) -> T:
-        """Return what a call returns, making it again after each `Busy`.
+        """Returns what a call returns, making it again after each `Busy`.
 
         Raises:
           Stopped: `stop` was set before the call could be made.

@@ -41,11 +41,11 @@ class PieceFile:
         self._lock = threading.Lock()
 
     def get(self, text: str) -> Answer | None:
-        """Return the answer to a piece, or None if it was never asked."""
+        """Returns the answer to a piece, or None if it was never asked."""
         return self._known.get(piece_key(self._identity, text))
 
     def add(self, text: str, answer: Answer) -> None:
-        """Keep an answer, on disk before this returns; from any thread."""
+        """Keeps an answer, on disk before this returns; from any thread."""
         key = piece_key(self._identity, text)
         fields = {"key": key, "by": self._identity[0], "text": text}
         line = json_line(fields | dataclasses.asdict(answer))
@@ -57,13 +57,13 @@ class PieceFile:
 
 
 def piece_key(identity: tuple[str, str, str], text: str) -> str:
-    """Return the SHA-256 of a piece; `identity` is (translator, source, target)."""
+    """Returns the SHA-256 of a piece; `identity` is (translator, source, target)."""
     return hashlib.sha256(json.dumps([*identity, text]).encode()).hexdigest()
 
 
 @contextlib.contextmanager
 def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
-    """Open the pieces of a language to read and add to, for this process alone.
+    """Opens the pieces of a language to read and add to, for this process alone.
 
     It waits while another one translates into the file.
 
@@ -76,7 +76,7 @@ def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFil
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:
-    """Return key -> answer of a file, {} if there is none; a last line that was cut is left out.
+    """Returns key -> answer of a file, {} if there is none; a last line that was cut is left out.
 
     Raises:
       UserError: a line before the last is broken or damaged.

@@ -21,7 +21,7 @@ def translate_pieces(
     file: PieceFile,
     progress: bool,
 ) -> None:
-    """Put into the file what it lacks of some pieces, each as soon as it is there.
+    """Puts into the file what it lacks of some pieces, each as soon as it is there.
 
     Many are translated at a time. Ctrl-C and errors end it when the requests under way are done.
 
@@ -68,7 +68,7 @@ def translate_pieces(
 
 
 def ask(translator: Translator, text: str, source: str, target: str) -> Answer:
-    """Return what a translator has to say to a text, also where it refuses."""
+    """Returns what a translator has to say to a text, also where it refuses."""
     try:
         return Answer(translator.translate(text, source, target), None)
     except Refused as refused:

@@ -72,7 +72,7 @@ class Piece:
     parts: tuple[str, ...]
 
     def restore(self, translation: str) -> str:
-        """Return a translation of `text` with the parts back in the places of their markers.
+        """Returns a translation of `text` with the parts back in the places of their markers.
 
         Raises:
           UserError: a marker is missing, comes twice, or was altered.
@@ -90,7 +90,7 @@ class Piece:
 
 
 def make_piece(text: str, spans: tuple[Span, ...], start: int, end: int) -> Piece:
-    """Return the piece from `start` to `end`, neither of which is inside one of the spans."""
+    """Returns the piece from `start` to `end`, neither of which is inside one of the spans."""
     sent, parts = [], []
     for span in spans:
         if start <= span.start and span.end <= end:
@@ -101,13 +101,13 @@ def make_piece(text: str, spans: tuple[Span, ...], start: int, end: int) -> Piec
 
 
 def marker(number: int) -> str:
-    """Return what stands for the part of this number."""
+    """Returns what stands for the part of this number."""
     return f"{_OPEN}{number}{_CLOSE}"
 
 
 @functools.lru_cache(maxsize=256)
 def find_spans(text: str) -> tuple[Span, ...]:
-    """Return what is to be protected in a text, in order, without overlaps."""
+    """Returns what is to be protected in a text, in order, without overlaps."""
     spans = []
     end = 0
     for block in (*_code_blocks(text), Span(len(text), len(text), True)):
@@ -118,12 +118,12 @@ def find_spans(text: str) -> tuple[Span, ...]:
 
 
 def protected_parts(text: str) -> tuple[str, ...]:
-    """Return what is to be protected in a text, in order."""
+    """Returns what is to be protected in a text, in order."""
     return tuple(text[span.start : span.end] for span in find_spans(text))
 
 
 def without_protected(text: str) -> str:
-    """Return the words of a text that are a translator's business, a space for all the rest."""
+    """Returns the words of a text that are a translator's business, a space for all the rest."""
     spans = find_spans(text)
     starts = (0, *(span.end for span in spans))
     ends = (*(span.start for span in spans), len(text))
@@ -131,7 +131,7 @@ def without_protected(text: str) -> str:
 
 
 def _code_blocks(text: str) -> Iterator[Span]:
-    """Yield fenced and indented code, by CommonMark, from its first line to the last one's end."""
+    """Yields fenced and indented code, by CommonMark, from its first line to the last one's end."""
     starts = [0, *(match.end() for match in _LINE_ENDS.finditer(text))]
     ends = [*(match.start() for match in _LINE_ENDS.finditer(text)), len(text)]
     for token in _markdown().parse(text):
@@ -141,7 +141,7 @@ def _code_blocks(text: str) -> Iterator[Span]:
 
 
 def _is_code(indented: str) -> bool:
-    """Tell code from the lists and letters that people indent likewise."""
+    """Tells code from the lists and letters that people indent likewise."""
     lines = [line for line in indented.splitlines() if line.strip()]
     return 2 * sum(bool(_CODE_LINE.search(line)) for line in lines) > len(lines)
 

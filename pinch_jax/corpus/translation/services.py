@@ -82,7 +82,7 @@ class GoogleTranslator:
         self._timeout_seconds = timeout_seconds
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Return a text of the language `source` in `target`; see `Translator`."""
+        """Returns a text of the language `source` in `target`; see `Translator`."""
         import requests
         from google.api_core.exceptions import GoogleAPICallError
         from google.auth.exceptions import GoogleAuthError, TransportError
@@ -117,7 +117,7 @@ class GoogleTranslator:
         return answer.translations[0].translated_text.strip()
 
     def close(self) -> None:
-        """Close the connections to the service."""
+        """Closes the connections to the service."""
         self._client.transport.close()
 
 
@@ -144,7 +144,7 @@ class OpenAITranslator:
         )
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Return a text of the language `source` in `target`; see `Translator`."""
+        """Returns a text of the language `source` in `target`; see `Translator`."""
         import openai
 
         into = language(target)
@@ -180,12 +180,12 @@ class OpenAITranslator:
         return (choice.message.content or "").strip()
 
     def close(self) -> None:
-        """Close the connections to the service."""
+        """Closes the connections to the service."""
         self._client.close()
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float:
-    """Return what a Retry-After header asks for, seconds or a date; 0 if there is none."""
+    """Returns what a Retry-After header asks for, seconds or a date; 0 if there is none."""
     value = headers.get("Retry-After")
     if value is None:
         return 0.0
@@ -202,7 +202,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime.datetime | Non
 
 
 def _google_retry_delay(details: list[Any]) -> float:
-    """Return the delay of a google.rpc.RetryInfo among the details of an error, or 0."""
+    """Returns the delay of a google.rpc.RetryInfo among the details of an error, or 0."""
     for detail in details:
         if isinstance(detail, Mapping) and str(detail.get("@type")).endswith(
             "google.rpc.RetryInfo"

@@ -65,7 +65,7 @@ def estimate(
     config: TranslationConfig,
     directory: str | os.PathLike[str],
 ) -> tuple[Estimate, ...]:
-    """Return what each language still costs; what is on disk or the same text costs nothing.
+    """Returns what each language still costs; what is on disk or the same text costs nothing.
 
     Raises:
       UserError: a file of pieces is broken, or a language unknown.
@@ -98,7 +98,7 @@ def translate_examples(
     directory: str | os.PathLike[str],
     progress: bool = True,
 ) -> Translated:
-    """Return the examples in the language `target`, translated from `config.source`.
+    """Returns the examples in the language `target`, translated from `config.source`.
 
     Each piece is on disk as soon as it is there. Ctrl-C waits for the requests under way, which
     are paid for; the next call goes on from there.
@@ -158,7 +158,7 @@ def _file(directory: str | os.PathLike[str], target: str) -> Path:
 
 
 def _texts(examples: Iterable[Example]) -> Iterator[str]:
-    """Yield every text to translate, once."""
+    """Yields every text to translate, once."""
     fields = (getattr(example, field) for example in examples for field in FIELDS)
     yield from dict.fromkeys(text for text in fields if text)
 
@@ -168,7 +168,7 @@ def _cut_texts(examples: Iterable[Example], config: TranslationConfig) -> dict[s
 
 
 def _pieces(texts: Iterable[CutText]) -> tuple[str, ...]:
-    """Return what is sent, each different piece once, in order."""
+    """Returns what is sent, each different piece once, in order."""
     return tuple(dict.fromkeys(piece.text for text in texts for piece in text.pieces))
 
 
@@ -183,7 +183,7 @@ def _translated(
     texts: Mapping[str, CutText],
     answers: Mapping[str, Answer],
 ) -> Example:
-    """Return an example in the target language; raises `_Fault`."""
+    """Returns an example in the target language; raises `_Fault`."""
     translations = {"prompt": "", "response": "", "answer": ""}
     for field in FIELDS:
         text = getattr(example, field)
@@ -210,7 +210,7 @@ def _translated(
 
 
 def _restored(text: str, parts: CutText, answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
-    """Return (original, translation) of a text, and of its pieces where it has several.
+    """Returns (original, translation) of a text, and of its pieces where it has several.
 
     A long text may hide a piece that came back untranslated.
     """

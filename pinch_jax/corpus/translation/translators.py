@@ -77,7 +77,7 @@ class TranslationConfig:
         return self.by in _PACE
 
     def seconds(self, pieces: int, characters: int) -> float:
-        """Return about how long a service takes for so much."""
+        """Returns about how long a service takes for so much."""
         if not self.is_paid:
             return 0.0
         request, speed = _PACE[self.by]
@@ -95,7 +95,7 @@ class Translator(Protocol):
     whole_texts: bool
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Return a text of the language `source` in `target`.
+        """Returns a text of the language `source` in `target`.
 
         Raises:
           Busy: it may work a little later.
@@ -105,7 +105,7 @@ class Translator(Protocol):
         ...
 
     def close(self) -> None:
-        """Close whatever is open, when all languages are done."""
+        """Closes whatever is open, when all languages are done."""
         ...
 
 
@@ -126,7 +126,7 @@ class JsonlTranslator:
         self._known: dict[str, Mapping[str, str]] = {}
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Return what the file of `target` has for a text; see `Translator`."""
+        """Returns what the file of `target` has for a text; see `Translator`."""
         del source
         if target not in self._known:
             self._known[target] = self._read(target)
@@ -158,7 +158,7 @@ class JsonlTranslator:
 
 
 def make_translator(config: TranslationConfig) -> Translator:
-    """Return the translator of a config.
+    """Returns the translator of a config.
 
     Raises:
       UserError: the config names none, its library is not installed, or a key is missing.
