@@ -97,7 +97,7 @@ class BatchPlan:
         return batch
 
     def rows_at(self, step: int) -> int:
-        """Returns how many rows the batch of `step` has, without empty ones that may be left out."""
+        """Returns the rows of the batch of `step`, without empty ones that may be left out."""
         if not self.shape.row_multiple:
             return self.shape.rows
         return self._rows(self._places(self._slice(step))[0])
