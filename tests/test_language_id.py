@@ -15,7 +15,14 @@ from pinch_jax.corpus.language_id import (
     no_words,
     study_words,
 )
-from pinch_jax.corpus.lid import LABELS, cannot_be_identified, language_probabilities
+from pinch_jax.corpus.lid import (
+    LABELS,
+    cannot_be_identified,
+    code_of,
+    language_probabilities,
+    letter_script,
+    script_of,
+)
 from pinch_jax.evaluate.outcome import classify
 
 HELD_OUT = {code: heldout_examples(code)[:96] for code in LANGUAGES}
@@ -168,3 +175,19 @@ def test_what_both_forms_of_chinese_write_alike_is_in_the_form_of_the_study(text
     for codes in (("zh", "zh-Hant"), ("zh-Hant", "zh")):
         assert identify(text, no_words(*codes)) == TOO_SHORT
     assert identify("发展中国家", no_words("en", "zh-Hant")) == "zh"
+
+
+def test_what_no_label_can_be_in_its_script_cannot_be_identified():
+    """So that no right answer in it is known to be in a wrong language."""
+    for code in ("bs-Cyrl", "sr-ME"):
+        assert cannot_be_identified(("en", code)) == (code,)
+    assert cannot_be_identified(("en", "sr", "sr-Latn", "uz-Cyrl", "yue-Hans", "zh-Hant")) == ()
+    cantonese = "佢哋喺香港食咗好多嘢,跟住就返咗屋企瞓觉,第二朝先至起身,买嘢饮茶。"
+    assert identify(cantonese, no_words("en", "yue-Hans")) == "yue-Hans"
+
+
+def test_the_script_of_every_language_of_lid_176_is_that_of_some_letters():
+    """Otherwise no word of a study in it is known: Unicode says Bengali where CLDR says Bangla."""
+    scripts = {letter_script(chr(number)) for number in range(0x3000) if chr(number).isalpha()}
+    named = {script_of(code_of(label)) for label in LABELS} - {"", "Chinese", "Japanese", "Korean"}
+    assert named <= scripts

@@ -34,6 +34,8 @@ _FOLDED = {"arz": "ar", "wuu": "zh", "yue": "zh"}
 _SERBO_CROATIAN = ("hr", "bs", "sr-Latn")
 # The first words of the Unicode names of letters, where they are not the script's name.
 _SCRIPTS = {
+    "Bengali": "Bangla",
+    "Oriya": "Odia",
     "Cjk": "Chinese",
     "Hangul": "Korean",
     "Hiragana": "Japanese",
@@ -60,11 +62,16 @@ def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[s
 
 @functools.cache
 def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the languages of a study that lid.176 has no label for, or one label for two."""
-    known = {code_of(label).partition("-")[0] for label in LABELS}
+    """Return the languages of a study that no label of lid.176 is, or one label is two of."""
     kinds = {code: (language(code).base, language(code).script) for code in languages}
     counts = collections.Counter(kinds.values())
-    return tuple(code for code, kind in kinds.items() if kind[0] not in known or counts[kind] > 1)
+    return tuple(c for c, kind in kinds.items() if counts[kind] > 1 or not _has_label(c, languages))
+
+
+def _has_label(code: str, languages: tuple[str, ...]) -> bool:
+    """Return whether some label is this language in a text of its script."""
+    script = script_of(code)
+    return any(code in _codes_in(code_of(label), script, "", languages) for label in LABELS)
 
 
 def unidentified_languages(languages: Sequence[str]) -> list[str]:
@@ -124,7 +131,7 @@ def _codes_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> 
             base = "zh"
         elif _of_base("zh", languages):
             return (*_codes_in("zh", script, text, languages), code)
-    elif code not in languages:
+    elif not _of_base(base, languages):
         base = _FOLDED.get(base, base)
     if own := _of_base(base, languages):
         forms = _chinese_forms(text) if script == "Chinese" else (script,)
