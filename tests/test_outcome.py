@@ -106,3 +106,14 @@ def test_a_sign_is_no_punctuation():
     assert not classify("How many?", "5", "en", "-5").exact_match
     assert classify("How many?", "\u22125.", "en", "-5").exact_match
     assert classify("How many?", "- Five.", "en", "five").exact_match
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [("५ लीटर", "5 लीटर"), ("٣ قرون", "3 قرون"), ("۱۲ ماه", "12 ماه"), ("5 লিটার", "৫ লিটার")],
+)
+def test_a_number_is_the_same_in_the_digits_of_any_script(response, answer):
+    other = answer.translate(str.maketrans("1235৫", "7777৭"))
+    for said, right in ((response, True), (other, False)):
+        outcome = classify("How many?", said, "hi", answer, answer)
+        assert outcome.exact_match is outcome.answer_match is right

@@ -18,6 +18,7 @@ _CHRF = CHRF()
 # A minus before a number, in whichever character; a hyphen behind a word or a number is none.
 _MINUS = regex.compile(r"\u2212(?=\d)")
 _SIGN = regex.compile(r"(?<![\w.,)])-(?=\d)")
+_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.VERSION1)
 # What stands between the digits of one number: decimal and thousands separators.
 _PARTED = regex.compile(r"\d[.,'\u2019\u066b\u066c]\d")
 _UNSPACED = regex.compile(UNSPACED)
@@ -33,9 +34,11 @@ def chrf_score(text: str, reference: str) -> float:
 def normalise(text: str) -> str:
     """Return a text `caseless`, without repeated spaces, and punctuation at its ends.
 
-    A hyphen right before a digit is a sign, and is no punctuation.
+    A hyphen right before a digit is a sign, and is no punctuation. Digits are those of ASCII,
+    whatever the script that writes them.
     """
     text = _MINUS.sub("-", " ".join(caseless(text).split()))
+    text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     start, end = 0, len(text)
     while start < end and _is_punctuation(text[start]) and not _SIGN.match(text, start):
         start += 1
