@@ -53,6 +53,20 @@ def test_a_held_out_prompt_is_not_tuned_on_in_any_language(tmp_path):
         assert len(corpus.heldout[code]) == 3
 
 
+def test_files_in_different_orders_give_one_corpus_whatever_the_order_of_the_languages(tmp_path):
+    write_sources(tmp_path)
+    for file in (tmp_path / "train" / "fi.jsonl", tmp_path / "heldout" / "sw.jsonl"):
+        lines = file.read_text("utf-8").splitlines(keepends=True)
+        file.write_text("".join(reversed(lines)), "utf-8")
+    corpora = [
+        built(config(tmp_path, data_dir=str(tmp_path / code)), [code, *set(LANGUAGES) - {code}])
+        for code in LANGUAGES
+    ]
+    for split in SPLITS:
+        orders = [ids(getattr(corpus, split)[code]) for corpus in corpora for code in LANGUAGES]
+        assert orders == 9 * [orders[0]]
+
+
 def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_path):
     write_sources(tmp_path)
     c = config(tmp_path)

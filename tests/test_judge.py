@@ -6,7 +6,7 @@ import pytest
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge, judge_files
-from pinch_jax.evaluate.records import ORDERS, read_verdicts, seen_by_judge
+from pinch_jax.evaluate.records import ORDERS, read_responses, read_verdicts, seen_by_judge
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.evaluate.text_match import chrf_score
 from pinch_jax.files import json_line, read_kept_lines
@@ -159,7 +159,7 @@ def test_missing_and_repeated_responses_are_errors_that_name_them(files):
 
 def test_verdicts_of_another_judge_or_on_other_prompts_are_not_continued(files):
     judge_files(Scripted(), *files, progress=False)
-    with pytest.raises(ValueError, match="'scripted', not 'reference-3'"):
+    with pytest.raises(ValueError, match="'scripted', not 'reference-4'"):
         judge_files(ReferenceJudge(), *files, progress=False)
     for path in files[:2]:
         write_responses(path, ["A"])
@@ -286,3 +286,27 @@ def test_a_damaged_verdict_is_named_with_its_line_and_is_not_judged_over(files):
     with pytest.raises(ValueError, match=r"verdicts\.jsonl:\d+ does not match its checksum=.*line"):
         judge_files(Scripted(), *files, progress=False)
     assert files[2].read_text("utf-8") == damaged
+
+
+@pytest.mark.parametrize(("spelling", "code"), [("no", "nb"), ("NB", "nb"), ("nb-NO", "nb")])
+def test_a_language_in_another_spelling_of_its_code_is_still_that_language(
+    tmp_path, spelling, code
+):
+    def write(name, response, language):
+        return write_responses(tmp_path / name, [response], language=language, prompt="Hva?")
+
+    english = "The capital of Norway is called Oslo, and it is its largest city."
+    norwegian = "Hovedstaden i Norge heter Bergen, og den er landets nest største by."
+    baseline, candidate = write("en", english, code), write("nb", norwegian, spelling)
+    (key,) = read_responses(candidate)
+    assert key == (code, "id.0"), "as the config's languages are called"
+    verdicts = judge_files(ReferenceJudge(), baseline, candidate, tmp_path / "verdicts.jsonl")
+    assert {verdict.winner for verdict in verdicts} == {"candidate"}
+
+
+def test_a_prompt_that_comes_twice_by_two_spellings_of_its_language_is_refused(tmp_path):
+    lines = [RECORD | {"language": code, "response": "x"} for code in ("no", "nb")]
+    path = tmp_path / "responses.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with pytest.raises(UserError, match=r"responses\.jsonl:2: nb 'currency\.KE\.0' comes twice"):
+        read_responses(path)

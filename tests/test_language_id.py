@@ -15,7 +15,15 @@ from pinch_jax.corpus.language_id import (
     no_words,
     study_words,
 )
-from pinch_jax.corpus.lid import LABELS, cannot_be_identified, language_probabilities
+from pinch_jax.corpus.lid import (
+    LABELS,
+    cannot_be_identified,
+    code_of,
+    language_probabilities,
+    letter_script,
+    script_of,
+)
+from pinch_jax.evaluate.outcome import classify
 
 HELD_OUT = {code: heldout_examples(code)[:96] for code in LANGUAGES}
 WORDS = study_words(
@@ -137,3 +145,49 @@ def test_the_labels_are_those_of_the_model():
     texts = ["hello", "ኢትዮጵያ", "mi klama le zarci", "한국어", "nahuatlahtolli", FRENCH, "ދިވެހި"]
     said = {guess["lang"] for text in texts for guess in detector.detect(text, k=200)}
     assert said <= LABELS and len(LABELS) == 176 and len(said) > 165
+
+
+@pytest.mark.parametrize("text", ["東京", "富士山", "日本円", "歴史学"])
+def test_japanese_without_kana_is_never_in_a_wrong_language_of_a_study_with_japanese(text):
+    assert language_probabilities(text, ("en", "ja"))["ja"] > 0.7
+    assert identify(text, no_words("en", "ja")) == "ja", "lid.176's word"
+    assert identify(text, no_words("en", "zh", "ja")) == TOO_SHORT, "it may be Chinese"
+    assert identify(text, no_words("en", "zh")) == "zh", "which lid.176 often reads as Japanese"
+    told = f"この国では{text}です。"
+    words = no_words("en", "ja")
+    assert classify("通貨は？", text, "ja", told, text, words=words).kind == "answer"
+
+
+def test_words_of_the_study_tell_chinese_from_japanese_without_kana():
+    texts = {"zh": ["西非法郎是货币"] * 2, "ja": ["通貨は円です"] * 2, "en": ["It is the yen."] * 2}
+    assert language_probabilities("西非法郎", ())["zh"] > 0.9
+    assert identify("西非法郎", study_words(texts)) == "zh"
+    japanese = "それは円です"
+    assert identify(japanese, study_words(texts)) == "ja"
+    del texts["ja"]
+    assert identify(japanese, study_words(texts)) == "ja", "a language outside the study"
+
+
+@pytest.mark.parametrize("text", ["太平洋", "北京", "地球上最大的海是太平洋。"])
+def test_what_both_forms_of_chinese_write_alike_is_in_the_form_of_the_study(text):
+    for codes in (("en", "zh"), ("en", "zh-Hant")):
+        assert identify(text, no_words(*codes)) == codes[1]
+    for codes in (("zh", "zh-Hant"), ("zh-Hant", "zh")):
+        assert identify(text, no_words(*codes)) == TOO_SHORT
+    assert identify("发展中国家", no_words("en", "zh-Hant")) == "zh"
+
+
+def test_what_no_label_can_be_in_its_script_cannot_be_identified():
+    """So that no right answer in it is known to be in a wrong language."""
+    for code in ("bs-Cyrl", "sr-ME"):
+        assert cannot_be_identified(("en", code)) == (code,)
+    assert cannot_be_identified(("en", "sr", "sr-Latn", "uz-Cyrl", "yue-Hans", "zh-Hant")) == ()
+    cantonese = "佢哋喺香港食咗好多嘢,跟住就返咗屋企瞓觉,第二朝先至起身,买嘢饮茶。"
+    assert identify(cantonese, no_words("en", "yue-Hans")) == "yue-Hans"
+
+
+def test_the_script_of_every_language_of_lid_176_is_that_of_some_letters():
+    """Otherwise no word of a study in it is known: Unicode says Bengali where CLDR says Bangla."""
+    scripts = {letter_script(chr(number)) for number in range(0x3000) if chr(number).isalpha()}
+    named = {script_of(code_of(label)) for label in LABELS} - {"", "Chinese", "Japanese", "Korean"}
+    assert named <= scripts

@@ -1,7 +1,7 @@
 """The mixture's arithmetic: exact budgets, nested arms, clear errors."""
 
 from fractions import Fraction
-from itertools import chain, permutations
+from itertools import chain, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -118,6 +118,20 @@ def test_a_pinch_of_n_examples_is_nested_in_every_larger_arm(count, p, some, n, 
     small, large = rows_of(small, n + 5), rows_of(large, n + 5)
     assert pairs(small, but="en") <= pairs(large, but="en")
     assert set(large["en"]) <= set(small["en"])
+
+
+@pytest.mark.parametrize("n", [5, 11, 17, 79, 97, 200])
+@pytest.mark.parametrize("family", ["", ":fi,sw,ar"])
+def test_arms_are_nested_up_to_where_the_base_gives_nothing(n, family):
+    counts = [*range(max(n - 12, 0), n + 1)]
+    shares = ["90", "95", "98", "99", "99.5", "99.9", "100"]
+    for seed in range(10):
+        for arms in ([f"n{count}" for count in counts], shares):
+            mixtures = [
+                parse_mixture(f"pinch:{arm}{family}", LANGUAGES, n, seed=seed) for arm in arms
+            ]
+            rows = [pairs(rows_of(mixture, n + 5), but="en") for mixture in mixtures]
+            assert all(small <= large for small, large in pairwise(rows))
 
 
 def test_the_same_ids_serve_every_arm():

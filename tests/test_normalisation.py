@@ -32,6 +32,11 @@ def test_the_normal_form_is_its_own_and_that_of_every_equal_text(text):
     assert caseless(unicodedata.normalize("NFD", text)) == caseless(text)
 
 
+def test_joiners_around_a_useless_one_become_one():
+    assert normal_form("\u200d\u200c\u200d\u0628 \ufeff") == "\u200d\u0628 "
+    assert normal_form("\u0647\u200d\u200c\u200d") == "\u0647\u200d"
+
+
 @given(texts, st.lists(st.tuples(st.integers(0, 30), st.sampled_from(UNSEEN)), max_size=6))
 def test_what_is_not_seen_makes_no_difference_and_what_is_seen_stays(text, unseen):
     strewn = text

@@ -1,5 +1,7 @@
 """What a response is: the separate ways in which it can fail."""
 
+import pytest
+
 from pinch_jax.corpus.language_id import TOO_SHORT, no_words
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.text_match import contains_words, normalise
@@ -74,3 +76,44 @@ def test_a_name_inside_a_longer_word_is_no_answer():
     assert contains_words("สกุลเงินของเคนยาคือชิลลิง", "เคนยา"), "nor does Thai"
     assert not contains_words("เงินมาลี", "มาล"), "a vowel sign belongs to the letter before it"
     assert contains_words("首都はマリの", "マリ") and not contains_words("首都はソマリア", "マリ")
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "matches"),
+    [
+        ("It is 3.", "3", True),
+        ("3, then 4", "3", True),
+        ("It is 3.14", "3", False),
+        ("It is 3.14", "14", False),
+        ("3,000 of them", "3", False),
+        ("0,3 anni", "3 anni", False),
+        ("3 anni", "3 anni", True),
+        ("0.3厘米", "3厘米", False),
+        ("-5", "5", False),
+        ("It is \u22125 °C", "-5", True),
+        ("It is \u22125 °C", "5", False),
+        ("pages 3-5", "5", True),
+        ("- 5", "5", True),
+        ("-5", "-5", True),
+    ],
+)
+def test_a_part_of_a_number_is_another_number(response, answer, matches):
+    assert classify("How many?", response, "en", "Some.", answer).answer_match is matches
+
+
+def test_a_sign_is_no_punctuation():
+    assert not classify("How many?", "-5", "en", "5").exact_match
+    assert not classify("How many?", "5", "en", "-5").exact_match
+    assert classify("How many?", "\u22125.", "en", "-5").exact_match
+    assert classify("How many?", "- Five.", "en", "five").exact_match
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [("५ लीटर", "5 लीटर"), ("٣ قرون", "3 قرون"), ("۱۲ ماه", "12 ماه"), ("5 লিটার", "৫ লিটার")],
+)
+def test_a_number_is_the_same_in_the_digits_of_any_script(response, answer):
+    other = answer.translate(str.maketrans("1235৫", "7777৭"))
+    for said, right in ((response, True), (other, False)):
+        outcome = classify("How many?", said, "hi", answer, answer)
+        assert outcome.exact_match is outcome.answer_match is right

@@ -18,6 +18,7 @@ from pinch_jax.evaluate.text_match import contains_words
 from pinch_jax.study.analysis import response_shares
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.same_language import answers_in_language
 from pinch_jax.study.measures import in_language
 from pinch_jax.study.outcomes import (
     KINDS,
@@ -153,6 +154,21 @@ def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and
     study = {"runs": {"few": {"spec": ""}}, "majority_answers": {"it": {}}}
     shares = response_shares("few", "it", answers["few", "it"], study)
     assert math.isnan(shares.wrong_language) and shares.exact_match == 3 / PROMPTS
+
+
+def test_the_models_with_a_pinch_are_those_over_all_languages_and_over_some():
+    all_right = dict.fromkeys(LANGUAGES, range(PROMPTS))
+    none_right = dict.fromkeys(LANGUAGES, ())
+    answers = answered("all", all_right) | answered("alone", all_right)
+    answers |= answered("some", none_right, wrong_language=range(PROMPTS))
+    of = {"alone": ("pinch", 0), "all": ("pinch", 1), "some": ("unseen", 1)}
+    arms = [{"experiment": name, "x": x, "run": run} for run, (name, x) in of.items()]
+    told = results(answers)
+    study = {**told.study, "arms": arms}
+    detail = answers_in_language(dataclasses.replace(told, study=study)).detail
+    share = float(detail.partition("any P above 0 ")[2].partition(" ")[0])
+    keys = [(run, code) for run in ("all", "some") for code in LANGUAGES]
+    assert share == pytest.approx(in_language(told, keys).value, abs=0.05) and 40 < share < 60
 
 
 def found(rows, run, language, task="all"):

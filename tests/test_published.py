@@ -101,6 +101,19 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
     ) == list(ANSWERED)
 
 
+def test_an_answer_that_was_changed_is_refused_where_the_folder_says_what_was_answered(
+    config, folder, tmp_path
+):
+    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
+    run = elsewhere.runs["monolingual:fi"]
+    rewritten(folder, lambda lines: lines[1].update(response="changed"))
+    with pytest.raises(UserError, match=r"answers\.jsonl\.gz does not match its answers_sha256"):
+        adopt_answers(elsewhere, folder)
+    assert missing_responses(elsewhere.bench, run, ANSWERED) == list(ANSWERED)
+    rewritten(folder, lambda lines: lines[0].pop("answers_sha256"))
+    assert adopt_answers(elsewhere, folder) == [run.directory.name], "as older folders are"
+
+
 def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_path):
     other = dataclasses.replace(config, seed=config.seed + 1)
     elsewhere = plan_study(other, tmp_path / "elsewhere", progress=False)

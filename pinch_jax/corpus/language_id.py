@@ -24,6 +24,7 @@ from pinch_jax.corpus.lid import (
     cannot_be_identified,
     language_probabilities,
     letter_script,
+    main_script,
     script_of,
 )
 from pinch_jax.corpus.normalisation import normal_form
@@ -40,6 +41,8 @@ _MOST = 0.5
 _LEAST_TEXTS = 2
 # Letters of Latin script that say what one of these says (medians over SIB-200, Tatoeba, UDHR).
 _LETTERS_OF_LATIN = {"Chinese": 2.8}
+# What a text of Chinese characters alone may be.
+_CHINESE_TOO = frozenset(["Chinese", "Japanese"])
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
@@ -111,7 +114,9 @@ def identify(text: str, words: StudyWords = NO_WORDS) -> str:
     if size >= LONG and best not in words.by_language and probabilities[best] >= _MOST:
         return best
     script = script_of(best)
-    known = {word for word in _words_of(text) & words.known if letter_script(word[0]) == script}
+    alone = script in _CHINESE_TOO and main_script(text) == "Chinese"
+    scripts = _CHINESE_TOO if alone else {script}
+    known = {word for word in _words_of(text) & words.known if letter_script(word[0]) in scripts}
     if known:
         bound = _LONG_BOUND if size >= LONG else _BOUND
         # Of a language outside the study it is known that it has other words, not other letters.
@@ -119,7 +124,7 @@ def identify(text: str, words: StudyWords = NO_WORDS) -> str:
         for code in probabilities:
             own = words.by_language.get(code)
             unused = foreign if own is None else len(known - own)
-            same = script_of(code) == script
+            same = script_of(code) in scripts
             probabilities[code] *= max(_UNUSED**unused, bound) if same else bound
         best = max(probabilities, key=probabilities.__getitem__)
     sure = probabilities[best] >= CONFIDENCE * sum(probabilities.values())

@@ -34,6 +34,8 @@ _FOLDED = {"arz": "ar", "wuu": "zh", "yue": "zh"}
 _SERBO_CROATIAN = ("hr", "bs", "sr-Latn")
 # The first words of the Unicode names of letters, where they are not the script's name.
 _SCRIPTS = {
+    "Bengali": "Bangla",
+    "Oriya": "Odia",
     "Cjk": "Chinese",
     "Hangul": "Korean",
     "Hiragana": "Japanese",
@@ -46,23 +48,30 @@ def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[s
     """Returns code -> probability of every language that lid.176 knows.
 
     Where several labels are one language, it is the largest of theirs. `languages` are those of
-    the study: none of them is taken for another.
+    the study: none of them is taken for another, and a label that may be several of them is parted
+    among these.
     """
     script = main_script(text)
     probabilities: dict[str, float] = collections.defaultdict(float)
     for guess in _detector().detect(" ".join(text.split()), k=_ALL_LABELS):
-        code = _code_in(code_of(guess["lang"]), script, text, languages)
-        probabilities[code] = max(probabilities[code], guess["score"])
+        codes = _codes_in(code_of(guess["lang"]), script, text, languages)
+        for code in codes:
+            probabilities[code] = max(probabilities[code], guess["score"] / len(codes))
     return dict(probabilities)
 
 
 @functools.cache
 def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the languages of a study that lid.176 has no label for, or one label for two."""
-    known = {code_of(label).partition("-")[0] for label in LABELS}
+    """Returns the languages of a study that no label of lid.176 is, or one label is two of."""
     kinds = {code: (language(code).base, language(code).script) for code in languages}
     counts = collections.Counter(kinds.values())
-    return tuple(code for code, kind in kinds.items() if kind[0] not in known or counts[kind] > 1)
+    return tuple(c for c, kind in kinds.items() if counts[kind] > 1 or not _has_label(c, languages))
+
+
+def _has_label(code: str, languages: tuple[str, ...]) -> bool:
+    """Returns whether some label is this language in a text of its script."""
+    script = script_of(code)
+    return any(code in _codes_in(code_of(label), script, "", languages) for label in LABELS)
 
 
 def unidentified_languages(languages: Sequence[str]) -> list[str]:
@@ -107,32 +116,47 @@ def letter_script(letter: str) -> str:
     return _SCRIPTS.get(first, first)
 
 
-def _code_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> str:
-    """Returns which language a label's is in a text of this script, in a study of `languages`."""
+def _codes_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns which languages a label's may be in a text of this script, in a study of these."""
     base = code.partition("-")[0]
     if base in ("hr", "bs", "sr"):
         if script == "Cyrillic":
-            return "sr"
+            return ("sr",)
         own = [one for one in _SERBO_CROATIAN if one in languages]
         latin = "sr-Latn" if base == "sr" else code
-        return latin if latin in own else (own or _SERBO_CROATIAN)[0]
+        return (latin if latin in own else (own or _SERBO_CROATIAN)[0],)
     if base == "ja" and script == "Chinese":
-        base = "zh"
-    elif code not in languages:
+        # Names are written alike, and lid.176 reads some short Chinese as Japanese.
+        if not _of_base("ja", languages):
+            base = "zh"
+        elif _of_base("zh", languages):
+            return (*_codes_in("zh", script, text, languages), code)
+    elif not _of_base(base, languages):
         base = _FOLDED.get(base, base)
-    if own := [one for one in languages if one.partition("-")[0] == base]:
-        form = _chinese_form(text) if script == "Chinese" else script
-        return next((one for one in own if language(one).script in (form, script)), base)
-    return base if base != code.partition("-")[0] else code
+    if own := _of_base(base, languages):
+        forms = _chinese_forms(text) if script == "Chinese" else (script,)
+        scripts = {language(one).script: one for one in reversed(own)}
+        if found := [scripts[form] for form in forms if form in scripts]:
+            return tuple(found)
+        return (base,)
+    return (base if base != code.partition("-")[0] else code,)
 
 
-def _chinese_form(text: str) -> str:
-    """Returns "Simplified Chinese" or "Traditional Chinese", by whose standard lacks less."""
+def _of_base(base: str, languages: tuple[str, ...]) -> list[str]:
+    """Returns those of the languages that are this one, in whatever script or territory."""
+    return [one for one in languages if one.partition("-")[0] == base]
+
+
+def _chinese_forms(text: str) -> list[str]:
+    """Returns "Simplified Chinese" or "Traditional Chinese", by which standard lacks fewer of it.
+
+    Both, where they lack as many: many words are written alike.
+    """
     lacking = {
         form: sum(not _is_in(character, encoding) for character in text if character.isalpha())
         for form, encoding in (("Simplified Chinese", "gb2312"), ("Traditional Chinese", "big5"))
     }
-    return min(lacking, key=lacking.__getitem__)
+    return [form for form, count in lacking.items() if count == min(lacking.values())]
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -57,6 +57,8 @@ def normal_form(text: str) -> str:
     text = _AGAIN.sub(r"\1", _STRAY_TAG.sub("", _UNSEEN.sub("", text)))
     if _NON_JOINER in text or _JOINER in text:
         text = _NEEDED_JOINER.sub(lambda match: "" if match["useless"] else match[0], text)
+        # One that was useless may have stood between two of the other kind.
+        text = _AGAIN.sub(r"\1", text)
     return unicodedata.normalize("NFC", text)
 
 

@@ -18,9 +18,9 @@ def in_every_language(
 ) -> tuple[dict[str, tuple[Example, ...]], tuple[Dropped, ...]]:
     """Returns the examples of a split that are in every language, and why the others are not.
 
-    Each source is in the order of its first language, and all of them are spread evenly: any prefix
-    holds each source in proportion, to within one example. `dropped` says what is known of examples
-    that are not there.
+    Each source is in the order that the first of its languages by code has it in, whatever order
+    they come in, and all of them are spread evenly: any prefix holds each source in proportion, to
+    within one example. `dropped` says what is known of examples that are not there.
 
     Raises:
       UserError: two sources have the same id, or nothing is left.
@@ -32,7 +32,7 @@ def in_every_language(
     seen: collections.Counter[str] = collections.Counter()
     for source in sources:
         by_id = {code: {one.id: one for one in own} for code, own in source.items()}
-        every = dict.fromkeys(id for own in by_id.values() for id in own)
+        every = dict.fromkeys(id for code in sorted(by_id) for id in by_id[code])
         absent = [(id, code) for id in every for code in by_id if id not in by_id[code]]
         dropped += [
             Dropped(id, split, code, NOT_THERE)

@@ -224,7 +224,18 @@ def _owners(mixture: Mixture, horizon: int) -> np.ndarray:
         return np.full(horizon, len(shares))
     scale = math.lcm(*(share.denominator for share in shares))
     weights = {m: int(s * scale) for m, s in zip(mixture.languages, shares, strict=True)}
-    return interleave(weights, horizon, mixture.seed, "owners")
+    owner = interleave(weights, horizon, mixture.seed, "owners")
+    # As many for each as its budget is where the base gives nothing, so that no budget below is
+    # short and takes a place that another arm needs.
+    total = sum(weights.values())
+    parts = {member: Fraction(weight, total) for member, weight in weights.items()}
+    ours = np.bincount(owner, minlength=len(shares))
+    most = np.array([*apportion(parts, horizon, mixture.seed).values()]) - ours
+    lacking = {member for member, more in zip(mixture.languages, most, strict=True) if more > 0}
+    spare = sorted(np.flatnonzero(owner == index)[-1] for index in np.flatnonzero(most < 0))
+    takers = [mixture.languages.index(m) for m in shuffled(lacking, mixture.seed, "spare")]
+    owner[spare] = takers
+    return owner
 
 
 def _check_enough(mixture: Mixture, member: str, count: int, available: int) -> None:

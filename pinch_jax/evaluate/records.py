@@ -134,7 +134,8 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
             record = without_checksum(place, record, remedy)
         check_fields(place, record, RESPONSE_FIELDS, empty=RESPONSE_FIELDS[3:])
         try:
-            language(record["language"])
+            # In whatever spelling: `no` is nb, which lid.176 and the study call it.
+            record["language"] = language(record["language"]).code
         except UserError as error:
             raise UserError(f"{place}: language: {error}") from None
         key = record["language"], record["id"]

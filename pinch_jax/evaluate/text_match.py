@@ -15,6 +15,12 @@ ECHO_CHRF = 90.0
 ECHO_CHARACTERS = 12
 
 _CHRF = CHRF()
+# A minus before a number, in whichever character; a hyphen behind a word or a number is none.
+_MINUS = regex.compile(r"\u2212(?=\d)")
+_SIGN = regex.compile(r"(?<![\w.,)])-(?=\d)")
+_DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.VERSION1)
+# What stands between the digits of one number: decimal and thousands separators.
+_PARTED = regex.compile(r"\d[.,'\u2019\u066b\u066c]\d")
 _UNSPACED = regex.compile(UNSPACED)
 
 
@@ -26,10 +32,15 @@ def chrf_score(text: str, reference: str) -> float:
 
 @functools.lru_cache(maxsize=1 << 17)
 def normalise(text: str) -> str:
-    """Returns a text `caseless`, without repeated spaces, and punctuation at its ends."""
-    text = " ".join(caseless(text).split())
+    """Returns a text `caseless`, without repeated spaces, and punctuation at its ends.
+
+    A hyphen right before a digit is a sign, and is no punctuation. Digits are those of ASCII,
+    whatever the script that writes them.
+    """
+    text = _MINUS.sub("-", " ".join(caseless(text).split()))
+    text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     start, end = 0, len(text)
-    while start < end and _is_punctuation(text[start]):
+    while start < end and _is_punctuation(text[start]) and not _SIGN.match(text, start):
         start += 1
     while start < end and _is_punctuation(text[end - 1]):
         end -= 1
@@ -39,12 +50,14 @@ def normalise(text: str) -> str:
 def contains_words(text: str, words: str) -> bool:
     """Returns whether `words` occur in `text`, not inside longer words (Niger in Nigeria).
 
-    In scripts that set no spaces, a neighbouring letter does not make a longer word.
+    In scripts that set no spaces, a neighbouring letter does not make a longer word. A part of a
+    number is another number: 3 is in neither 13, 0.3, 3,000 nor -3.
     """
     start = text.find(words) if words else -1
     while start >= 0:
         end = start + len(words)
-        if not (_joined(text[start - 1 : start], words[0]) or _joined(words[-1], text[end:][:1])):
+        inside = _joined(text[start - 1 : start], words[0]) or _joined(words[-1], text[end:][:1])
+        if not (inside or _splits_number(text, start) or _splits_number(text, end)):
             return True
         start = text.find(words, start + 1)
     return False
@@ -58,6 +71,12 @@ def names_only(said: str, name: str, others: Iterable[str]) -> bool:
     rest = said.replace(wanted, " ")
     wrong = (normalise(other) for other in others)
     return not any(contains_words(said if wanted in name else rest, name) for name in wrong)
+
+
+def _splits_number(text: str, place: int) -> bool:
+    """Returns whether a number goes on over this place, by its sign or by what parts its digits."""
+    sign = _SIGN.match(text, place - 1) if place else None
+    return bool(sign or _PARTED.search(text, max(place - 2, 0), place + 2))
 
 
 def _joined(left: str, right: str) -> bool:

@@ -1,9 +1,10 @@
 """The answers of a study without their prompts, to be published and to go on from elsewhere.
 
 A folder holds a folder for each run: what it is, how it was trained, and `answers.jsonl.gz`. The
-first line of that says how the answers were made and, by its sha256, what was asked; then comes an
-object with the `id`, `language` and `response` of each. The prompts are the corpus's, and under its
-licence; whoever has the corpus can judge the answers anew, or let the study go on behind them.
+first line of that says how the answers were made and, by their sha256, what was asked and what was
+answered; then comes an object with the `id`, `language` and `response` of each. The prompts are the
+corpus's, and under its licence; whoever has the corpus can judge the answers anew, or let the study
+go on behind them.
 """
 
 import gzip
@@ -27,6 +28,7 @@ ANSWERS = "answers.jsonl.gz"
 DESCRIBED = ("run.json", "mixture.json", "metrics.jsonl")
 # What decides the answers of a model to its prompts.
 DECODED_BY = ("new_tokens", "temperature", "top_p")
+TOLD = "answers_sha256"
 _REPAIR = "take the corpus and the config of the study that gave these answers"
 
 
@@ -49,7 +51,7 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         target.mkdir(parents=True, exist_ok=True)
         _copy_description(run, target)
         told = [{name: r[name] for name in ("id", "language", "response")} for r in records]
-        lines = [_head(run.name, config, records), *told]
+        lines = [_head(run.name, config, records) | {TOLD: _sha256(told)}, *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
         (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -87,6 +89,7 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
 
 def _adopt(study: Study, run: Run, source: Path) -> None:
     head, *answers = _read_answers(source / ANSWERS)
+    told = head.pop(TOLD, None)
     heldout = study.bench.corpus.heldout
     examples = {(code, e.id): e for code, some in heldout.items() for e in some}
     try:
@@ -103,6 +106,12 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
         raise UserError(
             f"{source}: {differing} is {head.get(differing)!r} there and {ours[differing]!r} here; "
             f"{_REPAIR}"
+        )
+    # Older folders do not say it.
+    if told not in (None, _sha256(answers)):
+        raise UserError(
+            f"{source / ANSWERS} does not match its {TOLD}: an answer was changed; take it anew "
+            "from where it was"
         )
     (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     _copy_description(source, run.directory)
@@ -130,8 +139,11 @@ def _head(
     run: str, config: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     asked = [[r["language"], r["id"], r["prompt"]] for r in records]
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     head = {"run": run} | {name: config["evaluate"][name] for name in DECODED_BY}
     # Greedy answers do not depend on it.
     seed = {"seed": config["seed"]} if head["temperature"] else {}
-    return head | seed | {"prompts_sha256": digest}
+    return head | seed | {"prompts_sha256": _sha256(asked)}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

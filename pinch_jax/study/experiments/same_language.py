@@ -27,7 +27,8 @@ def answers_in_language(results: Results) -> Decision:
         raise NotRun("any tuned model")
     share = in_language(results, table)
     models = {arm["x"]: arm["run"] for arm in arms if arm["experiment"] == "monolingual"}
-    doses = [arm["run"] for arm in arms if arm["experiment"] == "pinch" and arm["x"] != 0]
+    by_percent = [arm for arm in arms if arm["experiment"] in ("pinch", "unseen")]
+    doses = [arm["run"] for arm in by_percent if arm["x"] != 0]
     parts = {
         "monolingual models": answered_by(results, models.values()),
         "these in their own language": [
