@@ -71,11 +71,16 @@ def test_what_the_original_has_itself_stays():
     ("form", "told"),
     [
         ("{}\n\n(I kept the tone of it.)", "2 paragraphs came for 1"),
-        ("Tässä:\n\n{}\n\nOlkaa hyvät.", "the line 'Tässä:' is not in the original"),
+        ("Tässä:\n\n{}\n\nOlkaa hyvät.", "'Tässä:' is not in the original"),
         ("<think>Let me see. {}", "'<think>' is not in the original"),
         ("{} <think>x</think>", "'<think>' is not in the original"),
         ("{} [INST]", "'[INST]' is not in the original"),
         ("{} https://a.org", "'https://a.org' is not in the original"),
+        ("Käännös: {}", "'Käännös:' is not in the original"),
+        ("Suomeksi: {}", "'Suomeksi:' is not in the original"),
+        ("{}\nNote: a formal tone", "'Note:' is not in the original"),
+        ("{} (Note: a formal tone)", "'Note:' is not in the original"),
+        ("{}\n---", "a line of dashes is not in the original"),
     ],
 )
 def test_what_may_be_an_addition_is_a_fault(form, told):

@@ -22,6 +22,9 @@ _INTRODUCTION = re.compile(
     r"[*_]*[:：][*_\s]*",
     re.IGNORECASE,
 )
+# A name before a colon: of the language at the beginning, or of a note behind.
+_LABEL = re.compile(r"(?:\A|\n|\()[*_\s]*(?P<label>\w+(?: \w+)?[*_]*[:：])\s")
+_RULE = re.compile(r"^[ \t]*([-*_])(?:[ \t]*\1){2,}[ \t]*$", re.MULTILINE)
 _ENDS_IN_COLON = re.compile(r"[:：][*_\s]*\Z")
 _FENCE = re.compile(r"\s*(?P<mark>```+|~~~+)[^\n`]*\n(?P<inside>.*?)\n?(?P=mark)\s*", re.DOTALL)
 _ELEMENT = re.compile(r"\s*<(?P<tag>[A-Za-z_]\w*)>\s*(?P<inside>.*?)\s*</(?P=tag)>\s*", re.DOTALL)
@@ -50,6 +53,11 @@ def find_addition(original: str, translation: str) -> str | None:
         grown = any(one in part for one in own)
         if translation.count(part) > original.count(part) and not grown:
             return f"added part: {part[:40]!r} is not in the original"
+    label = _LABEL.search(translation)
+    if label and not _COLON.search(original):
+        return f"added part: {label['label']!r} is not in the original"
+    if _RULE.search(translation) and not _RULE.search(original):
+        return "added part: a line of dashes is not in the original"
     if _lines(translation) <= _lines(original):
         return None
     first = translation.strip().partition("\n")[0]
