@@ -535,3 +535,11 @@ def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them
     path.unlink()
     with pytest.raises(UserError, match="monolingual-en--monolingual-fi--fi"):
         analyse(tmp_path)
+
+
+def test_verdicts_of_an_older_rule_are_not_mixed_with_outcomes_of_todays(tmp_path):
+    study = write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
+    older = {"judge": study["judge"] | {"name": "reference-1"}}
+    write_record(tmp_path / "study.json", study | older)
+    with pytest.raises(UserError, match="judge='reference-1'.*delete that folder"):
+        analyse(tmp_path)

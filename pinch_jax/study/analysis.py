@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.judge import ReferenceJudge
 from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
 from pinch_jax.study.answers import Answers
@@ -54,9 +56,14 @@ def analyse(workdir: Path) -> Analysis:
 
     Raises:
       UserError: study.json, or responses or verdicts that it names, are missing.
-      UserError: a file is not what it should be.
+      UserError: a file is not what it should be, or the verdicts are by a rule of before.
     """
     study = read_study(workdir)
+    if (judge := study["judge"]["name"]) != ReferenceJudge.name:
+        raise UserError(
+            f"{workdir / 'verdicts'}: verdicts of judge={judge!r}, and outcomes would be told by "
+            f"{ReferenceJudge.name!r}; delete that folder, and run `pinch study` again"
+        )
     results = read_results(workdir, study, means_of)
     analysis = Analysis(
         scores=score_rows(results),
