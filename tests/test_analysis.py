@@ -541,5 +541,5 @@ def test_verdicts_of_an_older_rule_are_not_mixed_with_outcomes_of_todays(tmp_pat
     study = write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
     older = {"judge": study["judge"] | {"name": "reference-1"}}
     write_record(tmp_path / "study.json", study | older)
-    with pytest.raises(UserError, match="judge='reference-1'.*delete that folder"):
+    with pytest.raises(UserError, match=r"judge='reference-1'.*delete that folder"):
         analyse(tmp_path)
