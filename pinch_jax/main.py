@@ -79,6 +79,19 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
     return f"--{flag}: {kind}{told}"
 
 
+def _told_of_flag(error: flags.Error) -> str:
+    """Returns what is wrong with a flag; for a fault in a config file, which line of it raised."""
+    flag, parted, trace = str(error).partition(": Error whilst parsing config file:")
+    if not parted:
+        return flag
+    _, _, block = trace.rpartition("Traceback (most recent call last):")
+    said = re.search(r"^\S.*", block, re.MULTILINE | re.DOTALL)
+    frames = re.findall(r'File "(.+)", line (\d+)', block)
+    places = [f"{file}:{line}: " for file, line in frames if "site-packages" not in file]
+    told = " ".join(said[0].split()) if said else ""
+    return f"{flag}: {places[-1] if places else ''}{told}"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
     sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
@@ -164,7 +177,7 @@ def _run_command(argv: list[str]) -> None:
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
-            _refuse(f"pinch {argv[1]}: {error}; see `pinch {argv[1]} --help`")
+            _refuse(f"pinch {argv[1]}: {_told_of_flag(error)}; see `pinch {argv[1]} --help`")
         except Exception as error:
             # What ml_collections raises on --config, or whatever the file does: it is code.
             if "--verbosity=1" in arguments:
