@@ -50,10 +50,15 @@ _ADVICE = {
 }
 
 
+# Of a full disk the system does not say which file would not fit.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def _told(error: Exception) -> str:
     """Returns a fault in one line."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}; {_ADVICE.get(error.errno, 'look at it')}"
+    if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
+        advice = _ADVICE.get(error.errno, "look at it")
+        return f"{error.filename or 'the output'}: {error.strerror}; {advice}"
     return str(error)
 
 
@@ -94,6 +99,8 @@ def _told_of_flag(error: flags.Error) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
+    if sys.stdout is None:  # it was closed before the call
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
     try:
         _run_command(sys.argv if argv is None else argv)
@@ -169,6 +176,7 @@ def _run_command(argv: list[str]) -> None:
         except (UserError, TimeoutError, OSError) as error:
             # Only such a fault of the system that names a file is one of what was asked for.
             nameless = isinstance(error, OSError) and not error.filename
+            nameless = nameless and error.errno not in _FULL
             if flags.FLAGS.verbosity > 0 or (nameless and not isinstance(error, TimeoutError)):
                 raise
             raise SystemExit(f"pinch {argv[1]}: {_told(error)}") from None
