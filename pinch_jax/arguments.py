@@ -93,7 +93,7 @@ def read_config(name: str = "config"):
 
 def required(name: str) -> Any:
     """Returns the value of a flag, and raises UserError if it was not given or is empty."""
-    if FLAGS[name].value in (None, ""):
+    if FLAGS[name].value in (None, "", []):
         raise UserError(f"--{name} is missing: {FLAGS[name].help}")
     return FLAGS[name].value
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax.arguments import PROCESS_FLAGS
+from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.commands import COMMANDS
 from pinch_jax.errors import UserError
 from pinch_jax.stops import GO_ON, ignore, listen
@@ -158,6 +158,9 @@ def _run_command(argv: list[str]) -> None:
         alone = not any(flags.FLAGS[name].present for name in PROCESS_FLAGS)
         try:
             listen()
+            for name in names:
+                if flags.FLAGS[name].default is None and flags.FLAGS[name].value in ("", []):
+                    required(name)
             if alone:
                 command()
             else:
