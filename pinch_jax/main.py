@@ -66,17 +66,20 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
     """Returns what is wrong with --config, its fields or its file, in one line."""
     from ml_collections_configs import base
 
-    fields = [re.match(r"--(?:config|against)\.([^=]+)=", argument) for argument in arguments]
+    fields = [re.match(r"--(config|against)\.([^=]+)=", argument) for argument in arguments]
     known = base.get_config()
-    for path in (match[1] for match in fields if match):
+    for flag, path in (match.groups() for match in fields if match):
         table, *names = known, *path.split(".")
         for name in names:
-            if not hasattr(table, "keys"):
-                break  # of a decoder, which base.py leaves open
+            if not hasattr(table, "keys"):  # of a decoder, which base.py leaves open
+                if isinstance(error, KeyError) and name in str(error):
+                    where = "DecoderConfig" if path.startswith("model.decoder.") else "base.py"
+                    return f"--{flag}.{path}: there is no field {name!r}; {where} has them all"
+                break
             if name not in table:
                 near = difflib.get_close_matches(name, table.keys(), 1)
                 hint = f"did you mean {near[0]!r}?" if near else "base.py has them all"
-                return f"--config.{path}: there is no field {name!r}; {hint}"
+                return f"--{flag}.{path}: there is no field {name!r}; {hint}"
             table = table[name]
     told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
     flag = "against" if any(a.startswith("--against") for a in arguments) else "config"
