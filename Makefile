@@ -27,7 +27,10 @@ gemma: $(VENV)/gemma
 base: $(VENV)/installed
 	$(PINCH) tokenizer --config=$(BASE_CONFIG)
 	$(PINCH) train --config=$(BASE_CONFIG) --workdir=$(BASE_WORKDIR)
-	$(PINCH) export --config=$(BASE_CONFIG) --workdir=$(BASE_WORKDIR) --output=pinch_jax/assets/tiny
+	rm -rf $(BASE_WORKDIR)/exported
+	$(PINCH) export --config=$(BASE_CONFIG) --workdir=$(BASE_WORKDIR) --output=$(BASE_WORKDIR)/exported
+	rm -rf pinch_jax/assets/tiny # which exists in every clone: the new one takes its place
+	mv $(BASE_WORKDIR)/exported pinch_jax/assets/tiny
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -72,7 +72,7 @@ def read_config(name: str = "config"):
     """Returns the configuration of a file with the fields that were set.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or it gives no configuration.
         UserError: the flag is missing, or a field is faulty.
     """
     from pinch_jax.config import from_config_dict
@@ -80,13 +80,20 @@ def read_config(name: str = "config"):
     config = required(name)
     if not isinstance(config, ConfigDict):  # ml_collections puts off this error
         path = config_flags.get_config_filename(FLAGS[name])
-        raise UserError(f"--{name}={path}: no such file")
+        if not Path(path).is_file():
+            raise UserError(f"--{name}={path}: no such file")
+        made = f"returns {type(config).__name__}, no ConfigDict"
+        try:
+            getattr(config, "seed", None)  # raises what reading the file did
+        except OSError as error:
+            made = f"raises {error}"
+        raise UserError(f"--{name}={path}: its get_config {made}; correct it")
     return from_config_dict(config)
 
 
 def required(name: str) -> Any:
     """Returns the value of a flag, and raises UserError if it was not given or is empty."""
-    if FLAGS[name].value in (None, ""):
+    if FLAGS[name].value in (None, "", []):
         raise UserError(f"--{name} is missing: {FLAGS[name].help}")
     return FLAGS[name].value
 

@@ -240,6 +240,8 @@ def export() -> None:
     from pinch_jax.study.base_model import export_base_model
 
     output = output_path("output", folder=True)
+    if output.exists():
+        raise UserError(f"--output={output} is there already; name a directory that is not")
     export_base_model(read_config(), read_workdir(), output)
 
 

@@ -18,6 +18,8 @@ from typing import IO
 
 from absl import logging
 
+from pinch_jax.files import naming
+
 POLL_SECONDS = 0.5
 SAY_SECONDS = 15.0
 
@@ -30,10 +32,12 @@ def only_writer(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _acquired(path) as file:
-        file.truncate(0)
-        json.dump({"by": _who(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
-        file.flush()
+        told = {"by": _who(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         try:
+            with naming(path):
+                file.truncate(0)
+                # Not through its buffer, which would be written once more when it is closed.
+                os.write(file.fileno(), json.dumps(told).encode())
             yield
         finally:
             path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax.arguments import PROCESS_FLAGS
+from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.commands import COMMANDS
 from pinch_jax.errors import UserError
 from pinch_jax.stops import GO_ON, ignore, listen
@@ -50,10 +50,15 @@ _ADVICE = {
 }
 
 
+# Of a full disk the system does not say which file would not fit.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def _told(error: Exception) -> str:
     """Returns a fault in one line."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}; {_ADVICE.get(error.errno, 'look at it')}"
+    if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
+        advice = _ADVICE.get(error.errno, "look at it")
+        return f"{error.filename or 'the output'}: {error.strerror}; {advice}"
     return str(error)
 
 
@@ -61,17 +66,20 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
     """Returns what is wrong with --config, its fields or its file, in one line."""
     from ml_collections_configs import base
 
-    fields = [re.match(r"--(?:config|against)\.([^=]+)=", argument) for argument in arguments]
+    fields = [re.match(r"--(config|against)\.([^=]+)=", argument) for argument in arguments]
     known = base.get_config()
-    for path in (match[1] for match in fields if match):
+    for flag, path in (match.groups() for match in fields if match):
         table, *names = known, *path.split(".")
         for name in names:
-            if not hasattr(table, "keys"):
-                break  # of a decoder, which base.py leaves open
+            if not hasattr(table, "keys"):  # of a decoder, which base.py leaves open
+                if isinstance(error, KeyError) and name in str(error):
+                    where = "DecoderConfig" if path.startswith("model.decoder.") else "base.py"
+                    return f"--{flag}.{path}: there is no field {name!r}; {where} has them all"
+                break
             if name not in table:
                 near = difflib.get_close_matches(name, table.keys(), 1)
                 hint = f"did you mean {near[0]!r}?" if near else "base.py has them all"
-                return f"--config.{path}: there is no field {name!r}; {hint}"
+                return f"--{flag}.{path}: there is no field {name!r}; {hint}"
             table = table[name]
     told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
     flag = "against" if any(a.startswith("--against") for a in arguments) else "config"
@@ -79,8 +87,23 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
     return f"--{flag}: {kind}{told}"
 
 
+def _told_of_flag(error: flags.Error) -> str:
+    """Returns what is wrong with a flag; for a fault in a config file, which line of it raised."""
+    flag, parted, trace = str(error).partition(": Error whilst parsing config file:")
+    if not parted:
+        return flag
+    _, _, block = trace.rpartition("Traceback (most recent call last):")
+    said = re.search(r"^\S.*", block, re.MULTILINE | re.DOTALL)
+    frames = re.findall(r'File "(.+)", line (\d+)', block)
+    places = [f"{file}:{line}: " for file, line in frames if "site-packages" not in file]
+    told = " ".join(said[0].split()) if said else ""
+    return f"{flag}: {places[-1] if places else ''}{told}"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
+    if sys.stdout is None:  # it was closed before the call
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
     try:
         _run_command(sys.argv if argv is None else argv)
@@ -138,6 +161,9 @@ def _run_command(argv: list[str]) -> None:
         alone = not any(flags.FLAGS[name].present for name in PROCESS_FLAGS)
         try:
             listen()
+            for name in names:
+                if flags.FLAGS[name].default is None and flags.FLAGS[name].value in ("", []):
+                    required(name)
             if alone:
                 command()
             else:
@@ -156,6 +182,7 @@ def _run_command(argv: list[str]) -> None:
         except (UserError, TimeoutError, OSError) as error:
             # Only such a fault of the system that names a file is one of what was asked for.
             nameless = isinstance(error, OSError) and not error.filename
+            nameless = nameless and error.errno not in _FULL
             if flags.FLAGS.verbosity > 0 or (nameless and not isinstance(error, TimeoutError)):
                 raise
             raise SystemExit(f"pinch {argv[1]}: {_told(error)}") from None
@@ -164,7 +191,7 @@ def _run_command(argv: list[str]) -> None:
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
-            _refuse(f"pinch {argv[1]}: {error}; see `pinch {argv[1]} --help`")
+            _refuse(f"pinch {argv[1]}: {_told_of_flag(error)}; see `pinch {argv[1]} --help`")
         except Exception as error:
             # What ml_collections raises on --config, or whatever the file does: it is code.
             if "--verbosity=1" in arguments:

@@ -1,6 +1,7 @@
 """Stops: whoever is told to stop says where it is, and ends with a code that means "go on"."""
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -21,11 +22,12 @@ def listen() -> None:
     """Lets Ctrl-C, and the first SIGTERM, which schedulers send, raise KeyboardInterrupt.
 
     While a module is imported it waits: C++ that is about to start would end the process with -6.
+    So it does in what Python calls by itself, where every exception is dropped.
     A process that was started to leave Ctrl-C unheard, such as a shell's background job, does so.
     """
 
     def stop(number, frame):
-        if _importing(frame):
+        if _importing(frame) or _unheard(frame):
             again = threading.Timer(POLL_SECONDS, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -42,6 +44,16 @@ def listen() -> None:
 def _importing(frame: types.FrameType | None) -> bool:
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _unheard(frame: types.FrameType | None) -> bool:
+    """Returns whether Python would drop an exception: while it collects garbage."""
+    collecting = {getattr(call, "__code__", None) for call in gc.callbacks}
+    while frame:
+        if frame.f_code in collecting or frame.f_code.co_name == "__del__":
             return True
         frame = frame.f_back
     return False

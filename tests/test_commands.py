@@ -49,6 +49,18 @@ def test_a_reader_that_goes_away_is_no_fault():
     assert process.returncode == 0
 
 
+def test_an_output_that_is_closed_or_full_is_no_fault_of_ours(tmp_path):
+    text = '{"id": "1", "language": "en", "prompt": "a?", "response": "a", '
+    (tmp_path / "a.jsonl").write_text(text + '"reference": "a", "task": "", "answer": ""}\n')
+    answers = f"--baseline={tmp_path}/a.jsonl --candidate={tmp_path}/a.jsonl"
+    call = f"{sys.executable} -m pinch_jax.main judge {answers} --output={tmp_path}/v.jsonl"
+    run = subprocess.run(f"{call} >&-", shell=True, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    run = subprocess.run(f"{call} >/dev/full", shell=True, capture_output=True, text=True)
+    told = "pinch judge: the output: No space left on device; make room, and run again to go on"
+    assert (run.returncode, run.stderr.splitlines()[-1]) == (1, told)
+
+
 @pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections
 def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeypatch, capsys):
     config = Path(ml_collections_configs.__file__).with_name("tiny.py")

@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import re
+import shlex
 import types
 import typing
 from pathlib import Path
@@ -19,11 +20,13 @@ import ml_collections_configs
 from ml_collections_configs import base, gemma3, tiny, tiny_base
 from pinch_jax.config import Config, from_config_dict
 from pinch_jax.data.batches import Batch
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.families import RopeScaling
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.study.workdir import check_workdir, claim_workdir
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig
 
 ROOT = Path(ml_collections_configs.__file__).parent
@@ -285,3 +288,18 @@ def test_the_base_config_names_all_that_there_is():
     """It is data, and imports nothing to name it by."""
     c = base.get_config()
     assert (c.study.experiments, c.lora.projections) == (EXPERIMENTS, tuple(PROJECTIONS))
+
+
+def test_what_would_make_a_work_directorys_study_of_this_one_can_be_typed(tmp_path):
+    theirs, ours = tiny.get_config(), tiny.get_config()
+    ours.languages = ours.languages[:-1]
+    claim_workdir(from_config_dict(theirs), tmp_path)
+    with pytest.raises(UserError, match=r"config\.languages is .* or set ") as refused:
+        check_workdir(from_config_dict(ours), tmp_path)
+    _, _, advice = str(refused.value).rpartition("or set ")
+    assert shlex.split(advice) == [f"--config.languages={list(theirs.languages)}"]
+    # What cannot be typed is not advised.
+    ours = tiny.get_config()
+    ours.model = tiny_base.get_config().model
+    with pytest.raises(UserError, match=r"choose another --workdir$"):
+        check_workdir(from_config_dict(ours), tmp_path)

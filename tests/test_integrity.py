@@ -4,14 +4,17 @@
 """
 
 import shutil
+import types
 
 import pytest
 from test_study import miniature
 
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.completing import _only_writer_of
 from pinch_jax.study.published import adopt_answers, publish_answers
 from pinch_jax.study.records import TABLES, read_records
 from pinch_jax.study.responses import missing_responses
@@ -134,3 +137,12 @@ def test_what_is_no_source_of_a_result_changes_none(finished):
     analyse(root / "study")
     write_report(root / "study")
     assert [(root / "study" / name).read_bytes() for name in TABLES] == results
+
+
+def test_a_damaged_model_does_not_take_the_checkpoints_with_it(tmp_path):
+    run = types.SimpleNamespace(directory=tmp_path)
+    (tmp_path / "checkpoints/4").mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(UserError, match=r"model has no checksums\.json"), _only_writer_of(run):
+        pytest.fail("the block ran")
+    assert (tmp_path / "checkpoints/4").exists()

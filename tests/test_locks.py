@@ -1,5 +1,6 @@
 """One writer: the second says who the first is and waits; one that died holds nothing."""
 
+import errno
 import os
 import re
 import signal
@@ -79,3 +80,14 @@ def test_no_two_are_in_it_at_once_however_often_its_file_is_made_anew(lock):
     assert number.read_text() == "90"
     for process in several:
         process.communicate()
+
+
+def test_a_disk_without_room_for_the_lock_is_named_and_no_lock_is_left(tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks.os, "write", no_room)
+    lock, told = tmp_path / "answers.jsonl.lock", r"No space left on device: .*answers\.jsonl\.lock"
+    with pytest.raises(OSError, match=told), only_writer(lock):
+        pytest.fail("the block ran")
+    assert not list(tmp_path.iterdir())

@@ -398,3 +398,17 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     metrics.write(1, {"loss": 1.0})
     metrics.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_a_checkpoint_does_not_fit_on_is_told_as_full(tmp_path):
+    # What TensorStore raises in Orbax's thread, and Orbax once more where it waits for that.
+    said = "RESOURCE_EXHAUSTED: Failed to write: No space left on device [os_error_code='28']"
+
+    def full():
+        raise ValueError(said)
+
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    close, checkpoints._manager.close = checkpoints._manager.close, full
+    with pytest.raises(OSError, match=r"No space left on device: .*checkpoints"):
+        checkpoints.close()
+    close()

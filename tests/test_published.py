@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import re
 import shutil
 
 import pytest
@@ -125,3 +126,34 @@ def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_p
     shutil.rmtree(folder)
     with pytest.raises(UserError, match="no answers of this study"):
         adopt_answers(elsewhere, folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", ":1: not JSON"),
+        ("[]\n", ":1: not a JSON object"),
+        ("{}\nnull\n", ":2: not a JSON object"),
+        ('{}\n\n{"id": "1"}\n', ":2: not JSON"),
+        ('{}\n{"id": "1", "language": "en"}\n', ":2: no field 'response'"),
+        ('{}\n{"id": "1", "language": "en", "response": null}\n', ":2: response=null is no text"),
+        ('{}\n{"id": ["1"], "language": "en", "response": ""}\n', r':2: id=\["1"\] is no text'),
+        ('{}\n{"id": "1", "language": "en", "response": "\\ud800"}\n', ":2: response: character 0"),
+    ],
+)
+def test_answers_that_somebody_broke_are_refused_with_their_line(
+    config, folder, tmp_path, content, told
+):
+    (path,) = folder.glob(f"*/{ANSWERS}")
+    path.write_bytes(gzip.compress(content.encode()))
+    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
+    with pytest.raises(UserError, match=re.escape(str(path)) + told):
+        adopt_answers(elsewhere, folder)
+    assert not elsewhere.workdir.exists()
+
+
+def test_answers_are_not_published_into_the_runs_themselves(answered):
+    before = sorted(answered.workdir.rglob("*"))
+    with pytest.raises(UserError, match="the runs of this study are there; name another folder"):
+        publish_answers(answered.workdir, answered.workdir / "runs")
+    assert sorted(answered.workdir.rglob("*")) == before

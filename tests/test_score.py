@@ -17,7 +17,7 @@ from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import forward, logits
 from pinch_jax.model.source import locate
-from pinch_jax.study.scoring import read_texts
+from pinch_jax.study.scoring import read_texts, score_file
 from pinch_jax.text.tokenizer import load_tokenizer
 
 LENGTHS = (5, 1, 17, 2, 16, 0, 9, 30, 17, 6, 3)
@@ -156,3 +156,10 @@ def test_a_line_that_is_no_text_says_where_and_why(line, message, tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"none\.jsonl: no such file"):
         list(read_texts(tmp_path / "none.jsonl", load_tokenizer(locate("tiny")), 64))
+
+
+def test_scores_are_written_into_a_folder_that_was_not_there(tmp_path):
+    texts, output = tmp_path / "texts.jsonl", tmp_path / "new/folder/scores.jsonl"
+    texts.write_text('{"ids": [5, 6]}\n', encoding="utf-8")
+    assert score_file("tiny", texts, output) == 1
+    assert json.loads(output.read_text())["ids"] == [5, 6]

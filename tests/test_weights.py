@@ -7,6 +7,7 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from small import FAMILIES, LLAMA_LIKE, random_params
 from small_tokenizers import write_llama3
@@ -15,6 +16,7 @@ import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
+from pinch_jax.model import weights
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
@@ -174,3 +176,13 @@ def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
         prompt = tokenizer.encode("क्या?")
         assert ids[1 : 1 + len(prompt)] == prompt and tokenizer.decode(prompt) == "क्या?"
         assert tokenizer.decode(ids[prompt_length:]) == "é 東京"
+
+
+def test_a_full_disk_is_named_with_the_file_of_weights(tmp_path, monkeypatch):
+    def full(*_):
+        said = "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise SafetensorError(said)
+
+    monkeypatch.setattr(weights, "save_file", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*weights\.safetensors"):
+        save_weights(tmp_path / "weights.safetensors", random_params(LLAMA_LIKE))

@@ -1,5 +1,7 @@
 """Parameters on disk in our own layout: safetensors, one tensor a leaf, named by its path."""
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,13 @@ def save_tensors(
     """Writes a file of safetensors, which may be read by whoever may read the others."""
     path.touch()
     mode = path.stat().st_mode
-    save_file(tensors, path, metadata)
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        full = errno.ENOSPC
+        if f"os error {full}" not in str(error):
+            raise
+        raise OSError(full, os.strerror(full), str(path)) from error
     path.chmod(mode)  # the library makes it readable by its owner alone
 
 

@@ -7,6 +7,7 @@ import ml_dtypes
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
+from pinch_jax.errors import UserError
 from pinch_jax.files import whole_folder
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.run import make_run
@@ -34,6 +35,11 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
         UserError: the run is not finished.
     """
     run = make_run(Workbench(config), config.mixture.spec, workdir)
+    if not (run.directory / "model").exists():
+        raise UserError(
+            f"{run.directory} has no model yet; run `pinch train` with this config and "
+            f"--workdir={workdir} to its end"
+        )
     model = open_directory(run.directory / "model")
     tokens = run.plan.totals()["tokens"]
     share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}

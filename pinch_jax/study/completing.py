@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from pinch_jax.files import delete_unfinished
 from pinch_jax.locks import only_writer
+from pinch_jax.model.directory import open_directory
 from pinch_jax.study.responses import answer, missing_responses, response_bar
 from pinch_jax.study.run import Run
 from pinch_jax.study.tuning import tuned_params
@@ -36,8 +37,10 @@ def _only_writer_of(run: Run) -> Iterator[None]:
         def hold():
             held.enter_context(only_writer(run.directory / "lock"))
             delete_unfinished(run.directory)
-            if (run.directory / "model").exists():  # a kill came just after it was written
-                shutil.rmtree(run.directory / "checkpoints", ignore_errors=True)
+            model, checkpoints = run.directory / "model", run.directory / "checkpoints"
+            if model.exists() and checkpoints.exists():  # a kill came just after it was written
+                open_directory(model)  # if it is damaged, the run goes on from the checkpoints
+                shutil.rmtree(checkpoints)
 
         primary_alone(f"waiting for {run.directory}", hold)
         yield

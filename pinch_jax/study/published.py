@@ -10,7 +10,6 @@ go on behind them.
 import gzip
 import hashlib
 import json
-import shutil
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
+from pinch_jax.files import write_bytes
+from pinch_jax.json_input import check_fields, parse_object
 from pinch_jax.study.responses import missing_responses, write_responses
 from pinch_jax.study.run import Run
 from pinch_jax.study.runner import Study
@@ -43,6 +44,8 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
     answered = {file.parents[1] for file in workdir.glob("runs/*/responses/*.jsonl")}
     if not answered:
         raise UserError(f"--workdir={workdir}: none of its runs has answered yet")
+    if (workdir / "runs").resolve() == folder.resolve():
+        raise UserError(f"--output={folder}: the runs of this study are there; name another folder")
     for run in sorted(answered):
         files = sorted((run / "responses").glob("*.jsonl"))
         held = [read_responses(file, kept=True) for file in files]
@@ -54,7 +57,7 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         lines = [_head(run.name, config, records) | {TOLD: _sha256(told)}, *told]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
-        (target / ANSWERS).write_bytes(gzip.compress(text.encode(), mtime=0))
+        write_bytes(target / ANSWERS, gzip.compress(text.encode(), mtime=0))
     return sorted(run.name for run in answered)
 
 
@@ -121,18 +124,25 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
 
 
 def _read_answers(path: Path) -> list[dict[str, Any]]:
+    """Returns the head of a file and its answers, each of them with all its fields."""
+    remedy = "take it anew from where it was"
     try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            return [json.loads(line) for line in file]
+        with gzip.open(path, "rb") as file:
+            lines = file.read().removesuffix(b"\n").split(b"\n")
     # What gzip says of a file that was cut short, or whose own checksum is another.
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise UserError(f"{path} is damaged ({error}); take it anew from where it was") from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise UserError(f"{path} is damaged ({error}); {remedy}") from error
+    places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
+    told = [parse_object(place, line, remedy) for place, line in zip(places, lines, strict=True)]
+    for place, answer in zip(places[1:], told[1:], strict=True):
+        check_fields(place, answer, ("language", "id", "response"), empty=("response",))
+    return told
 
 
 def _copy_description(source: Path, target: Path) -> None:
     for name in DESCRIBED:
         if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
+            write_bytes(target / name, (source / name).read_bytes())
 
 
 def _head(

@@ -46,6 +46,7 @@ def score_file(source: str, texts: Path, output: Path) -> int:
             for some, of in zip(ids, logprobs, strict=True)
         ]
         lines = [json.dumps(record, allow_nan=False) + "\n" for record in records]
+        output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, "".join(lines))
     return len(ids)
 

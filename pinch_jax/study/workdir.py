@@ -1,6 +1,7 @@
 """The work directory: one study's, and every file in it whole."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,12 @@ def check_workdir(config: Config, workdir: Path) -> None:
             continue
         a, b = ours.get(field, "absent"), theirs.get(field, "absent")
         if a != b:
-            raise UserError(
-                f"--workdir={workdir} holds another study: config.{field} is {b!r} there and "
-                f"{a!r} here; choose another --workdir, or set --config.{field}={b}"
-            )
+            told = f"config.{field} is {b!r} there and {a!r} here; choose another --workdir"
+            if "absent" not in (a, b) and None not in (a, b):
+                flag = f"--config.{field}={b}"
+                # The names in a tuple have single quotes.
+                told += f", or set {flag}" if shlex.quote(flag) == flag else f', or set "{flag}"'
+            raise UserError(f"--workdir={workdir} holds another study: {told}")
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

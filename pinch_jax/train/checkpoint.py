@@ -3,6 +3,10 @@
 Orbax and TensorStore do not notice a changed byte of an array, so that each checkpoint is sealed.
 """
 
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -35,6 +39,18 @@ def state_shardings(mesh: jax.sharding.Mesh, state: TrainState) -> TrainState:
     return TrainState(whole, params, jax.tree.map(place, state.opt_state, is_leaf=is_params))
 
 
+@contextlib.contextmanager
+def _full_disk_named(directory: Path) -> Iterator[None]:
+    """Lets what TensorStore says of a full disk, in a ValueError, be told as such."""
+    try:
+        yield
+    except ValueError as error:
+        told = os.strerror(errno.ENOSPC)
+        if told not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, told, str(directory)) from error
+
+
 # How Orbax calls the state inside of a checkpoint's directory.
 ITEM = "default"
 
@@ -63,9 +79,10 @@ class Checkpoints:
         step = int(state.step)
         if self._manager.latest_step() != step:
             check_finite(state, f"the state after step {step} is not kept")
-            self._manager.wait_until_finished()
-            self._saving = step
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            with _full_disk_named(self.directory):
+                self._manager.wait_until_finished()
+                self._saving = step
+                self._manager.save(step, args=ocp.args.StandardSave(state))
 
     def restore(self, mesh: jax.sharding.Mesh, like: TrainState) -> TrainState | None:
         """Returns the newest whole state, laid out on this mesh; None where there is none.
@@ -123,7 +140,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
-        self._manager.close()
+        with _full_disk_named(self.directory):
+            self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
         return self

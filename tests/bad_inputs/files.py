@@ -119,6 +119,12 @@ def _write_configs(root: Path) -> None:
         "no_python": "def get_config(:\n",
         "no_function": "x = 1\n",
         "raises": "def get_config():\n    raise RuntimeError('my own fault')\n",
+        "value": "def get_config():\n    return int('my own number')\n",
+        "opens": "def get_config():\n    open('my_own_file')\n",
+        "returns_number": "def get_config():\n    return 3\n",
+        "wrong_type": CONFIG.format(root=root).replace(
+            "    return c\n", "    c.train.learning_rate = '1e-3'\n    return c\n"
+        ),
         "imports": "import a_module_that_is_not_there\n",
         "empty_dict": "import ml_collections\n\ndef get_config():\n"
         "    return ml_collections.ConfigDict()\n",
