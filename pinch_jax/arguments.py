@@ -111,9 +111,13 @@ def output_path(name: str, folder: bool = False) -> Path:
 
     Raises:
         UserError: the flag is missing; a folder is in the place of a file or the reverse; it, or
-            the folder that it would be in, may not be written.
+            the folder that it would be in, may not be written; it is what the command reads.
     """
     path = Path(required(name)).expanduser()
+    for read in ("prompts", "texts", "baseline", "candidate"):
+        given = read in FLAGS and FLAGS[read].value
+        if given and Path(given).expanduser().resolve() == path.resolve():
+            raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")
     if path.exists() and path.is_dir() != folder:
         there, wanted = ("a file", "folder") if folder else ("a folder", "file")
         raise UserError(f"--{name}={path}: there is {there} of that name; name a {wanted}")

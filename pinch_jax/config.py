@@ -5,6 +5,7 @@ The dataclasses name the fields and their types. Defaults live in one place only
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -194,8 +195,13 @@ class Config:
                     f"in config.languages={self.languages}; add it there"
                 )
             against = () if sweep.against in (OWN, PRETRAINED) else (sweep.against,)
-            for spec in (*sweep.specs, *against):
-                self.mixture_of(spec)
+            mixtures = {spec: self.mixture_of(spec) for spec in (*sweep.specs, *against)}
+            for one, other in itertools.combinations(sweep.specs, 2):
+                if mixtures[one] == mixtures[other]:
+                    raise UserError(
+                        f"config.study.sweeps: {one!r} and {other!r} of {sweep.name!r} are the "
+                        "same tuning set; name it once"
+                    )
 
     def mixture_of(self, spec: Spec | None = None, draw: int = 0) -> Mixture:
         """Returns the mixture of a spec; by default the one that the config itself names.

@@ -7,6 +7,7 @@ splits heads, feed-forward and vocabulary. The model knows none of this.
 import dataclasses
 import functools
 import math
+import os
 import re
 from typing import Annotated, Any
 
@@ -78,9 +79,9 @@ def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Me
     """Returns a mesh with the axes data, fsdp and tensor over all devices.
 
     Raises:
-        UserError: the axes do not multiply to the number of devices.
+        UserError: the axes do not multiply to the number of devices, or JAX finds none.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = _all_devices() if devices is None else devices
     rest = config.fsdp * config.tensor
     data = len(devices) // rest if config.data == -1 else config.data
     if data * rest != len(devices):
@@ -93,6 +94,17 @@ def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Me
     # Any shape: two axes of the mesh may share one of the torus.
     placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(placed, ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
+
+
+def _all_devices() -> list[jax.Device]:
+    try:
+        return jax.devices()
+    # An unknown platform, one without a device, and zero devices are told in different ways.
+    except (RuntimeError, AssertionError, ValueError) as error:
+        asked = {name: os.environ.get(name, "") for name in ("JAX_PLATFORMS", "XLA_FLAGS")}
+        said = str(error) or "it has no device"
+        told = " ".join(f"{name}={value!r}" for name, value in asked.items() if value)
+        raise UserError(f"JAX does not start with {told or 'this machine'}: {said}") from error
 
 
 def path_name(path: tuple[Any, ...]) -> str:

@@ -10,6 +10,7 @@ from small import FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
 from pinch_jax import mesh as mesh_module
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import (
     PARAMETER_AXES,
     MeshConfig,
@@ -172,3 +173,14 @@ def test_every_shape_of_mesh_can_be_made_of_every_slice_and_each_row_has_its_hos
             assert (
                 local_rows(mesh, rows, host).tolist() == np.flatnonzero(np.repeat(held, 2)).tolist()
             )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no such backend"), AssertionError()])
+def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, monkeypatch):
+    def devices():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", devices)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(UserError, match="JAX_PLATFORMS='cuda'"):
+        make_mesh(MeshConfig(data=-1, fsdp=1, tensor=1))

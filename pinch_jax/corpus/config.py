@@ -41,6 +41,8 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "config.corpus")
+        if not self.data_dir:
+            raise UserError("config.corpus.data_dir='' names no folder; '.' is this one")
         if self.bundled:
             self._check_bundled()
             return

@@ -177,7 +177,10 @@ def _read_outcomes(
     if not path.exists():
         raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
     verdicts = read_verdicts(path)
-    held = outcomes(verdicts)
+    try:
+        held = outcomes(verdicts)
+    except UserError as error:
+        raise UserError(f"{path}: {error}; or delete it, and run `pinch study` again") from None
     baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
     differing = (baseline.keys() ^ held.keys()) | (candidate.keys() ^ held.keys())
     if not differing:

@@ -38,7 +38,7 @@ def write_command(workdir: Path, command: str) -> None:
 def read_command(workdir: Path) -> str:
     """Returns what was typed to run the study; "" if a work directory does not say."""
     path = workdir / "command.txt"
-    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    return path.read_text("utf-8", errors="replace").strip() if path.exists() else ""
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:
