@@ -99,8 +99,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = ml_collections.ConfigDict()
     # Rows of the global batch, tokens of a row, and supervised tokens that a row has room for.
     c.batch.rows = 32
-    # Rows that stay empty are left out, down to a multiple of this: less to compute, and a program
-    # compiled for each number of rows. 0: every batch has all rows.
+    # Rows that stay empty are left out, down to a multiple of this that the devices can share: less
+    # to compute, and a program compiled for each number of rows. 0: every batch has all rows.
     c.batch.row_multiple = 0
     c.batch.row_tokens = 1024
     c.batch.row_supervised_tokens = 1024

@@ -10,6 +10,8 @@ def get_config() -> ml_collections.ConfigDict:
     c = base.get_config()
     c.mixture.examples = 1200
     c.batch.rows = 8
+    # Empty rows are left out: a third less to compute, for three programs instead of one.
+    c.batch.row_multiple = 2
     c.batch.row_tokens = 108
     c.batch.row_supervised_tokens = 52
     # Room for 15 examples in any language: every tuning set takes the same 80 steps.

@@ -159,10 +159,14 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def batch_ways(mesh: Mesh) -> int:
+    """Returns over how many devices the rows of a batch are split."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
 def check_rows(mesh: Mesh, field: str, rows: int) -> None:
     """Raises UserError when the mesh cannot split `rows` evenly over its batch axes."""
-    ways = mesh.shape["data"] * mesh.shape["fsdp"]
-    if rows % ways:
+    if rows % (ways := batch_ways(mesh)):
         raise UserError(
             f"{field}={rows} cannot be divided over {ways} devices (mesh data x fsdp); "
             f"set it to a multiple of {ways}, such as {-(-rows // ways) * ways}"

@@ -303,3 +303,25 @@ def test_what_would_make_a_work_directorys_study_of_this_one_can_be_typed(tmp_pa
     ours.model = tiny_base.get_config().model
     with pytest.raises(UserError, match=r"choose another --workdir$"):
         check_workdir(from_config_dict(ours), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row_multiple", "microbatches", "devices", "kept"),
+    [
+        (2, 1, 1, 2),
+        (1, 1, 1, 1),
+        (2, 1, 8, 8),
+        (2, 1, 3, 6),
+        (3, 1, 2, 6),
+        (2, 4, 1, 4),
+        (0, 1, 2, 0),
+    ],
+)
+def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
+    row_multiple, microbatches, devices, kept
+):
+    values = base.get_config()
+    values.batch.update(rows=24, row_multiple=row_multiple, microbatches=microbatches)
+    batch = from_config_dict(values).batch
+    assert batch.shared_by(devices) == dataclasses.replace(batch, row_multiple=kept)
+    assert batch.shared_by(5).row_multiple == 0, "not even all rows can be shared by 5"

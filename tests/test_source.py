@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from absl import flags
 from safetensors.numpy import load_file
 from small import FAMILIES, random_params
 from small_tokenizers import write_bundled
@@ -156,8 +157,9 @@ def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
     assert [{k: v for k, v in r.items() if k != "response"} for r in answered] == asked
     assert all(record["response"] for record in answered)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "prompts.jsonl"]
+    flags.FLAGS["output"].unparse()
     with pytest.raises(SystemExit) as ended:
-        main([*command, f"--prompts={prompts}", "--output="])
+        main([*command, f"--prompts={prompts}"])
     assert answered[0]["response"] in capsys.readouterr().out
     prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
     with pytest.raises(SystemExit, match=r"prompts.jsonl:2: no field 'prompt'"):

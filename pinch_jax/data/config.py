@@ -1,6 +1,7 @@
 """A tuning set by name, and the shape of its batches."""
 
 import dataclasses
+import math
 from typing import Literal
 
 from pinch_jax.config_fields import Count, CountOrZero, Fraction, Rows, Tokens, check_fields
@@ -47,11 +48,10 @@ class BatchConfig:
                 f"config.batch.row_multiple={self.row_multiple} does not divide "
                 f"config.batch.rows={self.rows}; choose a divisor of it, or 0"
             )
-        if self.least_rows % self.microbatches:
-            name = "row_multiple" if self.row_multiple else "rows"
+        if self.rows % self.microbatches:
             raise UserError(
                 f"config.batch.microbatches={self.microbatches} does not divide "
-                f"config.batch.{name}={self.least_rows}; choose a divisor of it"
+                f"config.batch.rows={self.rows}; choose a divisor of it"
             )
 
     @property
@@ -61,7 +61,11 @@ class BatchConfig:
         del fields["max_dropped_fraction"]
         return fields
 
-    @property
-    def least_rows(self) -> int:
-        """What the number of rows of every batch is a multiple of."""
-        return self.row_multiple or self.rows
+    def shared_by(self, devices: int) -> "BatchConfig":
+        """Returns the shape of batches whose rows so many devices share, in every microbatch.
+
+        The multiple of rows is raised to what they can split; the updates stay the same.
+        """
+        multiple = math.lcm(self.row_multiple, devices * self.microbatches)
+        kept = multiple if self.row_multiple and self.rows % multiple == 0 else 0
+        return dataclasses.replace(self, row_multiple=kept)

@@ -17,12 +17,19 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding, check_rows, make_mesh, parameter_shardings
+from pinch_jax.mesh import (
+    activation_sharding,
+    batch_ways,
+    check_rows,
+    make_mesh,
+    parameter_shardings,
+)
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
@@ -57,16 +64,21 @@ class Workbench:
         self._progress = progress
         if config.model.source:  # before anything that takes long
             locate(config.model.source)
-        batch = config.batch
-        field = "config.batch." + ("row_multiple" if batch.row_multiple else "rows")
-        field += " / config.batch.microbatches" * (batch.microbatches > 1)
-        check_rows(self.mesh, field, batch.least_rows // batch.microbatches)
+        field = "config.batch.rows" + " / config.batch.microbatches" * (
+            config.batch.microbatches > 1
+        )
+        check_rows(self.mesh, field, config.batch.rows // config.batch.microbatches)
         check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
 
     @functools.cached_property
     def mesh(self) -> jax.sharding.Mesh:
         """All devices of all processes."""
         return make_mesh(self.config.mesh)
+
+    @functools.cached_property
+    def batch(self) -> BatchConfig:
+        """The shape of the batches, with rows for every device of the mesh."""
+        return self.config.batch.shared_by(batch_ways(self.mesh))
 
     @functools.cached_property
     def model(self) -> Model:
@@ -144,7 +156,9 @@ class Workbench:
         """Returns all batches of a draw of a spec's tuning set; by default the config's own."""
         c = self.config
         try:
-            return plan_batches(c.mixture_of(spec, draw), self.tokenized, c.batch, c.train.epochs)
+            return plan_batches(
+                c.mixture_of(spec, draw), self.tokenized, self.batch, c.train.epochs
+            )
         except TooFewExamples as error:
             if not self.corpus.left_out:
                 raise
@@ -276,7 +290,7 @@ class Workbench:
             self.decoder,
             self.renderer,
             heldout,
-            c.batch,
+            self.batch,
             self.mesh,
             activation_sharding(self.mesh),
             jnp.dtype(c.model.dtype),
