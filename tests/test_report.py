@@ -379,8 +379,9 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     assert [(row["x"], row["score"]) for row in thick] == [
         (f"{float(row.x):g}", row.score) for row in rows
     ]
+    shown = page.text.replace("\xa0", " ")
     for row in rows:
-        assert f"“{records.names[row.run]}” scores {show(row.estimate)}" in page.text.replace("\xa0", " ")
+        assert f"“{records.names[row.run]}” scores {show(row.estimate)}" in shown
 
 
 def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(tmp_path):

@@ -109,7 +109,11 @@ def _thin_lines(
         lines.mark_circle(size=130, opacity=0).encode(at, score, ink, tooltip=tips),
         leaders.encode(*beside, ink),
         names.mark_text(align="left", dx=3, fontSize=11.5).encode(
-            alt.X("far:Q"), score, alt.Text("line:N"), fill=alt.Fill("ink:N", scale=None)
+            alt.X("far:Q"),
+            score,
+            alt.Text("line:N"),
+            fill=alt.Fill("ink:N", scale=None),
+            tooltip=tips,  # without one Vega-Lite makes a mark deaf to the pointer
         ),
     ]
 
@@ -162,11 +166,11 @@ def cell_chart(
     tips = _tips(name="tuned on", column="asked in", told="percent")
     layers = [
         chart.mark_rect().encode(x, y, colour, tooltip=tips),
-        chart.mark_text(fontSize=11.5).encode(x, y, text="text:N", color=ink),
+        chart.mark_text(fontSize=11.5).encode(x, y, text="text:N", color=ink, tooltip=tips),
     ]
     if any(row.get("mark") for row in rows):
         marks = chart.mark_text(fontSize=9, dx=11, dy=-5)
-        layers.append(marks.encode(x, y, text="mark:N", color=ink))
+        layers.append(marks.encode(x, y, text="mark:N", color=ink, tooltip=tips))
     return fitted(alt.layer(*layers), _ROW_HEIGHT * len(order), 110 + 26 * len(columns))
 
 
@@ -202,7 +206,7 @@ def bar_chart(rows: Rows, x: str, reference: float | None, dots: Rows = ()) -> d
 
 
 def stacked_chart(
-    rows: Rows, x: str, colours: Mapping[str, str], order: Sequence[str], columns: int = 4
+    rows: Rows, x: str, colours: Mapping[str, str], order: Sequence[str], columns: int = 3
 ) -> dict[str, Any]:
     """Returns horizontal bars of segments, in the order of their colours, which a legend names.
 
@@ -212,9 +216,9 @@ def stacked_chart(
     y = alt.Y(**_listed("name", order)).scale(domain=list(order))
     place = {kind: index for index, kind in enumerate(colours)}
     placed = [{**row, "place": place[row["kind"]]} for row in rows]
-    legend = alt.Legend(columns=columns) if columns != 4 else alt.Undefined
-    colour = alt.Color("kind:N", legend=legend)
-    colour = colour.scale(domain=list(colours), range=list(colours.values()))
+    colour = alt.Color("kind:N", legend=alt.Legend(columns=columns)).scale(
+        domain=list(colours), range=list(colours.values())
+    )
     bars = alt.Chart(_data(placed)).mark_bar(height={"band": 0.78}, stroke=PAPER, strokeWidth=0.5)
     value = alt.X("value:Q", title=x, stack=True, axis=alt.Axis(tickCount=5)).scale(nice=False)
     tips = _tips(name="tuned on", kind="of them", told="number")

@@ -20,6 +20,8 @@
     const look = themed(config);
     if (narrow) {
       look.legend.columns = 1;
+      for (const { encoding } of spec.layer ?? [])
+        if (encoding?.color?.legend?.columns < 5) encoding.color.legend.columns = 1;
       look.axis.labelLimit = 110;
       look.text.fontSize = look.axis.labelFontSize = look.axis.titleFontSize = 10;
     }
@@ -149,6 +151,7 @@
     showBaselines();
   };
 
+  document.querySelector(".controls").hidden = false;
   fill(language, Object.entries(data.languages).map(([code, [name]]) => [code, `${name} (${code})`]));
   fill(order, [["telling", "flips and differences first"], ["asked", "as they were asked"]]);
   fill(verdict, [["all", "all"], ["w", "model wins"], ["t", "tie"], ["l", "model loses"]]);
