@@ -67,8 +67,9 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
     score = alt.Y("score:Q", title="score (%)").scale(domain=[0, top], nice=False)
     tips = _tips(line="line", x="at", told="score")
     thick = alt.Chart(_data(values["thick"]))
+    even = alt.Chart(_data([{"y": 50, "from": -0.05 * last, "to": 1.02 * last}]))
     layers = [
-        alt.Chart(_data([{"y": 50}])).mark_rule(color=MUTED, strokeDash=[4, 3]).encode(y="y:Q"),
+        even.mark_rule(color=MUTED, strokeDash=[4, 3]).encode(x="from:Q", x2="to:Q", y="y:Q"),
         thick.mark_area(opacity=0.16).encode(at, alt.Y("low:Q"), alt.Y2("high:Q"), colour),
     ]
     if values["thin"]:

@@ -1,12 +1,10 @@
 """What a report says of a study, however it is written: one content, a page of HTML or Markdown."""
 
 import dataclasses
-import math
 from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
-from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report import tables
 from pinch_jax.report.browser import sample_prompts
@@ -108,12 +106,10 @@ def _verdicts(records: Records) -> str:
 def _finding(finding: Finding) -> dict[str, Any]:
     """Returns a finding in words."""
     kind, sign = VERDICTS[finding.verdict]
-    ends = (finding.value, finding.low, finding.high)
-    held = Estimate(*(math.nan if end is None else end for end in ends))
     return {
         "number": finding.number,
         "claim": finding.claim,
-        "measure": tables.interval(held, finding.digits),
+        "measure": tables.finding_number(finding),
         "unit": finding.unit,
         "verdict": finding.verdict,
         "kind": kind,

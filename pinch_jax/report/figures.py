@@ -1,7 +1,7 @@
 """The figure that an experiment declares, drawn of the scores of a study."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pinch_jax.languages import language
@@ -25,12 +25,14 @@ from pinch_jax.study.records import ALL_ORDERS, Records, Score
 SIGNIFICANT = 0.05
 # More models than this are several figures.
 MOST_ROWS = 24
+FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a click keeps it."
 
 
 def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[Drawing]:
     """Returns what an experiment declares as drawings: one, or several of many models."""
     if isinstance(figure, Curve):
-        return [Drawing(experiment, title, curve(records, experiment, figure))]
+        note = FOLLOW if figure.each else ""
+        return [Drawing(experiment, title, curve(records, experiment, figure), note)]
     if isinstance(figure, Bars):
         return [Drawing(experiment, title, bars(records, experiment, figure))]
     if isinstance(figure, Scatter):
@@ -50,17 +52,20 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     for name, told in thick.items():
         rows += line(records, experiment, name, {"kind": "thick", "line": told}, places)
     if figure.dots:
-        first = next(iter(thick))
-        several = [row for row in records.experiment(experiment, first) if row.series != ALL_ORDERS]
-        rows += [
-            {"kind": "dot", "line": row.series, "at": places[row.x], **_told(row)}
-            for row in several
-        ]
+        rows += dots(records, experiment, next(iter(thick)), places)
     for place, code in enumerate(thin if figure.each else ()):
         look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
         rows += line(records, experiment, code, look, places)
     named = [{**row, "x": labels[row["at"]]} for row in rows]
     return charts.curve_chart(named, figure.x, labels, figure.dots)
+
+
+def dots(
+    records: Records, experiment: str, name: str, places: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Returns a small point for each series of a mean; draws of the tuning sets belong here too."""
+    rows = [row for row in records.experiment(experiment, name) if row.series != ALL_ORDERS]
+    return [{"kind": "dot", "line": r.series, "at": places[r.x], **_told(r)} for r in rows]
 
 
 def line(
@@ -149,20 +154,18 @@ def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) ->
     held = _cells(records, experiment, figure)
     runs = dict.fromkeys(run for run, _ in held)
     codes = by_family({code for _, code in held if code in records.languages})
-    drawings = []
-    for number, (group, members) in enumerate(groups_of(records, runs).items()):
+
+    def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
         ranked = sorted(members, key=lambda run: -_rank(held, run, figure, codes))
         there = [code for code in codes if any((run, code) in held for run in members)]
         columns = [*there, *([" "] if figure.means else []), *figure.means.values()]
-        names = {run: records.names[run] for run in ranked}
         cells = [held[run, column] for run in ranked for column in columns if (run, column) in held]
         marked, note = marks(cells) if figure.of == SCORE else (cells, "")
-        told = [{**cell, "name": names[cell["run"]]} for cell in marked]
-        spec = charts.cell_chart(told, list(names.values()), columns, figure.of == SCORE)
-        name = experiment if number == 0 else f"{experiment}_{number + 1}"
-        whole = f"{title}: {group}" if group else title
-        drawings.append(Drawing(name, whole, spec, note))
-    return drawings
+        told = [{**cell, "name": records.names[cell["run"]]} for cell in marked]
+        order = [records.names[run] for run in ranked]
+        return charts.cell_chart(told, order, columns, figure.of == SCORE), note
+
+    return in_groups(records, experiment, title, runs, chart)
 
 
 def _rank(held: Mapping, run: str, figure: HeatMap, codes: Sequence[str]) -> float:
@@ -223,6 +226,21 @@ def marks(cells: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str
 def by_family(codes: Iterable[str]) -> list[str]:
     """Returns languages so that those of one family, and in it of one script, stand together."""
     return sorted(codes, key=lambda code: (language(code).family, language(code).script, code))
+
+
+def in_groups(
+    records: Records,
+    name: str,
+    title: str,
+    runs: Iterable[str],
+    chart: Callable[[list[str]], tuple[Mapping[str, Any], str]],
+) -> list[Drawing]:
+    """Returns a drawing of each group of runs; `chart` gives its specification and a note."""
+    drawings = []
+    for number, (group, members) in enumerate(groups_of(records, runs).items(), 1):
+        own = name if number == 1 else f"{name}_{number}"
+        drawings.append(Drawing(own, f"{title}: {group}" if group else title, *chart(members)))
+    return drawings
 
 
 def groups_of(records: Records, runs: Iterable[str]) -> dict[str, list[str]]:

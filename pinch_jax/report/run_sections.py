@@ -1,7 +1,7 @@
 """The sections that are no experiment's: what was answered, how the runs learned, on what."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pinch_jax.report.drawing import (
     Drawing,
     language_colours,
 )
-from pinch_jax.report.figures import by_family, groups_of
+from pinch_jax.report.figures import by_family, in_groups
 from pinch_jax.report.outcome_tables import mean_shares, outcome_tables
 from pinch_jax.report.tables import Section, csv_file, csv_table, whole_file
 from pinch_jax.study.experiments.interface import Words
@@ -52,21 +52,6 @@ def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
     return before, behind
 
 
-def in_groups(
-    records: Records,
-    name: str,
-    title: str,
-    runs: Iterable[str],
-    chart: Callable[[list[str]], Mapping[str, Any]],
-) -> list[Drawing]:
-    """Returns a drawing of each group of runs."""
-    drawings = []
-    for number_, (group, members) in enumerate(groups_of(records, runs).items(), 1):
-        own = name if number_ == 1 else f"{name}_{number_}"
-        drawings.append(Drawing(own, f"{title}: {group}" if group else title, chart(members)))
-    return drawings
-
-
 def outcomes(records: Records) -> Section:
     """Returns what became of the questions that have an answer."""
     words = Words(
@@ -83,7 +68,7 @@ def outcomes(records: Records) -> Section:
     means = mean_shares(records)
     kinds = dict(zip(KIND_NAMES.values(), KIND_COLOURS, strict=True))
 
-    def chart(runs: list[str]) -> Mapping[str, Any]:
+    def chart(runs: list[str]) -> tuple[Mapping[str, Any], str]:
         rows = []
         for run in sorted(runs, key=lambda run: -means[run][RIGHT][0]):
             for kind, told in KIND_NAMES.items():
@@ -94,7 +79,7 @@ def outcomes(records: Records) -> Section:
             _, low, high = means[run][RIGHT]
             rows[-1] |= {"low": low, "high": high}
         order = list(dict.fromkeys(row["name"] for row in rows))
-        return charts.stacked_chart(rows, "percent of the responses", kinds, order)
+        return charts.stacked_chart(rows, "percent of the responses", kinds, order), ""
 
     drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
     result = "No model answered in all languages of the study."
@@ -182,13 +167,13 @@ def training(records: Records) -> Section:
     curves = {run: loss_curve(records, run) for run in records.tuned_runs}
     runs = records.study["runs"]
 
-    def chart(members: list[str]) -> Mapping[str, Any]:
+    def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
         rows = [
             {"line": records.names[run], "at": step, "value": round(loss, 4)}
             for run in members
             for step, loss in thinned(curves[run], DRAWN_POINTS)
         ]
-        return charts.trace_chart(rows, "step", "loss (nats a token)")
+        return charts.trace_chart(rows, "step", "loss (nats a token)"), ""
 
     known = [run for run, curve in curves.items() if curve]
     drawings = in_groups(records, "training", words.title, known, chart) if known else []
@@ -221,7 +206,7 @@ def composition(records: Records) -> Section:
     members = in_order({code for _, _, code, *_ in rows}, known)
     colours = language_colours(members) | {base: BASE_COLOUR}
 
-    def chart(runs: list[str]) -> Mapping[str, Any]:
+    def chart(runs: list[str]) -> tuple[Mapping[str, Any], str]:
         shown = [
             {"name": records.names[run], "kind": code, "value": tokens}
             | {"told": f"{budget:,} examples, {tokens:,} tokens"}
@@ -230,7 +215,7 @@ def composition(records: Records) -> Section:
         ]
         order = list(dict.fromkeys(row["name"] for row in shown))
         held = {code: colours[code] for code in members if code in {r["kind"] for r in shown}}
-        return charts.stacked_chart(shown, "tokens trained on, all epochs", held, order, 9)
+        return charts.stacked_chart(shown, "tokens trained on, all epochs", held, order, 9), ""
 
     tokens = [sum(records.study["runs"][run]["tokens"].values()) for run in records.tuned_runs]
     dropped = sum(counts[-1] for _, _, _, *counts in rows)

@@ -8,6 +8,7 @@ from pinch_jax.report.run_sections import run_sections
 from pinch_jax.report.tables import Section
 from pinch_jax.study.config import BUILT_IN
 from pinch_jax.study.experiments.figure import SCORE, Figure, HeatMap, Scatter
+from pinch_jax.study.experiments.interface import Beside
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.experiments.sweep import best_and_worst, shape_of
 from pinch_jax.study.records import Records
@@ -60,5 +61,15 @@ def section(records: Records, name: str) -> Section:
         drawings=draw(records, name, words.title, figure),
         tables=(table,),
         file=file,
-        beside=held.beside(records, name),
+        beside=[*held.beside(records, name), *_claimed(records, name)],
     )
+
+
+def _claimed(records: Records, name: str) -> list[Beside]:
+    """Returns the paper's numbers of an experiment's claims, beside those that were found."""
+    claims = {claim.claim: claim for claim, _ in experiments_of(records.study)[name].findings}
+    return [
+        Beside(found.unit, claims[found.claim].paper, tables.finding_number(found))
+        for found in records.findings
+        if found.claim in claims and claims[found.claim].paper and found.value is not None
+    ]

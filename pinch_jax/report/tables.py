@@ -13,7 +13,7 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.study.experiments.figure import HeatMap, Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
-from pinch_jax.study.records import Records
+from pinch_jax.study.records import Finding, Records
 
 AGGREGATE_NAMES = {
     "mean": "mean of all",
@@ -180,6 +180,12 @@ def ends(held: Estimate, digits: int = 1) -> str:
 def interval(held: Estimate, digits: int = 1) -> str:
     """Returns a number and its interval."""
     return f"{number(held.value, digits)} {ends(held, digits)}".removesuffix(" –")
+
+
+def finding_number(finding: Finding) -> str:
+    """Returns the number of a finding with its interval."""
+    ends = (finding.value, finding.low, finding.high)
+    return interval(Estimate(*(math.nan if n is None else n for n in ends)), finding.digits)
 
 
 def settings_table(summary: str, caption: str, settings: dict[str, Any]) -> Table:

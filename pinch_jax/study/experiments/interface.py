@@ -62,13 +62,15 @@ class Claim(NamedTuple):
     """A finding of the paper; `unit` says what the number is that stands beside it.
 
     `rule` says in words what decides. `against_own`: it is about scores against the models of the
-    languages themselves, which not every language may have.
+    languages themselves, which not every language may have. `paper` is the paper's own number,
+    where it gives one that is measured like this study's.
     """
 
     claim: str
     unit: str
     rule: str
     against_own: bool = False
+    paper: str = ""
 
 
 class Decision(NamedTuple):
@@ -162,7 +164,7 @@ class Experiment:
         figure: what is drawn of its scores; None draws a curve, bars or a heat map by their shape.
         result: what this study's scores say, in a sentence or two, of the records of a study and
             the experiment's name there; None says which arm is best and which is worst.
-        beside: the numbers that the paper gives, beside this study's.
+        beside: the numbers that the paper gives beside those of its claims, and this study's.
         needs: other experiments at whose models it looks.
         arms_of_others: in the place of `arms`: its comparisons, from those of all others.
     """

@@ -14,7 +14,6 @@ from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import (
     BANDS,
     Arm,
-    Beside,
     Claim,
     Decision,
     Experiment,
@@ -52,6 +51,7 @@ REPLACEMENT = Claim(
     "reaches it. Holds if at least two thirds of this study's languages surely do; does not hold "
     "if not even so many may.",
     against_own=True,
+    paper="8 of 12",
 )
 
 
@@ -167,27 +167,6 @@ def a_pinch_lifts(records: Records, experiment: str) -> str:
     return f"{said} English goes from {show(first.estimate)} to {show(last.estimate)}."
 
 
-def beside(records: Records, experiment: str) -> list[Beside]:
-    """Returns how many examples the first dose is, and in how many languages P = 100 suffices."""
-    first = next(row for row in records.experiment(experiment) if float(row.x) > 0)
-    held = records.examples_of(first.run)
-    few = sum(held.values()) - held.get(records.study["base"], 0)
-    numbers = [
-        Beside(
-            "examples in other languages at P = 1",
-            "40 of 4,640",
-            f"{few:,} of {sum(held.values()):,}",
-        )
-    ]
-    rows = [row for row in records.experiment(experiment) if not row.is_mean]
-    even = [row.score for row in rows if float(row.x) == 100]
-    if even:
-        good = f"{sum(score >= EVEN for score in even)} of {len(even)}"
-        what = "languages in which P = 100 is as good as the language's own model"
-        numbers.append(Beside(what, "8 of 12", good))
-    return numbers
-
-
 EXPERIMENT = Experiment(
     words=Words(
         short="Pinch",
@@ -197,9 +176,10 @@ EXPERIMENT = Experiment(
         "The number of examples stays the same. How large must P be?",
         caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
         + OWN_MODEL
-        + ". “40 ex.” is forty "
-        "examples in other languages, the paper's P = 1. " + BANDS,
-        found="Forty examples (P = 1) lift the other languages sharply, and English falls slowly.",
+        + ". “40 ex.” is forty examples in other languages, the paper's P = 1. "
+        + BANDS,
+        found="Forty of 4,640 examples (P = 1) lift the other languages sharply, and English falls "
+        "slowly.",
     ),
     arms=arms,
     means=mean_non_english,
@@ -210,5 +190,4 @@ EXPERIMENT = Experiment(
         baseline=OWN_MODEL,
     ),
     result=a_pinch_lifts,
-    beside=beside,
 )
