@@ -272,11 +272,12 @@ def test_marks_are_on_the_fewer_cells_and_nowhere_if_all_are_alike(differ, sign,
 
 def test_names_at_the_ends_of_lines_stand_apart_near_their_places_and_above_0():
     held = [3.0, 2.5, 40.0, 41.0, 0.0, 90.0]
-    moved = charts.apart(held, 4)
+    moved = charts.apart(held, 4, 100)
     order = sorted(range(len(held)), key=lambda place: held[place])
     steps = [moved[b] - moved[a] for a, b in itertools.pairwise(order)]
     assert min(steps) >= 4 - 1e-9 and min(moved) >= 0 and moved[5] == 90
     assert moved[2] + moved[3] == pytest.approx(81)
+    assert max(charts.apart([60.0, 60.0, 59.0], 5, 60)) == 60
 
 
 def test_many_models_are_several_figures_by_the_experiment_that_trains_them(workdir):

@@ -93,7 +93,7 @@ def _thin_lines(
     """Returns a thin line a language, with its name at the end, which its colour leads to."""
     ends = [row for row in rows if row["at"] == max(r["at"] for r in rows)]
     gap = _NAME_HEIGHT * top / CURVE_HEIGHT
-    places = apart([row["score"] for row in ends], gap)
+    places = apart([row["score"] for row in ends], gap, top)
     named = [
         {**row, "score": place, "end": row["score"], "near": last * 1.012, "far": last * 1.035}
         for row, place in zip(ends, places, strict=True)
@@ -119,8 +119,8 @@ def _thin_lines(
     ]
 
 
-def apart(values: Sequence[float], gap: float) -> list[float]:
-    """Returns values moved apart by a gap at least, as little as that takes, none below 0."""
+def apart(values: Sequence[float], gap: float, top: float) -> list[float]:
+    """Returns values moved apart by a gap at least, as little as that takes, from 0 to the top."""
     order = sorted(range(len(values)), key=lambda place: values[place])
     groups: list[list[float]] = []  # [sum of wanted starts, members], of neighbours that touch
     for rank, place in enumerate(order):
@@ -129,7 +129,9 @@ def apart(values: Sequence[float], gap: float) -> list[float]:
             total, members = groups.pop()
             groups[-1][0] += total
             groups[-1][1] += members
-    starts = [max(total / members, 0.0) for total, members in groups for _ in range(int(members))]
+    most = top - gap * (len(values) - 1)
+    means = [(total / members, members) for total, members in groups]
+    starts = [max(min(mean, most), 0.0) for mean, members in means for _ in range(int(members))]
     moved = dict(zip(order, (s + gap * rank for rank, s in enumerate(starts)), strict=True))
     return [moved[place] for place in range(len(values))]
 

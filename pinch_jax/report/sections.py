@@ -69,7 +69,9 @@ def _claimed(records: Records, name: str) -> list[Beside]:
     """Returns the paper's numbers of an experiment's claims, beside those that were found."""
     claims = {claim.claim: claim for claim, _ in experiments_of(records.study)[name].findings}
     return [
-        Beside(found.unit.partition(";")[0], claims[found.claim].paper, tables.finding_number(found))
+        Beside(
+            found.unit.partition(";")[0], claims[found.claim].paper, tables.finding_number(found)
+        )
         for found in records.findings
         if found.claim in claims and claims[found.claim].paper and found.value is not None
     ]
