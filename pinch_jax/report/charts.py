@@ -49,7 +49,7 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
     `score`, `low`, `high`, `told`, and the `ink` of a thin line.
     """
     last = max(len(labels) - 1, 1)
-    top = 10 * -(-max(54.0, *(row["score"] for row in rows)) // 10)
+    top = 10 * -(-max(54.0, *(row.get("high", row["score"]) for row in rows)) // 10)
     values = {
         kind: [row for row in rows if row["kind"] == kind] for kind in ("thick", "thin", "dot")
     }
