@@ -129,11 +129,12 @@
       (verdict.value === "all" || verdict.value === letter) &&
       (!needle || has(data.prompts[language.value][place][0]) ||
         has(response(model.value, place)) || has(response(baseline.value, place))));
-    // A tie of two different responses is a verdict that flipped with their order.
-    const rank = ([place, letter]) => letter === "-" ? 3 : letter !== "t" ? 1
-      : response(model.value, place) === response(baseline.value, place) ? 2 : 0;
-    if (order.value === "telling") rows.sort((a, b) => rank(a) - rank(b) || a[0] - b[0]);
     const tally = (letter) => letters.filter((each) => each === letter).length;
+    const rare = tally("w") < tally("l") ? "w" : "l";
+    // A tie of two different responses is a verdict that flipped with their order.
+    const rank = ([place, letter]) => letter === "-" ? 4 : letter === rare ? 1 : letter !== "t" ? 2
+      : response(model.value, place) === response(baseline.value, place) ? 3 : 0;
+    if (order.value === "telling") rows.sort((a, b) => rank(a) - rank(b) || a[0] - b[0]);
     count.textContent = `${tally("w")} wins, ${tally("t")} ties, ${tally("l")} losses in the ` +
       `${letters.length} prompts here; ${rows.length} match the filter.`;
     list.replaceChildren();
@@ -153,7 +154,7 @@
 
   document.querySelector(".controls").hidden = false;
   fill(language, Object.entries(data.languages).map(([code, [name]]) => [code, `${name} (${code})`]));
-  fill(order, [["telling", "flips and differences first"], ["asked", "as they were asked"]]);
+  fill(order, [["telling", "flips, then surprises"], ["asked", "as they were asked"]]);
   fill(verdict, [["all", "all"], ["w", "model wins"], ["t", "tie"], ["l", "model loses"]]);
   language.addEventListener("change", () => showModels());
   model.addEventListener("change", showBaselines);
