@@ -134,28 +134,43 @@ def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
 def csv_table(records: Records, file: DataFile) -> Table:
     """Returns the rows of a CSV file for people: runs and languages in words, numbers rounded."""
     header, *rows = csv.reader(io.StringIO(file.content.decode("utf-8")))
-    shown = [place for place, name in enumerate(header) if name not in ("experiment", "spec")]
     words = {code: language(code).name for code in records.languages}
     words |= records.names | AGGREGATE_NAMES
     words |= {spec: records.names[run] for run, spec in records.runs.items()}
     names = {"run": "tuned on", "baseline_run": "baseline"}
+    held = {
+        name: _shown(name, column, words)
+        for name, column in zip(header, zip(*rows, strict=True), strict=True)
+        if name not in ("experiment", "spec") and any(column)
+    }
     return Table(
         f"all {len(rows):,} rows of {file.name}",
         "",
-        tuple(names.get(header[place], header[place].replace("_", " ")) for place in shown),
-        tuple(tuple(_told(header[at], row[at], words) for at in shown) for row in rows),
-        tuple(at for at, place in enumerate(shown) if header[place] not in WORDS_IN),
+        tuple(names.get(name, name.replace("_", " ")) for name in held),
+        tuple(zip(*held.values(), strict=True)),
+        tuple(place for place, name in enumerate(held) if name not in WORDS_IN),
     )
 
 
-def _told(column: str, cell: str, words: Mapping[str, str]) -> str:
+def _shown(name: str, cells: Sequence[str], words: Mapping[str, str]) -> list[str]:
+    """Returns a column in words, or as numbers with as many digits as its largest asks for."""
     try:
-        value = float(cell or "nan")
+        values = [float(cell or "nan") for cell in cells]
     except ValueError:
-        return words.get(cell, cell)
-    if column in ("p", "p_holm"):
-        return p_value(value)
-    return number(value, 0 if value.is_integer() else 1 if abs(value) > 1 else 3)
+        return [words.get(cell, _rounded(cell)) for cell in cells]
+    if name in ("p", "p_holm"):
+        return [p_value(value) for value in values]
+    told = [abs(value) for value in values if not math.isnan(value)]
+    digits = 0 if all(value.is_integer() for value in told) else 1 if max(told) > 1 else 3
+    return [number(value, digits) for value in values]
+
+
+def _rounded(cell: str) -> str:
+    """Returns a number among words with one digit; words as they are."""
+    try:
+        return f"{round(float(cell), 1):g}"
+    except ValueError:
+        return cell
 
 
 def number(value: float, digits: int = 1) -> str:
