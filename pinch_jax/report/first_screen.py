@@ -10,7 +10,8 @@ from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
 from pinch_jax.report.outcome_tables import mean_shares
 from pinch_jax.report.sections import figure_of, ran
-from pinch_jax.report.tables import Section, ends, number
+from pinch_jax.report.tables import Section, ends
+from pinch_jax.report.text_table import number
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.registry import experiments_of

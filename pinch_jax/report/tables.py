@@ -11,6 +11,7 @@ from typing import Any
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.figure import HeatMap, Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
 from pinch_jax.study.records import Finding, Records
@@ -171,13 +172,6 @@ def _rounded(cell: str) -> str:
         return f"{round(float(cell), 1):g}"
     except ValueError:
         return cell
-
-
-def number(value: float, digits: int = 1) -> str:
-    """Returns a number as text, with a real minus sign; a missing one is a dash."""
-    if math.isnan(value):
-        return "–"
-    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:

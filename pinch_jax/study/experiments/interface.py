@@ -86,7 +86,7 @@ class Decision(NamedTuple):
 
 
 def decide(*conditions: tuple[Estimate, float]) -> str:
-    """Return whether the numbers are above their bounds.
+    """Returns whether the numbers are above their bounds.
 
     It holds if every interval lies above its bound, and does not if any lies below.
     """

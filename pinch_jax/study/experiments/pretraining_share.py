@@ -42,7 +42,7 @@ PREDICTORS = Claim(
 
 
 def share_correlation(results: Results) -> Estimate | None:
-    """Return r over the monolingual models, None if there are under 3 or one of both is constant.
+    """Returns r over the monolingual models, None if there are under 3 or one of both is constant.
 
     The transfer of a language is the mean score of its model in the other languages. The claim is
     about languages, so they are the sample: what prompts add to the scatter is in r itself.
@@ -59,7 +59,7 @@ def share_correlation(results: Results) -> Estimate | None:
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> Estimate:
-    """Return r of three points or more with its interval by Fisher's z, and p against 0.
+    """Returns r of three points or more with its interval by Fisher's z, and p against 0.
 
     Three points leave it open from -1 to 1.
 
@@ -77,7 +77,7 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> Estimate:
 
 
 def unpredicted(r: Estimate, gains: Sequence[Estimate]) -> str:
-    """Return whether neither r nor any of the points gained by being related predicts transfer."""
+    """Returns whether neither r nor any of the points gained by being related predicts transfer."""
     if max(r.low, -r.high) > WEAK_CORRELATION:
         return FAILS
     if any(gain.low > 0 for gain in gains):

@@ -32,7 +32,7 @@ def arms(config: Config) -> list[Arm]:
 
 
 def _branch(code: str) -> str:
-    """Return the branch of a Slavic language; any other is a branch of its own."""
+    """Returns the branch of a Slavic language; any other is a branch of its own."""
     return _SLAVIC_BRANCHES.get(language(code).base, code)
 
 
@@ -47,7 +47,7 @@ RELATIONS: dict[str, Callable[[str, str], bool]] = {
 def related_and_not(
     cells: Sequence[Scored],
 ) -> dict[str, tuple[list[Mean], list[Mean]]]:
-    """Return relation -> (scores between related languages, the other scores), where both are.
+    """Returns relation -> (scores between related languages, the other scores), where both are.
 
     `cells` are scores of monolingual models in other languages.
     """
