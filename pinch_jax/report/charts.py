@@ -61,6 +61,8 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
         values=list(range(len(labels))),
         labelExpr=f"{json.dumps(list(labels))}[datum.value]",
         grid=False,
+        tickCount=len(labels),  # without it Vega thins them, and leaves out P = 1
+        labelOverlap=False,
     )
     at = alt.X("at:Q", title=x, axis=places)
     at = at.scale(domain=[-0.05 * last, last * (1.15 if values["thin"] else 1.03)], nice=False)

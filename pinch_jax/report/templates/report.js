@@ -23,7 +23,7 @@
       for (const { encoding } of spec.layer ?? [])
         if (encoding?.color?.legend?.columns < 5) encoding.color.legend.columns = 1;
       look.axis.labelLimit = 110;
-      look.text.fontSize = look.axis.labelFontSize = look.axis.titleFontSize = 10;
+      look.text.fontSize = look.axis.labelFontSize = look.axis.titleFontSize = 9.5;
     }
     try {
       await vegaEmbed(chart, spec, { ast: true, renderer: "svg", actions: false, config: look });
