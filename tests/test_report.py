@@ -15,7 +15,7 @@ from bundled import LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import seal, write_record
-from pinch_jax.report import browser, charts, figures, tables
+from pinch_jax.report import browser, figures, groups, labels, tables
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
@@ -96,8 +96,8 @@ def test_every_experiment_has_a_section_and_figures_for_those_without_script_or_
     assert set(EXPERIMENTS) | {"gain", "outcomes", "training", "composition"} < set(sections)
     drawn = [held["data-figure"] for _, held in page.find("div") if "data-figure" in held]
     assert drawn == list(page.figures) and set(EXPERIMENTS) < set(drawn)
-    labels = [held["aria-label"] for _, held in page.find("svg", role="img")]
-    assert len(labels) == len(drawn) and all(labels)
+    told = [held["aria-label"] for _, held in page.find("svg", role="img")]
+    assert len(told) == len(drawn) and all(told)
     for name in drawn:
         for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
             file = workdir / "report" / "figures" / f"{name}.{kind}"
@@ -272,24 +272,24 @@ def test_marks_are_on_the_fewer_cells_and_nowhere_if_all_are_alike(differ, sign,
 
 def test_names_at_the_ends_of_lines_stand_apart_near_their_places_and_above_0():
     held = [3.0, 2.5, 40.0, 41.0, 0.0, 90.0]
-    moved = charts.apart(held, 4, 100)
+    moved = labels.apart(held, 4, 100)
     order = sorted(range(len(held)), key=lambda place: held[place])
     steps = [moved[b] - moved[a] for a, b in itertools.pairwise(order)]
     assert min(steps) >= 4 - 1e-9 and min(moved) >= 0 and moved[5] == 90
     assert moved[2] + moved[3] == pytest.approx(81)
-    assert max(charts.apart([60.0, 60.0, 59.0], 5, 60)) == 60
+    assert max(labels.apart([60.0, 60.0, 59.0], 5, 60)) == 60
 
 
 def test_many_models_are_several_figures_by_the_experiment_that_trains_them(workdir):
     records = read_records(workdir)
     runs = list(records.runs)
-    groups = figures.groups_of(records, runs)
-    assert len(runs) > figures.MOST_ROWS and "" not in groups
-    assert sorted(run for some in groups.values() for run in some) == sorted(runs)
-    assert max(map(len, groups.values())) <= figures.MOST_ROWS
-    assert "monolingual-sr-0123456789ab" in groups["Within one family: Slavic languages"]
-    few = runs[: figures.MOST_ROWS]
-    assert figures.groups_of(records, few) == {"": few}
+    parted = groups.groups_of(records, runs)
+    assert len(runs) > groups.MOST_ROWS and "" not in parted
+    assert sorted(run for some in parted.values() for run in some) == sorted(runs)
+    assert max(map(len, parted.values())) <= groups.MOST_ROWS
+    assert "monolingual-sr-0123456789ab" in parted["Within one family: Slavic languages"]
+    few = runs[: groups.MOST_ROWS]
+    assert groups.groups_of(records, few) == {"": few}
 
 
 def test_what_a_model_wrote_is_text_and_never_markup(page):

@@ -1,7 +1,6 @@
 """The kinds of charts, made of plain rows with Altair; every one fits the width of its page."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,11 +17,10 @@ from pinch_jax.report.drawing import (
     WASH,
     fitted,
 )
+from pinch_jax.report.labels import NAME_HEIGHT, apart, beside_points
 
 Rows = Sequence[Mapping[str, Any]]
 CURVE_HEIGHT = 260
-# Of a name at the end of a line.
-_NAME_HEIGHT = 13.5
 _ROW_HEIGHT = 21
 
 
@@ -94,7 +92,7 @@ def _thin_lines(
 ) -> list[alt.Chart]:
     """Returns a thin line a language, with its name at the end, which its colour leads to."""
     ends = [row for row in rows if row["at"] == max(r["at"] for r in rows)]
-    gap = _NAME_HEIGHT * top / CURVE_HEIGHT
+    gap = NAME_HEIGHT * top / CURVE_HEIGHT
     places = apart([row["score"] for row in ends], gap, top)
     named = [
         {**row, "score": place, "end": row["score"], "near": last * 1.012, "far": last * 1.035}
@@ -119,23 +117,6 @@ def _thin_lines(
             tooltip=tips,  # without one Vega-Lite makes a mark deaf to the pointer
         ),
     ]
-
-
-def apart(values: Sequence[float], gap: float, top: float) -> list[float]:
-    """Returns values moved apart by a gap at least, as little as that takes, from 0 to the top."""
-    order = sorted(range(len(values)), key=lambda place: values[place])
-    groups: list[list[float]] = []  # [sum of wanted starts, members], of neighbours that touch
-    for rank, place in enumerate(order):
-        groups.append([values[place] - gap * rank, 1])
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
-            total, members = groups.pop()
-            groups[-1][0] += total
-            groups[-1][1] += members
-    most = top - gap * (len(values) - 1)
-    means = [(total / members, members) for total, members in groups]
-    starts = [max(min(mean, most), 0.0) for mean, members in means for _ in range(int(members))]
-    moved = dict(zip(order, (s + gap * rank for rank, s in enumerate(starts)), strict=True))
-    return [moved[place] for place in range(len(values))]
 
 
 def cell_chart(
@@ -269,30 +250,3 @@ def scatter_chart(rows: Rows, x: str, y: str, logarithmic: bool) -> dict[str, An
         text.mark.dx = 7 if side == "left" else -7
         names.append(text.encode(across, score, text="name:N"))
     return fitted(alt.layer(ends, points, *names), 260)
-
-
-def beside_points(rows: Rows, logarithmic: bool) -> list[tuple[str, int, list[Mapping[str, Any]]]]:
-    """Returns (alignment, dy, rows): on which side of its point each name covers no other one."""
-    across = [math.log(row["x"]) if logarithmic else row["x"] for row in rows]
-    wide = (max(across) - min(across) or 1) / 640
-    tall = (max(row["high"] for row in rows) - min(row["low"] for row in rows) or 1) / 240
-    sides = [("left", -7), ("right", -7), ("left", 8), ("right", 8)]
-    taken, held = [], {side: [] for side in sides}
-    for row, place in zip(rows, across, strict=True):
-        width = 6.5 * len(row["name"]) + 8
-        at = place / wide, row["score"] / tall
-        boxes = {
-            (align, dy): (at[0] if align == "left" else at[0] - width, at[1] - dy, width)
-            for align, dy in sides
-        }
-        free = [side for side, box in boxes.items() if not any(_cover(box, b) for b in taken)]
-        side = (free or sides)[0]
-        taken.append(boxes[side])
-        held[side].append(row)
-    return [(*side, some) for side, some in held.items() if some]
-
-
-def _cover(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
-    """Returns whether two names (left end, middle, width) cover each other."""
-    beside = one[0] + one[2] < other[0] or other[0] + other[2] < one[0]
-    return not beside and abs(one[1] - other[1]) < _NAME_HEIGHT

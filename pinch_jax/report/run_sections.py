@@ -18,7 +18,8 @@ from pinch_jax.report.drawing import (
     Drawing,
     language_colours,
 )
-from pinch_jax.report.figures import by_family, in_groups
+from pinch_jax.report.figures import by_family
+from pinch_jax.report.groups import in_groups
 from pinch_jax.report.outcome_tables import mean_shares, outcome_tables
 from pinch_jax.report.tables import Section, csv_file, csv_table, whole_file
 from pinch_jax.study.experiments.interface import Words

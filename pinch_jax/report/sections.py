@@ -3,7 +3,8 @@
 import dataclasses
 
 from pinch_jax.report import tables
-from pinch_jax.report.figures import draw, title_of
+from pinch_jax.report.figures import draw
+from pinch_jax.report.groups import title_of
 from pinch_jax.report.run_sections import run_sections
 from pinch_jax.report.tables import Section
 from pinch_jax.study.config import BUILT_IN
