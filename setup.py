@@ -34,6 +34,7 @@ setup(
         'jax>=0.12; python_version>="3.12"',
         'flax>=0.12.12; python_version>="3.12"',
         "absl-py",
+        "altair>=6.3,<7",
         # The bounds of numbers, in the types of config fields.
         "annotated-types",
         "array-record",
@@ -49,7 +50,6 @@ setup(
         # Templates of others are run in its sandbox, out of which older ones let them.
         "jinja2>=3.1.6",
         "markdown-it-py",
-        "matplotlib",
         "ml-collections",
         "numba",
         "numpy",
@@ -69,6 +69,8 @@ setup(
         "tensorflow-datasets>=4.9.9",
         "tokenizers",
         "tqdm",
+        # Carries Vega, Vega-Lite and vega-embed of one release each, which the page inlines.
+        "vl-convert-python>=1.9,<2",
     ],
     extras_require={
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.

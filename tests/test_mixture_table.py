@@ -6,8 +6,6 @@ import json
 import re
 import sys
 
-import matplotlib.colors
-import matplotlib.image
 import numpy as np
 import pytest
 
@@ -17,8 +15,7 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.main import main
 from pinch_jax.report import mixture_diff, mixture_plot, mixture_table
-from pinch_jax.report.drawing import PAPER, language_colours
-from pinch_jax.report.run_figures import BASE_COLOUR
+from pinch_jax.report.drawing import BASE_COLOUR, language_colours
 
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
@@ -231,17 +228,18 @@ def share_at(mixture, member, x):
 
 def test_the_picture_tells_each_member_its_counts_and_its_deviation(tmp_path):
     mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "a name")
-    words = re.findall(r">([^<>]+)</text>", (tmp_path / "mixture.svg").read_text())
+    texts = re.findall(r">([^<>]+)</text>", (tmp_path / "mixture.svg").read_text())
+    words = [" ".join(text.split()) for text in texts]
     examples = counted(PLAN, range(PLAN.steps))[0]
     done, total = np.cumsum(examples, axis=0), np.cumsum(examples.sum(axis=1))
     assert "a name" in words
     for member, share in (("en", 0.6), ("fi", 0.3), ("translation-en-fi", 0.1)):
         own = examples[:, MEMBERS.index(member)]
         ahead = done[:, MEMBERS.index(member)] - share * total
-        assert {mixture_table.label(member), member} <= {*words, "translation-en-fi"}
-        assert f"{own.sum()} in all; {own.min()} to {own.max()} a step" in words
+        told = f"{own.sum()} examples, {own.min()} to {own.max()} a step"
+        assert " ".join(f"{mixture_table.label(member)}: {told}".split()) in words
         least, most = (f"{end:+.2f}".replace("-", "−") for end in (ahead.min(), ahead.max()))
-        assert f"{least} to {most}" in words
+        assert f"ahead of its share: {least} to {most}" in words
 
 
 def test_a_long_run_is_drawn_as_means_of_stretches_and_a_picture_needs_a_known_suffix(
@@ -254,11 +252,10 @@ def test_a_long_run_is_drawn_as_means_of_stretches_and_a_picture_needs_a_known_s
     for first, last, mean in zip(edges, edges[1:], means, strict=False):
         assert np.allclose(mean, counts[first:last].mean(axis=0))
     mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.png", "")
-    pixels = matplotlib.image.imread(tmp_path / "mixture.png")
-    assert pixels.shape[1] == 1600 and pixels.shape[0] > 700
-    drawn = {tuple(pixel) for pixel in pixels[::8, ::8, :3].reshape(-1, 3).tolist()}
-    for colour in (BASE_COLOUR, language_colours(LANGUAGES)["fi"], PAPER):
-        assert any(np.allclose(pixel, matplotlib.colors.to_rgb(colour)) for pixel in drawn)
+    assert (tmp_path / "mixture.png").read_bytes().startswith(b"\x89PNG")
+    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "")
+    drawn = (tmp_path / "mixture.svg").read_text()
+    assert BASE_COLOUR in drawn and language_colours(LANGUAGES)["fi"] in drawn
     with pytest.raises(ValueError, match=r"--plot=.*mixture\.foo: end its name with .*\.png"):
         mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.foo", "")
     with pytest.raises(ValueError, match=rf"--steps: none of them .* part of 0:{PLAN.steps}"):

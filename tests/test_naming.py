@@ -16,16 +16,16 @@ def test_mixtures_are_told_in_words():
         "pinch:n40": "40 examples over all languages",
         "pinch:1:en,fi,sw": "1 % over 3 languages",
         "pinch:100:en,fi,sw": "3 languages alike",
-        "weights:en=1,fi=2": "weights:en=1,fi=2",
+        "weights:en=1,fi=3": "en 25 %, fi 75 %",
         "linear:pinch:1..pinch:10": "linear:pinch:1..pinch:10",
     }
     assert names_of(specs, LANGUAGES, "en") == specs
 
 
-def test_two_mixtures_that_would_be_called_alike_keep_their_specs():
+def test_two_mixtures_that_would_be_called_alike_name_their_languages():
     specs = ("pinch:1:en,fi", "pinch:1:en,it", "pinch:1")
     assert names_of(specs, LANGUAGES, "en") == {
-        "pinch:1:en,fi": "pinch:1:en,fi",
-        "pinch:1:en,it": "pinch:1:en,it",
+        "pinch:1:en,fi": "1 % over 2 languages (en, fi)",
+        "pinch:1:en,it": "1 % over 2 languages (en, it)",
         "pinch:1": "1 % over all languages",
     }

@@ -2,6 +2,9 @@
 
 import base64
 import csv
+import dataclasses
+import hashlib
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -11,12 +14,15 @@ import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import seal
-from pinch_jax.report import browser, heat_maps, readings, results, tables
+from pinch_jax.files import seal, write_record
+from pinch_jax.report import browser, figures, groups, labels, tables
 from pinch_jax.report.page import write_report
-from pinch_jax.report.sections import DRAWINGS
+from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
-from pinch_jax.study.records import ALL_ORDERS, TABLES, read_records
+from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
+from pinch_jax.study.experiments.pinch import REPLACEMENT
+from pinch_jax.study.measures import show
+from pinch_jax.study.records import ALL_ORDERS, TABLES, read_records, read_study
 
 
 class Page(HTMLParser):
@@ -54,6 +60,24 @@ class Page(HTMLParser):
     def browser(self):
         return json.loads(self.find("script", id="responses-data")[0][0])
 
+    @property
+    def figures(self):
+        return json.loads(self.find("script", id="figures-data")[0][0])["figures"]
+
+
+def values(spec):
+    """All rows that a figure is drawn of."""
+    return [row for rows in spec["datasets"].values() for row in rows]
+
+
+def rewrite_scores(workdir, change):
+    """Puts other numbers into scores.csv, as an analysis would have written them."""
+    with (workdir / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row | change(row) for row in csv.DictReader(file)]
+    made_up_study.write_table(workdir / "scores.csv", rows)
+    seal(workdir, TABLES)
+    return read_records(workdir)
+
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
@@ -67,12 +91,17 @@ def page(workdir):
     return Page((workdir / "report" / "index.html").read_text("utf-8"))
 
 
-def test_every_experiment_has_a_section_and_a_drawing_with_words_for_those_who_cannot_see_it(page):
+def test_every_experiment_has_a_section_and_figures_for_those_without_script_or_eyes(workdir, page):
     sections = [held["id"] for _, held in page.find("section")]
-    assert set(EXPERIMENTS) < set(DRAWINGS) < set(sections)
-    drawings = page.find("svg", role="img")
-    assert len(drawings) == len(DRAWINGS)
-    assert all(len(held["aria-label"]) > 40 for _, held in drawings)
+    assert set(EXPERIMENTS) | {"gain", "outcomes", "training", "composition"} < set(sections)
+    drawn = [held["data-figure"] for _, held in page.find("div") if "data-figure" in held]
+    assert drawn == list(page.figures) and set(EXPERIMENTS) < set(drawn)
+    told = [held["aria-label"] for _, held in page.find("svg", role="img")]
+    assert len(told) == len(drawn) and all(told)
+    for name in drawn:
+        for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
+            file = workdir / "report" / "figures" / f"{name}.{kind}"
+            assert file.read_bytes().startswith(start)
     assert "Not run" not in page.text
 
 
@@ -83,67 +112,90 @@ def test_the_page_fetches_nothing_and_lets_only_its_own_script_run(page):
         if tag == "link":
             assert held["href"].startswith("data:")
         if "href" in held and tag != "link":
-            assert re.match(r"#|data/[a-z_]+\.csv$|data:text/csv;base64,", held["href"]), held
+            assert re.match(r"#|data/[a-z_]+\.csv$|figures/\w+\.(svg|png|pdf)$", held["href"]), held
     style = page.find("style")[0][0]
     assert "@import" not in style and "url(" not in style
+    (script,) = [text for text, held in page.find("script") if "type" not in held]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = dict(page.find("meta", **{"http-equiv": "Content-Security-Policy"})[0][1])["content"]
-    assert policy.startswith("default-src 'none';") and "script-src 'sha256-" in policy
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # Vega compiles expressions by eval, unless its interpreter is asked for.
+    assert re.search(r"ast:\s*(true|!0)", script)
     assert not any(name.startswith("on") for _, held, _ in page.elements for name in held)
 
 
 def test_no_two_elements_share_an_id_and_every_reference_inside_a_drawing_has_one(page):
     ids = [held["id"] for _, held, _ in page.elements if "id" in held]
     assert len(ids) == len(set(ids))
-    used = re.findall(r'(?:xlink:)?href="#([^"]+)"|url\(#([^)]+)\)', page.text)
+    html = page.text.split("<script")[0]
+    used = re.findall(r'(?:xlink:)?href="#([^"]+)"|url\(#([^)]+)\)', html)
     assert {one or two for one, two in used} <= set(ids)
 
 
-def test_every_csv_file_is_carried_in_the_page_byte_for_byte(workdir, page):
-    carried = {
-        held["download"]: base64.b64decode(held["href"].partition("base64,")[2])
-        for _, held in page.find("a")
-        if "download" in held
-    }
+def test_every_csv_file_that_the_page_names_is_beside_it(workdir, page):
+    named = {held["href"] for _, held in page.find("a") if held["href"].startswith("data/")}
     beside = {path.name: path.read_bytes() for path in (workdir / "report" / "data").iterdir()}
-    assert carried == beside
-    assert carried["scores.csv"] == (workdir / "scores.csv").read_bytes()
-    rows = list(csv.DictReader(carried["pinch.csv"].decode("utf-8").splitlines()))
+    assert named == {f"data/{name}" for name in beside}
+    assert beside["scores.csv"] == (workdir / "scores.csv").read_bytes()
+    rows = list(csv.DictReader(beside["pinch.csv"].decode("utf-8").splitlines()))
     assert len({row["spec"] for row in rows}) == 13
 
 
-def test_the_numbers_in_tables_and_drawings_are_those_of_the_scores(workdir, page):
+def test_the_numbers_in_tables_and_figures_are_those_of_the_scores(workdir, page):
     with (workdir / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["experiment"] == "monolingual"]
     cells = {text for text, _ in page.find("td")}
-    tips = {text for text, _ in page.find("title")}
+    drawn = values(page.figures["monolingual"])
     judged = [row for row in rows if row["language"] in LANGUAGES and row["language"] != row["x"]]
     assert len(judged) == 12 * 11
     for row in judged:
         score, low, high = (f"{float(row[name]):.1f}" for name in ("score", "low", "high"))
         star = " *" if float(row["p_holm"]) < 0.05 else ""
         assert f"{score} [{low}, {high}]{star}" in cells
-        tuned, asked = (LANGUAGES[row[name]].name for name in ("x", "language"))
-        start = f"tuned on {tuned}, asked in {asked}: {score} [{low}, {high}];"
-        assert any(tip.startswith(start) for tip in tips)
+        place = {"name": LANGUAGES[row["x"]].name, "column": row["language"]}
+        (cell,) = (cell for cell in drawn if place.items() <= cell.items())
+        assert cell["told"] == f"{score} [{low}, {high}]" and cell["value"] == float(row["score"])
 
 
 def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir, page):
     with (workdir / "outcomes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    cells = {text for text, _ in page.find("td")}
-    tips, names = {text for text, _ in page.find("title")}, read_records(workdir).names
+    cells, names = {text for text, _ in page.find("td")}, read_records(workdir).names
+    drawn = [
+        row
+        for name, spec in page.figures.items()
+        if re.fullmatch(r"outcomes(_\d)?", name)
+        for row in values(spec)
+    ]
     for row in rows:
         right = [float(row[f"right{end}"]) for end in ("", "_low", "_high")]
         if row["task"] == "all" or row["language"] == "mean":
             assert "{:.0f} [{:.0f}, {:.0f}]".format(*right) in cells, row
-        if row["task"] == "all":
-            assert "{:.1f} [{:.1f}, {:.1f}]".format(*right) in cells, row
-            where = ", mean of all languages: "
-            if row["language"] in LANGUAGES:
-                where = f" in {LANGUAGES[row['language']].name}: "
-            (tip,) = (tip for tip in tips if tip.startswith(f"{names[row['run']]}{where}"))
-            wrong = float(row["wrong_language"])
-            assert f"wrong language, wrong answer {wrong:.1f}, echo" in tip
+        if (row["task"], row["language"]) == ("all", "mean"):
+            part = {"name": names[row["run"]], "kind": "wrong language, wrong answer"}
+            (segment,) = (held for held in drawn if part.items() <= held.items())
+            assert segment["value"] == float(row["wrong_language"])
+
+
+def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_intervals_leave_out(
+    workdir, page
+):
+    header = page.text.split("<header>")[1].split("</header>")[0]
+    shown = re.findall(r'scope="row">(.*?)</th>(.*?)</tr>', header)
+    named = ["No tuning", "English only", "11 of 1,200 examples in other languages"]
+    assert [name for name, _ in shown] == [*named, "Even split over 12 languages"]
+    rows = [row for row in read_records(workdir).outcomes if row.language == "mean"]
+    means = {row.spec: row.shares for row in rows if row.task == "all"}
+    specs = ("pretrained", "monolingual:en", "pinch:1", "pinch:100")
+    for spec, (_, cells) in zip(specs, shown, strict=True):
+        right, elsewhere = means[spec]["right"][0], means[spec]["other_language"][0]
+        numbers = re.findall(r"<strong>(\d+)</strong>", cells)
+        told = right, elsewhere, 100 - right - elsewhere
+        assert numbers == [f"{number:.0f}" for number in told]
+    assert "The examples were drawn once." in header and "In the paper: " in header
 
 
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):
@@ -152,67 +204,109 @@ def test_verdicts_are_counted_apart_from_what_was_not_run(page):
 
 def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
     records = read_records(workdir)
-    assert "3.3" in {row[1] for row in tables.score_table(records, "pinch").rows}, "40 of 1,200"
-    assert "zh+sw" in {row[1] for row in tables.score_table(records, "pairs").rows}
+    pinch, pairs = (section(records, name).tables[0] for name in ("pinch", "pairs"))
+    assert "3.3" in {row[pinch.columns.index("x")] for row in pinch.rows}, "40 of 1,200"
+    assert "zh+sw" in {row[pairs.columns.index("x")] for row in pairs.rows}
+    assert "1 % over all languages" in {row[pinch.columns.index("tuned on")] for row in pinch.rows}
     assert tables.p_value(1e-9) == "<0.001" and tables.p_value(0.001) == "0.001"
 
 
-def test_the_band_of_the_orders_mean_is_the_one_of_the_analysis(workdir):
+def test_no_specification_of_a_mixture_is_shown_where_there_are_words(page):
+    shown = page.text.split('<section id="responses">')[0]
+    assert not re.search(r"(pinch|uniform|monolingual):\w", shown)
+
+
+def test_the_band_of_the_orders_mean_is_the_one_of_the_analysis(workdir, page):
+    means = [r for r in read_records(workdir).experiment("breadth") if r.series == ALL_ORDERS]
+    thick = [row for row in values(page.figures["breadth"]) if row.get("kind") == "thick"]
+    assert [row["told"] for row in thick] == [show(row.estimate) for row in means]
+    dots = [row for row in values(page.figures["breadth"]) if row.get("kind") == "dot"]
+    assert len(means) == 6 and len(dots) == 6 * 3
+
+
+def test_pearson_s_r_is_the_one_of_the_analysis(page):
+    assert "r is 0.22 [−0.31, 0.64] over 12 languages" in page.text
+
+
+def test_the_paper_s_number_of_a_claim_stands_beside_this_study_s(workdir):
     records = read_records(workdir)
-    means = [row for row in records.experiment("breadth") if row.series == ALL_ORDERS]
-    assert len(means) == 6
-    for row in means:
-        assert f"{row.x}: {tables.interval(readings.point(row))}" in results.breadth(records)
+    numbers = {"value": 5.0, "low": 4.0, "high": 7.0, "verdict": "cannot tell"}
+    finding = dataclasses.replace(records.findings[0], claim=REPLACEMENT.claim, **numbers)
+    held = section(dataclasses.replace(records, findings=(finding,)), "pinch").beside
+    assert [(entry.paper, entry.here) for entry in held] == [("8 of 12", "5 [4, 7]")]
 
 
-def test_pearson_s_r_is_the_one_of_the_analysis_with_its_interval(page):
-    assert page.text.count("Pearson r = 0.22 [−0.31, 0.64]") == 3  # text, drawing and its label
+def test_one_scale_holds_for_a_table_and_the_diagonal_has_no_colour(page):
+    spec = page.figures["monolingual"]
+    scale = spec["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == [0, 50, 100]
+    cells = {(row["name"], row["column"]): row["value"] for row in values(spec)}
+    assert [cells[LANGUAGES[code].name, code] for code in STUDY_LANGUAGES] == [None] * 12
 
 
-def test_the_diagonal_takes_no_part_in_the_colours_of_its_column(tmp_path):
-    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
-    first = heat_maps.heat_map("monolingual", read_records(tmp_path), "a label")
-    scores = (tmp_path / "scores.csv").read_text("utf-8")
-    changed = re.sub(r"(monolingual:(..),,\2,\2,.*?),50\.0,", r"\1,99.0,", scores)
-    assert changed.count(",99.0,") == 12
-    (tmp_path / "scores.csv").write_text(changed, "utf-8")
-    seal(tmp_path, TABLES)
-    assert heat_maps.heat_map("monolingual", read_records(tmp_path), "a label") == first
-
-
-def test_a_difference_of_a_point_is_not_painted_like_a_great_one(tmp_path):
-    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
-
-    def strongest():
-        drawing = heat_maps.heat_map("monolingual", read_records(tmp_path), "a label")
-        return max(map(float, re.findall(r"fill-opacity: ([\d.]+)", drawing)))
-
-    assert strongest() == 0.95
-    path = tmp_path / "scores.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    # All scores lie within one point.
-    made_up_study.write_table(
-        path, [row | {"score": 20 + float(row["score"]) / 100} for row in rows]
+def test_the_best_model_stands_first_and_languages_stand_by_family(page):
+    spec = page.figures["monolingual"]
+    means = {row["name"]: row["value"] for row in values(spec) if row["column"] == "others"}
+    order = spec["layer"][0]["encoding"]["y"]["sort"]
+    assert order == sorted(order, key=lambda name: -means[name])
+    families = [LANGUAGES[code].family for code in spec["layer"][0]["encoding"]["x"]["sort"][:12]]
+    assert len(set(families)) == sum(
+        a != b for a, b in zip(families, [None, *families], strict=False)
     )
-    seal(tmp_path, TABLES)
-    assert strongest() < 0.95 / 5
+
+
+@pytest.mark.parametrize(
+    ("differ", "sign", "said"),
+    [
+        ([True, False, False], ["•", "", ""], "• marks a score that differs from 50"),
+        ([True, True, False], ["", "", "°"], "° marks a score that cannot be told from 50"),
+        ([True, True], [], "Every score differs from 50"),
+        ([False], [], "No score differs from 50"),
+        ([], [], ""),
+    ],
+)
+def test_marks_are_on_the_fewer_cells_and_nowhere_if_all_are_alike(differ, sign, said):
+    marked, note = figures.marks([{"differs": one} for one in differ])
+    assert [cell["mark"] for cell in marked if "mark" in cell] == sign and note.startswith(said)
+
+
+def test_names_at_the_ends_of_lines_stand_apart_near_their_places_and_above_0():
+    held = [3.0, 2.5, 40.0, 41.0, 0.0, 90.0]
+    moved = labels.apart(held, 4, 100)
+    order = sorted(range(len(held)), key=lambda place: held[place])
+    steps = [moved[b] - moved[a] for a, b in itertools.pairwise(order)]
+    assert min(steps) >= 4 - 1e-9 and min(moved) >= 0 and moved[5] == 90
+    assert moved[2] + moved[3] == pytest.approx(81)
+    assert max(labels.apart([60.0, 60.0, 59.0], 5, 60)) == 60
+
+
+def test_many_models_are_several_figures_by_the_experiment_that_trains_them(workdir):
+    records = read_records(workdir)
+    runs = list(records.runs)
+    parted = groups.groups_of(records, runs)
+    assert len(runs) > groups.MOST_ROWS and "" not in parted
+    assert sorted(run for some in parted.values() for run in some) == sorted(runs)
+    assert max(map(len, parted.values())) <= groups.MOST_ROWS
+    assert "monolingual-sr-0123456789ab" in parted["Within one family: Slavic languages"]
+    few = runs[: groups.MOST_ROWS]
+    assert groups.groups_of(records, few) == {"": few}
 
 
 def test_what_a_model_wrote_is_text_and_never_markup(page):
-    assert len(page.find("script")) == 2
+    assert len(page.find("script")) == 3
     assert "<b>forty" not in page.text and "&lt;b&gt;forty" in page.text
     assert made_up_study.HOSTILE not in page.text
     assert all(made_up_study.HOSTILE in texts for texts in page.browser["texts"].values())
 
 
-def test_text_of_right_to_left_languages_is_marked_so(page):
-    rtl = {held["lang"] for _, held in page.find("td", dir="rtl")}
-    ltr = {held["lang"] for _, held in page.find("td", dir="ltr")}
-    assert rtl == {"ar", "he"} and ltr == set(STUDY_LANGUAGES) - rtl
-    assert {code: held[1] for code, held in page.browser["languages"].items()} == {
-        code: "rtl" if code in rtl else "ltr" for code in LANGUAGES
-    }
+def test_a_text_runs_in_the_direction_of_its_own_letters(page):
+    assert browser.direction("العملة هي: KES 12") == "rtl" and browser.direction("12 %") == "ltr"
+    assert browser.direction("The word العملة means currency") == "ltr"
+    for text, held in page.find("td"):
+        if "dir" in held and "lang" not in held:  # an answer
+            assert held["dir"] == browser.direction(text)
+    asked = {(held["lang"], held["dir"]) for _, held in page.find("td") if "lang" in held}
+    assert asked == {(code, LANGUAGES[code].direction) for code in STUDY_LANGUAGES}
 
 
 def test_the_browser_shows_each_response_beside_its_baseline_with_the_verdict(workdir, page):
@@ -252,13 +346,11 @@ def test_where_few_languages_have_their_own_model_the_page_says_so(tmp_path, mod
     made_up_study.write_workdir(tmp_path, prompts=2, experiments=few, models=models)
     page = Page(write_report(tmp_path).read_text("utf-8"))
     others = ", ".join(code for code in STUDY_LANGUAGES if code in models and code != "en")
-    assert f"Mean of the non-English languages ({others}): " in page.text
-    assert f"score of the non-English languages ({others}) goes from" in page.text
-    assert "Mean of the unseen languages (zh): " in page.text
-    tips = [text for text, _ in page.find("title")]
-    for code in STUDY_LANGUAGES:
-        start = f"tuned on 10 % over all languages, asked in {LANGUAGES[code].name}: "
-        assert sum(tip.startswith(start) for tip in tips) == 1
+    assert f"The other languages ({others}) score " in page.text
+    assert "The languages never tuned on (zh) score " in page.text
+    drawn = values(page.figures["gain"])
+    cells = [row["column"] for row in drawn if row["name"] == "10 % over all languages"]
+    assert set(STUDY_LANGUAGES) < set(cells) and len(cells) == len(set(cells))
     assert ("mean of the seen" in page.text) == ("ru" in models)
 
 
@@ -269,8 +361,10 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
     sections = {held["id"] for _, held in page.find("section")}
     assert only in sections and not {"monolingual", "pinch", "breadth"} & sections
     missing = page.text.partition("Not run in this study:")[2].partition("</p>")[0]
-    assert {"monolingual", "pinch", "breadth", "slavic"} < set(re.findall(r"\w+", missing))
-    assert only not in missing
+    assert {"One tuning language", "A pinch of multilinguality"} < set(
+        re.split("[;.] ?", missing.split("</strong> ")[-1])
+    )
+    assert (only == "pairs") == ("Two languages against each of them" not in missing)
 
 
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
@@ -288,9 +382,47 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     header = page.text.split("<header>")[1].split("</header>")[0]
     assert "Not run" not in page.text and "finding" not in header
     records = read_records(tmp_path)
-    curve = readings.sweep_curve(records, "doses", "mean")
-    assert list(curve) == [1.0, 10.0, 100.0]
-    assert readings.sweep_curve(records, "mixed", "mean") is None
-    for x, mean in curve.items():
-        name = "all languages alike" if x == 100 else f"{x:g} % over all languages"
-        assert f"{name} {tables.interval(mean)}" in page.text
+    assert isinstance(figure_of(records, "doses"), Curve)
+    assert isinstance(figure_of(records, "mixed"), HeatMap)
+    rows = records.experiment("doses", "mean")
+    thick = [row for row in values(page.figures["doses"]) if row.get("kind") == "thick"]
+    assert [(row["x"], row["score"]) for row in thick] == [
+        (f"{float(row.x):g}", row.score) for row in rows
+    ]
+    shown = page.text.replace("\xa0", " ")
+    for row in rows:
+        assert f"“{records.names[row.run]}” scores {show(row.estimate)}" in shown
+
+
+def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("doses",))
+    own = tmp_path / "doses.py"
+    own.write_text(
+        "from pinch_jax.study.experiments.interface import Beside, Experiment, Words\n"
+        "from pinch_jax.study.experiments.figure import Bars\n"
+        "EXPERIMENT = Experiment(\n"
+        "    words=Words('Doses', 'Doses of mine', 'How much?', 'A bar.', found='Little.'),\n"
+        "    figure=Bars('my score (%)', 'mean'),\n"
+        "    result=lambda records, name: f'{len(records.experiment(name))} scores.',\n"
+        "    beside=lambda records, name: [Beside('what', '7 of 8', '3 of 4')],\n"
+        ")\n"
+    )
+    study = read_study(tmp_path) | {"sweeps": [], "experiments": [str(own)]}
+    write_record(tmp_path / "study.json", {k: v for k, v in study.items() if k != "checksum"})
+    (held,) = [held for held in make_sections(read_records(tmp_path)) if held.id == "doses"]
+    assert held.words.title == "Doses of mine" and held.beside[0].paper == "7 of 8"
+    assert held.result == f"{len(read_records(tmp_path).experiment('doses'))} scores."
+    assert isinstance(figure_of(read_records(tmp_path), "doses"), Bars)
+    assert held.drawings[0].spec["layer"][0]["encoding"]["x"]["title"] == "my score (%)"
+
+
+@pytest.mark.parametrize(("many", "sign"), [(True, "°"), (False, "•")])
+def test_the_mark_of_a_heat_map_is_told_in_its_caption(tmp_path, many, sign):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("mixed",))
+
+    def change(row):
+        return {"p_holm": 0.01 if (row["language"] != "sw") == many else 0.9}
+
+    (drawing,) = section(rewrite_scores(tmp_path, change), "mixed").drawings
+    marked = {row["column"] for row in values(drawing.spec) if row.get("mark") == sign}
+    assert marked == {"sw"} and drawing.note.startswith(f"{sign} marks")

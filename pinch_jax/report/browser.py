@@ -1,6 +1,7 @@
 """The data of the page's response browser: every text once, as compact JSON."""
 
 import json
+import unicodedata
 from typing import Any
 
 from pinch_jax.evaluate.records import read_responses, read_verdicts
@@ -20,7 +21,7 @@ Comparison = tuple[str, str, str]
 
 
 def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
-    """Return the browser's data, the prompts it shows per language, and the prompts there are.
+    """Returns the browser's data, the prompts it shows per language, and the prompts there are.
 
     Above `limit_bytes` of JSON fewer prompts are kept, spread evenly over those there are.
     The JSON holds no "<", so no text can end the script element it stands in.
@@ -51,7 +52,7 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
 
 
 def _answers(records: Records) -> Answers:
-    """Return language -> (prompt id -> its record, run -> prompt id -> response)."""
+    """Returns language -> (prompt id -> its record, run -> prompt id -> response)."""
     answers: Answers = {}
     for run in records.runs:
         folder = records.workdir / "runs" / run / "responses"
@@ -65,7 +66,7 @@ def _answers(records: Records) -> Answers:
 
 
 def _verdicts(records: Records) -> dict[Comparison, dict[str, str]]:
-    """Return (candidate, baseline, language) -> prompt id -> verdict letter."""
+    """Returns (candidate, baseline, language) -> prompt id -> verdict letter."""
     verdicts: dict[Comparison, dict[str, str]] = {}
     for arm in records.study["arms"]:
         for code, baseline in arm["baseline_runs"].items():
@@ -85,7 +86,7 @@ def _layout(
     verdicts: dict[Comparison, dict[str, str]],
     shown: int,
 ) -> dict[str, Any]:
-    """Return the page's data for at most `shown` prompts a language."""
+    """Returns the page's data for at most `shown` prompts a language."""
     index = {run: place for place, run in enumerate(records.runs)}
     data: dict[str, Any] = {
         "languages": {code: [language(code).name, language(code).direction] for code in answers},
@@ -121,7 +122,7 @@ Texts = list[tuple[str, tuple[str, ...]]]
 
 
 def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[Texts]:
-    """Return (language, (prompt, reference, a response of each run)) in all languages, by prompt.
+    """Returns (language, (prompt, reference, a response of each run)) in all languages, by prompt.
 
     Of what every run answered in every language, they are the shortest prompt of each task in the
     first language, the shortest of all first.
@@ -143,12 +144,19 @@ def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[
 
 
 def _texts(lines: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return the texts of one prompt's records."""
+    """Returns the texts of one prompt's records."""
     return (lines[0]["prompt"], lines[0]["reference"] or "–", *(line["response"] for line in lines))
 
 
+def direction(text: str) -> str:
+    """Returns "rtl" where most letters of a text are of a script that runs from right to left."""
+    kinds = [unicodedata.bidirectional(letter) for letter in text]
+    right = sum(kind in ("R", "AL") for kind in kinds)
+    return "rtl" if right > kinds.count("L") else "ltr"
+
+
 def evenly(items: list[str], count: int) -> list[str]:
-    """Return at most `count` of the items, evenly spread, in their order."""
+    """Returns at most `count` of the items, evenly spread, in their order."""
     if count >= len(items):
         return items
     return [items[place * len(items) // count] for place in range(count)]

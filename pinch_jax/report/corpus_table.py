@@ -21,8 +21,7 @@ from pinch_jax.corpus.sources import Corpus
 from pinch_jax.corpus.translation.translate import Estimate
 from pinch_jax.languages import name_of
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
-from pinch_jax.report.tables import number
-from pinch_jax.report.text_table import text_table
+from pinch_jax.report.text_table import number, text_table
 from pinch_jax.text.template import Renderer
 
 # The shares of examples whose shares of tokens are told: one for a language by itself, more for
@@ -45,7 +44,7 @@ class LanguageCounts:
 def count_language(
     train: Sequence[Example], heldout: Sequence[Example], renderer: Renderer
 ) -> LanguageCounts:
-    """Return the counts of a language."""
+    """Returns the counts of a language."""
     texts = [text for e in train for text in (e.prompt, e.response) if text]
     tokens = supervised = 0
     for example in train:
@@ -62,7 +61,7 @@ def count_language(
 
 
 def share_of_tokens(percent: float, own: float, base: float) -> float:
-    """Return the % of tokens that `percent` % of the examples have, by the means of an example."""
+    """Returns the % of tokens that `percent` % of the examples have, by the means of an example."""
     return 100 * percent * own / (percent * own + (100 - percent) * base)
 
 
@@ -77,12 +76,12 @@ class CorpusReport:
     manifest: Manifest | None
 
     def mean(self, unit: str, codes: Sequence[str]) -> float:
-        """Return the mean of an example, each of these languages having as many."""
+        """Returns the mean of an example, each of these languages having as many."""
         counts = [self.languages[code] for code in codes]
         return sum(getattr(own, unit) / own.examples for own in counts) / len(counts)
 
     def shares(self, percent: float, codes: Sequence[str]) -> dict[str, float]:
-        """Return the % of each kind of tokens where `percent` % of examples are in `codes`."""
+        """Returns the % of each kind of tokens where `percent` % of examples are in `codes`."""
         return {
             unit: share_of_tokens(percent, self.mean(unit, codes), self.mean(unit, [self.base]))
             for unit in ("tokens", "supervised_tokens")
@@ -95,7 +94,7 @@ class CorpusReport:
 
 
 def drop_reasons(manifest: Manifest | None) -> dict[str, dict[str, int]]:
-    """Return why examples were dropped -> in which language -> how many.
+    """Returns why examples were dropped -> in which language -> how many.
 
     A reason is told without its details, which are in the manifest.
     """
@@ -113,7 +112,7 @@ def report_corpus(
     manifest: Manifest | None,
     progress: bool = False,
 ) -> CorpusReport:
-    """Return the report of a corpus; that of one's own has a manifest."""
+    """Returns the report of a corpus; that of one's own has a manifest."""
     bar = tqdm(corpus.train, desc="count tokens", unit="language", disable=not progress)
     counts = {
         code: count_language(corpus.train[code], corpus.heldout[code], renderer) for code in bar
@@ -122,7 +121,7 @@ def report_corpus(
 
 
 def write_corpus_report(report: CorpusReport, path: Path) -> None:
-    """Write the report as JSON; a figure that there is none for is null."""
+    """Writes the report as JSON; a figure that there is none for is null."""
     languages, reasons = {}, drop_reasons(report.manifest)
     for code, own in report.languages.items():
         f = own.fertility
@@ -162,7 +161,7 @@ def write_corpus_report(report: CorpusReport, path: Path) -> None:
 
 
 def corpus_tables(report: CorpusReport) -> str:
-    """Return the report as a person reads it."""
+    """Returns the report as a person reads it."""
     parts = [_languages_table(report)]
     if report.others:
         parts.append(_shares_table(report))
@@ -204,7 +203,7 @@ def _shares_table(report: CorpusReport) -> list[str]:
 
 
 def standing_table(manifest: Manifest) -> str:
-    """Return what a manifest says: what was dropped and why, what was found twice."""
+    """Returns what a manifest says: what was dropped and why, what was found twice."""
     ids = {(entry.split, entry.id) for entry in manifest.dropped}
     lines = [f"dropped in every language: {len(ids):,} examples"]
     lines += [
@@ -221,7 +220,7 @@ def standing_table(manifest: Manifest) -> str:
 
 
 def costs_table(costs: Sequence[Estimate]) -> str:
-    """Return what is still to be translated, and what that takes."""
+    """Returns what is still to be translated, and what that takes."""
     rows = [_cost_cells(cost.language, [cost]) for cost in costs]
     columns = ("to translate into", "examples", "pieces", "characters", "price", "minutes")
     return "\n".join(text_table(columns, [*rows, [], _cost_cells("all", costs)]))

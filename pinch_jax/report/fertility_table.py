@@ -7,8 +7,7 @@ from pathlib import Path
 from pinch_jax.corpus.fertility import Fertility, fertility
 from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
-from pinch_jax.report.tables import number
-from pinch_jax.report.text_table import text_table
+from pinch_jax.report.text_table import number, text_table
 from pinch_jax.text.tokenizer import load_tokenizer
 
 LANGUAGE = "{language}"
@@ -16,7 +15,7 @@ COLUMNS = ("tokens/word", "tokens/character", "continued words")
 
 
 def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") -> str:
-    """Return a table for each tokenizer, of the text files that a pattern names.
+    """Returns a table for each tokenizer, of the text files that a pattern names.
 
     Raises:
         UserError: no file is named so, or there is no such tokenizer.
@@ -33,7 +32,7 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
 
 
 def read_texts(pattern: str) -> dict[str, list[str]]:
-    """Return the lines with text of each language's file, by its code."""
+    """Returns the lines with text of each language's file, by its code."""
     path = Path(pattern).expanduser()
     if path.name.count(LANGUAGE) != 1 or LANGUAGE in str(path.parent):
         raise UserError(
@@ -61,7 +60,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def fertility_table(counts: Mapping[str, Fertility], base: str) -> str:
-    """Return a row a language; the last column compares texts that say the same."""
+    """Returns a row a language; the last column compares texts that say the same."""
     parallel = (f"tokens / {base}",) if base in counts else ()
     rows = [
         [
@@ -79,7 +78,7 @@ def fertility_table(counts: Mapping[str, Fertility], base: str) -> str:
 
 
 def fertility_cells(own: Fertility) -> tuple[str, str, str]:
-    """Return what stands under `COLUMNS`."""
+    """Returns what stands under `COLUMNS`."""
     return (
         number(own.tokens_per_word, 2),
         number(own.tokens_per_character, 3),

@@ -1,260 +1,225 @@
-"""The paper's figures that are curves, bars and points, as inline SVG."""
+"""The figure that an experiment declares, drawn of the scores of a study."""
 
 import math
-from collections.abc import Mapping
-
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pinch_jax.languages import language
-from pinch_jax.report import heat_maps, readings
-from pinch_jax.report.drawing import (
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    PAPER,
-    THIN,
-    Canvas,
-    canvas,
-    label_line_ends,
-    score_axis,
+from pinch_jax.report import charts
+from pinch_jax.report.drawing import LINES, Drawing
+from pinch_jax.report.groups import in_groups
+from pinch_jax.study.experiments.figure import (
+    BASE,
+    OWN,
+    SCORE,
+    Bars,
+    Curve,
+    Figure,
+    HeatMap,
+    Scatter,
 )
-from pinch_jax.report.readings import Point
-from pinch_jax.report.tables import interval
-from pinch_jax.study.experiments.sweep import are_pinches
-from pinch_jax.study.records import ALL_ORDERS, Records
+from pinch_jax.study.measures import dose_name, show
+from pinch_jax.study.records import ALL_ORDERS, Records, Score
 
-RING = {"fillstyle": "none", "markersize": 3.0, "markeredgewidth": 0.8}
-
-
-def pretrained_bars(records: Records, label: str) -> str:
-    """Return each language's monolingual model against the untuned one, the others as dots."""
-    rows = {(row.x, row.language): row for row in records.experiment("pretrained")}
-    codes = readings.judged_languages(records, "pretrained")
-    with canvas("pretrained", label, 6.0, 2.9) as drawing:
-        axes = drawing.figure.subplots()
-        places = np.arange(len(codes))
-        # A language without a monolingual model of its own has rings alone.
-        own = [place for place, code in enumerate(codes) if (code, code) in rows]
-        points = [readings.point(rows[codes[place], codes[place]]) for place in own]
-        values = [point.value for point in points]
-        at = np.array(own) - 0.14
-        bars = axes.bar(at, values, 0.46, color=BLUE, label="tuned on this language")
-        _intervals(axes, at, points)
-        for bar, place, point in zip(bars, own, points, strict=True):
-            code = codes[place]
-            drawing.tip(bar, f"{language(code).name}: {point}")
-        for place, judged in enumerate(codes):
-            for tuned in dict.fromkeys(tuned for tuned, _ in rows):
-                if tuned != judged:
-                    point = readings.point(rows[tuned, judged])
-                    ring = axes.plot(place + 0.26, point.value, "o", color=ORANGE, **RING)[0]
-                    drawing.tip(ring, f"tuned on {tuned}, asked in {judged}: {point}")
-        rings = axes.plot([], [], "o", color=ORANGE, label="tuned on one of the others", **RING)
-        axes.set_xticks(places, codes)
-        axes.set_ylim(0, 104)
-        score_axis(axes)
-        axes.grid(False, axis="x")
-        axes.tick_params(length=0)
-        drawing.figure.legend(handles=[bars, *rings], loc="outside upper left", ncols=2)
-    return drawing.svg
+SIGNIFICANT = 0.05
+FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a click keeps it."
 
 
-def _intervals(axes: Axes, places: np.ndarray, points: list[Point]) -> None:
-    """Draw the 95 % interval over each bar."""
-    values = np.array(points)
-    ends = np.abs(values[:, 1:].T - values[:, 0])
-    axes.errorbar(
-        places, values[:, 0], yerr=ends, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.5
-    )
+def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[Drawing]:
+    """Returns what an experiment declares as drawings: one, or several of many models."""
+    if isinstance(figure, Curve):
+        note = FOLLOW if figure.each else ""
+        return [Drawing(experiment, title, curve(records, experiment, figure), note)]
+    if isinstance(figure, Bars):
+        return [Drawing(experiment, title, bars(records, experiment, figure))]
+    if isinstance(figure, Scatter):
+        return [Drawing(experiment, title, scatter(records, figure))]
+    return heat_maps(records, experiment, title, figure)
 
 
-def pinch_curves(records: Records, label: str) -> str:
-    """Return the score over P: each non-English language, their mean, and English."""
+def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
+    """Returns the lines of a curve; of several arms at one place the mean is drawn."""
+    arms = sorted(records.experiment(experiment), key=lambda row: float(row.x))
+    places = {x: at for at, x in enumerate(dict.fromkeys(row.x for row in arms))}
+    labels = [dose_label(next(row for row in arms if row.x == x)) for x in places]
     base = records.study["base"]
-    codes = [code for code in readings.judged_languages(records, "pinch") if code != base]
-    with canvas("pinch", label, 6.4, 3.7) as drawing:
-        axes = drawing.figure.subplots()
-        curves = {code: readings.dose_curve(records, "pinch", code) for code in codes}
-        _languages(drawing, axes, curves)
-        for code, name, colour in (
-            ("mean_non_english", "mean of the other languages", BLUE),
-            (base, "English", ORANGE),
-        ):
-            _thick(drawing, axes, readings.dose_curve(records, "pinch", code), name, colour)
-        _dose_axis(axes, [dose.label for dose in readings.doses(records, "pinch")])
-        _name_languages(axes, curves)
-        drawing.figure.legend(loc="outside upper left", ncols=2)
-    return drawing.svg
+    thick = {base if name == BASE else name: told for name, told in figure.lines.items()}
+    thin = [code for code in records.judged_in(experiment) if code not in thick]
+    rows = []
+    for name, told in thick.items():
+        rows += line(records, experiment, name, {"kind": "thick", "line": told}, places)
+    if figure.dots:
+        rows += dots(records, experiment, next(iter(thick)), places)
+    for place, code in enumerate(thin if figure.each else ()):
+        look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
+        rows += line(records, experiment, code, look, places)
+    named = [{**row, "x": labels[row["at"]]} for row in rows]
+    return charts.curve_chart(named, figure.x, labels, figure.dots)
 
 
-def unseen_curves(records: Records, label: str) -> str:
-    """Return the score over P with few tuning languages: mean seen, mean unseen, English."""
-    base = records.study["base"]
-    with canvas("unseen", label, 6.0, 3.2) as drawing:
-        axes = drawing.figure.subplots()
-        for code, name, colour in (
-            ("mean_seen", "mean of the seen (without English)", BLUE),
-            ("mean_unseen", "mean of the unseen", GREEN),
-            (base, "English", ORANGE),
-        ):
-            curve = readings.dose_curve(records, "unseen", code)
-            # No seen language may have a model to be held against.
-            if not all(math.isnan(point.value) for point in curve):
-                _thick(drawing, axes, curve, name, colour)
-        _dose_axis(axes, [dose.label for dose in readings.doses(records, "unseen")])
-        drawing.figure.legend(loc="outside upper left", ncols=3)
-    return drawing.svg
+def dots(
+    records: Records, experiment: str, name: str, places: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Returns a small point for each series of a mean; draws of the tuning sets belong here too."""
+    rows = [row for row in records.experiment(experiment, name) if row.series != ALL_ORDERS]
+    return [{"kind": "dot", "line": r.series, "at": places[r.x], **_told(r)} for r in rows]
 
 
-def _languages(drawing: Canvas, axes: Axes, curves: Mapping[str, tuple[Point, ...]]) -> None:
-    """Draw the curve of each of many languages thin."""
-    for code, points in curves.items():
-        line = axes.plot([point.value for point in points], color=THIN, linewidth=0.8, zorder=2)[0]
-        drawing.tip(line, language(code).name)
+def line(
+    records: Records,
+    experiment: str,
+    name: str,
+    look: Mapping[str, str],
+    places: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Returns the points of a line, which is a language or a mean."""
+    rows = []
+    for x, at in places.items():
+        held = [row for row in records.experiment(experiment, name) if row.x == x]
+        if whole := [row for row in held if row.series == ALL_ORDERS] or held[: len(held) == 1]:
+            rows.append({**look, "at": at, **_told(whole[0])})
+        elif held:
+            mean = sum(row.score for row in held) / len(held)
+            rows.append(
+                {**look, "at": at, "score": mean, "told": f"{mean:.1f}, mean of {len(held)}"}
+            )
+    return rows
 
 
-def _name_languages(axes: Axes, curves: Mapping[str, tuple[Point, ...]]) -> None:
-    """Write the code of each language at the end of its curve, once the axes are set."""
-    last = max(len(points) for points in curves.values()) - 1
-    label_line_ends(axes, last, [(points[-1].value, code) for code, points in curves.items()])
+def dose_label(row: Score) -> str:
+    """Returns what stands under an arm on the x axis."""
+    counted = dose_name({"spec": row.spec, "x": float(row.x)})
+    return counted.replace("examples", "ex.") if "examples" in counted else f"{float(row.x):.3g}"
 
 
-def _thick(
-    drawing: Canvas, axes: Axes, points: tuple[Point, ...], name: str, colour: str, start: int = 0
-) -> None:
-    """Draw a main curve with its 95 % band; its first point stands at x = start."""
-    places = start + np.arange(len(points))
-    values = np.array(points)
-    axes.fill_between(places, values[:, 1], values[:, 2], color=colour, alpha=0.16, linewidth=0)
-    axes.plot(places, values[:, 0], color=colour, linewidth=2.2, zorder=3, label=name)
-    for place, point in zip(places, points, strict=True):
-        marker = axes.plot(place, point.value, "o", color=colour, markersize=4, zorder=4)[0]
-        drawing.tip(marker, f"{name}: {point}")
+def _told(row: Score) -> dict[str, Any]:
+    """Returns a score, its interval, and both in words."""
+    return {"score": row.score, "low": row.low, "high": row.high, "told": show(row.estimate)}
 
 
-def _dose_axis(axes: Axes, labels: list[str]) -> None:
-    """Space the tuning sets evenly, as the paper does: 0, 1 and 10 % are all to be seen."""
-    _even_axis(axes, labels, "P: multilingual part of the tuning set (%), evenly spaced")
+def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
+    """Returns a bar an arm; those of the arms' own languages stand from the highest down."""
+    rows = records.experiment(experiment)
+    if figure.of != OWN:
+        held = [row for row in rows if row.language == figure.of]
+        shown = [_bar(row, _arm_name(records, row), "mean") for row in held]
+        return charts.bar_chart(shown, figure.x, 50)
+    own = sorted((row for row in rows if row.x == row.language), key=lambda row: -row.score)
+    others = [row for row in rows if not row.is_mean and row.x != row.language]
+    order = dict.fromkeys(row.language for row in (*own, *others))
+    shown = [_bar(row, language(row.language).name, "tuned on this language") for row in own]
+    dots = [
+        {**_bar(row, language(row.language).name, figure.dots), "told": _from(row)}
+        for code in order
+        for row in others
+        if row.language == code
+    ]
+    return charts.bar_chart(shown, figure.x, 50, dots if figure.dots else ())
 
 
-def _even_axis(axes: Axes, labels: list[str], what: str) -> None:
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_xlim(-0.4, len(labels) - 0.6)
-    axes.set_xlabel(what)
-    axes.tick_params(length=0)
-    score_axis(axes)
+def _bar(row: Score, name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "kind": kind, **_told(row)}
 
 
-def breadth_curves(records: Records, label: str) -> str:
-    """Return the score over the number of tuning languages: each unseen language, their mean."""
-    with canvas("breadth", label, 5.6, 3.5) as drawing:
-        axes = drawing.figure.subplots()
-        ends = []
-        for code in readings.unseen_languages(records, "breadth"):
-            points = readings.breadth_points(records, code)
-            values = [np.mean([p.value for p in orders.values()]) for orders in points.values()]
-            line = axes.plot(list(points), values, color=THIN, linewidth=0.8, zorder=2)[0]
-            drawing.tip(line, language(code).name)
-            ends.append((values[-1], code))
-        points = readings.breadth_points(records, "mean_unseen")
-        means = tuple(orders[ALL_ORDERS] for orders in points.values())
-        name = "mean of the unseen languages over the orders"
-        _thick(drawing, axes, means, name, BLUE, start=min(points))
-        named = dict.fromkeys(order for entry in points.values() for order in entry)
-        orders = [order for order in named if order != ALL_ORDERS]
-        for order, marker in zip(orders, "^sDvPX<>"[: len(orders)], strict=True):
-            held = {count: entry[order] for count, entry in points.items() if order in entry}
-            values = [entry.value for entry in held.values()]
-            style = RING | {"markersize": 4.5, "zorder": 5, "linestyle": "none"}
-            axes.plot(list(held), values, marker, color=ORANGE, label=order, **style)
-        axes.set_xticks(list(points))
-        axes.set_xlabel("number of tuning languages (same number of examples in all)")
-        axes.tick_params(length=0)
-        score_axis(axes)
-        label_line_ends(axes, max(points), ends)
-        drawing.figure.legend(loc="outside upper left", ncols=4)
-    return drawing.svg
+def _from(row: Score) -> str:
+    return f"{show(row.estimate)}, tuned on {language(row.x).name}"
 
 
-def pair_bars(records: Records, label: str) -> str:
-    """Return the mean score of each bilingual model on the other languages, grouped by pair."""
-    pairs = readings.pair_groups(records)
-    groups = list(pairs.values())
-    width = 0.8 / max(len(group) for group in groups)
-    with canvas("pairs", label, 5.8, 2.9) as drawing:
-        axes = drawing.figure.subplots()
-        for index in range(max(len(group) for group in groups)):
-            held = [(g, group[index]) for g, group in enumerate(groups) if index < len(group)]
-            places = np.array([g + (index - (len(groups[g]) - 1) / 2) * width for g, _ in held])
-            points = [readings.point(row) for _, row in held]
-            colour = (BLUE, ORANGE, GREEN)[index % 3]
-            bars = axes.bar(places, [p.value for p in points], 0.9 * width, color=colour)
-            _intervals(axes, places, points)
-            for bar, place, point, (_, row) in zip(bars, places, points, held, strict=True):
-                drawing.tip(bar, f"{row.x}, {row.series}: {point}")
-                short = row.series.removeprefix("against ")
-                axes.text(place, 2, short, ha="center", color=PAPER, fontsize=8, weight="bold")
-        axes.set_xticks(range(len(pairs)), list(pairs))
-        axes.set_xlabel("tuned on, half and half; a bar is held against the model named in it")
-        axes.grid(False, axis="x")
-        axes.tick_params(length=0)
-        score_axis(axes, "mean score, other languages (%)")
-    return drawing.svg
+def _arm_name(records: Records, row: Score) -> str:
+    """Returns an arm in words: its set, or the languages that it is named after, and its series."""
+    known = set(records.languages)
+    words = [language(word).name if word in known else word for word in row.series.split()]
+    codes = row.x.split("+")
+    named = " + ".join(language(code).name for code in codes if code in known)
+    return ", ".join(filter(None, [named or records.names[row.run], " ".join(words)]))
 
 
-def share_scatter(records: Records, label: str) -> str:
-    """Return a language's share in pretraining against the mean transfer of its model."""
-    data = readings.share_transfer(records)
-    with canvas("pretraining_share", label, 4.8, 3.1) as drawing:
-        axes = drawing.figure.subplots()
-        values = np.array(data.transfer)
-        ends = np.abs(values[:, 1:].T - values[:, 0])
-        axes.errorbar(
-            data.share_percent, values[:, 0], yerr=ends, fmt="none", ecolor=THIN, elinewidth=1
-        )
-        for code, share, mean in zip(
-            data.languages, data.share_percent, data.transfer, strict=True
-        ):
-            marker = axes.plot(share, mean.value, "o", color=BLUE, markersize=4.5, zorder=3)[0]
-            drawing.tip(marker, f"{language(code).name}: {share:.2g} % of pretraining, {mean}")
-            axes.annotate(code, (share, mean.value), xytext=(4, 3), textcoords="offset points")
-        if max(data.share_percent) > 4 * min(data.share_percent) > 0:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("share of the pretraining tokens (%)")
-        axes.set_ylabel("mean score on the others (%)")
-        axes.tick_params(length=0)
-        r = data.pearson
-        if not math.isnan(r.value):
-            axes.set_title(f"Pearson r = {interval(r, 2)}")
-        else:
-            axes.set_title("Pearson r is not defined here")
-    return drawing.svg
+def scatter(records: Records, figure: Scatter) -> dict[str, Any]:
+    """Returns a point a language; the x axis is logarithmic where the largest is far off."""
+    points = figure.points(records)
+    rows = [
+        {"name": language(code).name, "x": x, "share": f"{x:.2g} %", "told": show(y)}
+        | {"score": y.value, "low": y.low, "high": y.high}
+        for code, (x, y) in points.items()
+    ]
+    shares = [x for x, _ in points.values()]
+    return charts.scatter_chart(rows, figure.x, figure.y, max(shares) > 4 * min(shares) > 0)
 
 
-def sweep_figure(experiment: str, records: Records, label: str) -> str:
-    """Return a curve where a sweep's x are three numbers or more, else a table in colour."""
-    mean = readings.sweep_curve(records, experiment, "mean")
-    if mean is None or len(mean) < 3:
-        return heat_maps.score_map(experiment, records, label)
-    codes = readings.judged_languages(records, experiment)
-    with canvas(experiment, label, 6.4, 3.7) as drawing:
-        axes = drawing.figure.subplots()
-        curves = {
-            code: tuple(readings.sweep_curve(records, experiment, code).values()) for code in codes
-        }
-        _languages(drawing, axes, curves)
-        _thick(drawing, axes, tuple(mean.values()), "mean of the languages", BLUE)
-        specs = [row.spec for row in records.experiment(experiment)]
-        pinch = are_pinches(specs, records.study["base"])
-        what = "examples that are not in the base language (%)"
-        what = what if pinch else "number of tuning languages"
-        _even_axis(axes, [f"{x:.3g}" for x in mean], f"{what}, evenly spaced")
-        _name_languages(axes, curves)
-        drawing.figure.legend(loc="outside upper left")
-    return drawing.svg
+def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) -> list[Drawing]:
+    """Returns the table in colour of an experiment's models; of many models there are several."""
+    held = _cells(records, experiment, figure)
+    runs = dict.fromkeys(run for run, _ in held)
+    codes = by_family({code for _, code in held if code in records.languages})
+
+    def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
+        ranked = sorted(members, key=lambda run: -_rank(held, run, figure, codes))
+        there = [code for code in codes if any((run, code) in held for run in members)]
+        columns = [*there, *([" "] if figure.means else []), *figure.means.values()]
+        cells = [held[run, column] for run in ranked for column in columns if (run, column) in held]
+        marked, note = marks(cells) if figure.of == SCORE else (cells, "")
+        told = [{**cell, "name": records.names[cell["run"]]} for cell in marked]
+        order = [records.names[run] for run in ranked]
+        return charts.cell_chart(told, order, columns, figure.of == SCORE), note
+
+    return in_groups(records, experiment, title, runs, chart)
+
+
+def _rank(held: Mapping, run: str, figure: HeatMap, codes: Sequence[str]) -> float:
+    """Returns the mean by which a model has its place."""
+    for name in figure.means.values():
+        if (run, name) in held:
+            return held[run, name]["value"]
+    values = [held[run, code]["value"] for code in codes if (run, code) in held]
+    return sum(values) / max(len(values), 1)
+
+
+def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[str, str], dict]:
+    """Returns (run, column) -> a cell of the table."""
+    cells = {}
+    if figure.of != SCORE:
+        for row in records.responses:
+            value = 100 * getattr(row, figure.of)
+            if not math.isnan(value):
+                cells[row.run, row.language] = _cell(row.run, row.language, value, f"{value:.1f}")
+        return cells
+    for row in records.experiment(experiment):
+        if row.is_mean and row.language not in figure.means:
+            continue
+        column = figure.means.get(row.language, row.language)
+        itself = row.run == row.baseline_run
+        cell = _cell(row.run, column, row.score, show(row.estimate))
+        if itself:  # 50 by construction
+            cell |= {"value": None, "text": "–", "told": "its own baseline"}
+        elif not row.is_mean:
+            cell |= {"differs": row.p_holm < SIGNIFICANT}
+        cells[row.run, column] = cell
+    return cells
+
+
+def _cell(run: str, column: str, value: float, told: str) -> dict[str, Any]:
+    return {"run": run, "column": column, "value": value, "text": f"{value:.0f}", "told": told}
+
+
+def marks(cells: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Returns the cells, the fewer of those that differ from 50 and that do not with a mark.
+
+    Beside them a sentence says what the mark is. Where all are alike, nothing is marked.
+    """
+    tested = [cell["differs"] for cell in cells if "differs" in cell]
+    differ, same = sum(tested), len(tested) - sum(tested)
+    rule = "by Holm's correction over the table, p < 0.05"
+    if not tested or not same or not differ:
+        every = "Every score differs" if differ else "No score differs"
+        return [dict(cell) for cell in cells], f"{every} from 50 ({rule})." if tested else ""
+    few = differ <= same
+    sign, meant = ("•", "differs from 50") if few else ("°", "cannot be told from 50")
+    marked = [
+        {**cell, "mark": sign if cell.get("differs", not few) == few else ""} for cell in cells
+    ]
+    return marked, f"{sign} marks a score that {meant} ({rule})."
+
+
+def by_family(codes: Iterable[str]) -> list[str]:
+    """Returns languages so that those of one family, and in it of one script, stand together."""
+    return sorted(codes, key=lambda code: (language(code).family, language(code).script, code))

@@ -35,7 +35,7 @@ class Difference:
 
 
 def differences(first: Places, second: Places, steps: range | None = None) -> list[Difference]:
-    """Return every example that two runs do not have alike, in the order of the first run.
+    """Returns every example that two runs do not have alike, in the order of the first run.
 
     Those that only the second has come last. With `steps`, only those that stand in one of these
     steps in either run.
@@ -49,7 +49,7 @@ def differences(first: Places, second: Places, steps: range | None = None) -> li
 
 
 def diff_lines(config: BatchPlan, against: BatchPlan, steps: range | None = None) -> Iterator[str]:
-    """Yield the differences for programs, one JSON object a line.
+    """Yields the differences for programs, one JSON object a line.
 
     {"id": ..., "change": a key of `CHANGES`, "config": [[step, member], ...], "against": likewise}
     """
@@ -58,7 +58,7 @@ def diff_lines(config: BatchPlan, against: BatchPlan, steps: range | None = None
 
 
 def places(plan: BatchPlan) -> Places:
-    """Return where each example of a run is seen, by id, in the order of the run."""
+    """Returns where each example of a run is seen, by id, in the order of the run."""
     found: dict[str, list[Place]] = defaultdict(list)
     for step in range(plan.steps):
         for member, id in plan.examples_at(step):
@@ -76,7 +76,7 @@ def _change(a: Sequence[Place], b: Sequence[Place]) -> str:
 
 
 def diff_table(config: BatchPlan, against: BatchPlan, steps: range | None = None) -> list[str]:
-    """Return what differs as lines for a person: counts by language, then lists of examples.
+    """Returns what differs as lines for a person: counts by language, then lists of examples.
 
     The lists are cut after `LISTED` lines; with `steps` they hold all that stands in these steps.
     """
@@ -96,7 +96,7 @@ def diff_table(config: BatchPlan, against: BatchPlan, steps: range | None = None
 
 
 def _counts(first: Places, second: Places, members: Sequence[str]) -> list[str]:
-    """Return how many different examples each member has in one run, the other, and both."""
+    """Returns how many different examples each member has in one run, the other, and both."""
     one, other = (
         {(member, id) for id, seen in run.items() for _, member in seen} for run in (first, second)
     )
@@ -112,7 +112,7 @@ def _counts(first: Places, second: Places, members: Sequence[str]) -> list[str]:
 
 
 def _lines(some: Iterable[Difference]) -> list[str]:
-    """Return a line an example: its id, where the first run has it, and where the second."""
+    """Returns a line an example: its id, where the first run has it, and where the second."""
     cells = [
         (difference.id, _places(difference.config), _places(difference.against))
         for difference in some
@@ -126,7 +126,7 @@ def _lines(some: Iterable[Difference]) -> list[str]:
 
 
 def _places(seen: Sequence[Place]) -> str:
-    """Return e.g. "en at 3, 41; fi at 9": the steps of each language."""
+    """Returns e.g. "en at 3, 41; fi at 9": the steps of each language."""
     steps: dict[str, list[str]] = defaultdict(list)
     for step, member in seen:
         steps[member].append(str(step))

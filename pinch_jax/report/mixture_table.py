@@ -30,7 +30,7 @@ class StepCounts:
 
 
 def count_steps(plan: BatchPlan, steps: range | None = None) -> StepCounts:
-    """Return what each of these steps holds, by default all of them.
+    """Returns what each of these steps holds, by default all of them.
 
     Raises:
         UserError: there is none of them in the run.
@@ -48,20 +48,20 @@ def count_steps(plan: BatchPlan, steps: range | None = None) -> StepCounts:
 
 
 def planned_examples(plan: BatchPlan) -> dict[str, int]:
-    """Return how many examples each member has in all epochs, the dropped ones too."""
+    """Returns how many examples each member has in all epochs, the dropped ones too."""
     seen = plan.totals()["examples"]
     return {member: seen.get(member, 0) + plan.dropped[member] for member in plan.mixture.languages}
 
 
 def mixture_lines(plan: BatchPlan, steps: range) -> Iterator[str]:
-    """Yield what each step holds, one JSON object a line, for programs."""
+    """Yields what each step holds, one JSON object a line, for programs."""
     for step in steps:
         ids = [list(pair) for pair in plan.examples_at(step)]
         yield json.dumps({"step": step, **plan.counts_at(step), "ids": ids}, ensure_ascii=False)
 
 
 def mixture_table(plan: BatchPlan, steps: range | None = None) -> list[str]:
-    """Return the tables of a run, or of some of its steps, as lines.
+    """Returns the tables of a run, or of some of its steps, as lines.
 
     First the sums and shares over all of them, then the counts of one step, then padding.
 
@@ -78,7 +78,7 @@ def mixture_table(plan: BatchPlan, steps: range | None = None) -> list[str]:
 
 
 def _sums(plan: BatchPlan, counted: StepCounts, whole: bool) -> list[str]:
-    """Return the sums over the steps and their shares; what was dropped, of the whole run only."""
+    """Returns the sums over the steps and their shares; what was dropped, of the whole run only."""
     columns = ["member"]
     for unit in UNITS:
         columns += [unit.removesuffix("_tokens"), "share"]
@@ -97,7 +97,7 @@ def _sums(plan: BatchPlan, counted: StepCounts, whole: bool) -> list[str]:
 
 
 def _per_step(counted: StepCounts) -> list[str]:
-    """Return the smallest, the mean and the largest count of a step, of each unit."""
+    """Returns the smallest, the mean and the largest count of a step, of each unit."""
     columns = ["per step"]
     for unit in UNITS:
         columns += [f"{unit.removesuffix('_tokens')}: min", "mean", "max"]
@@ -117,7 +117,7 @@ def _per_step(counted: StepCounts) -> list[str]:
 
 
 def _remarks(plan: BatchPlan, counted: StepCounts) -> list[str]:
-    """Return what the tables leave out: padding, and the members without an example."""
+    """Returns what the tables leave out: padding, and the members without an example."""
     shape = plan.shape
     room = sum(map(plan.rows_at, counted.steps)) * shape.row_tokens
     used = int(counted.counts["tokens"].sum())
@@ -132,7 +132,7 @@ def _remarks(plan: BatchPlan, counted: StepCounts) -> list[str]:
 
 
 def label(member: str) -> str:
-    """Return a language's code and name; a recipe's name says all."""
+    """Returns a language's code and name; a recipe's name says all."""
     name = name_of(member)
     return member if name == member else f"{member}  {name}"
 

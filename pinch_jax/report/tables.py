@@ -1,6 +1,5 @@
-"""The tables of the page and the CSV files beside it."""
+"""The parts of a page: sections, the tables in them, and the CSV files beside it."""
 
-import base64
 import csv
 import dataclasses
 import io
@@ -9,10 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
-from pinch_jax.report import readings
-from pinch_jax.report.readings import Point
-from pinch_jax.study.records import Records, Score
+from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.text_table import number
+from pinch_jax.study.experiments.figure import HeatMap, Scatter
+from pinch_jax.study.experiments.interface import Beside, Words
+from pinch_jax.study.records import Finding, Records
 
 AGGREGATE_NAMES = {
     "mean": "mean of all",
@@ -21,6 +23,8 @@ AGGREGATE_NAMES = {
     "mean_unseen": "mean of the unseen",
     "mean_other": "mean of the others",
 }
+# The columns of CSV files that are not numbers.
+WORDS_IN = ("run", "baseline_run", "language", "series", "x")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +44,37 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class DataFile:
-    """A CSV file: written beside the page, and carried inside it as `uri`."""
+    """A CSV file, which is written beside the page."""
 
     name: str
     content: bytes
 
-    @property
-    def uri(self) -> str:
-        """The whole file as a data: URI."""
-        return "data:text/csv;base64," + base64.b64encode(self.content).decode("ascii")
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        id: its place in the page, and the name of its figures.
+        words: what it asks, and how its figure is read.
+        result: what this study's numbers say, in a sentence or two.
+        drawings: its figures; of many models there are several.
+        tables: all numbers.
+        file: the same as CSV.
+        beside: the paper's numbers beside this study's.
+    """
+
+    id: str
+    words: Words
+    result: str
+    drawings: Sequence[Drawing]
+    tables: Sequence[Table]
+    file: DataFile
+    beside: Sequence[Beside] = ()
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> DataFile:
-    """Return rows as a CSV file; NaN is an empty cell."""
+    """Returns rows as a CSV file; NaN is an empty cell."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
@@ -62,7 +84,7 @@ def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
 
 
 def score_file(records: Records, experiment: str) -> DataFile:
-    """Return an experiment's rows of scores.csv as they stand there, digit for digit."""
+    """Returns an experiment's rows of scores.csv as they stand there, digit for digit."""
     with (records.workdir / "scores.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     column = header.index("experiment")
@@ -70,127 +92,113 @@ def score_file(records: Records, experiment: str) -> DataFile:
 
 
 def whole_file(path: Path) -> DataFile:
-    """Return a file of the work directory unchanged."""
+    """Returns a file of the work directory unchanged."""
     return DataFile(path.name, path.read_bytes())
 
 
-def matrix_table(records: Records, experiment: str) -> Table:
-    """Return the scores of a heat map with their intervals."""
-    matrix = readings.matrix(records, experiment)
-    codes = matrix.languages
-    rows = [
-        (
-            language(tuned).name,
-            *(_marked(matrix.cells.get((tuned, judged))) for judged in codes),
-            interval(matrix.means[tuned]),
-        )
-        for tuned in codes
+def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
+    """Returns the scores of a heat map with their intervals, a row a model."""
+    rows = records.experiment(experiment)
+    held = {(row.run, row.language): row for row in rows}
+    judged = records.judged_in(experiment)
+    columns = (*figure.means, *judged)
+
+    def shown(run: str, column: str) -> str:
+        row = held.get((run, column))
+        if row is None or row.run == row.baseline_run:
+            return "—"
+        return interval(row.estimate) + (" *" if not row.is_mean and row.p_holm < 0.05 else "")
+
+    cells = [
+        (records.names[run], *(shown(run, column) for column in columns))
+        for run in dict.fromkeys(row.run for row in rows)
     ]
-    return _cell_table(("tuned on", *codes, "mean of the others"), rows)
-
-
-def score_map_table(records: Records, experiment: str) -> Table:
-    """Return the scores of an experiment's models, a row a model, with their intervals."""
-    table = readings.score_map(records, experiment)
-    nothing = Point(math.nan, math.nan, math.nan)
-    rows = [
-        (
-            records.names[run],
-            *(interval(means.get(run, nothing)) for means in table.means.values()),
-            *(_marked(table.cells.get((run, code))) for code in table.languages),
-        )
-        for run in table.runs
-    ]
-    means = (AGGREGATE_NAMES[name] for name in table.means)
-    return _cell_table(("tuned on", *means, *table.languages), rows)
-
-
-def _marked(cell: Score | None) -> str:
-    if cell is None:
-        return "—"
-    return interval(readings.point(cell)) + (" *" if cell.p_holm < 0.05 else "")
-
-
-def _cell_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
     return Table(
         "scores and 95 % intervals",
         "Score (%) and its 95 % interval; a column is the language of the instructions. "
         "* differs from 50 (Holm over the cells, p < 0.05).",
-        columns,
-        tuple(rows),
-        tuple(range(1, len(columns))),
+        ("tuned on", *figure.means.values(), *judged),
+        tuple(cells),
+        tuple(range(1, len(columns) + 1)),
     )
 
 
-def score_table(records: Records, experiment: str) -> Table:
-    """Return all scores of an experiment, with and without wrong-language responses."""
-    rows = tuple(_score_cells(row, records.names) for row in records.experiment(experiment))
-    columns = ("tuned on", "x", "series", "judged in", "score", "95 %", "wins / ties / losses")
-    columns += ("flips", "p", "Holm p", "same language", "95 % ")
+def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
+    """Returns the points of a scatter plot and their correlation as a CSV file."""
+    points = figure.points(records).items()
+    rows = [(code, x, y.value, y.low, y.high) for code, (x, y) in points]
+    r = figure.r(records)
+    rows.append(("pearson_r", math.nan, r.value, r.low, r.high))
+    return csv_file(f"{experiment}.csv", figure.columns, rows)
+
+
+def csv_table(records: Records, file: DataFile) -> Table:
+    """Returns the rows of a CSV file for people: runs and languages in words, numbers rounded."""
+    header, *rows = csv.reader(io.StringIO(file.content.decode("utf-8")))
+    words = {code: language(code).name for code in records.languages}
+    words |= records.names | AGGREGATE_NAMES
+    words |= {spec: records.names[run] for run, spec in records.runs.items()}
+    names = {"run": "tuned on", "baseline_run": "baseline"}
+    held = {
+        name: _shown(name, column, words)
+        for name, column in zip(header, zip(*rows, strict=True), strict=True)
+        if name not in ("experiment", "spec") and any(column)
+    }
     return Table(
-        f"all {len(rows)} scores with intervals",
-        "Scores (%) with 95 % intervals; flips: share of prompts on which the verdict changes with "
-        "the order; same language: only prompts that neither model answered in a wrong language.",
-        columns,
-        rows,
-        tuple(range(4, len(columns))),
+        f"all {len(rows):,} rows of {file.name}",
+        "",
+        tuple(names.get(name, name.replace("_", " ")) for name in held),
+        tuple(zip(*held.values(), strict=True)),
+        tuple(place for place, name in enumerate(held) if name not in WORDS_IN),
     )
 
 
-def _score_cells(row: Score, names: Mapping[str, str]) -> tuple[str, ...]:
-    aggregate = readings.is_aggregate(row.language)
-    counts = "/".join(number(count, 0) for count in (row.wins, row.ties, row.losses))
-    same = Point(row.score_same_language, row.low_same_language, row.high_same_language)
-    return (
-        names.get(row.run, row.spec),
-        _shown_x(row.x),
-        row.series,
-        AGGREGATE_NAMES[row.language] if aggregate else language(row.language).name,
-        number(row.score),
-        ends(readings.point(row)),
-        counts,
-        number(row.flip_rate, 2),
-        p_value(row.p),
-        p_value(row.p_holm),
-        number(same.value),
-        ends(same),
-    )
+def _shown(name: str, cells: Sequence[str], words: Mapping[str, str]) -> list[str]:
+    """Returns a column in words, or as numbers with as many digits as its largest asks for."""
+    try:
+        values = [float(cell or "nan") for cell in cells]
+    except ValueError:
+        return [words.get(cell, _rounded(cell)) for cell in cells]
+    if name in ("p", "p_holm"):
+        return [p_value(value) for value in values]
+    told = [abs(value) for value in values if not math.isnan(value)]
+    digits = 0 if all(value.is_integer() for value in told) else 1 if max(told) > 1 else 3
+    return [number(value, digits) for value in values]
 
 
-def number(value: float, digits: int = 1) -> str:
-    """Return a number as text, with a real minus sign; a missing one is a dash."""
-    if math.isnan(value):
-        return "–"
-    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+def _rounded(cell: str) -> str:
+    """Returns a number among words with one digit; words as they are."""
+    try:
+        return f"{round(float(cell), 1):g}"
+    except ValueError:
+        return cell
 
 
 def p_value(p: float) -> str:
-    """Return p as text; none is 0."""
+    """Returns p as text; none is 0."""
     return "<0.001" if p < 0.001 else number(p, 3)
 
 
-def _shown_x(x: str) -> str:
-    """Return where an arm stands; P = 3.33333 is 3.3."""
-    try:
-        return f"{round(float(x), 1):g}"
-    except ValueError:
-        return x
-
-
-def ends(point: Point, digits: int = 1) -> str:
-    """Return the interval alone."""
-    if math.isnan(point.low):
+def ends(held: Estimate, digits: int = 1) -> str:
+    """Returns the interval alone."""
+    if math.isnan(held.low):
         return "–"
-    return f"[{number(point.low, digits)}, {number(point.high, digits)}]"
+    return f"[{number(held.low, digits)}, {number(held.high, digits)}]"
 
 
-def interval(point: Point, digits: int = 1) -> str:
-    """Return a number and its interval."""
-    return f"{number(point.value, digits)} {ends(point, digits)}".removesuffix(" –")
+def interval(held: Estimate, digits: int = 1) -> str:
+    """Returns a number and its interval."""
+    return f"{number(held.value, digits)} {ends(held, digits)}".removesuffix(" –")
+
+
+def finding_number(finding: Finding) -> str:
+    """Returns the number of a finding with its interval."""
+    ends = (finding.value, finding.low, finding.high)
+    return interval(Estimate(*(math.nan if n is None else n for n in ends)), finding.digits)
 
 
 def settings_table(summary: str, caption: str, settings: dict[str, Any]) -> Table:
-    """Return nested settings as rows of dotted names."""
+    """Returns nested settings as rows of dotted names."""
     return Table(summary, caption, ("name", "value"), tuple(_flat("", settings)))
 
 

@@ -1,10 +1,11 @@
-"""A table as lines of text, for the terminal."""
+"""A table as lines of text, for the terminal, and numbers as people read them."""
 
+import math
 from collections.abc import Sequence
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows under their columns, as lines; an empty row stands for a rule.
+    """Returns rows under their columns, as lines; an empty row stands for a rule.
 
     The first column is to the left, all others are to the right.
     """
@@ -18,3 +19,10 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     return [line(columns), rule, *(line(row) if row else rule for row in rows)]
+
+
+def number(value: float, digits: int = 1) -> str:
+    """Returns a number as text, with a real minus sign; a missing one is a dash."""
+    if math.isnan(value):
+        return "–"
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
-from pinch_jax.study.config import BUILT_IN, PRETRAINED
-from pinch_jax.study.experiments.interface import Experiment
-from pinch_jax.study.experiments.registry import experiments_of
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
 from pinch_jax.study.variance import Variance
@@ -60,6 +59,16 @@ class Score:
     score_same_language: float
     low_same_language: float
     high_same_language: float
+
+    @property
+    def estimate(self) -> Estimate:
+        """The score with its interval and its p."""
+        return Estimate(self.score, self.low, self.high, self.p)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a mean over languages."""
+        return self.language in AGGREGATES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,31 +156,25 @@ class Records:
     outcomes_of_draws: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
 
-    @functools.cached_property
-    def experiments(self) -> dict[str, Experiment]:
-        """The experiments of the study by name, sweeps too."""
-        return experiments_of(self.study)
-
-    @functools.cached_property
-    def ran(self) -> tuple[str, ...]:
-        """The experiments with something to show: the paper's in its order, ours, sweeps."""
-        scored = {row.experiment for row in self.scores}
-        if self.responses:
-            scored.add("same_language")
-        if "monolingual" in scored and self.study["pretraining_share"]:
-            scored.add("pretraining_share")
-        chosen = scored.intersection(self.experiments)
-        order = dict.fromkeys((*BUILT_IN, *self.experiments))
-        return tuple(name for name in order if name in chosen)
-
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages of the study in its order, then those of the Slavic experiment alone."""
         return tuple(dict.fromkeys((*self.study["languages"], *self.study["slavic"])))
 
-    def experiment(self, name: str) -> tuple[Score, ...]:
-        """Returns the scores of one experiment, in the order of the file."""
-        return tuple(row for row in self.scores if row.experiment == name)
+    def experiment(self, name: str, language: str = "") -> tuple[Score, ...]:
+        """Returns the scores of an experiment, in all languages and means or in one of them."""
+        rows = (row for row in self.scores if row.experiment == name)
+        return tuple(row for row in rows if language in ("", row.language))
+
+    def judged_in(self, name: str) -> tuple[str, ...]:
+        """Returns the languages that an experiment has scores in, in the order of the study."""
+        judged = {row.language for row in self.experiment(name)}
+        return tuple(code for code in self.languages if code in judged)
+
+    def examples_of(self, run: str) -> dict[str, int]:
+        """Returns how many examples of each language a run's set holds; none are left out."""
+        held = self.study["runs"][run].get("budgets", {})
+        return {code: count for code, count in held.items() if count}
 
     @functools.cached_property
     def candidates_of(self) -> dict[str, tuple[str, ...]]:

@@ -5,9 +5,11 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.4.
 
 from pinch_jax.config import Config
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import (
     BANDS,
     Arm,
+    Beside,
     Claim,
     Decision,
     Experiment,
@@ -17,8 +19,10 @@ from pinch_jax.study.experiments.interface import (
     own_models,
     uniform_spec,
 )
+from pinch_jax.study.experiments.pinch import OWN_MODEL
 from pinch_jax.study.experiments.unseen import unseen_languages
 from pinch_jax.study.measures import NotRun, entries_of, mean_of_orders, show
+from pinch_jax.study.records import ALL_ORDERS, Records, Score
 
 BREADTH = Claim(
     claim="The mean over unseen languages rises from 1 to 2, 3 and 4 tuning languages, to almost "
@@ -63,18 +67,51 @@ def saturates(results: Results) -> Decision:
     return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail, of)
 
 
+def over_orders(records: Records, experiment: str) -> dict[int, Score]:
+    """Returns number of tuning languages -> mean of the unseen ones over the orders."""
+    rows = records.experiment(experiment, "mean_unseen")
+    means = {int(float(row.x)): row for row in rows if row.series == ALL_ORDERS}
+    return dict(sorted(means.items()))
+
+
+def more_languages(records: Records, experiment: str) -> str:
+    """Says the mean of the unseen languages at the least and the largest number of languages."""
+    means = over_orders(records, experiment)
+    least, most = min(means), max(means)
+    languages = "one tuning language" if least == 1 else f"{least} tuning languages"
+    return (
+        f"The unseen languages score {show(means[least].estimate)} with {languages} and "
+        f"{show(means[most].estimate)} with {most}, mean of the orders."
+    )
+
+
+def beside(records: Records, experiment: str) -> list[Beside]:
+    """Returns the mean of the unseen languages at four tuning languages."""
+    means = over_orders(records, experiment)
+    what = "mean of the unseen languages with 4 tuning languages"
+    return [Beside(what, "almost 50", show(means[4].estimate))] if 4 in means else []
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Breadth",
         title="How many tuning languages",
         paper="Figure 5",
-        lead="The budget is split evenly over one, two, three … languages. How do the unseen "
-        "languages change with their number?",
-        caption="Thin: each unseen language, mean of the orders in which languages were added. "
-        "Marks: the mean of the unseen languages in each order. The thick line is the mean of the "
-        "orders. " + BANDS,
+        lead="A fixed number of examples is split evenly over one, two, three … languages. How do "
+        "the unseen languages change with the number of languages?",
+        caption="A thin line is an unseen language, mean of the orders in which languages were "
+        "added. A point is the mean of the unseen languages in one order. " + BANDS,
+        found="The unseen languages rise up to 4 tuning languages, to almost 50, then stay.",
     ),
     arms=arms,
     means=means,
     findings=[(BREADTH, saturates)],
+    figure=Curve(
+        "number of tuning languages",
+        {"mean_unseen": "mean of the unseen languages"},
+        baseline=OWN_MODEL,
+        dots="one order of adding languages",
+    ),
+    result=more_languages,
+    beside=beside,
 )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from pinch_jax.config import Config
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.figure import HeatMap
 from pinch_jax.study.experiments.interface import (
-    CELL_POINTER,
+    HEAT_CAPTION,
     Arm,
     Experiment,
     Judged,
@@ -36,15 +37,11 @@ EXPERIMENT = Experiment(
     words=Words(
         short="Gain",
         title="Every model against the untuned one",
-        lead="What does tuning on each set change, in every language? Each row is a tuned model, "
-        "each column a language of instructions, each cell the score against the pretrained model "
-        "without any tuning.",
-        caption="One colour scale for the whole table, 50 in its middle: blue is better than the "
-        "untuned model, orange worse. A dot: the cell differs from 50 after Holm's correction "
-        "over the table (p < 0.05). Not tuned on: the mean of the languages that the set holds no "
-        "example of.",
-        pointer=CELL_POINTER,
+        lead="What does tuning on each set change, in every language? The baseline of every model "
+        "is the pretrained model without any tuning.",
+        caption=HEAT_CAPTION,
     ),
     means=means,
     arms_of_others=arms_of_others,
+    figure=HeatMap(means={"mean": "mean", "mean_other": "others"}),
 )

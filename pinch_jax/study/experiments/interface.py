@@ -1,4 +1,4 @@
-"""What the file of an experiment brings: its comparisons, its means, its findings, its words.
+"""What the file of an experiment brings: comparisons, means, findings, figure, result and words.
 
 A file ends with EXPERIMENT, an `Experiment`. Each of the other files here is an example;
 `pinch.py` is a good one to begin with.
@@ -12,6 +12,8 @@ from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.figure import Figure
+from pinch_jax.study.records import Records
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "cannot tell", "not run"
 
@@ -60,13 +62,15 @@ class Claim(NamedTuple):
     """A finding of the paper; `unit` says what the number is that stands beside it.
 
     `rule` says in words what decides. `against_own`: it is about scores against the models of the
-    languages themselves, which not every language may have.
+    languages themselves, which not every language may have. `paper` is the paper's own number,
+    where it gives one that is measured like this study's.
     """
 
     claim: str
     unit: str
     rule: str
     against_own: bool = False
+    paper: str = ""
 
 
 class Decision(NamedTuple):
@@ -82,7 +86,7 @@ class Decision(NamedTuple):
 
 
 def decide(*conditions: tuple[Estimate, float]) -> str:
-    """Return whether the numbers are above their bounds.
+    """Returns whether the numbers are above their bounds.
 
     It holds if every interval lies above its bound, and does not if any lies below.
     """
@@ -95,8 +99,13 @@ def decide(*conditions: tuple[Estimate, float]) -> str:
 class Words:
     """What the section of an experiment asks, and how its figure is read.
 
-    `short` stands in the navigation; `paper` is the figure of the paper, if it has one. `pointer`
-    says what the pointer shows, where there is one.
+    Attributes:
+        short: its name in the navigation.
+        title: its heading.
+        lead: the question, and what is compared.
+        caption: how the figure is read.
+        paper: the figure of the paper, if it has one.
+        found: what the paper found, in a sentence.
     """
 
     short: str
@@ -104,17 +113,31 @@ class Words:
     lead: str
     caption: str
     paper: str = ""
-    pointer: str = ""
+    found: str = ""
+
+
+class Beside(NamedTuple):
+    """A number of the paper beside this study's, measured alike."""
+
+    what: str
+    paper: str
+    here: str
 
 
 HEAT_CAPTION = (
-    "Every column has its own colour scale, of 10 points or more: compare colours within a column "
-    "only. The struck-out diagonal is 50 by construction and takes no part in colours and means. "
-    "A dot: the cell differs from 50 after Holm's correction over the table (p < 0.05)."
+    "A row is a model, the best first. A column is a language of instructions; languages of one "
+    "family stand together. Blue is better than the baseline, orange is worse, 50 is as good. The "
+    "column “others” is the mean of the languages that a model was not tuned on."
 )
-CELL_POINTER = "Rest the pointer on a cell for its interval."
-BANDS = "Bands are 95 % intervals over the prompts; the dashed line is 50."
-BARS = "Error bars are 95 % intervals over the prompts."
+BANDS = (
+    "A band is a 95 % interval over the prompts. The dashed line is 50: as good as the baseline."
+)
+BARS = "The line across the end of a bar is its 95 % interval over the prompts; 50 is dashed."
+
+
+def nothing_beside(records: Records, name: str) -> list[Beside]:
+    """Returns no number of the paper."""
+    return []
 
 
 def no_arms(config: Config) -> list[Arm]:
@@ -138,6 +161,10 @@ class Experiment:
             section of one's own shows "mean" and, where there is one, "mean_other".
         findings: what the paper says of it, each with what decides, which raises `NotRun` where
             the study lacks it.
+        figure: what is drawn of its scores; None draws a curve, bars or a heat map by their shape.
+        result: what this study's scores say, in a sentence or two, of the records of a study and
+            the experiment's name there; None says which arm is best and which is worst.
+        beside: the numbers that the paper gives beside those of its claims, and this study's.
         needs: other experiments at whose models it looks.
         arms_of_others: in the place of `arms`: its comparisons, from those of all others.
     """
@@ -146,6 +173,9 @@ class Experiment:
     arms: Callable[[Config], list[Arm]] = no_arms
     means: Callable[[Judged], dict[str, list[str]]] = mean_of_all
     findings: Sequence[tuple[Claim, Callable[[Results], Decision]]] = ()
+    figure: Figure | None = None
+    result: Callable[[Records, str], str] | None = None
+    beside: Callable[[Records, str], list[Beside]] = nothing_beside
     needs: Sequence[str] = ()
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
 

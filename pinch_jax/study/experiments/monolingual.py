@@ -6,10 +6,12 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.1.
 from collections.abc import Sequence
 
 from pinch_jax.config import Config
+from pinch_jax.languages import language
+from pinch_jax.study.experiments.figure import HeatMap
 from pinch_jax.study.experiments.interface import (
-    CELL_POINTER,
     HEAT_CAPTION,
     Arm,
+    Beside,
     Experiment,
     Words,
     check_several,
@@ -17,6 +19,10 @@ from pinch_jax.study.experiments.interface import (
     monolingual_spec,
     own_models,
 )
+from pinch_jax.study.measures import show
+from pinch_jax.study.records import Records, Score
+
+OF_OTHERS = HeatMap(means={"mean_other": "others"})
 
 
 def arms(config: Config) -> list[Arm]:
@@ -31,17 +37,48 @@ def table(experiment: str, languages: Sequence[str]) -> list[Arm]:
     return [Arm(experiment, monolingual_spec(code), code, "", baselines) for code in languages]
 
 
+def best_first(records: Records, experiment: str) -> list[Score]:
+    """Returns each model's mean over the languages it is not tuned on, the highest first."""
+    return sorted(records.experiment(experiment, "mean_other"), key=lambda row: -row.score)
+
+
+def carries_over(records: Records, experiment: str) -> str:
+    """Says which tuning languages carry over most and least."""
+    order = best_first(records, experiment)
+    best, last = ((language(row.x).name, show(row.estimate)) for row in (order[0], order[-1]))
+    return (
+        f"The model tuned on {best[0]} scores highest in the other languages: {best[1]}, mean of "
+        f"these. The model tuned on {last[0]} scores lowest: {last[1]}."
+    )
+
+
+def beside(records: Records, experiment: str) -> list[Beside]:
+    """Returns the best tuning languages, and in how many the lowest model is above 30."""
+    order = best_first(records, experiment)
+    names = ", ".join(language(row.x).name for row in order[:3])
+    last = order[-1].x
+    own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]
+    cells = [row.score for row in own if row.language != last]
+    above = f"{sum(score > 30 for score in cells)} of {len(cells)} ({language(last).name})"
+    return [
+        Beside("best tuning languages", "English, then Italian and Spanish", names),
+        Beside("languages in which the lowest model is above 30", "9 of 11 (Hindi)", above),
+    ]
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Monolingual",
         title="One tuning language",
         paper="Figure 1",
-        lead="What does a model tuned on one language do with instructions in the others? Each "
-        "row is a model, each column a language of instructions, each cell the score against the "
-        "model tuned on that language alone.",
+        lead="What does a model tuned on one language do with instructions in the others? Its "
+        "baseline in each language is the model tuned on that language alone.",
         caption=HEAT_CAPTION,
-        pointer=CELL_POINTER,
+        found="Every model follows instructions in the other languages to some degree.",
     ),
     arms=arms,
     means=mean_other,
+    figure=OF_OTHERS,
+    result=carries_over,
+    beside=beside,
 )

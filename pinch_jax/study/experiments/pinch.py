@@ -4,12 +4,13 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.2.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Estimate
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import (
     BANDS,
     Arm,
@@ -32,6 +33,7 @@ from pinch_jax.study.measures import (
     lift,
     show,
 )
+from pinch_jax.study.records import Records, Score
 
 PINCH = Claim(
     claim="P = 1, forty examples, already lifts the other languages sharply; English falls slowly.",
@@ -49,6 +51,7 @@ REPLACEMENT = Claim(
     "reaches it. Holds if at least two thirds of this study's languages surely do; does not hold "
     "if not even so many may.",
     against_own=True,
+    paper="8 of 12",
 )
 
 
@@ -120,18 +123,71 @@ def replaces(results: Results) -> Decision:
     return Decision(reach, decide((reach, needed - 0.5)), f"{each}.", of)
 
 
+OWN_MODEL = "the model tuned on the language of the instructions alone"
+P_AXIS = "examples spread over all languages (%)"
+
+
+def first_dose_says(records: Records, experiment: str, mean: str, whose: str) -> str:
+    """Says what a mean is without other languages, with the first dose of them, and at the end."""
+    rows = by_dose(records, experiment, mean)
+    if len(rows) < 2:
+        return f"{whose} were judged at one P alone."
+    none, first, last = rows[0], rows[1], rows[-1]
+    held = records.examples_of(first.run)
+    few = sum(held.values()) - held.get(records.study["base"], 0)
+    said = (
+        f"{whose} score {show(none.estimate)} when all examples are English, and "
+        f"{show(first.estimate)} with {few:,} of {sum(held.values()):,} in other languages."
+    )
+    if last is not first:
+        said += f" At P = {float(last.x):g} they score {show(last.estimate)}."
+    return f"{said} 50 would be as good as a model tuned on each language alone."
+
+
+def by_dose(records: Records, experiment: str, language: str) -> list[Score]:
+    """Returns the scores in a language or mean, from the least P to the largest."""
+    return sorted(records.experiment(experiment, language), key=lambda row: float(row.x))
+
+
+def which_languages(records: Records, experiment: str, left_out: Set[str]) -> str:
+    """Returns the codes of the judged languages but some, where a study does not judge in all."""
+    judged = records.judged_in(experiment)
+    if set(judged) >= set(records.study["languages"]):
+        return ""
+    return f" ({', '.join(code for code in judged if code not in left_out)})"
+
+
+def a_pinch_lifts(records: Records, experiment: str) -> str:
+    """Says how the first dose moves the other languages, and what becomes of the base."""
+    base = records.study["base"]
+    whose = f"The other languages{which_languages(records, experiment, {base})}"
+    said = first_dose_says(records, experiment, "mean_non_english", whose)
+    rows = by_dose(records, experiment, base)
+    first, last = rows[0], rows[-1]
+    return f"{said} English goes from {show(first.estimate)} to {show(last.estimate)}."
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Pinch",
         title="A pinch of multilinguality",
         paper="Figure 3",
-        lead="P % of the tuning set is spread evenly over all languages, the rest is English; the "
-        "number of examples stays the same. How large must P be?",
-        caption="Thin: each non-English language, its code at the right. The tuning sets stand "
-        "evenly spaced, ordered by their number of non-English examples; “ex.” counts these, as "
-        "the paper's P = 1 is forty. " + BANDS,
+        lead="P % of the examples are spread evenly over all languages, and the rest are English. "
+        "The number of examples stays the same. How large must P be?",
+        caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
+        + OWN_MODEL
+        + ". “40 ex.” is forty examples in other languages, the paper's P = 1. "
+        + BANDS,
+        found="Forty of 4,640 examples (P = 1) lift the other languages sharply, and English falls "
+        "slowly.",
     ),
     arms=arms,
     means=mean_non_english,
     findings=[(PINCH, lifts), (REPLACEMENT, replaces)],
+    figure=Curve(
+        P_AXIS,
+        {"mean_non_english": "mean of the other languages", BASE: "English"},
+        baseline=OWN_MODEL,
+    ),
+    result=a_pinch_lifts,
 )

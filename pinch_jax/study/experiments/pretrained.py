@@ -9,6 +9,7 @@ from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, Estimate
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.figure import OWN, Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
@@ -23,6 +24,7 @@ from pinch_jax.study.experiments.interface import (
     monolingual_spec,
 )
 from pinch_jax.study.measures import cells_of, entries_of, show
+from pinch_jax.study.records import Records
 
 TRANSFER = Claim(
     claim="Tuned on one language alone, a model follows instructions in the others too: every "
@@ -70,17 +72,31 @@ def transfer(results: Results) -> Decision:
     return Decision(lowest, decide((lowest, EVEN)), detail, of)
 
 
+def tuning_changes(records: Records, experiment: str) -> str:
+    """Says how the models do in their own language and in the others."""
+    rows = [row for row in records.experiment(experiment) if not row.is_mean]
+    own = [row.score for row in rows if row.x == row.language]
+    others = [row.score for row in rows if row.x != row.language]
+    return (
+        f"In the language it is tuned on, a model scores {min(own):.0f} to {max(own):.0f} against "
+        f"the untuned model. In the other languages it scores {min(others):.0f} to "
+        f"{max(others):.0f}."
+    )
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Untuned",
         title="Against the untuned model",
         paper="Figure 10",
-        lead="What does tuning change at all? The monolingual models against the pretrained model "
-        "without any tuning, in every language of instructions.",
-        caption="Bars: the model tuned on the language of the instructions. Rings: the models "
-        "tuned on the other languages. " + BARS + " The dashed line is 50.",
+        lead="What does tuning change at all? The baseline of every model is the pretrained model "
+        "without any tuning.",
+        caption="A bar is the model tuned on the language of the instructions; a point is a model "
+        "tuned on another language. " + BARS,
     ),
     arms=arms,
     means=means,
     findings=[(TRANSFER, transfer)],
+    figure=Bars("score against the untuned model (%)", OWN, "tuned on another language"),
+    result=tuning_changes,
 )

@@ -3,10 +3,16 @@
 Source: Shaham et al. (2024), arXiv 2401.01854, appendix E.
 """
 
+import math
+
+import numpy as np
+
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.figure import HeatMap
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, answered_by, in_language, show
+from pinch_jax.study.records import Records
 
 # The paper has a word and no number: our choice, named in the rule.
 IN_LANGUAGE_PERCENT = 90.0
@@ -41,18 +47,36 @@ def answers_in_language(results: Results) -> Decision:
     return Decision(share, decide((share, IN_LANGUAGE_PERCENT)), detail)
 
 
+def in_which_language(records: Records, experiment: str) -> str:
+    """Says how many of the tuned models' responses are in the language of the instruction."""
+    rows = [row for row in records.responses if row.spec != PRETRAINED]
+    rows = [row for row in rows if not math.isnan(row.right_language)]
+    if not rows:
+        return "The language of none of these responses can be identified."
+    right, wrong, short, echo = (
+        100 * np.average([getattr(row, field) for row in rows], weights=[r.prompts for r in rows])
+        for field in ("right_language", "wrong_language", "too_short", "echo")
+    )
+    return (
+        f"Of the tuned models' responses {right:.1f} % are in the language of the instruction, "
+        f"{wrong:.1f} % in another one, and {short:.1f} % too short to tell. {echo:.1f} % only "
+        "repeat the instruction."
+    )
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Response language",
         title="In which language the models answer",
         paper="Appendix E",
-        lead="Share of the responses in the language of their instruction. Three outcomes add up "
-        "to all responses: right language, wrong language, too short to tell. An echo of the "
-        "prompt is counted apart, since it would pass for the right language.",
-        caption="A row is a run, a column a language of instructions; the deeper the colour the "
-        "larger the share, from 0 to 100 % in all four panels.",
-        pointer="Rest the pointer on a cell for the number.",
+        lead="How many of the responses are in the language of their instruction? A response that "
+        "repeats the instruction counts as such, too; the table counts it apart.",
+        caption="A row is a model, the best first. A column is a language of instructions. The "
+        "deeper the colour, the more responses are in the language of the instruction.",
+        found="The tuned models answer in the language of the instruction.",
     ),
     findings=[(SAME_LANGUAGE, answers_in_language)],
+    figure=HeatMap(means={}, of="right_language"),
+    result=in_which_language,
     needs=["monolingual"],
 )

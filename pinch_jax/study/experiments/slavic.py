@@ -10,14 +10,13 @@ from pinch_jax.evaluate.intervals import Mean
 from pinch_jax.languages import language
 from pinch_jax.study.comparisons import Scored
 from pinch_jax.study.experiments.interface import (
-    CELL_POINTER,
     HEAT_CAPTION,
     Arm,
     Experiment,
     Words,
     mean_other,
 )
-from pinch_jax.study.experiments.monolingual import table
+from pinch_jax.study.experiments.monolingual import OF_OTHERS, carries_over, table
 
 _SLAVIC_BRANCHES = {
     **dict.fromkeys(("ru", "uk", "be", "rue"), "East"),
@@ -33,7 +32,7 @@ def arms(config: Config) -> list[Arm]:
 
 
 def _branch(code: str) -> str:
-    """Return the branch of a Slavic language; any other is a branch of its own."""
+    """Returns the branch of a Slavic language; any other is a branch of its own."""
     return _SLAVIC_BRANCHES.get(language(code).base, code)
 
 
@@ -48,7 +47,7 @@ RELATIONS: dict[str, Callable[[str, str], bool]] = {
 def related_and_not(
     cells: Sequence[Scored],
 ) -> dict[str, tuple[list[Mean], list[Mean]]]:
-    """Return relation -> (scores between related languages, the other scores), where both are.
+    """Returns relation -> (scores between related languages, the other scores), where both are.
 
     `cells` are scores of monolingual models in other languages.
     """
@@ -69,8 +68,10 @@ EXPERIMENT = Experiment(
         lead="Do script, branch or mutual intelligibility predict transfer between close "
         "languages? Cyrillic: ru, sr; mutually intelligible: sr and hr, sk and cs.",
         caption=HEAT_CAPTION,
-        pointer=CELL_POINTER,
+        found="None of the three predicts how well a language carries over.",
     ),
     arms=arms,
     means=mean_other,
+    figure=OF_OTHERS,
+    result=carries_over,
 )

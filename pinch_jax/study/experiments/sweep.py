@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.study.config import OWN, PRETRAINED, Sweep
+from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
 from pinch_jax.study.experiments.gain import means
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
+from pinch_jax.study.measures import show
+from pinch_jax.study.records import Records
 
 EXPERIMENT = Experiment(
     words=Words(
@@ -16,11 +19,37 @@ EXPERIMENT = Experiment(
         title="A sweep of your own",
         lead="Each tuning set has the same number of examples. A score is against the baseline "
         "that the sweep names: the model of each language itself, the untuned one, or a mixture.",
-        caption="The thick line or bar is the mean of the languages. " + BANDS,
-        pointer="Rest the pointer on a mark for its numbers.",
+        caption="The thick line or the bar is the mean of the languages. " + BANDS,
     ),
     means=means,
 )
+
+
+def best_and_worst(records: Records, experiment: str) -> str:
+    """Says which mixtures of a sweep have the highest and the lowest mean of the languages."""
+    rows = sorted(records.experiment(experiment, "mean"), key=lambda row: -row.score)
+    told = [f"“{records.names[row.run]}” scores {show(row.estimate)}" for row in rows]
+    if len(told) > 3:
+        told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
+    return f"{'; '.join(told)}. These are means of the languages."
+
+
+def shape_of(records: Records, experiment: str) -> Figure:
+    """Returns a curve where the `x` of three arms or more are numbers, else bars or a heat map."""
+    rows = records.experiment(experiment, "mean")
+    if len(rows) >= 3 and all(re.fullmatch(r"[\d.e+-]+", row.x) for row in rows):
+        pinches = are_pinches((row.spec for row in rows), records.study["base"])
+        x = "examples that are not in the base language (%)"
+        x = x if pinches else "number of tuning languages"
+        return Curve(x, {"mean": "mean of the languages"})
+    if len(records.judged_in(experiment)) < 2:
+        return Bars("score (%)", "mean")
+    return HeatMap({"mean": "mean"} | _other_mean(records, experiment))
+
+
+def _other_mean(records: Records, experiment: str) -> dict[str, str]:
+    """Returns the column of the languages that sets are not tuned on, where there are such."""
+    return {"mean_other": "others"} if records.experiment(experiment, "mean_other") else {}
 
 
 def arms(config: Config, sweep: Sweep) -> list[Arm]:

@@ -6,6 +6,7 @@ Source: Shaham et al. (2024), arXiv 2401.01854, section 3.3.
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.study.comparisons import Results
+from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import (
     BANDS,
     Arm,
@@ -16,8 +17,9 @@ from pinch_jax.study.experiments.interface import (
     Words,
     decide,
 )
-from pinch_jax.study.experiments.pinch import percents
+from pinch_jax.study.experiments.pinch import OWN_MODEL, first_dose_says, percents, which_languages
 from pinch_jax.study.measures import against_untuned, first_dose, lift, show
+from pinch_jax.study.records import Records
 
 UNSEEN = Claim(
     claim="With 6 tuning languages, the 6 unseen ones rise likewise at P = 1.",
@@ -66,17 +68,33 @@ def rises(results: Results) -> Decision:
     return Decision(rise, decide((rise, 0)), detail, of)
 
 
+def a_pinch_lifts_the_unseen(records: Records, experiment: str) -> str:
+    """Says how the first dose moves the languages never tuned on."""
+    arms = {row.run for row in records.experiment(experiment)}
+    seen = {code for run in arms for code in records.examples_of(run)}
+    whose = f"The languages never tuned on{which_languages(records, experiment, seen)}"
+    return first_dose_says(records, experiment, "mean_unseen", whose)
+
+
 EXPERIMENT = Experiment(
     words=Words(
         short="Unseen",
         title="Languages never tuned on",
         paper="Figure 4",
-        lead="The same, but only a few languages are in the tuning set. Do the others rise as "
-        "well?",
-        caption="Seen: the languages of the tuning set without English. Unseen: no example of "
-        "them was tuned on. " + BANDS,
+        lead="P % of the examples are spread over a few languages alone. Do the languages rise too "
+        "of which the model sees no example?",
+        caption="Seen: the languages of the tuning sets but English. Unseen: no tuning set has an "
+        "example of them. " + BANDS,
+        found="With 6 tuning languages, the 6 unseen ones rise likewise at P = 1.",
     ),
     arms=arms,
     means=means,
     findings=[(UNSEEN, rises)],
+    figure=Curve(
+        "examples spread over the tuning languages (%)",
+        {"mean_unseen": "mean of the unseen", BASE: "English", "mean_seen": "mean of the seen"},
+        each=False,
+        baseline=OWN_MODEL,
+    ),
+    result=a_pinch_lifts_the_unseen,
 )

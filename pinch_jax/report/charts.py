@@ -1,0 +1,252 @@
+"""The kinds of charts, made of plain rows with Altair; every one fits the width of its page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from pinch_jax.report.drawing import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    THIN,
+    WASH,
+    fitted,
+)
+from pinch_jax.report.labels import NAME_HEIGHT, apart, beside_points
+
+Rows = Sequence[Mapping[str, Any]]
+CURVE_HEIGHT = 260
+_ROW_HEIGHT = 21
+
+
+def _data(rows: Rows) -> alt.InlineData:
+    return alt.InlineData(values=list(rows))
+
+
+def _tips(**titles: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip(field=field, type="nominal", title=title) for field, title in titles.items()
+    ]
+
+
+def _listed(field: str, order: Sequence[str], title: str | None = None, **axis: Any) -> dict:
+    """Returns the arguments of a channel whose values stand in this order."""
+    shown = alt.Axis(title=title, grid=False, **axis)
+    return {"shorthand": f"{field}:N", "sort": list(order), "axis": shown}
+
+
+def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[str, Any]:
+    """Returns lines over evenly spaced places.
+
+    A row is a `kind` ("thick", "thin" or "dot"), the name of its `line`, its place `at`, `x`,
+    `score`, `low`, `high`, `told`, and the `ink` of a thin line.
+    """
+    last = max(len(labels) - 1, 1)
+    top = 10 * -(-max(54.0, *(row.get("high", row["score"]) for row in rows)) // 10)
+    values = {
+        kind: [row for row in rows if row["kind"] == kind] for kind in ("thick", "thin", "dot")
+    }
+    hover = alt.selection_point("hover", fields=["line"], on="pointerover", empty=False)
+    pick = alt.selection_point("pick", fields=["line"], on="click", empty=False)
+    names = list(dict.fromkeys(row["line"] for row in values["thick"]))
+    colour = alt.Color("line:N").scale(domain=names, range=[BLUE, ORANGE, GREEN][: len(names)])
+    places = alt.Axis(
+        values=list(range(len(labels))),
+        labelExpr=f"{json.dumps(list(labels))}[datum.value]",
+        grid=False,
+        tickCount=len(labels),  # without it Vega thins them, and leaves out P = 1
+        labelOverlap=False,
+    )
+    at = alt.X("at:Q", title=x, axis=places)
+    at = at.scale(domain=[-0.05 * last, last * (1.15 if values["thin"] else 1.03)], nice=False)
+    score = alt.Y("score:Q", title="score (%)").scale(domain=[0, top], nice=False)
+    tips = _tips(line="line", x="at", told="score")
+    thick = alt.Chart(_data(values["thick"]))
+    even = alt.Chart(_data([{"y": 50, "from": -0.05 * last, "to": 1.02 * last}]))
+    layers = [
+        even.mark_rule(color=MUTED, strokeDash=[4, 3]).encode(x="from:Q", x2="to:Q", y="y:Q"),
+        thick.mark_area(opacity=0.16).encode(at, alt.Y("low:Q"), alt.Y2("high:Q"), colour),
+    ]
+    if values["thin"]:
+        layers += _thin_lines(values["thin"], at, score, hover | pick, last, top)
+    layers += [
+        thick.mark_line(strokeWidth=2.6).encode(at, score, colour),
+        thick.mark_circle(size=46, opacity=1).encode(at, score, colour, tooltip=tips),
+    ]
+    if values["dot"]:
+        points = alt.Chart(_data([{**row, "what": dots} for row in values["dot"]]))
+        drawn = points.mark_point(size=26, strokeWidth=1.4)
+        shape = alt.Shape("what:N").scale(domain=[dots], range=["diamond"])
+        layers.append(drawn.encode(at, score, shape, stroke=alt.value(ORANGE), tooltip=tips))
+    layers[-1] = layers[-1].add_params(hover, pick)
+    return fitted(alt.layer(*layers), CURVE_HEIGHT)
+
+
+def _thin_lines(
+    rows: Rows, at: alt.X, score: alt.Y, held: alt.Predicate, last: int, top: float
+) -> list[alt.Chart]:
+    """Returns a thin line a language, with its name at the end, which its colour leads to."""
+    ends = [row for row in rows if row["at"] == max(r["at"] for r in rows)]
+    gap = NAME_HEIGHT * top / CURVE_HEIGHT
+    places = apart([row["score"] for row in ends], gap, top)
+    named = [
+        {**row, "score": place, "end": row["score"], "near": last * 1.012, "far": last * 1.035}
+        for row, place in zip(ends, places, strict=True)
+    ]
+    wide = alt.when(held).then(alt.value(3)).otherwise(alt.value(1.1))
+    ink = alt.Stroke("ink:N", scale=None)
+    lines = alt.Chart(_data(rows))
+    names = alt.Chart(_data(named))
+    tips = _tips(line="language", x="at", told="score")
+    leaders = names.mark_rule(strokeWidth=0.8)
+    beside = alt.X("near:Q"), alt.X2("far:Q"), alt.Y("end:Q"), alt.Y2("score:Q")
+    return [
+        lines.mark_line().encode(at, score, ink, detail="line:N", strokeWidth=wide, tooltip=tips),
+        lines.mark_circle(size=130, opacity=0).encode(at, score, ink, tooltip=tips),
+        leaders.encode(*beside, ink),
+        names.mark_text(align="left", dx=3, fontSize=11.5).encode(
+            alt.X("far:Q"),
+            score,
+            alt.Text("line:N"),
+            fill=alt.Fill("ink:N", scale=None),
+            tooltip=tips,  # without one Vega-Lite makes a mark deaf to the pointer
+        ),
+    ]
+
+
+def cell_chart(
+    rows: Rows, order: Sequence[str], columns: Sequence[str], diverging: bool
+) -> dict[str, Any]:
+    """Returns a table in colour: of scores with 50 in the middle, else of shares.
+
+    A row is the `name` of its row, its `column`, `value`, `text`, `told`, and the `mark` beside
+    the text. A column without a row is a gap.
+    """
+    if diverging:
+        scale = alt.Scale(domain=[0, 50, 100], range=[ORANGE, WASH, BLUE], interpolate="rgb")
+        title, strong = (
+            "score (%): 50 is as good as the baseline",
+            "datum.value !== null && abs(datum.value - 50) > 30",
+        )
+    else:
+        scale = alt.Scale(domain=[0, 100], range=[WASH, GREEN], interpolate="rgb")
+        title, strong = "percent of the responses", "datum.value > 60"
+    legend = alt.Legend(title=title, titleLimit=300, values=[0, 25, 50, 75, 100])
+    colour = alt.Color("value:Q", scale=scale, legend=legend)
+    x = alt.X(
+        **_listed(
+            "column", columns, title="language of the instructions", orient="top", labelAngle=0
+        )
+    )
+    x = x.scale(domain=list(columns), paddingInner=0.04)
+    y = alt.Y(**_listed("name", order, title="tuned on")).scale(
+        domain=list(order), paddingInner=0.06
+    )
+    chart = alt.Chart(_data(rows))
+    ink = alt.when(strong).then(alt.value(PAPER)).otherwise(alt.value(INK))
+    tips = _tips(name="tuned on", column="asked in", told="percent")
+    layers = [
+        chart.mark_rect().encode(x, y, colour, tooltip=tips),
+        chart.mark_text(fontSize=11.5).encode(x, y, text="text:N", color=ink, tooltip=tips),
+    ]
+    if any(row.get("mark") for row in rows):
+        marks = chart.mark_text(fontSize=9, dx=11, dy=-5)
+        layers.append(marks.encode(x, y, text="mark:N", color=ink, tooltip=tips))
+    return fitted(alt.layer(*layers), _ROW_HEIGHT * len(order), 110 + 26 * len(columns))
+
+
+def bar_chart(rows: Rows, x: str, reference: float | None, dots: Rows = ()) -> dict[str, Any]:
+    """Returns horizontal bars with intervals, and small points of the same names.
+
+    A row is its `name`, `score`, `low`, `high`, `told` and the `kind` that the legend calls it; a
+    point its `name`, `score`, `told` and `kind`.
+    """
+    order = list(dict.fromkeys(row["name"] for row in (*rows, *dots)))
+    y = alt.Y(**_listed("name", order)).scale(domain=order)
+    top = 100 if max(row["score"] for row in (*rows, *dots)) > 1 else 1
+    score = alt.X("score:Q", title=x, axis=alt.Axis(tickCount=5)).scale(domain=[0, top])
+    kinds = list(dict.fromkeys(row["kind"] for row in (*rows, *dots)))
+    colour = alt.Color("kind:N").scale(domain=kinds, range=[BLUE, ORANGE, INK][: len(kinds)])
+    colour = colour if len(kinds) > 1 else alt.value(BLUE)
+    bars = alt.Chart(_data(rows))
+    tips = _tips(name="", kind="", told="percent")
+    ends = alt.X("low:Q"), alt.X2("high:Q")
+    layers = [
+        bars.mark_bar(height={"band": 0.62}, opacity=0.5 if dots else 0.85).encode(
+            score, y, color=colour, tooltip=tips
+        ),
+        bars.mark_rule(strokeWidth=1.4).encode(*ends, y, tooltip=tips),
+    ]
+    if reference is not None:
+        middle = alt.Chart(_data([{"x": reference}])).mark_rule(color=MUTED, strokeDash=[4, 3])
+        layers.append(middle.encode(x="x:Q"))
+    if dots:
+        drawn = alt.Chart(_data(dots)).mark_point(size=30, strokeWidth=1.6, opacity=1)
+        layers.append(drawn.encode(score, y, color=colour, tooltip=tips))
+    return fitted(alt.layer(*layers), _ROW_HEIGHT * len(order))
+
+
+def stacked_chart(
+    rows: Rows, x: str, colours: Mapping[str, str], order: Sequence[str], columns: int = 3
+) -> dict[str, Any]:
+    """Returns horizontal bars of segments, in the order of their colours, which a legend names.
+
+    A row is its `name`, its `kind`, `value` and `told`; `low` and `high`, where it has them, are an
+    interval from the left.
+    """
+    y = alt.Y(**_listed("name", order)).scale(domain=list(order))
+    place = {kind: index for index, kind in enumerate(colours)}
+    placed = [{**row, "place": place[row["kind"]]} for row in rows]
+    colour = alt.Color("kind:N", legend=alt.Legend(columns=columns)).scale(
+        domain=list(colours), range=list(colours.values())
+    )
+    bars = alt.Chart(_data(placed)).mark_bar(height={"band": 0.78}, stroke=PAPER, strokeWidth=0.5)
+    value = alt.X("value:Q", title=x, stack=True, axis=alt.Axis(tickCount=5)).scale(nice=False)
+    tips = _tips(name="tuned on", kind="of them", told="number")
+    layers = [bars.encode(value, y, colour, order=alt.Order("place:Q"), tooltip=tips)]
+    if ends := [row for row in rows if "low" in row]:
+        rule = alt.Chart(_data(ends)).mark_rule(strokeWidth=1.6)
+        layers.append(rule.encode(alt.X("low:Q"), alt.X2("high:Q"), y))
+    return fitted(alt.layer(*layers), 18 * len(order))
+
+
+def trace_chart(rows: Rows, x: str, y: str) -> dict[str, Any]:
+    """Returns many lines of which the pointer tells one; a row is its `line`, `at` and `value`."""
+    hover = alt.selection_point("hover", fields=["line"], on="pointerover", empty=False)
+    wide = alt.when(hover).then(alt.value(2.6)).otherwise(alt.value(1))
+    ink = alt.when(hover).then(alt.value(ORANGE)).otherwise(alt.value(BLUE))
+    chart = (
+        alt.Chart(_data(rows))
+        .mark_line(opacity=0.6)
+        .encode(
+            alt.X("at:Q", title=x, axis=alt.Axis(grid=False)),
+            alt.Y("value:Q", title=y),
+            alt.Detail("line:N"),
+            color=ink,
+            strokeWidth=wide,
+            tooltip=_tips(line="tuned on"),
+        )
+    )
+    return fitted(chart.add_params(hover), 200)
+
+
+def scatter_chart(rows: Rows, x: str, y: str, logarithmic: bool) -> dict[str, Any]:
+    """Returns named points with intervals; a row is its `name`, `x`, `score`, `low`, `high`."""
+    scale = alt.Scale(type="log" if logarithmic else "linear", nice=False, zero=False, padding=40)
+    across = alt.X("x:Q", title=x, scale=scale, axis=alt.Axis(grid=False, format="~g", tickCount=6))
+    score = alt.Y("score:Q", title=y).scale(zero=False, padding=16)
+    chart = alt.Chart(_data(rows))
+    ends = chart.mark_rule(color=THIN).encode(across, alt.Y("low:Q"), alt.Y2("high:Q"))
+    tips = _tips(name="language", share="share", told="score")
+    points = chart.mark_circle(size=60, color=BLUE, opacity=1).encode(across, score, tooltip=tips)
+    names = []
+    for side, dy, held in beside_points(rows, logarithmic):
+        text = alt.Chart(_data(held)).mark_text(align=side, dy=dy, fontSize=11.5)
+        text.mark.dx = 7 if side == "left" else -7
+        names.append(text.encode(across, score, text="name:N"))
+    return fitted(alt.layer(ends, points, *names), 260)

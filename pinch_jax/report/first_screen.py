@@ -1,0 +1,185 @@
+"""The first screen of a report: the answer, three numbers of four models, and what they rest on."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.languages import language
+from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.figures import draw
+from pinch_jax.report.outcome_tables import mean_shares
+from pinch_jax.report.sections import figure_of, ran
+from pinch_jax.report.tables import Section, ends
+from pinch_jax.report.text_table import number
+from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.figure import Curve
+from pinch_jax.study.experiments.registry import experiments_of
+from pinch_jax.study.outcomes import OTHER_LANGUAGE, RIGHT
+from pinch_jax.study.records import Records
+
+ONE_DRAW = (
+    "The examples were drawn once. The intervals say what other prompts would change; they leave "
+    "the choice of examples out."
+)
+# What each judge prefers and how far it is to be trusted, by `config.study.judge`.
+JUDGES = {
+    "reference": "The judge is no model: it compares with the reference. The better response says "
+    "something, is in the language of the prompt and no echo of it, has the right answer, is the "
+    "reference itself, or shares more with it (chrF), in this order. It is blind to style. "
+    "It was not compared with people; the paper's judge, PaLM 2-L, agreed with people in 75 to "
+    "79.5 % of the cases.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstScreen:
+    """What is to be read in ten seconds.
+
+    Attributes:
+        answer: to the question of the title, in a sentence or two.
+        models: name -> what becomes of its answers, as (number, interval): right, in a wrong
+            language, wrong in another way.
+        curve: the first curve of the study, without the lines of the languages.
+        facts: (what, number) of what the numbers rest on.
+        judge: what it prefers, and how far it is to be trusted.
+        caveat: what the intervals leave out.
+    """
+
+    answer: str
+    models: Mapping[str, list[tuple[str, str]]]
+    curve: Drawing | None
+    facts: list[tuple[str, str]]
+    judge: str
+    caveat: str
+
+
+def first_screen(records: Records, sections: list[Section]) -> FirstScreen:
+    """Returns the first screen of a study."""
+    leading, shares = leading_models(records), mean_shares(records)
+    judge = records.config["study"]["judge"]
+    answered = "none" in leading or len(leading) > 1
+    return FirstScreen(
+        answer=_answer(records, leading, shares) or _best(sections),
+        models={_called(records, what, run): _three(shares[run]) for what, run in leading.items()}
+        if answered
+        else {},
+        curve=_curve(records),
+        facts=_facts(records),
+        judge=JUDGES.get(judge, f"The judge is {judge}."),
+        caveat=ONE_DRAW if records.study.get("draws", 1) == 1 else "",
+    )
+
+
+def leading_models(records: Records) -> dict[str, str]:
+    """Returns "none", "base", "pinch" and "even" -> a run that answered in all languages.
+
+    The pinch is the set with the fewest examples that are not in the base language, spread evenly
+    over all others. What a study does not have is left out.
+    """
+    base, others = records.study["base"], set(records.study["languages"]) - {records.study["base"]}
+    answered = mean_shares(records)
+    found: dict[str, str] = {}
+    least = math.inf
+    for run, spec in records.runs.items():
+        held = records.examples_of(run)
+        rest = {code: count for code, count in held.items() if code != base}
+        even = bool(rest) and max(rest.values()) - min(rest.values()) <= 1
+        few = sum(rest.values())
+        if run not in answered:
+            continue
+        if spec == PRETRAINED:
+            found["none"] = run
+        elif held and not rest:
+            found["base"] = run
+        elif even and set(rest) == others and abs(held.get(base, 0) - max(rest.values())) <= 1:
+            found["even"] = run
+        elif even and set(rest) == others and few < least:
+            least, found["pinch"] = few, run
+    return {what: found[what] for what in ("none", "base", "pinch", "even") if what in found}
+
+
+def _called(records: Records, what: str, run: str) -> str:
+    """Returns a leading model in words."""
+    base = language(records.study["base"]).name
+    if what in ("none", "base"):
+        return "No tuning" if what == "none" else f"{base} only"
+    if what == "even":
+        return f"Even split over {len(records.study['languages'])} languages"
+    return f"{_few(records, run)} examples in other languages"
+
+
+def _few(records: Records, run: str) -> str:
+    """Returns how many of a set's examples are not in the base language."""
+    held = records.examples_of(run)
+    return f"{sum(held.values()) - held.get(records.study['base'], 0):,} of {sum(held.values()):,}"
+
+
+def _three(shares: Mapping[str, tuple[float, float, float]]) -> list[tuple[str, str]]:
+    """Returns what is right, in a wrong language, and wrong in another way, in percent."""
+    right, elsewhere = (Estimate(*shares[share]) for share in (RIGHT, OTHER_LANGUAGE))
+    told = [(number(held.value, 0), ends(held, 0)) for held in (right, elsewhere)]
+    return [*told, (number(100 - right.value - elsewhere.value, 0), "")]
+
+
+def _answer(
+    records: Records,
+    leading: Mapping[str, str],
+    shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
+) -> str:
+    """Returns what a pinch changes, by intervals that do not overlap; "" without such models."""
+    if not {"base", "pinch"} <= leading.keys():
+        return ""
+    base, pinch = shares[leading["base"]], shares[leading["pinch"]]
+    more = pinch[RIGHT][1] > base[RIGHT][2]
+    home = pinch[OTHER_LANGUAGE][2] < base[OTHER_LANGUAGE][1]
+    start = "A pinch helps" if more or home else "A pinch is not seen to help"
+    named = language(records.study["base"]).name
+    said = (
+        f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
+        f"{pinch[RIGHT][0]:.0f} % of the answers are right and {pinch[OTHER_LANGUAGE][0]:.0f} % "
+        f"are in a wrong language. With {named} examples only, {base[RIGHT][0]:.0f} % are right "
+        f"and {base[OTHER_LANGUAGE][0]:.0f} % are in a wrong language."
+    )
+    if "even" not in leading:
+        return said
+    even = shares[leading["even"]][RIGHT]
+    if even[1] > pinch[RIGHT][2]:
+        return f"{said} More helps more: with an even split, {even[0]:.0f} % are right."
+    return f"{said} With an even split, {even[0]:.0f} % are right."
+
+
+def _best(sections: list[Section]) -> str:
+    """Returns the result of the first section, which is the answer where there is no other."""
+    return sections[0].result if sections else ""
+
+
+def _curve(records: Records) -> Drawing | None:
+    """Returns the first curve of the study without thin lines, and what the paper found there."""
+    for name in ran(records):
+        figure = figure_of(records, name)
+        if isinstance(figure, Curve):
+            words = experiments_of(records.study)[name].words
+            plain = dataclasses.replace(figure, each=False)
+            (drawing,) = draw(records, name, words.title, plain)
+            said = f"50 is as good as {figure.baseline}."
+            said = f"In the paper: {words.found} {said}" if words.found else said
+            return dataclasses.replace(drawing, name="first", note=said)
+    return None
+
+
+def _facts(records: Records) -> list[tuple[str, str]]:
+    """Returns what the numbers rest on."""
+    sets = [records.examples_of(run) for run in records.tuned_runs]
+    sizes = sorted({sum(held.values()) for held in sets if held}) or [0]
+    judged = {row.language for row in records.responses}
+    prompts = max((int(row.prompts) for row in records.responses), default=0)
+    draws = records.study.get("draws", 1)
+    examples = f"{sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "")
+    return [
+        ("tuned models", f"{len(records.tuned_runs):,}"),
+        ("languages", f"{len(judged):,}"),
+        ("examples a model", examples),
+        ("prompts a language", f"{prompts:,}"),
+        ("draw of the examples" if draws == 1 else "draws of the examples", f"{draws:,}"),
+    ]

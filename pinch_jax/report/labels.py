@@ -1,0 +1,54 @@
+"""Where names stand beside lines and points, so that none covers another."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NAME_HEIGHT = 13.5
+"""Of a name, in pixels."""
+
+
+def apart(values: Sequence[float], gap: float, top: float) -> list[float]:
+    """Returns values moved apart by a gap at least, as little as that takes, from 0 to the top."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    groups: list[list[float]] = []  # [sum of wanted starts, members], of neighbours that touch
+    for rank, place in enumerate(order):
+        groups.append([values[place] - gap * rank, 1])
+        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
+            total, members = groups.pop()
+            groups[-1][0] += total
+            groups[-1][1] += members
+    most = top - gap * (len(values) - 1)
+    means = [(total / members, members) for total, members in groups]
+    starts = [max(min(mean, most), 0.0) for mean, members in means for _ in range(int(members))]
+    moved = dict(zip(order, (s + gap * rank for rank, s in enumerate(starts)), strict=True))
+    return [moved[place] for place in range(len(values))]
+
+
+def beside_points(
+    rows: Sequence[Mapping[str, Any]], logarithmic: bool
+) -> list[tuple[str, int, list[Mapping[str, Any]]]]:
+    """Returns (alignment, dy, rows): on which side of its point each name covers no other one."""
+    across = [math.log(row["x"]) if logarithmic else row["x"] for row in rows]
+    wide = (max(across) - min(across) or 1) / 640
+    tall = (max(row["high"] for row in rows) - min(row["low"] for row in rows) or 1) / 240
+    sides = [("left", -7), ("right", -7), ("left", 8), ("right", 8)]
+    taken, held = [], {side: [] for side in sides}
+    for row, place in zip(rows, across, strict=True):
+        width = 6.5 * len(row["name"]) + 8
+        at = place / wide, row["score"] / tall
+        boxes = {
+            (align, dy): (at[0] if align == "left" else at[0] - width, at[1] - dy, width)
+            for align, dy in sides
+        }
+        free = [side for side, box in boxes.items() if not any(_cover(box, b) for b in taken)]
+        side = (free or sides)[0]
+        taken.append(boxes[side])
+        held[side].append(row)
+    return [(*side, some) for side, some in held.items() if some]
+
+
+def _cover(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Returns whether two names (left end, middle, width) cover each other."""
+    beside = one[0] + one[2] < other[0] or other[0] + other[2] < one[0]
+    return not beside and abs(one[1] - other[1]) < NAME_HEIGHT

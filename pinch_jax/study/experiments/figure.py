@@ -1,0 +1,88 @@
+"""The kinds of figures that an experiment may have, declared as data; report/ draws them.
+
+What is drawn are the scores of scores.csv: an arm stands at its `x`, and a line, bar or column is
+a mean by its name, or a language. Intervals come by themselves, and so does the line at 50.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pinch_jax.evaluate.intervals import Estimate
+
+BASE = "base"
+"""Stands for the language that the others replace."""
+OWN = "own"
+"""Stands for the language that an arm is named after."""
+SCORE = "score"
+"""What a heat map shows, unless it is a column of responses.csv."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Scores over the arms, evenly spaced in the order of their `x`, which are numbers.
+
+    Attributes:
+        x: the title of the x axis.
+        lines: a mean or BASE -> its name; thick, with its interval.
+        each: whether every other language is a thin line.
+        dots: what a small point beside the first line is, one for each series or draw; "" if there
+            are none.
+        baseline: what a score of 50 is as good as.
+    """
+
+    x: str
+    lines: Mapping[str, str]
+    each: bool = True
+    dots: str = ""
+    baseline: str = "the baseline"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars:
+    """A bar an arm with its interval, from the top to the bottom.
+
+    Attributes:
+        x: the title of the axis of scores.
+        of: the mean that a bar shows, or OWN.
+        dots: what the small points are, the scores of the other arms in that language; "" if there
+            are none. They need OWN.
+    """
+
+    x: str
+    of: str
+    dots: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatMap:
+    """A table in colour: a row an arm, the best first; a column a language, by family.
+
+    Attributes:
+        means: a mean -> what its column is called.
+        of: SCORE, with 50 in the middle of the colours, or a column of responses.csv.
+    """
+
+    means: Mapping[str, str]
+    of: str = SCORE
+
+
+@dataclasses.dataclass(frozen=True)
+class Scatter:
+    """A point a language.
+
+    Attributes:
+        x, y: the titles of the axes.
+        columns: of the CSV file: language, x, y, and the ends of y's interval.
+        points: language -> (x, y), from the records of a study; empty where it has none.
+        r: their correlation, NaN where it is not defined.
+    """
+
+    x: str
+    y: str
+    columns: tuple[str, ...]
+    points: Callable[[Any], Mapping[str, tuple[float, Estimate]]]
+    r: Callable[[Any], Estimate]
+
+
+Figure = Curve | Bars | HeatMap | Scatter
