@@ -3,15 +3,16 @@
 import csv
 import dataclasses
 import json
+import math
 import re
 
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.files import json_line, seal, write_record, write_text
+from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import ALL_ORDERS, TABLES, DrawScore
+from pinch_jax.study.records import AGGREGATES, ALL_ORDERS, TABLES, DrawScore
 from pinch_jax.study.variance import Variance
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
@@ -92,9 +93,9 @@ def write_lines(path, records):
     path.write_text("".join(map(json_line, records)), "utf-8")
 
 
-def write_table(path, rows):
+def write_table(path, rows, columns=()):
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, columns or list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
@@ -200,7 +201,36 @@ def outcome_rows(specs, prompts, rng):
                 yield Outcomes(run_name(spec), spec, code, task, prompts, shares)
 
 
-def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES):
+def draw_rows(rows, draws, rng):
+    """Yield the scores of each draw: around the mean of all, the same in all means of an arm."""
+    for row in rows:
+        apart = rng.standard_normal(draws)
+        for draw, score in enumerate(float(row["score"]) + 3 * (apart - apart.mean())):
+            names = ("experiment", "spec", "series", "x", "language")
+            held = {name: row[name] for name in names}
+            yield held | {"draw": draw, "run": f"{row['run']}-{draw}", "score": score}
+
+
+def variance_rows(rows, draws):
+    """Yield what draws give to the variance of each mean, and of its difference from the first."""
+    first = {}
+    for row in rows:
+        start = first.setdefault((row["experiment"], row["language"]), row)
+        if row["language"] not in AGGREGATES or not row["run"]:
+            continue
+        names = ("experiment", "spec", "series", "x", "language")
+        held = {name: row[name] for name in names} | {"draws": draws, "prompts": row["prompts"]}
+        for above in ("", start["spec"]) if row is not start else ("",):
+            value = row["score"] - (start["score"] if above else 0)
+            held |= {"above": above, "value": value, "low": value - 4, "high": value + 4}
+            held |= {"draw_sd": 2.0, "draw_sd_low": 0.8, "draw_sd_high": 9.0}
+            held |= {"draw_share": 60.0, "draw_share_low": 5.0, "draw_share_high": 97.0}
+            yield held | {"prompts_3": math.inf, "prompts_5": 900, "prompts_10": 210}
+
+
+def write_workdir(
+    workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES, draws=1
+):
     """Write what a finished and analysed study leaves behind; the numbers are made up."""
     rng = np.random.default_rng(7)
     held = [arm for arm in arms(models) if arm[0] in experiments]
@@ -239,7 +269,16 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         "base": "en",
     }
     study |= {"model": {"layers": 4, "width": 192}, "pretraining_share": shares, "arms": named}
-    study |= {"runs": runs, "versions": {"jax": "0.10.2", "python": "3.11.7"}}
+    again = {
+        f"{run}-{draw}": held | {"draw": draw}
+        for run, held in runs.items()
+        for draw in range(1, draws)
+    }
+    study |= {
+        "draws": draws,
+        "runs": runs | again,
+        "versions": {"jax": "0.10.2", "python": "3.11.7"},
+    }
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     write_record(workdir / "study.json", study)
@@ -258,10 +297,12 @@ def write_workdir(workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=S
         pearson = {"experiment": "pretraining_share", "language": "pearson", "score": 0.22}
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
     write_table(workdir / "scores.csv", rows)
-    for name, row_type in (("draws.csv", DrawScore), ("variance.csv", Variance)):
-        write_text(
-            workdir / name, ",".join(field.name for field in dataclasses.fields(row_type)) + "\n"
-        )
+    several = draws > 1
+    for name, row_type, held in (
+        ("draws.csv", DrawScore, draw_rows(rows, draws, rng) if several else ()),
+        ("variance.csv", Variance, variance_rows(rows, draws) if several else ()),
+    ):
+        write_table(workdir / name, list(held), [f.name for f in dataclasses.fields(row_type)])
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
     decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]

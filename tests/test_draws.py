@@ -141,15 +141,16 @@ def made_up(rng, draws, languages, by_draws, score):
 @pytest.mark.parametrize("by_draws", [0.0, 0.02, 0.2])
 def test_an_interval_holds_the_truth_whatever_part_of_the_variance_is_draws(draws, by_draws):
     rng, studies = np.random.default_rng(draws), 600
-    held = 0
+    held, widths = 0, []
     for _ in range(studies):
         found = mean_of(means_over_prompts(made_up(rng, draws, 4, by_draws, 0.5))).estimate()
         held += found.low <= 50 <= found.high
+        widths.append(found.high - found.low)
     # Three standard errors of a share of 600 below 95.
     assert held / studies > 0.95 - 3 * np.sqrt(0.95 * 0.05 / studies)
-    if by_draws == 0.0:
+    if by_draws == 0.0:  # what nothing varies with is worth no wide interval
         alone = mean_of(means_over_prompts(made_up(rng, 1, 4, 0.0, 0.5))).estimate()
-        assert found.high - found.low < 1.3 * (alone.high - alone.low)
+        assert np.median(widths) < 1.2 * (alone.high - alone.low)
 
 
 def test_a_difference_of_paired_draws_is_told_where_the_scores_alone_are_not():

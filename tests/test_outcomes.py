@@ -120,7 +120,7 @@ def results(answers):
     prompts = tuple(sorted({i for held in answers.values() for i in held.records}))
     runs = {run: {"spec": f"spec of {run}"} for run, _ in answers}
     study = {"languages": LANGUAGES, "runs": runs}
-    return Results(study, answers, [], prompts)
+    return Results(study, answers, [], prompts, {run: (run,) for run in runs})
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and
     whole = results(answers)
     assert in_language(whole, answers) == in_language(whole, others)
     study = {"runs": {"few": {"spec": ""}}, "majority_answers": {"it": {}}}
-    shares = response_shares("few", "it", answers["few", "it"], study)
+    shares = response_shares([answers["few", "it"]], "few", "it", study)
     assert math.isnan(shares.wrong_language) and shares.exact_match == 3 / PROMPTS
 
 

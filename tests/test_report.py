@@ -426,3 +426,29 @@ def test_the_mark_of_a_heat_map_is_told_in_its_caption(tmp_path, many, sign):
     (drawing,) = section(rewrite_scores(tmp_path, change), "mixed").drawings
     marked = {row["column"] for row in values(drawing.spec) if row.get("mark") == sign}
     assert marked == {"sw"} and drawing.note.startswith(f"{sign} marks")
+
+
+def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path, page):
+    three = made_up_study.write_workdir(tmp_path, experiments=("pinch", "gain"), draws=3)
+    write_report(three)
+    drawn = Page((three / "report" / "index.html").read_text("utf-8"))
+    assert "drawn 3 times" in drawn.text and "The examples were drawn once." not in drawn.text
+    dots = [row for row in values(drawn.figures["pinch"]) if row.get("kind") == "dot"]
+    means = [
+        row for row in values(drawn.figures["pinch"]) if row.get("line", "").startswith("mean")
+    ]
+    for at in {row["at"] for row in means}:
+        own = [row["score"] for row in dots if row["at"] == at]
+        (mean,) = {row["score"] for row in means if row["at"] == at}
+        assert len(own) == 3 and sum(own) / 3 == pytest.approx(mean, abs=1e-3)
+    (text,) = (
+        text for text, held in drawn.find("p", **{"class": "result"}) if "of examples" in text
+    )
+    assert "60\u00a0% of the variance" in text and "With 10 draws, 210 prompts" in text
+    # One row a tuning set, not one a draw.
+    records = read_records(three)
+    assert 3 * len(records.runs) == len(records.study["runs"])
+    named = {row["name"] for row in values(drawn.figures["outcomes"]) if "name" in row}
+    assert named <= set(records.names.values())
+    assert not page.find("section", id="draws")
+    assert not [row for row in values(page.figures["pinch"]) if row.get("kind") == "dot"]

@@ -76,7 +76,7 @@ def shares(records, majority):
     fields = ("prompt", "response", "language", "reference", "answer")
     outcomes = {i: classify(*(record[f] for f in fields)) for i, record in held.items()}
     study = {"majority_answers": {"en": majority}, "runs": {"run": {"spec": "monolingual:en"}}}
-    return response_shares("run", "en", Answers(held, outcomes), study)
+    return response_shares([Answers(held, outcomes)], "run", "en", study)
 
 
 def test_shares_are_over_the_prompts_that_can_be_told():

@@ -85,7 +85,7 @@ def make_content(records: Records) -> Content:
         provenance=_provenance(records),
         files=[
             tables.whole_file(records.workdir / name)
-            for name in ("scores.csv", "responses.csv", "outcomes.csv")
+            for name in ("scores.csv", "draws.csv", "responses.csv", "outcomes.csv")
         ],
     )
 

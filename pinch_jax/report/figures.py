@@ -22,6 +22,7 @@ from pinch_jax.study.measures import dose_name, show
 from pinch_jax.study.records import ALL_ORDERS, Records, Score
 
 SIGNIFICANT = 0.05
+ONE_DRAW = "one draw of the examples"
 FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a click keeps it."
 
 
@@ -48,21 +49,36 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     rows = []
     for name, told in thick.items():
         rows += line(records, experiment, name, {"kind": "thick", "line": told}, places)
+    shown = figure.dots
     if figure.dots:
         rows += dots(records, experiment, next(iter(thick)), places)
+    elif drawn := draw_dots(records, experiment, next(iter(thick)), places):
+        rows, shown = rows + drawn, ONE_DRAW
     for place, code in enumerate(thin if figure.each else ()):
         look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
         rows += line(records, experiment, code, look, places)
     named = [{**row, "x": labels[row["at"]]} for row in rows]
-    return charts.curve_chart(named, figure.x, labels, figure.dots)
+    return charts.curve_chart(named, figure.x, labels, shown)
 
 
 def dots(
     records: Records, experiment: str, name: str, places: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Returns a small point for each series of a mean; draws of the tuning sets belong here too."""
+    """Returns a small point for each series of a mean."""
     rows = [row for row in records.experiment(experiment, name) if row.series != ALL_ORDERS]
     return [{"kind": "dot", "line": r.series, "at": places[r.x], **_told(r)} for r in rows]
+
+
+def draw_dots(
+    records: Records, experiment: str, name: str, places: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Returns a small point for each draw of a mean; none where sets were drawn once."""
+    rows = (row for row in records.draws if (row.experiment, row.language) == (experiment, name))
+    return [
+        {"kind": "dot", "line": f"draw {row.draw}", "at": places[row.x], "score": row.score}
+        | {"told": f"{row.score:.1f}"}
+        for row in rows
+    ]
 
 
 def line(

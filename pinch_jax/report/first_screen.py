@@ -22,6 +22,10 @@ ONE_DRAW = (
     "The examples were drawn once. The intervals say what other prompts would change; they leave "
     "the choice of examples out."
 )
+SEVERAL_DRAWS = (
+    "Each tuning set was drawn {} times, with other examples each time. The intervals hold for "
+    "other examples and other prompts."
+)
 # What each judge prefers and how far it is to be trusted, by `config.study.judge`.
 JUDGES = {
     "reference": "The judge is no model: it compares with the reference. The better response says "
@@ -43,7 +47,7 @@ class FirstScreen:
         curve: the first curve of the study, without the lines of the languages.
         facts: (what, number) of what the numbers rest on.
         judge: what it prefers, and how far it is to be trusted.
-        caveat: what the intervals leave out.
+        caveat: what the intervals hold for.
     """
 
     answer: str
@@ -57,7 +61,7 @@ class FirstScreen:
 def first_screen(records: Records, sections: list[Section]) -> FirstScreen:
     """Returns the first screen of a study."""
     leading, shares = leading_models(records), mean_shares(records)
-    judge = records.config["study"]["judge"]
+    judge, draws = records.config["study"]["judge"], records.study.get("draws", 1)
     answered = "none" in leading or len(leading) > 1
     return FirstScreen(
         answer=_answer(records, leading, shares) or _best(sections),
@@ -67,7 +71,7 @@ def first_screen(records: Records, sections: list[Section]) -> FirstScreen:
         curve=_curve(records),
         facts=_facts(records),
         judge=JUDGES.get(judge, f"The judge is {judge}."),
-        caveat=ONE_DRAW if records.study.get("draws", 1) == 1 else "",
+        caveat=ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
     )
 
 
@@ -175,9 +179,10 @@ def _facts(records: Records) -> list[tuple[str, str]]:
     judged = {row.language for row in records.responses}
     prompts = max((int(row.prompts) for row in records.responses), default=0)
     draws = records.study.get("draws", 1)
+    tuned = sum(run["spec"] != PRETRAINED for run in records.study["runs"].values())
     examples = f"{sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "")
     return [
-        ("tuned models", f"{len(records.tuned_runs):,}"),
+        ("tuned models", f"{tuned:,}"),
         ("languages", f"{len(judged):,}"),
         ("examples a model", examples),
         ("prompts a language", f"{prompts:,}"),

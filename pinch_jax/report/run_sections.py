@@ -18,6 +18,7 @@ from pinch_jax.report.drawing import (
     Drawing,
     language_colours,
 )
+from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.figures import by_family
 from pinch_jax.report.groups import in_groups
 from pinch_jax.report.outcome_tables import mean_shares, outcome_tables
@@ -47,7 +48,8 @@ KEPT_POINTS, DRAWN_POINTS = 250, 60
 def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
     """Returns the sections that stand before those of the experiments, and those behind them."""
     before = [outcomes(records)] if records.outcomes else []
-    behind = [exact_match(records)] if own_language_rows(records) else []
+    behind = [draws_section(records)] if records.variance else []
+    behind += [exact_match(records)] if own_language_rows(records) else []
     if records.tuned_runs:
         behind += [training(records), composition(records)]
     return before, behind
@@ -64,7 +66,7 @@ def outcomes(records: Records) -> Section:
         "right there. Echo: the prompt once more. Too short: no language shows, and it is not the "
         "answer.",
         caption="A bar is a model, mean of all languages. The line is the 95 % interval of what is "
-        "right, over the prompts. The tables have every language by itself.",
+        "right. The tables have every language by itself.",
     )
     means = mean_shares(records)
     kinds = dict(zip(KIND_NAMES.values(), KIND_COLOURS, strict=True))
@@ -116,7 +118,7 @@ def exact_match(records: Records) -> Section:
         lead="How often is the answer of a model, in the language it is tuned on, the reference "
         "word for word? If hardly ever, the other figures mean nothing.",
         caption="Chance: always the most frequent answer of the task in the tuning set. The line "
-        "across the end of a bar is its 95 % interval.",
+        "across the end of a bar is its 95 % interval over the prompts.",
     )
     values = []
     for row in own_language_rows(records):
@@ -163,7 +165,7 @@ def training(records: Records) -> Section:
         short="Training",
         title="Training curves",
         lead="The loss over the supervised tokens of each step, of every tuned model.",
-        caption="A line is a run; rest the pointer on it for its name.",
+        caption="A line is a run, the first draw of its set; rest the pointer on it for its name.",
     )
     curves = {run: loss_curve(records, run) for run in records.tuned_runs}
     runs = records.study["runs"]

@@ -70,8 +70,9 @@ def analyse(workdir: Path) -> Analysis:
         draws=draw_rows(results),
         variance=variance_rows(results),
         responses=tuple(
-            response_shares(run, language, answers, study)
-            for (run, language), answers in results.answers.items()
+            response_shares([results.answers[run, code] for run in runs], runs[0], code, study)
+            for runs in results.draws.values()
+            for code in dict.fromkeys(code for run, code in results.answers if run == runs[0])
         ),
         outcomes=outcome_rows(results),
         findings=tuple(findings_of(results)),
@@ -200,14 +201,15 @@ def draw_rows(results: Results) -> tuple[DrawScore, ...]:
 
 
 def response_shares(
-    run: str, language: str, answers: Answers, study: Mapping[str, Any]
+    draws: Sequence[Answers], run: str, language: str, study: Mapping[str, Any]
 ) -> ResponseShares:
-    """Returns a row of responses.csv: what share of a run's answers in a language is what.
+    """Returns a row of responses.csv: what share of a set's answers in a language is what.
 
     `chance` is the exact match of always giving the most frequent training answer of the task.
     What needs a reference or an answer is over the prompts that have one, NaN if none has.
     """
-    held = list(answers.outcomes.values())
+    answers = draws[0]
+    held = [outcome for draw in draws for outcome in draw.outcomes.values()]
     majority = study["majority_answers"][language]
     by_chance = [
         majority.get(record["task"]) == record["answer"]
@@ -223,7 +225,7 @@ def response_shares(
         run=run,
         spec=study["runs"][run]["spec"],
         language=language,
-        prompts=len(held),
+        prompts=len(answers.records),
         exact_match=share([outcome.exact_match for outcome in held]),
         answer_match=share([outcome.answer_match for outcome in held]),
         right_language=share([outcome.right_language for outcome in held]),

@@ -87,9 +87,9 @@ class DrawScore:
 
 @dataclasses.dataclass(frozen=True)
 class ResponseShares:
-    """One row of responses.csv, of one run: fractions of the prompts, chrF from 0 to 100.
+    """One row of responses.csv: fractions of the prompts, chrF from 0 to 100, mean of all draws.
 
-    NaN is what cannot be told.
+    `run` is that of the first draw. NaN is what cannot be told.
     """
 
     run: str
@@ -186,13 +186,15 @@ class Records:
 
     @functools.cached_property
     def runs(self) -> dict[str, str]:
-        """Run directory -> the spec of its tuning set, in the order the experiments name them."""
+        """Run directory -> the spec of its tuning set, in the order the experiments name them.
+
+        Where a set was drawn several times, its first draw stands for all.
+        """
         ordered = dict.fromkeys(
             run
             for arm in self.study["arms"]
             for run in (arm["run"], *arm["baseline_runs"].values())
         )
-        ordered.update(dict.fromkeys(self.study["runs"]))
         return {run: self.study["runs"][run]["spec"] for run in ordered}
 
     @functools.cached_property
@@ -203,7 +205,7 @@ class Records:
 
     @functools.cached_property
     def tuned_runs(self) -> tuple[str, ...]:
-        """The runs that trained a model: all but the untuned one."""
+        """The runs that trained a model: all but the untuned one; the first draw of each set."""
         return tuple(run for run, spec in self.runs.items() if spec != PRETRAINED)
 
     def run_lines(self, run: str, name: str) -> list[dict[str, Any]]:

@@ -225,6 +225,7 @@ def _record(study: Study, judge: Judge) -> None:
         "slavic": config.study.slavic_languages,
         "tuning_languages": config.study.tuning_languages,
         "base": config.mixture.base,
+        "draws": config.study.draws,
         "experiments": config.study.experiments,
         "sweeps": [sweep.name for sweep in config.study.sweeps],
         "model": {"source": config.model.source, **dataclasses.asdict(study.bench.model.decoder)},

@@ -129,10 +129,8 @@ HEAT_CAPTION = (
     "family stand together. Blue is better than the baseline, orange is worse, 50 is as good. The "
     "column “others” is the mean of the languages that a model was not tuned on."
 )
-BANDS = (
-    "A band is a 95 % interval over the prompts. The dashed line is 50: as good as the baseline."
-)
-BARS = "The line across the end of a bar is its 95 % interval over the prompts; 50 is dashed."
+BANDS = "A band is a 95 % interval. The dashed line is 50: as good as the baseline."
+BARS = "The line across the end of a bar is its 95 % interval; 50 is dashed."
 
 
 def nothing_beside(records: Records, name: str) -> list[Beside]:

@@ -1,0 +1,105 @@
+"""The section of draws: how much of a number is the choice of examples, how much of prompts."""
+
+import math
+
+from pinch_jax.report import charts
+from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.tables import Section, Table, csv_table, whole_file
+from pinch_jax.report.text_table import number
+from pinch_jax.study.experiments.interface import Words
+from pinch_jax.study.records import Records
+from pinch_jax.study.variance import PLANNED_DRAWS, POINTS, POWER, Variance
+
+WORDS = Words(
+    short="Draws",
+    title="Which examples, and which prompts",
+    lead="Each tuning set was drawn several times, from the same weights and with other examples. "
+    "How much of the variance of a difference is the choice of examples, and how much the choice "
+    "of prompts? A difference is a mean score less that of the first mixture of the same curve.",
+    caption="A bar is the percent of the variance that draws give; the rest is prompts. The line "
+    "across its end is the 95 % interval, which is wide with few draws.",
+)
+
+
+def draws_section(records: Records) -> Section:
+    """Returns what the draws of a study tell."""
+    rows = _differences(records)
+    bars = [
+        {"name": _named(records, row), "kind": "draws", "score": row.draw_share}
+        | {"low": row.draw_share_low, "high": row.draw_share_high}
+        | {"told": f"{row.draw_share:.0f} [{row.draw_share_low:.0f}, {row.draw_share_high:.0f}]"}
+        for row in rows
+        if not math.isnan(row.draw_share)
+    ]
+    spec = charts.bar_chart(bars, "percent of the variance", None) if bars else None
+    drawings = [Drawing("draws", WORDS.title, spec)] if spec else []
+    file = whole_file(records.workdir / "variance.csv")
+    tables = (_table(records, rows), csv_table(records, file))
+    return Section("draws", WORDS, _result(rows), drawings, tables, file)
+
+
+def _differences(records: Records) -> list[Variance]:
+    """Returns the differences of the first curve, in its first mean; of other arms without one."""
+    told = [row for row in records.variance if row.above]
+    told = [row for row in told if row.x.replace(".", "").isdecimal()] or told
+    first = [(row.experiment, row.language) for row in told[:1]]
+    return [row for row in told if (row.experiment, row.language) in first]
+
+
+def _named(records: Records, row: Variance) -> str:
+    words = {spec: records.names[run] for run, spec in records.runs.items()}
+    return words.get(row.spec, row.spec)
+
+
+def _result(rows: list[Variance]) -> str:
+    if not rows:
+        return "No two mixtures of this study were judged in the same languages."
+    shares = sorted(row.draw_share for row in rows if not math.isnan(row.draw_share))
+    ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
+    part = f"{' to '.join(ends)} %" if ends else "nothing"
+    most = PLANNED_DRAWS[-1]
+    needed = _needed(max(getattr(row, f"prompts_{most}") for row in rows))
+    return (
+        f"The choice of examples gives {part} of the variance. With {most} draws, {needed} would "
+        f"tell a difference of {POINTS:g} points from the first mixture in {100 * POWER:.0f} % of "
+        "such studies, whichever the other is."
+    )
+
+
+def _needed(prompts: float) -> str:
+    return (
+        f"{prompts:,.0f} prompts a language" if math.isfinite(prompts) else "no number of prompts"
+    )
+
+
+def _table(records: Records, rows: list[Variance]) -> Table:
+    columns = ("tuned on", "points above the first", "sd of draws", "% draws")
+    columns += tuple(f"prompts, {draws} draws" for draws in PLANNED_DRAWS)
+
+    def cells(row: Variance) -> tuple[str, ...]:
+        value, sd, share = (
+            f"{number(middle)} [{number(low)}, {number(high)}]"
+            for middle, low, high in (
+                (row.value, row.low, row.high),
+                (row.draw_sd, row.draw_sd_low, row.draw_sd_high),
+                (row.draw_share, row.draw_share_low, row.draw_share_high),
+            )
+        )
+        needed = [getattr(row, f"prompts_{draws}") for draws in PLANNED_DRAWS]
+        return (
+            _named(records, row),
+            value,
+            sd,
+            share,
+            *("no number" if math.isinf(count) else f"{count:,.0f}" for count in needed),
+        )
+
+    return Table(
+        f"what would tell a difference of {POINTS:g} points",
+        f"Prompts a language with which so many draws tell a difference of {POINTS:g} points in "
+        f"{100 * POWER:.0f} % of such studies; “no number”: more draws are needed.",
+        columns,
+        tuple(map(cells, rows)),
+        tuple(range(1, len(columns))),
+        True,
+    )
