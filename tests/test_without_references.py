@@ -14,7 +14,7 @@ from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.judge import Pair, ReferenceJudge
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import seal
-from pinch_jax.report import readings, results, run_figures
+from pinch_jax.report import run_sections
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.answers import Answers
 from pinch_jax.study.records import TABLES, read_records
@@ -106,9 +106,11 @@ def test_the_report_leaves_out_what_could_not_be_told(tmp_path):
     made_up_study.write_table(path, [row | blank for row in rows])
     seal(workdir, TABLES)
     records = read_records(workdir)
-    assert results.exact_match(records).endswith("% exact match.")
-    assert "nan" not in run_figures.exact_match_bars(records, "Exact match.").lower()
+    section = run_sections.exact_match(records)
+    assert section.result.endswith(" %.") and "chance" not in section.result
+    assert "NaN" not in json.dumps(section.drawings[0].spec)
     blank |= dict.fromkeys(("exact_match", "chrf"), "")
     made_up_study.write_table(path, [row | blank for row in rows])
     seal(workdir, TABLES)
-    assert not readings.own_language_rows(read_records(workdir))
+    before, behind = run_sections.run_sections(read_records(workdir))
+    assert "exact_match" not in {section.id for section in (*before, *behind)}
