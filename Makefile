@@ -6,7 +6,12 @@ BASE_WORKDIR ?= workdir/tiny_base
 BASE_CONFIG := ml_collections_configs/tiny_base.py
 PINCH := $(VENV)/bin/pinch
 
-.PHONY: study test gemma lint base clean
+.PHONY: quick study test gemma lint base clean
+
+# Two minutes: four mixtures against the model before tuning.
+quick: $(VENV)/installed
+	$(PINCH) study --config=ml_collections_configs/tiny.py --sweep=pinch:0,1,10,100@pretrained \
+	    --workdir=workdir/quick
 
 study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
