@@ -20,6 +20,9 @@ flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 config_flags.DEFINE_config_file(
     "against", None, "a second configuration file: say what differs, example by example"
 )
+flags.DEFINE_multi_string(
+    "beside", None, "work directory of another study, whose curves stand beside; several times"
+)
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 flags.DEFINE_string("plot", None, "file to draw the mixture into, such as mixture.png")
 flags.DEFINE_string("steps", None, "a:b: only these steps")

@@ -197,19 +197,22 @@ def judge() -> None:
     )
 
 
-@_command("workdir", "markdown")
+@_command("workdir", "beside", "markdown")
 def report() -> None:
-    """The report of a study that has run."""
+    """The report of a study that has run; with --beside, several studies in one."""
+    from pinch_jax.report.comparison import read_others
     from pinch_jax.report.markdown import write_markdown
     from pinch_jax.report.page import write_report
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 
-    workdir = read_workdir()
+    workdir, others = read_workdir(), [Path(path).expanduser() for path in FLAGS.beside or ()]
 
     def write():
         print(*summary(analyse(workdir)), sep="\n")
-        print(f"report: {write_report(workdir)}")
+        for other in others:
+            analyse(other)
+        print(f"report: {write_report(workdir, read_others(workdir, others))}")
         if FLAGS.markdown:
             print(f"Markdown: {write_markdown(workdir, Path(FLAGS.markdown))}")
 

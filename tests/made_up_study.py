@@ -9,6 +9,7 @@ import re
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
+from pinch_jax.evaluate.judge import ReferenceJudge
 from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
@@ -279,6 +280,7 @@ def write_workdir(
         "runs": runs | again,
         "versions": {"jax": "0.10.2", "python": "3.11.7"},
     }
+    study |= {"judge": {"name": ReferenceJudge.name, "knowledge": ""}}
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     write_record(workdir / "study.json", study)

@@ -10,6 +10,7 @@ from pinch_jax.report.drawing import (
     BLUE,
     GREEN,
     INK,
+    LINES,
     MUTED,
     ORANGE,
     PAPER,
@@ -54,7 +55,8 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
     hover = alt.selection_point("hover", fields=["line"], on="pointerover", empty=False)
     pick = alt.selection_point("pick", fields=["line"], on="click", empty=False)
     names = list(dict.fromkeys(row["line"] for row in values["thick"]))
-    colour = alt.Color("line:N").scale(domain=names, range=[BLUE, ORANGE, GREEN][: len(names)])
+    inks = [BLUE, ORANGE, GREEN, *LINES][: len(names)]
+    colour = alt.Color("line:N").scale(domain=names, range=inks)
     places = alt.Axis(
         values=list(range(len(labels))),
         labelExpr=f"{json.dumps(list(labels))}[datum.value]",

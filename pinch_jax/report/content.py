@@ -1,6 +1,7 @@
 """What a report says of a study, however it is written: one content, a page of HTML or Markdown."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from altair.utils.schemapi import debug_mode
@@ -8,10 +9,12 @@ from altair.utils.schemapi import debug_mode
 from pinch_jax.languages import language
 from pinch_jax.report import tables
 from pinch_jax.report.browser import sample_prompts
+from pinch_jax.report.comparison import comparison
 from pinch_jax.report.first_screen import FirstScreen, first_screen, leading_models
-from pinch_jax.report.sections import make_sections, ran
+from pinch_jax.report.sections import figure_of, make_sections, ran
 from pinch_jax.report.tables import DataFile, Section, Table, csv_file
 from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.experiments.registry import experiment
 from pinch_jax.study.records import Finding, Records
@@ -69,9 +72,13 @@ class Content:
 
 # Altair would check every row of every chart against Vega-Lite's schema: a sixth of the time.
 @debug_mode(False)
-def make_content(records: Records) -> Content:
-    """Returns what there is to say of a study."""
+def make_content(records: Records, others: Mapping[str, Records] | None = None) -> Content:
+    """Returns what there is to say of a study, and of others beside it."""
     sections, shown = make_sections(records), ran(records)
+    if others:
+        figures = {name: figure_of(records, name) for name in shown}
+        curves = {name: held for name, held in figures.items() if isinstance(held, Curve)}
+        sections.insert(0, comparison(records, others, curves))
     not_run = [name for name in EXPERIMENTS if name not in shown] if records.findings else []
     return Content(
         first=first_screen(records, sections),

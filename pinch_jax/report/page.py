@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from pinch_jax.report.browser import browser_json, direction
 from pinch_jax.report.content import PROSE, make_content
 from pinch_jax.report.drawing import CONFIG, THEME, Drawing, bundled_script
 from pinch_jax.report.tables import Section
-from pinch_jax.study.records import read_records
+from pinch_jax.study.records import Records, read_records
 
 TEMPLATES = Path(__file__).parent / "templates"
 # With figures, tables and the script the page then stays below 12 MB.
 BROWSER_BYTES = 7_000_000
 
 
-def write_report(workdir: Path) -> Path:
+def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> Path:
     """Writes report/index.html, report/figures/ and report/data/; returns the path of the page.
+
+    `others` are studies whose curves stand beside those of this one, by their names.
 
     Raises:
         UserError: the work directory lacks a file that the study or its analysis writes.
@@ -30,7 +33,7 @@ def write_report(workdir: Path) -> Path:
     """
     workdir = Path(workdir)
     records = read_records(workdir)
-    content = make_content(records)
+    content = make_content(records, others)
     shown_below = [section.file for section in content.sections]
     files = {f.name: f for f in [content.findings_file, *content.files, *shown_below]}
     drawings = drawings_of(content.first.curve, content.sections)

@@ -1,0 +1,102 @@
+"""Studies beside each other: the curve of each experiment that they share, a line a study."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pinch_jax.errors import UserError
+from pinch_jax.report import charts
+from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.figures import dose_label, line
+from pinch_jax.report.groups import title_of
+from pinch_jax.report.tables import Section, csv_file, csv_table
+from pinch_jax.study.experiments.figure import BASE, Curve
+from pinch_jax.study.experiments.interface import Words
+from pinch_jax.study.records import Records, read_records
+
+WORDS = Words(
+    short="Studies",
+    title="Studies beside each other",
+    lead="The same experiment in several studies, such as other models, sizes or seeds. A line is "
+    "a study. Scores are against the baselines of their own study.",
+    caption="A band is a 95 % interval. The dashed line is 50: as good as the baseline.",
+)
+
+
+def read_others(workdir: Path, others: list[Path]) -> dict[str, Records]:
+    """Returns the records of other studies, by what each is called.
+
+    Raises:
+        UserError: one of them is no finished study, is the same as another, or was judged by
+            another judge.
+    """
+    judge = read_records(workdir).study["judge"]["name"]
+    found: dict[str, Records] = {}
+    for path in others:
+        name, records = path.resolve().name, read_records(path)
+        if name in found or name == workdir.resolve().name:
+            raise UserError(f"--beside={path}: there are two studies called {name!r}; rename one")
+        if (other := records.study["judge"]["name"]) != judge:
+            raise UserError(
+                f"--beside={path}: its judge is {other!r}, and that of --workdir={workdir} is "
+                f"{judge!r}; scores by two judges cannot be compared"
+            )
+        found[name] = records
+    return found
+
+
+def comparison(
+    records: Records, others: Mapping[str, Records], curves: Mapping[str, Curve]
+) -> Section:
+    """Returns the section of several studies; `curves` are those of the first, by experiment.
+
+    Raises:
+        UserError: they share no curve.
+    """
+    studies = {records.workdir.resolve().name: records, **others}
+    drawings, table = [], []
+    for name, figure in curves.items():
+        mean = next(iter(figure.lines))
+        held = {
+            study: of.experiment(name, of.study["base"] if mean == BASE else mean)
+            for study, of in studies.items()
+        }
+        held = {study: rows for study, rows in held.items() if rows}
+        if len(held) < 2:
+            continue
+        arms = sorted((row for rows in held.values() for row in rows), key=lambda r: float(r.x))
+        labels = {row.x: dose_label(row) for row in arms}
+        places = {x: at for at, x in enumerate(labels)}
+        points = [
+            point
+            for study, rows in held.items()
+            for point in line(
+                studies[study], name, rows[0].language, {"kind": "thick", "line": study}, places
+            )
+        ]
+        named = [{**point, "x": [*labels.values()][point["at"]]} for point in points]
+        spec = charts.curve_chart(named, figure.x, [*labels.values()], "")
+        title = title_of(records, name)
+        drawings.append(Drawing(f"studies_{name}", title, spec, _languages(held, studies, name)))
+        table += [
+            (study, name, row.x, row.language, row.series, row.score, row.low, row.high)
+            for study, rows in held.items()
+            for row in rows
+        ]
+    if not drawings:
+        raise UserError(
+            f"--beside: {', '.join(others)} and {records.workdir} have no curve of the same "
+            "experiment; run the same experiments, or sweeps of the same name"
+        )
+    columns = ("study", "experiment", "x", "language", "series", "score", "low", "high")
+    file = csv_file("studies.csv", columns, table)
+    said = f"{len(studies)} studies share {len(drawings)} of these curves."
+    return Section("studies", WORDS, said, drawings, (csv_table(records, file),), file)
+
+
+def _languages(held: Mapping, studies: Mapping[str, Records], name: str) -> str:
+    """Returns a warning where the means of studies are over other languages; "" where not."""
+    judged = {study: studies[study].judged_in(name) for study in held}
+    if len({frozenset(codes) for codes in judged.values()}) == 1:
+        return ""
+    told = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in judged.items())
+    return f"Not like with like: these means are over different languages ({told})."

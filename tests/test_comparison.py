@@ -1,0 +1,63 @@
+"""Studies beside each other: a line a study, and only like with like."""
+
+import pytest
+from made_up_study import write_workdir
+from test_report import rewrite_scores, values
+
+from pinch_jax.errors import UserError
+from pinch_jax.files import write_record
+from pinch_jax.report.comparison import comparison, read_others
+from pinch_jax.report.page import write_report
+from pinch_jax.report.sections import figure_of
+from pinch_jax.study.records import read_records
+
+
+@pytest.fixture
+def small(tmp_path):
+    return write_workdir(tmp_path / "small", experiments=("doses",))
+
+
+@pytest.fixture
+def large(tmp_path):
+    workdir = write_workdir(tmp_path / "large", experiments=("doses",))
+    rewrite_scores(workdir, lambda row: {"score": float(row["score"]) + 7})
+    return workdir
+
+
+def compared(workdir, *others):
+    records = read_records(workdir)
+    curves = {"doses": figure_of(records, "doses")}
+    return comparison(records, read_others(workdir, list(others)), curves)
+
+
+def test_a_line_is_a_study_with_its_own_scores(small, large):
+    (drawing,) = compared(small, large).drawings
+    lines = {
+        name: {row["at"]: row["score"] for row in values(drawing.spec) if row.get("line") == name}
+        for name in ("small", "large")
+    }
+    scores = [row.score for row in read_records(small).experiment("doses", "mean")]
+    assert sorted(lines["small"].values()) == pytest.approx(sorted(scores))
+    for at, score in lines["small"].items():
+        assert lines["large"][at] == pytest.approx(score + 7)
+    assert not drawing.note
+    page = write_report(small, read_others(small, [large])).read_text("utf-8")
+    assert 'id="studies"' in page and (small / "report/data/studies.csv").exists()
+
+
+def test_means_over_other_languages_are_said_to_be_no_like_for_like(small, large):
+    rewrite_scores(large, lambda row: {"experiment": "gone"} if row["language"] == "fi" else {})
+    (drawing,) = compared(small, large).drawings
+    assert drawing.note.startswith("Not like with like")
+
+
+def test_what_cannot_be_compared_is_refused(small, large, tmp_path):
+    with pytest.raises(UserError, match="two studies called 'small'"):
+        compared(small, small)
+    study = read_records(large).study
+    write_record(large / "study.json", study | {"judge": {"name": "other-1", "knowledge": ""}})
+    with pytest.raises(UserError, match="scores by two judges cannot be compared"):
+        compared(small, large)
+    other = write_workdir(tmp_path / "other", experiments=("mixed",))
+    with pytest.raises(UserError, match="no curve of the same experiment"):
+        compared(small, other)
