@@ -432,6 +432,7 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     three = made_up_study.write_workdir(tmp_path, experiments=("pinch", "gain"), draws=3)
     write_report(three)
     drawn = Page((three / "report" / "index.html").read_text("utf-8"))
+    assert "of the first draw of each tuning set" in drawn.text
     assert "drawn 3 times" in drawn.text and "The examples were drawn once." not in drawn.text
     dots = [row for row in values(drawn.figures["pinch"]) if row.get("kind") == "dot"]
     means = [

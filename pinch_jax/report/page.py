@@ -42,6 +42,7 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
         content=content,
         shown=shown,
         available=available,
+        draws=records.study.get("draws", 1),
         browser_data=Markup(browser),  # It holds no "<": nothing in it can be markup.
         figure_data=Markup(_figure_json(drawings)),
         file_names=list(files),
