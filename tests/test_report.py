@@ -453,3 +453,14 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     assert named <= set(records.names.values())
     assert not page.find("section", id="draws")
     assert not [row for row in values(page.figures["pinch"]) if row.get("kind") == "dot"]
+
+
+def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
+    workdir = made_up_study.write_workdir(tmp_path, experiments=("pinch", "unseen"))
+    write_record(workdir / "study.json", read_study(workdir) | {"base": "it"})
+    records = read_records(workdir)
+    for name in ("pinch", "unseen"):
+        held = section(records, name)
+        lines = {row["line"] for row in values(held.drawings[0].spec) if row.get("kind") == "thick"}
+        assert "Italian" in lines and "English" not in lines
+        assert "all examples are Italian" in held.result and "English" not in held.result

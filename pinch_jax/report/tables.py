@@ -18,7 +18,7 @@ from pinch_jax.study.records import Finding, Records
 
 AGGREGATE_NAMES = {
     "mean": "mean of all",
-    "mean_non_english": "mean of all but English",
+    "mean_non_english": "mean of all but the base language",
     "mean_seen": "mean of the seen",
     "mean_unseen": "mean of the unseen",
     "mean_other": "mean of the others",

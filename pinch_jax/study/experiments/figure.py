@@ -24,7 +24,7 @@ class Curve:
 
     Attributes:
         x: the title of the x axis.
-        lines: a mean or BASE -> its name; thick, with its interval.
+        lines: a mean -> its name; thick, with its interval. BASE has the name of its language.
         each: whether every other language is a thin line.
         dots: what a small point beside the first line is, one for each series or draw; "" if there
             are none.

@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Estimate
+from pinch_jax.languages import language
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import (
@@ -37,9 +38,10 @@ from pinch_jax.study.records import Records, Score
 
 PINCH = Claim(
     claim="P = 1, forty examples, already lifts the other languages sharply; English falls slowly.",
-    unit="points from P = 0 to P = 1, mean of the non-English languages",
+    unit="points from P = 0 to P = 1, mean of the other languages",
     rule="The rise of the other languages' mean from P = 0 to P = 1, and that rise less what "
-    "English loses. Holds if both intervals lie above 0; does not hold if either lies below.",
+    "the base language loses, English in the paper. Holds if both intervals lie above 0; does not "
+    "hold if either lies below.",
     against_own=True,
 )
 REPLACEMENT = Claim(
@@ -136,7 +138,7 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     held = records.examples_of(first.run)
     few = sum(held.values()) - held.get(records.study["base"], 0)
     said = (
-        f"{whose} score {show(none.estimate)} when all examples are English, and "
+        f"{whose} score {show(none.estimate)} when all examples are {_base(records)}, and "
         f"{show(first.estimate)} with {few:,} of {sum(held.values()):,} in other languages."
     )
     if last is not first:
@@ -164,7 +166,11 @@ def a_pinch_lifts(records: Records, experiment: str) -> str:
     said = first_dose_says(records, experiment, "mean_non_english", whose)
     rows = by_dose(records, experiment, base)
     first, last = rows[0], rows[-1]
-    return f"{said} English goes from {show(first.estimate)} to {show(last.estimate)}."
+    return f"{said} {_base(records)} goes from {show(first.estimate)} to {show(last.estimate)}."
+
+
+def _base(records: Records) -> str:
+    return language(records.study["base"]).name
 
 
 EXPERIMENT = Experiment(
@@ -172,8 +178,8 @@ EXPERIMENT = Experiment(
         short="Pinch",
         title="A pinch of multilinguality",
         paper="Figure 3",
-        lead="P % of the examples are spread evenly over all languages, and the rest are English. "
-        "The number of examples stays the same. How large must P be?",
+        lead="P % of the examples are spread evenly over all languages, and the rest are in one, "
+        "English in the paper. The number of examples stays the same. How large must P be?",
         caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
         + OWN_MODEL
         + ". “40 ex.” is forty examples in other languages, the paper's P = 1. "
@@ -186,7 +192,7 @@ EXPERIMENT = Experiment(
     findings=[(PINCH, lifts), (REPLACEMENT, replaces)],
     figure=Curve(
         P_AXIS,
-        {"mean_non_english": "mean of the other languages", BASE: "English"},
+        {"mean_non_english": "mean of the other languages", BASE: ""},
         baseline=OWN_MODEL,
     ),
     result=a_pinch_lifts,
