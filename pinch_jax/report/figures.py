@@ -44,8 +44,8 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     places = {x: at for at, x in enumerate(dict.fromkeys(row.x for row in arms))}
     labels = [dose_label(next(row for row in arms if row.x == x)) for x in places]
     base = records.study["base"]
-    thick = figure.lines | {base: language(base).name} if BASE in figure.lines else figure.lines
-    thick = {name: told for name, told in thick.items() if name != BASE}
+    lines = figure.lines.items()
+    thick = dict((base, language(base).name) if name == BASE else (name, t) for name, t in lines)
     thin = [code for code in records.judged_in(experiment) if code not in thick]
     rows = []
     for name, told in thick.items():
