@@ -8,21 +8,14 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import ml_collections
-from annotated_types import Gt, Le
 
 from pinch_jax.config_fields import (
-    Count,
-    CountOrZero,
-    Rows,
     Seed,
-    Tokens,
     build,
     check_distinct,
-    check_fields,
-    choose,
 )
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
@@ -31,93 +24,12 @@ from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.decode import Sampling, Temperature, TopP
+from pinch_jax.evaluate.config import EvaluateConfig
 from pinch_jax.languages import LanguageCode
-from pinch_jax.mesh import MeshConfig
-from pinch_jax.model.decoder import REMAT_POLICIES
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.mesh_config import MeshConfig
+from pinch_jax.model.config import ModelConfig
 from pinch_jax.study.config import OWN, PRETRAINED, StudyConfig
-from pinch_jax.train.lora import LoraConfig
-from pinch_jax.train.optimizer import OptimizerConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """Where a model comes from; `tokenizer` and `decoder` only where `source` is empty."""
-
-    source: str
-    template: Literal["auto", "base", "chat"]
-    trim_vocabulary: bool
-    dtype: Literal["float32", "bfloat16"]
-    tokenizer: str
-    decoder: DecoderConfig | None
-
-    def __post_init__(self) -> None:
-        if self.source and (self.tokenizer or self.decoder):
-            raise UserError(
-                f"config.model.source={self.source!r} and config.model.tokenizer="
-                f"{self.tokenizer!r} / decoder contradict each other; both come with a source, so "
-                "leave them out, or set config.model.source='' for a model from nothing"
-            )
-        if not self.source and not (self.tokenizer and self.decoder):
-            raise UserError(
-                "config.model.source='' asks for a model from nothing; set both "
-                "config.model.tokenizer and config.model.decoder"
-            )
-        if not self.source and self.trim_vocabulary:
-            raise UserError(
-                "config.model.trim_vocabulary=True needs a config.model.source to take the rows "
-                "from; a model from nothing can have a smaller tokenizer"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig(OptimizerConfig):
-    """How long, how fast, and how often something is written."""
-
-    epochs: Annotated[int, Gt(0), Le(10_000)]
-    remat_policy: str
-    checkpoint_period_steps: Count
-    log_period_steps: Count
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        choose("config.train.remat_policy", self.remat_policy, tuple(REMAT_POLICIES))
-
-    @property
-    def optimizer(self) -> OptimizerConfig:
-        """The part that the train step needs."""
-        fields = [f.name for f in dataclasses.fields(OptimizerConfig)]
-        return OptimizerConfig(**{name: getattr(self, name) for name in fields})
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
-    """Which prompts are answered, and how."""
-
-    prompts: Count
-    rows: Rows
-    prompt_tokens: Tokens
-    prompt_widths: Annotated[int, Gt(0), Le(64)]
-    new_tokens: Tokens
-    temperature: Temperature
-    top_p: TopP
-    period_steps: Count
-    loss_prompts: Count
-    period_prompts: CountOrZero
-
-    def __post_init__(self) -> None:
-        check_fields(self, "config.evaluate")
-        if self.prompt_widths > self.prompt_tokens:
-            raise UserError(
-                f"config.evaluate.prompt_widths={self.prompt_widths} is above "
-                f"config.evaluate.prompt_tokens={self.prompt_tokens}; 2 is usual"
-            )
-
-    @property
-    def sampling(self) -> Sampling:
-        """How tokens are chosen."""
-        return Sampling(self.temperature, self.top_p)
+from pinch_jax.train.config import LoraConfig, TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)

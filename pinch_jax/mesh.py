@@ -4,23 +4,21 @@ Three axes: `data` splits the batch, `fsdp` splits the batch and the parameters,
 splits heads, feed-forward and vocabulary. The model knows none of this.
 """
 
-import dataclasses
 import functools
 import math
 import os
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Lt
 from jax.experimental import mesh_utils, multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from pinch_jax.config_fields import Count, check_fields
 from pinch_jax.errors import UserError
+from pinch_jax.mesh_config import MeshConfig
 
 # One row for each kind of parameter. A path that matches no row, or two, is an error: a
 # parameter that nobody placed would be copied to every device without a word.
@@ -59,20 +57,6 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "F": "tensor",
     "V": "tensor",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class MeshConfig:
-    """How many devices each axis has; `data = -1` takes all that the others leave."""
-
-    data: Annotated[int, Ge(-1), Lt(2**31)] = -1
-    fsdp: Count = 1
-    tensor: Count = 1
-
-    def __post_init__(self) -> None:
-        check_fields(self, "config.mesh")
-        if self.data == 0:
-            raise UserError("config.mesh.data=0: must be above 0, or -1 for all that are left")
 
 
 def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:

@@ -6,6 +6,8 @@ import json
 import math
 import re
 import shlex
+import subprocess
+import sys
 import types
 import typing
 from pathlib import Path
@@ -325,3 +327,8 @@ def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
     batch = from_config_dict(values).batch
     assert batch.shared_by(devices) == dataclasses.replace(batch, row_multiple=kept)
     assert batch.shared_by(5).row_multiple == 0, "not even all rows can be shared by 5"
+
+
+def test_a_config_is_checked_without_loading_jax():
+    code = "import sys, pinch_jax.config; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

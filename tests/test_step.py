@@ -11,7 +11,8 @@ import pytest
 from small import GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan, trainer, unpacked
 
 from pinch_jax.mesh import path_name, put_batch
-from pinch_jax.model.decoder import REMAT_POLICIES, abstract_params, no_sharding
+from pinch_jax.model.config import REMAT_POLICIES
+from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.train.cross_entropy import cross_entropy
 from pinch_jax.train.optimizer import learning_rate, make_optimizer
 from pinch_jax.train.step import summed_loss

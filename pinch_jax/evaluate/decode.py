@@ -5,15 +5,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt, Le
 
-from pinch_jax.config_fields import check_fields
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.model.decoder import (
     Params,
     Shard,
@@ -24,20 +23,6 @@ from pinch_jax.model.decoder import (
     no_sharding,
 )
 from pinch_jax.model.families import DecoderConfig
-
-Temperature = Annotated[float, Ge(0), Le(100)]
-TopP = Annotated[float, Gt(0), Le(1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen: greedily at temperature 0, else from the top-p nucleus."""
-
-    temperature: Temperature = 0.0
-    top_p: TopP = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self, "config.evaluate")
 
 
 class _Loop(NamedTuple):
@@ -97,7 +82,7 @@ def make_decode(
     new_tokens: int,
     stop_ids: Collection[int],
     pad_id: int,
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = GREEDY,
     dtype: Any = jnp.float32,
     shard: Shard = no_sharding,
 ) -> Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]:

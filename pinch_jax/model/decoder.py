@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import (
     PROJECTED,
@@ -31,16 +32,15 @@ from pinch_jax.model.layers import (
 )
 
 Params = dict[str, Any]
-SAVE_PROJECTIONS = "save_projections"
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
-REMAT_POLICIES: dict[str, Callable[..., Any]] = {
+_POLICIES: dict[str, Callable[..., Any]] = {
     # All that a derivative needs, also what each query sees of each key: the most memory.
-    "save_everything": jax.checkpoint_policies.everything_saveable,
+    SAVE_EVERYTHING: jax.checkpoint_policies.everything_saveable,
     # What the projections return, from which the rest is cheap. Measured a third faster on a CPU
     # than reading everything back, and smaller.
     SAVE_PROJECTIONS: jax.checkpoint_policies.save_only_these_names(PROJECTED),
     # The stream between the layers alone: the whole forward pass runs once more.
-    "save_nothing": jax.checkpoint_policies.nothing_saveable,
+    SAVE_NOTHING: jax.checkpoint_policies.nothing_saveable,
 }
 
 
@@ -141,7 +141,7 @@ def forward(
     distance = index[:, None] - index[None, :]
     visible = (distance >= 0) & (segments[:, :, None] == segments[:, None, :])
     view = _view(config, positions, visible, distance, 0)
-    policy = REMAT_POLICIES[remat_policy]
+    policy = _POLICIES[remat_policy]
     return _layers(config, params, tokens, view, None, shard, policy)[0]
 
 

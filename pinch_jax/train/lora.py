@@ -5,7 +5,6 @@ A projection's weight W [*I, *O] becomes W + alpha / rank * A B, A [*I, R] and B
 Source: Hu et al. 2021, LoRA, arXiv 2106.09685, section 4.1.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,52 +12,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pinch_jax.config_fields import CountOrZero, Positive, check_fields, choose
 from pinch_jax.errors import UserError
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Adapted
+from pinch_jax.train.config import PROJECTIONS, LoraConfig
 
-# Where a layer has each projection, and how many of its axes are inputs.
-PROJECTIONS: dict[str, tuple[str, int]] = {
-    "query": ("attention", 1),
-    "key": ("attention", 1),
-    "value": ("attention", 1),
-    "output": ("attention", 2),
-    "gate": ("feedforward", 1),
-    "up": ("feedforward", 1),
-    "down": ("feedforward", 1),
-}
 ADAPTER = {"lora_a", "lora_b"}
-
-
-@dataclasses.dataclass(frozen=True)
-class LoraConfig:
-    """Which projections are adapted, and how; rank 0 trains all parameters themselves."""
-
-    rank: CountOrZero
-    alpha: Positive
-    projections: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        check_fields(self, "config.lora")
-        for name in self.projections:
-            choose("config.lora.projections", name, tuple(PROJECTIONS))
-            if self.projections.count(name) > 1:
-                raise UserError(
-                    f"config.lora.projections={self.projections}: {name!r} stands twice; name it "
-                    "once"
-                )
-        if not self.projections:
-            raise UserError(
-                f"config.lora.projections=(): name some of {', '.join(PROJECTIONS)}; without "
-                "adapters set config.lora.rank=0"
-            )
-
-    @property
-    def scaling(self) -> float:
-        """What the product A B is multiplied by."""
-        return self.alpha / self.rank if self.rank else 0.0
 
 
 def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:

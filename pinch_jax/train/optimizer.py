@@ -1,38 +1,16 @@
 """The optimizer: AdamW by optax, with a schedule over the fraction of the run that is done."""
 
-import dataclasses
-from typing import Annotated
-
 import jax
 import jax.numpy as jnp
 import optax
-from annotated_types import Ge, Gt, Le, Lt
 
-from pinch_jax.config_fields import Fraction, Positive, check_fields
 from pinch_jax.model.decoder import is_vector
+from pinch_jax.train.config import OptimizerConfig
 
 # Optax counts steps. Runs of one study differ in their number of steps (the same examples
 # are more tokens in one language than in another), and one compiled step serves them all;
 # so the schedule runs over a fixed number of ticks, and a step says how far it has come.
 TICKS = 1 << 20
-Decay = Annotated[float, Ge(0), Lt(1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW and its schedule; fractions are of the run's steps, or of the peak rate."""
-
-    learning_rate: Annotated[float, Gt(0), Le(10)]
-    warmup_fraction: Fraction
-    final_rate_fraction: Fraction
-    beta1: Decay
-    beta2: Decay
-    epsilon: Annotated[float, Gt(0), Le(1)]
-    weight_decay: Annotated[float, Ge(0), Le(10)]
-    clip_norm: Positive
-
-    def __post_init__(self) -> None:
-        check_fields(self, "config.train")
 
 
 def learning_rate(config: OptimizerConfig, done_fraction: jax.Array) -> jax.Array:

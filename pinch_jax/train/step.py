@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from pinch_jax.data.batches import Batch
+from pinch_jax.model.config import SAVE_PROJECTIONS
 from pinch_jax.model.decoder import (
-    SAVE_PROJECTIONS,
     Params,
     Shard,
     forward,
