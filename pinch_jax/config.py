@@ -72,10 +72,14 @@ class Config:
 
     @property
     def mixture_languages(self) -> tuple[str, ...]:
-        """Those that the config's own mixture can be planned with."""
-        members = self.mixture_of().languages
-        own = (member for member in members if member not in self.mixture.recipes)
-        return tuple(dict.fromkeys((*self.languages, *own)))
+        """Those that the config's own mixture can be planned with: without a share none is needed.
+
+        A corpus of one's own is what is there in all its languages, and recipes are made of any.
+        """
+        mixture, every = self.mixture_of(), not self.corpus.bundled or self.mixture.recipes
+        pairs = zip(mixture.languages, mixture.shares, strict=True)
+        own = (member for member, share in pairs if share and member not in self.mixture.recipes)
+        return tuple(dict.fromkeys((*(self.languages if every else ()), *own)))
 
     @property
     def monolingual_languages(self) -> tuple[str, ...]:

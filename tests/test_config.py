@@ -332,3 +332,25 @@ def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
 def test_a_config_is_checked_without_loading_jax():
     code = "import sys, pinch_jax.config; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "needed"),
+    [
+        ("monolingual:fi", 1),
+        ("pinch:10:en,fi,sw", 3),
+        ("linear:monolingual:en..pinch:50:en,fi", 2),
+        ("pinch:10", 12),
+    ],
+)
+def test_a_plan_needs_no_language_without_a_share(spec, needed, tmp_path):
+    values = tiny.get_config()
+    values.corpus.data_dir, values.mixture.spec = str(tmp_path), spec
+    values.mixture.examples = 200
+    config = from_config_dict(values)
+    assert len(config.mixture_languages) == needed
+    every = Workbench(config, progress=False).plan()
+    alone = Workbench(config, progress=False, languages=config.mixture_languages).plan()
+    assert alone.fingerprint == every.fingerprint and alone.budgets == every.budgets
+    values.mixture.recipes = ("translation-en-fi",)
+    assert len(from_config_dict(values).mixture_languages) == 12

@@ -169,7 +169,7 @@ def assign(
     def needed(member: str, places: np.ndarray) -> int:
         """Returns how many places meet the member's budget; more than there are if none do."""
         budget = mixture.budgets[member]
-        if not mixture.supervised_tokens:
+        if not (budget and mixture.supervised_tokens):
             return budget
         sums = np.cumsum(supervised_lengths[member][study[places]], dtype=np.int64)
         below = int(np.searchsorted(sums, budget))

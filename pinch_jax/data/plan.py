@@ -27,7 +27,7 @@ def plan_batches(
     owned = assign(
         mixture,
         len(corpus.ids),
-        {member: corpus.languages[member].supervised_lengths for member in members},
+        {member: held.supervised_lengths for member, held in corpus.languages.items()},
     )
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
@@ -44,6 +44,8 @@ def plan_batches(
     example, tokens, supervised = np.empty((3, len(language)), np.int32)
     for index, member in enumerate(members):
         mine = np.flatnonzero(language == index)
+        if not len(mine):  # it has no share, and may not be in the corpus
+            continue
         rows = _rounds(member, owned.pop(member), len(mine), mixture.seed)
         example[mine] = rows
         tokens[mine] = corpus.languages[member].lengths[rows]
@@ -79,8 +81,8 @@ def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs:
     for name in ("rows", "row_tokens", "row_supervised_tokens"):
         if getattr(shape, name) < 1:
             raise UserError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
-    for member in mixture.languages:
-        if member not in corpus.languages:
+    for member, share in zip(mixture.languages, mixture.shares, strict=True):
+        if share and member not in corpus.languages:
             known = list(corpus.languages)
             raise UserError(f"config.languages: the corpus has no {member!r}, only {known}")
 
