@@ -75,7 +75,12 @@ def test_it_says_what_the_page_says(workdir, page, tables):
 
 def test_the_files_it_names_are_beside_it_and_whole(workdir, page):
     linked = re.findall(r"(?<!!)\[(\w+\.csv)\]\((.+?)\)", page.read_text("utf-8"))
-    assert [name for name, _ in linked] == ["scores.csv", "responses.csv", "outcomes.csv"]
+    assert [name for name, _ in linked] == [
+        "scores.csv",
+        "draws.csv",
+        "responses.csv",
+        "outcomes.csv",
+    ]
     for name, path in linked:
         assert (page.parent / path).read_bytes() == (workdir / name).read_bytes()
 

@@ -106,7 +106,7 @@ def test_an_answer_that_was_changed_is_refused_where_the_folder_says_what_was_an
     config, folder, tmp_path
 ):
     elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
-    run = elsewhere.runs["monolingual:fi"]
+    run = elsewhere.runs["monolingual:fi"][0]
     rewritten(folder, lambda lines: lines[1].update(response="changed"))
     with pytest.raises(UserError, match=r"answers\.jsonl\.gz does not match its answers_sha256"):
         adopt_answers(elsewhere, folder)
