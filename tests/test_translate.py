@@ -322,7 +322,7 @@ def test_an_answer_may_be_a_name_that_stays_but_not_as_a_response(server, tmp_pa
 
 
 FAULTS = {
-    "noted": "response: added part: 2 paragraphs came for 1",
+    "noted": "response: added part: 'Note:' is not in the original",
     "wrong language": "response: wrong language: reads as es, not fi",
     "empty": "response: empty: nothing came back",
     "copy": "response: copy: came back as it was",
