@@ -11,7 +11,7 @@ from pinch_jax.report.groups import title_of
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.records import Records, read_records
+from pinch_jax.study.records import Records, read_records, read_study
 
 WORDS = Words(
     short="Studies",
@@ -29,7 +29,7 @@ def read_others(workdir: Path, others: list[Path]) -> dict[str, Records]:
         UserError: one of them is no finished study, is the same as another, or was judged by
             another judge.
     """
-    judge = read_records(workdir).study["judge"]["name"]
+    judge = read_study(workdir)["judge"]["name"]
     found: dict[str, Records] = {}
     for path in others:
         name, records = path.resolve().name, read_records(path)

@@ -140,10 +140,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """Everything the report says, as read from `workdir`.
-
-    `outcomes` are over all draws of a tuning set, `outcomes_of_draws` those of each draw alone.
-    """
+    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
 
     workdir: Path
     config: dict[str, Any]
@@ -153,7 +150,6 @@ class Records:
     variance: tuple[Variance, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
-    outcomes_of_draws: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -253,7 +249,6 @@ def read_records(workdir: Path) -> Records:
         draws=_read_table(workdir / "draws.csv", DrawScore),
         variance=_read_table(workdir / "variance.csv", Variance),
         outcomes=tuple(row for row in outcomes if not row.draw),
-        outcomes_of_draws=tuple(row for row in outcomes if row.draw),
         responses=_read_table(workdir / "responses.csv", ResponseShares),
         findings=tuple(
             Finding(**{field.name: entry[field.name] for field in dataclasses.fields(Finding)})
