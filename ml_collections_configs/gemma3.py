@@ -8,7 +8,7 @@ import ml_collections
 
 from ml_collections_configs import base
 
-# Vocabulary, layers, width, heads, key-value heads, head size, feed-forward, window; by what the
+# Vocabulary, layers, embed_dim, heads, key-value heads, head_dim, mlp_dim, window; by what the
 # rotations of layers without a window are stretched, and what query . key is divided by, squared,
 # where that is not the head size.
 SIZES = {
@@ -27,21 +27,19 @@ def get_config(size: str = "270m") -> ml_collections.ConfigDict:
         ValueError: there is no such size.
     """
     c = base.of_size("gemma3.py", size, SIZES)
-    vocab_size, layers, width, heads, kv_heads, head_size, feedforward, window, *others = SIZES[
-        size
-    ]
+    vocab_size, layers, embed_dim, heads, kv_heads, head_dim, mlp_dim, window, *others = SIZES[size]
     stretch, query_scale = others
     c.model.decoder = {
         "vocab_size": vocab_size,
         "layers": layers,
-        "width": width,
+        "embed_dim": embed_dim,
         "heads": heads,
         "kv_heads": kv_heads,
-        "head_size": head_size,
-        "feedforward": feedforward,
+        "head_dim": head_dim,
+        "mlp_dim": mlp_dim,
         "window": window,
         "window_pattern": 6,
-        "rope_base": 1_000_000.0,
+        "rope_theta": 1_000_000.0,
         "rope_scaling": {"kind": "linear", "factor": stretch} if stretch else None,
         "query_scale": query_scale,
     }

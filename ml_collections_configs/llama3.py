@@ -8,7 +8,7 @@ import ml_collections
 
 from ml_collections_configs import base
 
-# Layers, width, heads, head size, feed-forward, whether the output head is the embedding, and by
+# Layers, embed_dim, heads, head_dim, mlp_dim, whether the output head is the embedding, and by
 # what the slowest rotations are stretched.
 SIZES = {
     "1b": (16, 2048, 32, 64, 8192, True, 32.0),
@@ -25,16 +25,16 @@ def get_config(size: str = "1b") -> ml_collections.ConfigDict:
         ValueError: there is no such size.
     """
     c = base.of_size("llama3.py", size, SIZES)
-    layers, width, heads, head_size, feedforward, tied, stretch = SIZES[size]
+    layers, embed_dim, heads, head_dim, mlp_dim, tied, stretch = SIZES[size]
     scaling = {"kind": "llama3", "factor": stretch}
     c.model.decoder = {
         "vocab_size": 128_256,
         "layers": layers,
-        "width": width,
+        "embed_dim": embed_dim,
         "heads": heads,
         "kv_heads": 8,
-        "head_size": head_size,
-        "feedforward": feedforward,
+        "head_dim": head_dim,
+        "mlp_dim": mlp_dim,
         "tied_embeddings": tied,
         "norm_offset": False,
         "post_norms": False,
@@ -42,8 +42,8 @@ def get_config(size: str = "1b") -> ml_collections.ConfigDict:
         "activation": "silu",
         "qk_norm": False,
         "norm_epsilon": 1e-5,
-        "rope_base": 500_000.0,
-        "rope_local_base": 500_000.0,
+        "rope_theta": 500_000.0,
+        "rope_local_theta": 500_000.0,
         "rope_scaling": scaling,
         "rope_local_scaling": scaling,
     }

@@ -8,7 +8,7 @@ import ml_collections
 
 from ml_collections_configs import base
 
-# Layers, width, heads, feed-forward, whether the output head is the embedding.
+# Layers, embed_dim, heads, mlp_dim, whether the output head is the embedding.
 SIZES = {
     "0.6b": (28, 1024, 16, 3072, True),
     "1.7b": (28, 2048, 16, 6144, True),
@@ -26,21 +26,21 @@ def get_config(size: str = "0.6b") -> ml_collections.ConfigDict:
         ValueError: there is no such size.
     """
     c = base.of_size("qwen3.py", size, SIZES)
-    layers, width, heads, feedforward, tied = SIZES[size]
+    layers, embed_dim, heads, mlp_dim, tied = SIZES[size]
     c.model.decoder = {
         "vocab_size": 151_936,
         "layers": layers,
-        "width": width,
+        "embed_dim": embed_dim,
         "heads": heads,
         "kv_heads": 8,
-        "head_size": 128,
-        "feedforward": feedforward,
+        "head_dim": 128,
+        "mlp_dim": mlp_dim,
         "tied_embeddings": tied,
         "norm_offset": False,
         "post_norms": False,
         "scale_embeddings": False,
         "activation": "silu",
-        "rope_base": 1_000_000.0,
-        "rope_local_base": 1_000_000.0,
+        "rope_theta": 1_000_000.0,
+        "rope_local_theta": 1_000_000.0,
     }
     return c

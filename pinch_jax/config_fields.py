@@ -53,6 +53,8 @@ def build(cls: type, values: Any, path: str) -> Any:
     kinds = _kinds(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for name in values:
+        if renamed := getattr(cls, "FIRST_NAMES", {}).get(name):
+            raise UserError(f"{path}.{name} is called {path}.{renamed} now; rename it")
         choose(path, name, tuple(fields))
     missing = [
         name

@@ -34,16 +34,16 @@ def write_vocabulary(path: Path, told: Mapping[str, Any], template: str | None =
 def of_sentencepiece(model: bytes) -> dict[str, Any]:
     """Returns what the converter tells of a SentencePiece model of merges."""
     proto = ModelProto.FromString(model)
-    kinds = [piece.type for piece in proto.pieces]
-    texts = [piece.piece for piece in proto.pieces]
+    kinds = [token.type for token in proto.pieces]
+    texts = [token.piece for token in proto.pieces]
     told = {
         "model": "llama",
         "pre": "default",
         "tokens": [_blanks(t, kind) for t, kind in zip(texts, kinds, strict=True)],
         "scores": [
-            piece.score if piece.type in (NORMAL, BYTE) else -1000.0 for piece in proto.pieces
+            token.score if token.type in (NORMAL, BYTE) else -1000.0 for token in proto.pieces
         ],
-        # What is unknown is a control piece of transformers, which is the last to tell.
+        # What is unknown is a special token of transformers, which is the last to tell.
         "token_type": [CONTROL if kind == UNKNOWN else kind for kind in kinds],
         "add_space_prefix": proto.normalizer_spec.add_dummy_prefix,
     }
@@ -63,23 +63,23 @@ def of_tokenizer_json(directory: Path, pre: str, size: int | None = None) -> dic
     config = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
     model = told["model"]
     added = {entry["id"]: entry for entry in told["added_tokens"]}
-    texts = {id: piece for piece, id in model["vocab"].items()}
+    texts = {id: token for token, id in model["vocab"].items()}
     texts |= {id: entry["content"] for id, entry in added.items()}
     kinds = {id: _kind(entry) for id, entry in added.items()}
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     ids = range(size or 1 + max(texts))
-    pieces = [texts.get(id, f"[PAD{id}]") for id in ids]
+    tokens = [texts.get(id, f"[PAD{id}]") for id in ids]
     types = [kinds.get(id, NORMAL if id in texts else UNUSED) for id in ids]
     of_bytes = not model.get("byte_fallback")
     if not of_bytes:
         bytes_ = {f"<0x{byte:02X}>" for byte in range(256)}
-        if "<0x09>" not in pieces:  # Gemma 2's was renamed
-            pieces[pieces.index("\t")] = "<0x09>"
-        types = [BYTE if p in bytes_ else t for p, t in zip(pieces, types, strict=True)]
+        if "<0x09>" not in tokens:  # Gemma 2's was renamed
+            tokens[tokens.index("\t")] = "<0x09>"
+        types = [BYTE if p in bytes_ else t for p, t in zip(tokens, types, strict=True)]
     fields = {
         "model": "gpt2" if of_bytes else "llama",
         "pre": pre,
-        "tokens": [_blanks(p, t) for p, t in zip(pieces, types, strict=True)],
+        "tokens": [_blanks(p, t) for p, t in zip(tokens, types, strict=True)],
         "token_type": types,
     }
     if of_bytes:
@@ -90,15 +90,15 @@ def of_tokenizer_json(directory: Path, pre: str, size: int | None = None) -> dic
             ranks.setdefault(merge.replace(" ", ""), -float(rank))
         fields["scores"] = [
             ranks.get(p, -1e7) if t == NORMAL else -1000.0
-            for p, t in zip(pieces, types, strict=True)
+            for p, t in zip(tokens, types, strict=True)
         ]
         fields["add_space_prefix"] = False
     names = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
     for role, name in names.items():
-        piece = config.get(f"{role}_token")
-        if piece is not None:
-            text = piece["content"] if isinstance(piece, dict) else piece
-            fields[f"{name}_token_id"] = pieces.index(text)
+        token = config.get(f"{role}_token")
+        if token is not None:
+            text = token["content"] if isinstance(token, dict) else token
+            fields[f"{name}_token_id"] = tokens.index(text)
     if "add_bos_token" in config:
         fields["add_bos_token"] = config["add_bos_token"]
     return fields
@@ -110,5 +110,5 @@ def _kind(entry: Mapping[str, Any]) -> int:
     return CONTROL if entry["special"] or marked else USER_DEFINED
 
 
-def _blanks(piece: str, kind: int) -> str:
-    return piece.replace("\u2581", " ") if kind == USER_DEFINED else piece
+def _blanks(token: str, kind: int) -> str:
+    return token.replace("\u2581", " ") if kind == USER_DEFINED else token

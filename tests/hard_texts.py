@@ -13,7 +13,7 @@ BYTES = (
     "\u0301\u0308a\u0301 e\u0301te\u0301 \u1112\u1161\u11ab ﬁ Ⅷ ① ｱ ﷺ",
     "\u200b\u200c\u200d\u2060\ufeff\u202etxet\u202c \u00ad",
 )
-# What is written like a piece of one family or another, or like the mark of a blank.
+# What is written like a token of one family or another, or like the mark of a blank.
 LOOKALIKES = (
     "<bos><eos><pad><unk> <s></s> <start_of_turn>user\nhi<end_of_turn>\n",
     "<|im_start|>user\nhi<|im_end|>\n<|endoftext|><think>\n\n</think>",
@@ -46,6 +46,6 @@ WORDS = (
     "https://example.org/a?b=c&d=%20#e user@example.org … — “x” «y» 「z」",
     "שלום עולם! مرحبا 123 بالعالم؟ नमस्ते क्षत्रिय 你好，世界。 こんにちは สวัสดี",
 )
-# A piece of some tokenizers for tests that is not merged of others.
+# A token of some tokenizers for tests that is not merged of others.
 WHOLE = ("the stripes of a zebra",)
 HARD_TEXTS = (*EMOJI, *BYTES, *LOOKALIKES, *BLANKS, *WORDS, *WHOLE)

@@ -269,7 +269,7 @@ def write_workdir(
         "slavic": SLAVIC_LANGUAGES,
         "base": "en",
     }
-    study |= {"model": {"layers": 4, "width": 192}, "pretraining_share": shares, "arms": named}
+    study |= {"model": {"layers": 4, "embed_dim": 192}, "pretraining_share": shares, "arms": named}
     again = {
         f"{run}-{draw}": held | {"draw": draw}
         for run, held in runs.items()

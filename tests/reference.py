@@ -10,7 +10,7 @@ import numpy as np
 from pinch_jax.data.batches import Batch
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import Params, forward, logits, no_sharding
+from pinch_jax.model.decoder import Params, forward, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import places
 from pinch_jax.train.step import summed_loss
@@ -50,7 +50,7 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
     @jax.jit
     def run(p):
         hidden = forward(c, p, tokens, positions, ones)
-        return logits(c, p, hidden), *jax.value_and_grad(loss)(p, batch)
+        return unembed(c, p, hidden), *jax.value_and_grad(loss)(p, batch)
 
     decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids=(), pad_id=0))
     unpadded, no_keys = np.zeros(rows, np.int32), np.zeros((rows, 2), np.uint32)

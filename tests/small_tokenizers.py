@@ -76,10 +76,10 @@ def write_byte_level(
     markup: list[str],
     config: dict[str, Any],
     composes: bool = False,
-    keeps_pieces: bool = False,
+    keeps_tokens: bool = False,
 ) -> Path:
     """Writes a tokenizer.json of bytes and its tokenizer_config.json: Llama 3's or Qwen's."""
-    library = Tokenizer(models.BPE(ignore_merges=keeps_pieces))
+    library = Tokenizer(models.BPE(ignore_merges=keeps_tokens))
     library.normalizer = normalizers.NFC() if composes else None
     library.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -94,7 +94,7 @@ def write_byte_level(
         show_progress=False,
     )
     library.train_from_iterator(SENTENCES, trainer)
-    if keeps_pieces:  # one that no merges make
+    if keeps_tokens:  # one that no merges make
         told = json.loads(library.to_str())
         told["model"]["vocab"]["\u0120zebra"] = len(told["model"]["vocab"])
         library = Tokenizer.from_str(json.dumps(told))
@@ -119,7 +119,7 @@ def write_llama3(directory: Path, template: str | None = None) -> Path:
     config = {"bos_token": control[0], "eos_token": control[3]}
     if template:
         config["chat_template"] = template
-    return write_byte_level(directory, LLAMA3, control, [], config, keeps_pieces=True)
+    return write_byte_level(directory, LLAMA3, control, [], config, keeps_tokens=True)
 
 
 def write_qwen(directory: Path, template: str | None = None) -> Path:
@@ -174,7 +174,7 @@ KINDS = {
             [pre_tokenizers.Split(Regex(r"\s+"), "merged_with_previous"), WHOLE_BYTES]
         ),
     ),
-    "pieces of words": Kind("wordpiece", None, pre_tokenizers.BertPreTokenizer()),
+    "tokens of words": Kind("wordpiece", None, pre_tokenizers.BertPreTokenizer()),
     "words": Kind("wordlevel", None, pre_tokenizers.Whitespace()),
 }
 TURN = ["<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>", "<|end|>"]

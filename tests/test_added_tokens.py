@@ -63,17 +63,17 @@ def test_no_text_becomes_a_special_token(kind):
 def test_only_the_first_word_of_a_text_has_a_blank_of_its_own(tmp_path):
     jinja = "{% for m in messages %}<|user|>user\n{{ m.content }}<|end|>{% endfor %}"
     tokenizer = load_tokenizer(write_kind(tmp_path, KINDS["first"], jinja))
-    pieces = [tokenizer.piece(id) for id in make_renderer(tokenizer, "chat").prompt("dog")]
-    assert pieces[0] == "<|user|>" and "".join(pieces) == "<|user|>user\ndog<|end|>"
-    assert tokenizer.piece(tokenizer.encode("user")[0]).startswith("▁")
+    tokens = [tokenizer.token(id) for id in make_renderer(tokenizer, "chat").prompt("dog")]
+    assert tokens[0] == "<|user|>" and "".join(tokens) == "<|user|>user\ndog<|end|>"
+    assert tokenizer.token(tokenizer.encode("user")[0]).startswith("▁")
 
 
 @pytest.mark.parametrize("name", ["first", "prepended", "a blank before words"])
 def test_a_text_that_goes_on_another_has_no_blank_of_its_own(name, tmp_path):
     tokenizer = load_tokenizer(write_kind(tmp_path, KINDS[name], TURNS))
     for text in ("dog", "\ndog", "\n\ndog", "好"):
-        pieces = [tokenizer.piece(id) for id in tokenizer.encode_on(text)]
-        assert not pieces[0].startswith(("▁", "\u0120")), (text, pieces)
+        tokens = [tokenizer.token(id) for id in tokenizer.encode_on(text)]
+        assert not tokens[0].startswith(("▁", "\u0120")), (text, tokens)
 
 
 def test_what_is_not_known_is_reserved_though_it_is_not_special(tmp_path):
@@ -81,9 +81,9 @@ def test_what_is_not_known_is_reserved_though_it_is_not_special(tmp_path):
     changed(tmp_path, added_tokens=lambda tokens: [t for t in tokens if t["content"] != "<unk>"])
     (tmp_path / "tokenizer_config.json").unlink()
     tokenizer = load_tokenizer(tmp_path)
-    assert "<unk>" not in tokenizer.control_pieces()
-    assert tokenizer.encode("zebras") == [tokenizer.piece_id("<unk>")]
-    assert tokenizer.piece_id("<unk>") in tokenizer.reserved_ids
+    assert "<unk>" not in tokenizer.special_tokens()
+    assert tokenizer.encode("zebras") == [tokenizer.token_id("<unk>")]
+    assert tokenizer.token_id("<unk>") in tokenizer.reserved_ids
 
 
 def changed(directory, file="tokenizer.json", **fields):
@@ -110,8 +110,8 @@ def test_the_config_adds_tokens_and_makes_tokens_special(tmp_path):
     eos = {"eos_token": "</think>"}
     changed(tmp_path, "tokenizer_config.json", added_tokens_decoder=added, **eos)
     tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.control_pieces() == {*TURN, *THOUGHT} and tokenizer.whole_pieces() == {"<new>"}
-    assert tokenizer.piece_id("<new>") == size == tokenizer.vocab_size - 1
+    assert tokenizer.special_tokens() == {*TURN, *THOUGHT} and tokenizer.whole_tokens() == {"<new>"}
+    assert tokenizer.token_id("<new>") == size == tokenizer.vocab_size - 1
     # As the library does, when it is told the same.
     library.add_tokens([AddedToken("<new>", rstrip=True, normalized=False)])
     library.no_truncation()
@@ -122,7 +122,7 @@ def test_the_config_adds_tokens_and_makes_tokens_special(tmp_path):
     tokenizer.save(tmp_path / "saved")
     again = load_tokenizer(tmp_path / "saved")
     assert again.encode("a<new>  b") == expected and again.checksum == tokenizer.checksum
-    assert again.control_pieces() == tokenizer.control_pieces()
+    assert again.special_tokens() == tokenizer.special_tokens()
 
 
 def test_an_older_file_names_tokens_where_the_config_does_not(tmp_path):
@@ -207,16 +207,16 @@ def test_a_special_token_that_is_not_found_where_it_stands_is_refused(tmp_path):
 
 def test_a_sentencepiece_model_lacks_what_only_the_config_adds(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(train_merges())
-    size, id = load_tokenizer(tmp_path).vocab_size, load_tokenizer(tmp_path).piece_id("<table>")
+    size, id = load_tokenizer(tmp_path).vocab_size, load_tokenizer(tmp_path).token_id("<table>")
     for place in (id, size):
         added = {place: {"content": "<table>", "special": True}}
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": added}))
         if place == size:
-            with pytest.raises(ValueError, match=rf"no piece '<table>' of the id {size}, which"):
+            with pytest.raises(ValueError, match=rf"no token '<table>' of the id {size}, which"):
                 load_tokenizer(tmp_path)
         else:
             tokenizer = load_tokenizer(tmp_path)
-            assert "<table>" in tokenizer.control_pieces()
+            assert "<table>" in tokenizer.special_tokens()
             assert id not in tokenizer.encode("<table>")
 
 

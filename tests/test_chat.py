@@ -1,4 +1,4 @@
-"""Chat templates: what the template writes may be control pieces, what a text says never is."""
+"""Chat templates: what the template writes may be special tokens, what a text says never is."""
 
 import dataclasses
 import itertools
@@ -67,7 +67,7 @@ def family(request, tmp_path_factory):
 
 
 def by_hand(name, tokenizer, rendered, goes_on=False):
-    """Returns the ids of a rendered text that has control pieces where it looks so.
+    """Returns the ids of a rendered text that has special tokens where it looks so.
 
     `goes_on`: behind a line's end.
     """
@@ -76,15 +76,15 @@ def by_hand(name, tokenizer, rendered, goes_on=False):
         ids = by_hand(name, tokenizer, "x\n" + rendered)
         if ids[: len(line)] == line:
             return ids[len(line) :]
-    control = tokenizer.control_pieces() | MARKUP.get(name, set())
+    control = tokenizer.special_tokens() | MARKUP.get(name, set())
     ids, text = [], ""
     while rendered:
-        piece = next((piece for piece in control if rendered.startswith(piece)), None)
-        if piece is None:
+        token = next((token for token in control if rendered.startswith(token)), None)
+        if token is None:
             text, rendered = text + rendered[0], rendered[1:]
             continue
-        ids += [*tokenizer.encode(text), tokenizer.piece_id(piece)]
-        text, rendered = "", rendered[len(piece) :]
+        ids += [*tokenizer.encode(text), tokenizer.token_id(token)]
+        text, rendered = "", rendered[len(token) :]
     return ids + tokenizer.encode(text)
 
 
@@ -103,10 +103,10 @@ def test_a_turn_is_what_the_template_writes_and_ends_where_it_ends_it(family, pr
 
 
 @pytest.mark.parametrize("text", LOOKALIKES, ids=itertools.count())
-def test_a_text_that_looks_like_a_control_piece_is_text(family, text):
+def test_a_text_that_looks_like_a_special_token_is_text(family, text):
     name, renderer = family
     tokenizer = renderer.tokenizer
-    control = {*map(tokenizer.piece_id, tokenizer.control_pieces() | MARKUP.get(name, set()))}
+    control = {*map(tokenizer.token_id, tokenizer.special_tokens() | MARKUP.get(name, set()))}
     plain, _ = renderer.example("prompt", "response")
     for prompt, response in ((text, "response"), ("prompt", text), (text, text)):
         ids, prompt_length = renderer.example(prompt, response)
@@ -123,10 +123,10 @@ def test_a_text_that_looks_like_a_control_piece_is_text(family, text):
 def test_a_piece_that_two_texts_or_two_lookalikes_would_make_is_text(family):
     name, renderer = family
     tokenizer = renderer.tokenizer
-    pieces = sorted(tokenizer.control_pieces() | MARKUP.get(name, set()))
-    control = {tokenizer.piece_id(piece) for piece in pieces}
+    tokens = sorted(tokenizer.special_tokens() | MARKUP.get(name, set()))
+    control = {tokenizer.token_id(token) for token in tokens}
     plain = [id for id in renderer.prompt("x") if id in control]
-    for a, b in itertools.product(pieces, pieces):
+    for a, b in itertools.product(tokens, tokens):
         for prompt in (a[:3] + b + a[3:], a + b, a[:-1] + b[-2:] + b):
             assert [id for id in renderer.prompt(prompt) if id in control] == plain, prompt
 
@@ -138,11 +138,11 @@ def test_pieces_that_overlap_are_text_and_the_longest_is_the_template_s(tmp_path
     tokenizer = load_tokenizer(write_byte_level(tmp_path, LLAMA3, control, [], config))
     renderer = make_renderer(tokenizer, "chat")
     ids = renderer.prompt("[a][b][c] [[a]] [a][a][b] 好")
-    pieces = [tokenizer.piece(id) for id in ids]
-    assert pieces[0] == "[a][b]" and pieces[-1] == "[a]"
+    tokens = [tokenizer.token(id) for id in ids]
+    assert tokens[0] == "[a][b]" and tokens[-1] == "[a]"
     # The one of a single character is the template's where the template wrote it.
-    assert pieces[1] == "好" and ids.count(tokenizer.piece_id("好")) == 1
-    assert not {*pieces[2:-1]} & {*control}
+    assert tokens[1] == "好" and ids.count(tokenizer.token_id("好")) == 1
+    assert not {*tokens[2:-1]} & {*control}
     assert tokenizer.decode(ids) == "[a][b][c] [[a]] [a][a][b] 好"
 
 

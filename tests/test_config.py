@@ -53,6 +53,10 @@ def built(changes, config=base):
     [
         ({"batch.row": 3}, r"config\.batch: 'row' is not known; did you mean 'rows'\?"),
         ({"sed": 3}, r"config: 'sed' is not known; did you mean 'seed'\?"),
+        (
+            {"model.source": "", "model.tokenizer": "x", "model.decoder": {"width": 8}},
+            r"config\.model\.decoder\.width is called config\.model\.decoder\.embed_dim now",
+        ),
         ({"qqq": 3}, r"config: 'qqq' is not known; choose one of seed, languages"),
         ({"batch.rows": "8"}, r"config\.batch\.rows='8': must be of type int"),
         ({"batch.rows": 8.0}, r"config\.batch\.rows=8\.0: must be of type int"),
@@ -194,7 +198,7 @@ def test_the_table_of_numbers_has_those_of_every_part():
         (lambda: LoraConfig(4, math.nan, ("query",)), r"config\.lora\.alpha=nan"),
         (lambda: MeshConfig(fsdp=0), r"config\.mesh\.fsdp=0: must be above 0"),
         (lambda: RopeScaling("linear", math.inf), r"rope_scaling\.factor=inf"),
-        (lambda: dataclasses.replace(GEMMA_LIKE, rope_base=math.nan), r"decoder\.rope_base=nan"),
+        (lambda: dataclasses.replace(GEMMA_LIKE, rope_theta=math.nan), r"decoder\.rope_theta=nan"),
     ],
 )
 def test_what_is_made_without_a_config_is_checked_too(make, message):

@@ -135,7 +135,7 @@ def test_what_is_written_is_read_as_the_same_decoder(name):
 
 def test_windows_and_their_rotations_are_those_of_the_file():
     gemma = read_config(GEMMA3_4B)
-    assert (gemma.window, gemma.window_pattern, gemma.rope_local_base) == (1024, 6, 10_000.0)
+    assert (gemma.window, gemma.window_pattern, gemma.rope_local_theta) == (1024, 6, 10_000.0)
     assert (gemma.rope_scaling, gemma.rope_local_scaling) == (RopeScaling("linear", 8.0), None)
     assert sum(gemma.global_layers) == 34 // 6
     assert (gemma.vocab_size, gemma.heads, gemma.kv_heads, gemma.query_scale) == (
@@ -147,7 +147,7 @@ def test_windows_and_their_rotations_are_those_of_the_file():
     assert read_config(QWEN25_05B | {"max_window_layers": 12}).window == 0
     sliding = read_config(QWEN25_05B | {"use_sliding_window": True, "max_window_layers": 20})
     assert sliding.global_layers == (True,) * 20 + (False,) * 4
-    assert sliding.rope_local_base == 1e6
+    assert sliding.rope_local_theta == 1e6
     assert not any(read_config(MISTRAL_7B).global_layers)
     assert all(read_config(MISTRAL_7B | {"sliding_window": None}).global_layers)
     # Llama knows no window, whatever else a file says.

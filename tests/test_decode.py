@@ -17,7 +17,7 @@ from pinch_jax.mesh import (
     put_batch,
     replicated,
 )
-from pinch_jax.model.decoder import forward, logits
+from pinch_jax.model.decoder import forward, unembed
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
 LENGTHS = (8, 1, 5, 3)
@@ -38,7 +38,7 @@ def continued(c, params, prompts):
     @jax.jit
     def scores(params, tokens):
         positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
-        return logits(c, params, forward(c, params, tokens, positions, jnp.ones_like(tokens)))
+        return unembed(c, params, forward(c, params, tokens, positions, jnp.ones_like(tokens)))
 
     texts = [list(p) for p in prompts]
     for _ in range(NEW_TOKENS):

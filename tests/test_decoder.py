@@ -11,7 +11,7 @@ from small import FAMILIES, GEMMA_LIKE, random_params
 
 from pinch_jax.data.batches import Batch
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import abstract_params, forward, init, logits, no_sharding
+from pinch_jax.model.decoder import abstract_params, forward, init, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.step import summed_loss
 
@@ -65,17 +65,17 @@ def plain_scores(c, p, tokens, positions, segments):
         return turned(norm(y, a[f"{name}_norm"]) if c.qk_norm else y, position, base)
 
     def attended(w, xs, t, is_local):
-        base = c.rope_local_base if is_local else c.rope_base
+        base = c.rope_local_theta if is_local else c.rope_theta
         seen = [s for s in range(t + 1) if segments[s] == segments[t]]
         if is_local:
             seen = [s for s in seen if t - s < c.window]
-        y = np.zeros(c.width)
+        y = np.zeros(c.embed_dim)
         for head in range(c.heads):
             shared = head * c.kv_heads // c.heads
             q = projected(w, "query", head, xs[t], positions[t], base)
             keys = [projected(w, "key", shared, xs[s], positions[s], base) for s in seen]
             values = [projected(w, "value", shared, xs[s], 0, base) for s in seen]
-            size = c.head_size if c.query_scale is None else c.query_scale
+            size = c.head_dim if c.query_scale is None else c.query_scale
             scores = [capped(q @ key / np.sqrt(size), c.attention_softcap) for key in keys]
             odds = [np.exp(score) for score in scores]
             mixed = sum(o * value for o, value in zip(odds, values, strict=True)) / sum(odds)
@@ -88,7 +88,9 @@ def plain_scores(c, p, tokens, positions, segments):
         y = (gated(c, x @ f["gate"]) * (x @ f["up"])) @ f["down"]
         return norm(y, w["feedforward_post_norm"]) if c.post_norms else y
 
-    stream = [p["embedding"][t] * (np.sqrt(c.width) if c.scale_embeddings else 1) for t in tokens]
+    stream = [
+        p["embedding"][t] * (np.sqrt(c.embed_dim) if c.scale_embeddings else 1) for t in tokens
+    ]
     for layer in range(c.layers):
         w = jax.tree.map(lambda leaf, layer=layer: leaf[layer], p["layers"])
         is_local = c.window > 0 and (layer + 1) % c.window_pattern != 0
@@ -119,7 +121,7 @@ def test_scores_loss_and_gradient_equal_those_of_a_plain_decoder(family):
     def ours(params, batch):
         hidden = forward(c, params, batch.tokens, batch.positions, batch.segments)
         loss = functools.partial(summed_loss, c, jnp.float32, no_sharding)
-        return logits(c, params, hidden), *jax.value_and_grad(loss)(params, batch)
+        return unembed(c, params, hidden), *jax.value_and_grad(loss)(params, batch)
 
     scores, loss, gradient = ours(params, batch)
     exact = jax.tree.map(lambda x: x.astype(np.float64), params)
@@ -147,7 +149,7 @@ def seen_positions(c: DecoderConfig, segments, positions):
     """Returns bool [T, T]: whether hidden state t has a gradient with respect to embedding s."""
     length = len(segments)
     params = random_params(dataclasses.replace(c, vocab_size=length))
-    direction = np.random.default_rng(3).standard_normal(c.width)
+    direction = np.random.default_rng(3).standard_normal(c.embed_dim)
 
     @jax.jit
     @jax.jacrev
@@ -187,7 +189,7 @@ def test_fresh_parameters_have_the_described_shapes_and_every_layer_its_own_draw
     for name in ("query", "key", "value", "output"):
         drawn = np.asarray(params["layers"]["attention"][name])
         assert all(not np.array_equal(drawn[0], other) for other in drawn[1:])
-        fan_in = 32 if name == "output" else GEMMA_LIKE.width
+        fan_in = 32 if name == "output" else GEMMA_LIKE.embed_dim
         assert drawn.std() == pytest.approx(fan_in**-0.5, rel=0.1)
 
 
@@ -200,7 +202,7 @@ def test_half_precision_is_not_promoted_on_its_way(family):
     hidden = jax.eval_shape(functools.partial(forward, c), half, *arrays)
     assert hidden.dtype == jnp.bfloat16
     # The loss is a sum over a vocabulary, which half precision cannot hold.
-    assert jax.eval_shape(functools.partial(logits, c), half, hidden).dtype == jnp.float32
+    assert jax.eval_shape(functools.partial(unembed, c), half, hidden).dtype == jnp.float32
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_half_precision_is_not_promoted_on_its_way(family):
         ("kv_heads", 3, "config.model.decoder.kv_heads=3 does not divide .*heads=4"),
         ("kv_heads", 0, "config.model.decoder.kv_heads=0: must be above 0"),
         ("layers", 0, "config.model.decoder.layers=0: must be above 0"),
-        ("head_size", 7, "config.model.decoder.head_size=7 is odd"),
+        ("head_dim", 7, "config.model.decoder.head_dim=7 is odd"),
         ("window", 0, "decoder.window=0 and .*window_pattern=3 contradict"),
         ("window_pattern", 1, "decoder.window=4 and .*window_pattern=1 contradict"),
     ],

@@ -21,7 +21,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
-from pinch_jax.text.vocabulary import needed_pieces
+from pinch_jax.text.vocabulary import needed_tokens
 
 FIRST_END, SECOND_END = "<|im_end|>", "<|endoftext|>"
 
@@ -37,15 +37,15 @@ def write_chain(directory, tokenizer_directory, tokens, lacking=0, ends=(), **co
     plain = dict.fromkeys(
         ("norm_offset", "post_norms", "tied_embeddings", "scale_embeddings"), False
     )
-    sizes = {"layers": 1, "width": rows, "heads": 1, "kv_heads": 1, "head_size": 2}
-    decoder = DecoderConfig(rows, **sizes, feedforward=2, activation="silu", **plain)
+    sizes = {"layers": 1, "embed_dim": rows, "heads": 1, "kv_heads": 1, "head_dim": 2}
+    decoder = DecoderConfig(rows, **sizes, mlp_dim=2, activation="silu", **plain)
     params = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), abstract_params(decoder))
     params["embedding"] += np.eye(rows, dtype=np.float32)
     params["final_norm"]["scale"] += 1
-    chain = [make_renderer(tokenizer, "chat").prompt("x")[-1], *map(tokenizer.piece_id, tokens)]
+    chain = [make_renderer(tokenizer, "chat").prompt("x")[-1], *map(tokenizer.token_id, tokens)]
     for before, after in itertools.pairwise(chain):
         params["head"][after, before] = 1
-    ids = [tokenizer.piece_id(end) for end in ends]
+    ids = [tokenizer.token_id(end) for end in ends]
     if ids:
         told = json.dumps({"eos_token_id": ids})
         (tokenizer_directory / "generation_config.json").write_text(told)
@@ -76,7 +76,7 @@ def answer(directory):
 def test_every_end_that_the_files_name_ends_an_answer_and_goes_with_the_model(tmp_path):
     """The second is the padding too, and was erased from the middle of what is written."""
     tokenizer = write_qwen(tmp_path / "tokenizer", QWEN)
-    id = load_tokenizer(tokenizer).piece_id
+    id = load_tokenizer(tokenizer).token_id
     said = ["a", SECOND_END, "b", "c", FIRST_END]
     # One in the config.json and the other beside it.
     source = write_chain(
@@ -91,9 +91,9 @@ def test_every_end_that_the_files_name_ends_an_answer_and_goes_with_the_model(tm
         told = json.loads((tmp_path / "again" / name).read_text())
         assert len(told["eos_token_id"]) == 2 and {*told["eos_token_id"]} == ends
     whole = open_model(source)
-    kept = needed_pieces([np.array(whole.end_ids)], whole.tokenizer, whole.decoder.vocab_size)
+    kept = needed_tokens([np.array(whole.end_ids)], whole.tokenizer, whole.decoder.vocab_size)
     trimmed = whole.trimmed(kept)
-    assert {*map(trimmed.tokenizer.piece, trimmed.stop_ids)} == {FIRST_END, SECOND_END}
+    assert {*map(trimmed.tokenizer.token, trimmed.stop_ids)} == {FIRST_END, SECOND_END}
     assert trimmed.stop_ids != trimmed.end_ids == whole.stop_ids
 
 

@@ -15,7 +15,7 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
-from pinch_jax.model.decoder import forward, logits
+from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -47,7 +47,7 @@ HELDOUT = {
 def scores_of(params, ids):
     """Returns scores [TOKENS, V] of one text, whatever stands behind it."""
     tokens, positions = ids[None], jnp.arange(TOKENS)[None]
-    return logits(MODEL, params, forward(MODEL, params, tokens, positions, jnp.ones_like(tokens)))[
+    return unembed(MODEL, params, forward(MODEL, params, tokens, positions, jnp.ones_like(tokens)))[
         0
     ]
 

@@ -25,11 +25,11 @@ from pinch_jax.text.gguf_header import read_gguf_header
 SHAPE = {
     "vocab_size": 32,
     "layers": 7,
-    "width": 64,
+    "embed_dim": 64,
     "heads": 6,
     "kv_heads": 2,
-    "head_size": 8,
-    "feedforward": 96,
+    "head_dim": 8,
+    "mlp_dim": 96,
 }
 PLAIN = {
     "activation": "silu",
@@ -43,8 +43,8 @@ DECODERS = {
         **SHAPE,
         **PLAIN,
         tied_embeddings=False,
-        rope_base=500_000.0,
-        rope_local_base=500_000.0,
+        rope_theta=500_000.0,
+        rope_local_theta=500_000.0,
         rope_scaling=RopeScaling("llama3", 32.0),
         rope_local_scaling=RopeScaling("llama3", 32.0),
     ),
@@ -62,7 +62,7 @@ DECODERS = {
         **SHAPE,
         window=16,
         window_pattern=6,
-        rope_base=1e6,
+        rope_theta=1e6,
         rope_scaling=RopeScaling("linear", 8.0),
     ),
 }
@@ -103,9 +103,9 @@ def written(architecture, directory, kinds=(), more=None, decoder=None):
     tensors = load_file(directory / "peer" / "model.safetensors")
     extra = dict(more or {})
     if decoder.rope_scaling and decoder.rope_scaling.kind == "llama3":
-        extra.setdefault("rope_freqs.weight", llama3_divisors(decoder.rope_base, 8, 32.0))
+        extra.setdefault("rope_freqs.weight", llama3_divisors(decoder.rope_theta, 8, 32.0))
     # As in every file for llama.cpp: no head of its own, a field set to its default, or none.
-    named = config | {"head_dim": decoder.head_size}
+    named = config | {"head_dim": decoder.head_dim}
     path = directory / "model.gguf"
     chosen = {name: gguf.GGMLQuantizationType[kind] for name, kind in dict(kinds).items()}
     metadata = METADATA.get(architecture, {})

@@ -17,23 +17,23 @@ from pinch_jax.text.tokenizer import load_tokenizer
 def merged_by_hand(told, pattern, text):
     """Returns the ids of a text: each word's bytes, the best two neighbours merged, again."""
     shown = dict(zip(range(256), bytes_shown(), strict=True))
-    ids = {piece: id for id, piece in enumerate(told["tokens"])}
+    ids = {token: id for id, token in enumerate(told["tokens"])}
     ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(told["merges"])}
     found = []
     for word in regex.findall(pattern, text):
-        pieces = [shown[byte] for byte in word.encode()]
-        if pattern == LLAMA3 and "".join(pieces) in ids:
-            pieces = ["".join(pieces)]
-        while pairs := [p for p in itertools.pairwise(pieces) if p in ranks]:
+        tokens = [shown[byte] for byte in word.encode()]
+        if pattern == LLAMA3 and "".join(tokens) in ids:
+            tokens = ["".join(tokens)]
+        while pairs := [p for p in itertools.pairwise(tokens) if p in ranks]:
             best = min(pairs, key=ranks.__getitem__)
-            at = next(i for i in range(len(pieces)) if tuple(pieces[i : i + 2]) == best)
-            pieces[at : at + 2] = ["".join(best)]
-        found += [ids[piece] for piece in pieces]
+            at = next(i for i in range(len(tokens)) if tuple(tokens[i : i + 2]) == best)
+            tokens[at : at + 2] = ["".join(best)]
+        found += [ids[token] for token in tokens]
     return found
 
 
 def bytes_shown():
-    """Returns the character that stands for each byte in the pieces of byte-level tokenizers."""
+    """Returns the character that stands for each byte in the tokens of byte-level tokenizers."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = iter(range(256, 512))
     return [chr(byte if byte in plain else next(others)) for byte in range(256)]
@@ -41,7 +41,7 @@ def bytes_shown():
 
 @pytest.fixture(scope="module", params=[False, True], ids=["gemma", "llama2"])
 def merges(request, tmp_path_factory):
-    """Returns (the library's tokenizer, ours of the GGUF file, the pieces that are markup)."""
+    """Returns (the library's tokenizer, ours of the GGUF file, the tokens that are markup)."""
     model = train_merges(dummy_prefix=request.param)
     path = tmp_path_factory.mktemp("merges") / "model.gguf"
     write_vocabulary(path, of_sentencepiece(model), template="{{ bos_token }}")
@@ -63,10 +63,10 @@ def test_what_its_pieces_are_for_is_in_the_file(merges):
     assert (ours.bos_id, ours.eos_id, ours.pad_id, ours.adds_bos) == (2, 1, 0, True)
     assert ours.chat_template == "{{ bos_token }}"
     assert ours.vocab_size == library.vocab_size()
-    assert ours.control_pieces() == {"<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"}
-    assert ours.whole_pieces() == markup
-    kept = {ours.piece(id) for id in ours.reserved_ids}
-    assert kept == ours.control_pieces() | {f"<0x{b:02X}>" for b in range(256)} | {"<unk>"}
+    assert ours.special_tokens() == {"<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"}
+    assert ours.whole_tokens() == markup
+    kept = {ours.token(id) for id in ours.reserved_ids}
+    assert kept == ours.special_tokens() | {f"<0x{b:02X}>" for b in range(256)} | {"<unk>"}
 
 
 @pytest.fixture(scope="module", params=["llama-bpe", "qwen2"])
@@ -74,7 +74,7 @@ def byte_level(request, tmp_path_factory):
     """Returns (what the GGUF file says, the tokenizer.json's directory, ours of the file)."""
     root = tmp_path_factory.mktemp(request.param)
     write = {"llama-bpe": write_llama3, "qwen2": write_qwen}[request.param]
-    # Qwen's decoders have more rows than its tokenizer has pieces.
+    # Qwen's decoders have more rows than its tokenizer has tokens.
     told = of_tokenizer_json(write(root / "json"), request.param, size=640)
     write_vocabulary(root / "model.gguf", told)
     return told, root / "json", load_tokenizer(root / "model.gguf")
@@ -85,21 +85,21 @@ def test_a_vocabulary_of_bytes_makes_the_ids_of_its_tokenizer_json(byte_level, t
     told, directory, ours = byte_level
     ids = ours.encode(text)
     assert ids == load_tokenizer(directory).encode(text)
-    if not any(piece in text for piece in ours.whole_pieces()):
+    if not any(token in text for token in ours.whole_tokens()):
         pattern = {"llama-bpe": LLAMA3, "qwen2": QWEN}[told["pre"]]
         composed = unicodedata.normalize("NFC", text) if told["pre"] == "qwen2" else text
         assert ids == merged_by_hand(told, pattern, composed)
         assert ours.decode(ids) == composed
 
 
-def test_control_pieces_are_not_found_in_a_text_and_markup_is(byte_level):
+def test_special_tokens_are_not_found_in_a_text_and_markup_is(byte_level):
     told, _, ours = byte_level
-    text = "".join(ours.control_pieces())
-    assert not {*ours.encode(text)} & {ours.piece_id(piece) for piece in ours.control_pieces()}
-    for piece in ours.whole_pieces():
-        assert ours.encode(f"a{piece}b")[1:-1] == [ours.piece_id(piece)]
+    text = "".join(ours.special_tokens())
+    assert not {*ours.encode(text)} & {ours.token_id(token) for token in ours.special_tokens()}
+    for token in ours.whole_tokens():
+        assert ours.encode(f"a{token}b")[1:-1] == [ours.token_id(token)]
     assert ours.adds_bos == (told["pre"] == "llama-bpe")
-    assert len(ours.reserved_ids) == 256 + len(ours.control_pieces())
+    assert len(ours.reserved_ids) == 256 + len(ours.special_tokens())
     assert ours.vocab_size == 640
 
 
@@ -148,7 +148,7 @@ def test_a_vocabulary_that_is_not_supported_says_why(tmp_path):
         (whole | {"model": "bert"}, r"ggml\.model='bert' is not supported: only 'llama', 'gpt2'"),
         (of_bytes, r"ggml\.pre='gpt-4o' is not supported: only llama-bpe, qwen2, tekken; put the"),
         (less, r"has no tokenizer\.ggml\.scores"),
-        (headless, r"has no tokenizer\.ggml\.unknown_token_id, and no unknown piece"),
+        (headless, r"has no tokenizer\.ggml\.unknown_token_id, and no unknown token"),
     ):
         write_vocabulary(tmp_path / "model.gguf", told)
         with pytest.raises(ValueError, match=message):

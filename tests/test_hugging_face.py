@@ -130,7 +130,7 @@ def test_parameters_may_be_split_inside_of_what_a_tensor_merges(family, tmp_path
 
 def test_a_host_holds_no_more_than_the_model_and_the_parameter_it_puts_together(tmp_path):
     decoder = dataclasses.replace(
-        LLAMA_LIKE, width=96, feedforward=512, layers=6, vocab_size=1000, heads=6, head_size=16
+        LLAMA_LIKE, embed_dim=96, mlp_dim=512, layers=6, vocab_size=1000, heads=6, head_dim=16
     )
     params = random_params(decoder)
     export_model(tmp_path / "model", write_config(decoder), decoder, params)

@@ -19,7 +19,7 @@ from pinch_jax.mesh import (
     path_name,
     put_batch,
 )
-from pinch_jax.model.decoder import abstract_params, forward, logits, no_sharding
+from pinch_jax.model.decoder import abstract_params, forward, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, check_rank, combine, init_adapters, merge
@@ -31,7 +31,7 @@ PLAN = random_plan(vocab_size=48)
 
 
 def test_a_rank_above_that_of_a_matrix_is_refused_before_anything_is_drawn():
-    most = min(GEMMA_LIKE.width, GEMMA_LIKE.kv_heads * GEMMA_LIKE.head_size)
+    most = min(GEMMA_LIKE.embed_dim, GEMMA_LIKE.kv_heads * GEMMA_LIKE.head_dim)
     check_rank(GEMMA_LIKE, LoraConfig(most, 1.0, tuple(PROJECTIONS)))
     beyond = LoraConfig(most + 1, 1.0, tuple(PROJECTIONS))
     with pytest.raises(ValueError, match=rf"config\.lora\.rank={most + 1}: 'query' .* rank {most}"):
@@ -50,7 +50,7 @@ def random_adapters(config, lora=LORA):
 def scores(config, params):
     batch = PLAN.batch_at(0)
     hidden = forward(config, params, batch.tokens, batch.positions, batch.segments)
-    return logits(config, params, hidden)
+    return unembed(config, params, hidden)
 
 
 def gradient(config, params):
@@ -176,10 +176,10 @@ def test_at_full_rank_a_plain_step_is_that_of_full_tuning():
     config, rate, names = GEMMA_LIKE, 1e-2, ("query", "gate")
     base = random_params(config)
     full = gradient(config, base)
-    lora = LoraConfig(rank=config.width, alpha=config.width, projections=names)
+    lora = LoraConfig(rank=config.embed_dim, alpha=config.embed_dim, projections=names)
     adapters = jax.tree.map(np.array, init_adapters(config, lora, jax.random.key(0)))
     for name in names:
-        weights_of(adapters, name)["lora_a"][:] = np.eye(config.width)
+        weights_of(adapters, name)["lora_a"][:] = np.eye(config.embed_dim)
 
     @jax.jit
     @jax.grad
@@ -272,7 +272,7 @@ def test_an_interrupted_run_goes_on_from_a_checkpoint_of_its_adapters(tmp_path):
 
 def test_adapters_save_memory_and_arithmetic():
     config = DecoderConfig(
-        vocab_size=64, layers=6, width=128, heads=4, kv_heads=2, head_size=32, feedforward=512
+        vocab_size=64, layers=6, embed_dim=128, heads=4, kv_heads=2, head_dim=32, mlp_dim=512
     )
     batch = PLAN.batch_at(0)
     costs = {}

@@ -130,7 +130,7 @@ def test_parameters_arrive_where_the_mesh_wants_them(axes, tmp_path):
 
 
 def test_a_host_holds_the_model_once(tmp_path):
-    decoder = dataclasses.replace(LLAMA_LIKE, width=96, feedforward=512, layers=6, vocab_size=1000)
+    decoder = dataclasses.replace(LLAMA_LIKE, embed_dim=96, mlp_dim=512, layers=6, vocab_size=1000)
     params = random_params(decoder)
     whole = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
     peaks = []

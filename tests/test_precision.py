@@ -11,7 +11,7 @@ import pytest
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan
 
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import abstract_params, forward, in_precision, logits, no_sharding
+from pinch_jax.model.decoder import abstract_params, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.layers import add_bias, lookup, rotate, rotation
 from pinch_jax.train.step import init_state, make_train_step, summed_loss
 
@@ -92,7 +92,7 @@ def test_nothing_is_summed_or_made_a_probability_in_half_precision(family):
     found = list(primitives(jax.make_jaxpr(step)(state, BATCH, 4).jaxpr))
     half = {(name, x.shape) for name, operands, _ in found for x in operands if x.dtype == HALF}
     # Each position is supervised once at most, so that nothing is added up there.
-    scattered = {("scatter-add", (4, length, config.width)) for length in (9, 16)}
+    scattered = {("scatter-add", (4, length, config.embed_dim)) for length in (9, 16)}
     assert scattered < half
     half = {name for name, _ in half - scattered}
     # Products, whose sums are float32 inside; the stream; the activation between two products.
@@ -160,12 +160,14 @@ def test_norm_weights_are_not_rounded():
 def test_scores_over_the_vocabulary_are_sums_in_float32(family):
     config = FAMILIES[family]
     kept = in_precision(random_params(config), HALF)
-    hidden = np.random.default_rng(1).standard_normal((5, config.width)).astype(ml_dtypes.bfloat16)
+    hidden = (
+        np.random.default_rng(1).standard_normal((5, config.embed_dim)).astype(ml_dtypes.bfloat16)
+    )
     head = kept["embedding" if config.tied_embeddings else "head"].astype(np.float64)
     exact = hidden.astype(np.float64) @ head.T
     if config.logit_softcap:
         exact = config.logit_softcap * np.tanh(exact / config.logit_softcap)
-    np.testing.assert_allclose(logits(config, kept, jnp.asarray(hidden)), exact, atol=1e-5)
+    np.testing.assert_allclose(unembed(config, kept, jnp.asarray(hidden)), exact, atol=1e-5)
 
 
 def test_the_gradient_of_what_is_used_a_thousand_times_counts_each():

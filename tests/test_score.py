@@ -15,7 +15,7 @@ from pinch_jax.evaluate import score
 from pinch_jax.evaluate.score import Scorer, make_score
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
-from pinch_jax.model.decoder import forward, logits
+from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import locate
 from pinch_jax.study.scoring import read_texts, score_file
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -43,7 +43,7 @@ def expected(c, params, texts):
     @jax.jit
     def run(params):
         positions = jnp.broadcast_to(jnp.arange(width), rows.shape)
-        return logits(c, params, forward(c, params, rows, positions, jnp.ones_like(rows)))
+        return unembed(c, params, forward(c, params, rows, positions, jnp.ones_like(rows)))
 
     scores = np.asarray(run(params), np.float64)
     logprobs = scores - np.log(np.sum(np.exp(scores), axis=-1, keepdims=True))

@@ -19,7 +19,7 @@ from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
-from pinch_jax.model.decoder import abstract_params, forward, logits
+from pinch_jax.model.decoder import abstract_params, forward, unembed
 from pinch_jax.model.export import export_model
 from pinch_jax.model.source import open_model
 from pinch_jax.study.run import make_run
@@ -28,7 +28,7 @@ from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import load_tokenizer
 
 TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
-VOCABULARY = 5632  # more rows than the tokenizer has pieces, as models of others have
+VOCABULARY = 5632  # more rows than the tokenizer has tokens, as models of others have
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -74,7 +74,7 @@ def scores(model, ids):
     params = model.weights.load()
     where = np.arange(len(ids))[None], np.ones_like(tokens)
     hidden = forward(model.decoder, params, tokens, *where)
-    return np.asarray(logits(model.decoder, params, hidden))[0]
+    return np.asarray(unembed(model.decoder, params, hidden))[0]
 
 
 def test_a_trimmed_model_scores_the_kept_pieces_as_the_whole_one_does(theirs, data_dir):
@@ -114,7 +114,7 @@ def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, da
         assert not np.array_equal(after[name][kept], before[name][kept])
         others = np.setdiff1d(np.arange(VOCABULARY), kept)
         assert np.delete(before[name], kept, axis=0).tobytes() == after[name][others].tobytes()
-    # It answers as the trimmed one does: rows of pieces that nobody needs are nowhere near.
+    # It answers as the trimmed one does: rows of tokens that nobody needs are nowhere near.
     asked = [example.prompt for example in bench.corpus.heldout["en"][:4]]
     whole = bench_of(tmp_path / "whole", data_dir)
     assert whole.decoder.vocab_size == VOCABULARY

@@ -200,7 +200,7 @@ def test_a_step_takes_the_rate_of_its_middle():
 def test_cross_entropy_and_its_gradient_are_those_of_optax():
     key = jax.random.key(0)
     scores = 20 * jax.random.normal(key, (3, 5, 11))
-    # Masked scores, and one that leaves a single piece.
+    # Masked scores, and one that leaves a single token.
     scores = scores.at[0, 0, 1:].set(-jnp.inf).at[1, 2, 4].set(-1e30)
     targets = jnp.where(jnp.isinf(scores[..., 1]), 0, jax.random.randint(key, (3, 5), 0, 11))
     weights = jax.random.normal(jax.random.key(1), (3, 5))

@@ -1,4 +1,4 @@
-"""Templates of models of others: pieces of their own around a prompt and its response."""
+"""Templates of models of others: tokens of their own around a prompt and its response."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_the_base_template_is_one_newline_between_pieces_of_the_tokenizer(family
     name, tokenizer = family
     renderer = make_renderer(tokenizer, "auto")
     begin = [] if name == "qwen" else [tokenizer.bos_id]
-    newline = [tokenizer.piece_id(piece) for piece in NEWLINES[name]]
+    newline = [tokenizer.token_id(token) for token in NEWLINES[name]]
     prompt, response = tokenizer.encode("the fox?"), tokenizer.encode("dog ")
     ids, prompt_length = renderer.example("the fox?", "dog ")
     assert ids == [*begin, *prompt, *newline, *response, tokenizer.eos_id]

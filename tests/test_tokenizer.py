@@ -29,7 +29,7 @@ TEXTS = (
 
 
 def byte_level(path, special, begin=None):
-    """A tokenizer.json as of GPT-2, Llama 3 and Qwen: pieces of bytes."""
+    """A tokenizer.json as of GPT-2, Llama 3 and Qwen: tokens of bytes."""
     library = Library(models.BPE())
     library.normalizer = normalizers.NFKC()
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -49,8 +49,8 @@ def byte_level(path, special, begin=None):
 
 def blank_before(path, special):
     """A tokenizer.json as of Llama 2: a blank before each text, bytes for what is not known."""
-    pieces = [*special, "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁abcxyz好", "▁b"]
-    vocab = {piece: id for id, piece in enumerate(pieces)}
+    tokens = [*special, "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁abcxyz好", "▁b"]
+    vocab = {token: id for id, token in enumerate(tokens)}
     library = Library(models.BPE(vocab, [("▁", "b")], unk_token="<unk>", byte_fallback=True))
     library.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
@@ -107,16 +107,16 @@ def test_the_bytes_of_a_character_have_all_of_it_and_an_added_blank_nothing(toke
     assert (spans[0] == (0, 0)) == adds_blank
 
 
-def test_text_is_given_back_and_is_never_a_control_piece(tokenizer):
+def test_text_is_given_back_and_is_never_a_special_token(tokenizer):
     for text in ("a b", "x好 </s> <s>", "🦩"):
         ids = tokenizer.encode(text)
         assert tokenizer.decode(ids) == text
         assert not {tokenizer.bos_id, tokenizer.eos_id} & set(ids)
     assert tokenizer.decode([tokenizer.bos_id, *tokenizer.encode("a b"), tokenizer.eos_id]) == "a b"
     assert max(tokenizer.encode("".join(TEXTS))) < tokenizer.vocab_size
-    assert tokenizer.piece_id("</s>") == tokenizer.eos_id
-    with pytest.raises(ValueError, match=r"tokenizer.* has no piece '<answers>'"):
-        tokenizer.piece_id("<answers>")
+    assert tokenizer.token_id("</s>") == tokenizer.eos_id
+    with pytest.raises(ValueError, match=r"tokenizer.* has no token '<answers>'"):
+        tokenizer.token_id("<answers>")
 
 
 def test_what_a_file_is_decides_how_it_is_read(tmp_path):
@@ -171,12 +171,12 @@ def test_a_chat_template_is_a_file_or_a_field(tmp_path):
 
 
 def test_what_a_text_cannot_show_to_be_needed_is_reserved(tokenizer):
-    reserved = {tokenizer.piece(id) for id in tokenizer.reserved_ids}
-    assert reserved >= tokenizer.control_pieces() >= {"<s>", "</s>"}
-    assert len(reserved - tokenizer.control_pieces() - {"<unk>"}) == 256
-    # What no piece stands for is written in them alone, and a blank.
-    pieces = {tokenizer.piece(id) for id in tokenizer.encode("\u0b95\U00012000\x01")}
-    assert pieces - reserved <= {"\u2581"}
+    reserved = {tokenizer.token(id) for id in tokenizer.reserved_ids}
+    assert reserved >= tokenizer.special_tokens() >= {"<s>", "</s>"}
+    assert len(reserved - tokenizer.special_tokens() - {"<unk>"}) == 256
+    # What no token stands for is written in them alone, and a blank.
+    tokens = {tokenizer.token(id) for id in tokenizer.encode("\u0b95\U00012000\x01")}
+    assert tokens - reserved <= {"\u2581"}
 
 
 def test_a_saved_tokenizer_is_the_same_and_keeps_its_checksum(tokenizer, tmp_path):
@@ -187,24 +187,24 @@ def test_a_saved_tokenizer_is_the_same_and_keeps_its_checksum(tokenizer, tmp_pat
     other = load_tokenizer(tmp_path / "tokenizer.json")
     for text in TEXTS:
         assert again.encode(text) == tokenizer.encode(text)
-        # In a tokenizer.json of unigrams, all pieces are words of the text.
+        # In a tokenizer.json of unigrams, all tokens are words of the text.
         if tokenizer.FILE == "tokenizer.json" or text != "</s> <s>":
             assert other.encode(text) == tokenizer.encode(text)
 
 
-def test_more_pieces_can_be_control_pieces(tmp_path):
+def test_more_pieces_can_be_special_tokens(tmp_path):
     byte_level(tmp_path / "tokenizer.json", ["<s>"])
     library = Library.from_file(str(tmp_path / "tokenizer.json"))
     library.add_tokens(["<think>", "</think>"])
     library.save(str(tmp_path / "tokenizer.json"))
     tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.whole_pieces() == {"<think>", "</think>"}
-    changed = tokenizer.with_control_pieces({"<think>"})
-    assert changed.control_pieces() == {"<s>", "<think>"}
-    id = tokenizer.piece_id("<think>")
+    assert tokenizer.whole_tokens() == {"<think>", "</think>"}
+    changed = tokenizer.with_special_tokens({"<think>"})
+    assert changed.special_tokens() == {"<s>", "<think>"}
+    id = tokenizer.token_id("<think>")
     assert id in tokenizer.encode("a<think>b") and id not in changed.encode("a<think>b")
-    assert changed.piece_id("<think>") == id and changed.vocab_size == tokenizer.vocab_size
-    assert tokenizer.whole_pieces() == {"<think>", "</think>"}  # as it was
+    assert changed.token_id("<think>") == id and changed.vocab_size == tokenizer.vocab_size
+    assert tokenizer.whole_tokens() == {"<think>", "</think>"}  # as it was
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -222,8 +222,8 @@ def test_what_is_missing_is_named(tmp_path):
     byte_level(tmp_path / "bare.json", ["<other>"])
     bare = load_tokenizer(tmp_path / "bare.json")
     assert len(bare.encode("hello there, you")) > 3  # not cut, whatever the file says
-    with pytest.raises(ValueError, match=r"bare\.json has no piece that begins a text .*<bos>"):
+    with pytest.raises(ValueError, match=r"bare\.json has no token that begins a text .*<bos>"):
         _ = bare.bos_id
     for role in ("eos_id", "pad_id"):
-        with pytest.raises(ValueError, match=r"bare\.json has no piece that ends a response"):
+        with pytest.raises(ValueError, match=r"bare\.json has no token that ends a response"):
             getattr(bare, role)

@@ -26,7 +26,7 @@ from pinch_jax.study.scoring import score_file
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.template import Renderer, Template, make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer, train_tokenizer
-from pinch_jax.text.vocabulary import needed_pieces
+from pinch_jax.text.vocabulary import needed_tokens
 
 
 def load_weights(path, config):
@@ -125,7 +125,7 @@ def test_weights_that_are_not_finite_are_refused_wherever_they_are_loaded(model,
 def test_weights_are_known_by_all_that_is_in_their_files(model, tmp_path):
     params = random_params(model.decoder)
     changed = params | {"embedding": np.nextafter(params["embedding"], 9)}
-    other = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, rope_base=5.0))
+    other = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, rope_theta=5.0))
     checksums = []
     for number, (held, values) in enumerate(
         [(model, params), (model, params), (model, changed), (other, params)]
@@ -139,19 +139,19 @@ def test_weights_are_known_by_all_that_is_in_their_files(model, tmp_path):
 
 def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(model):
     small = dataclasses.replace(model.decoder, vocab_size=285)
-    with pytest.raises(ValueError, match=r"decoder.vocab_size=285 .* 286 pieces"):
+    with pytest.raises(ValueError, match=r"decoder.vocab_size=285 .* 286 tokens"):
         dataclasses.replace(model, decoder=small)
 
 
-def test_a_control_piece_that_nothing_writes_needs_no_row(model, tmp_path):
+def test_a_special_token_that_nothing_writes_needs_no_row(model, tmp_path):
     tokenizer = load_tokenizer(write_llama3(tmp_path))
     tokenizer.roles = dataclasses.replace(tokenizer.roles, eos="<|end_header_id|>")
-    control = sorted(map(tokenizer.piece_id, tokenizer.control_pieces()))
+    control = sorted(map(tokenizer.token_id, tokenizer.special_tokens()))
     assert control[-1] == tokenizer.vocab_size - 1
     rows = dataclasses.replace(model.decoder, vocab_size=control[-1])
     renderer = make_renderer(tokenizer, "base")
     assert dataclasses.replace(model, decoder=rows, renderer=renderer).tokenizer is tokenizer
-    kept = needed_pieces([np.arange(3)], tokenizer, control[-1]).kept
+    kept = needed_tokens([np.arange(3)], tokenizer, control[-1]).kept
     assert {*control[:-1]} < {*kept.tolist()} and control[-1] not in kept
     too_few = dataclasses.replace(model.decoder, vocab_size=control[0] - 1)
     with pytest.raises(ValueError, match="is too small for the tokenizer's"):

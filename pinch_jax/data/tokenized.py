@@ -99,7 +99,7 @@ class TokenizedCorpus:
         return tokens, supervised
 
     def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "TokenizedCorpus":
-        """Returns the corpus with other ids of the same pieces: `change` of int32 [tokens]."""
+        """Returns the corpus with other ids of the same tokens: `change` of int32 [tokens]."""
         languages = {
             name: dataclasses.replace(language, tokens=change(language.tokens))
             for name, language in self.languages.items()

@@ -19,8 +19,8 @@ from pinch_jax.model.decoder import (
     forward_cached,
     in_precision,
     init_cache,
-    logits,
     no_sharding,
+    unembed,
 )
 from pinch_jax.model.families import DecoderConfig
 
@@ -33,33 +33,33 @@ class _Loop(NamedTuple):
     cache: Any
 
 
-def best(scores: jax.Array) -> jax.Array:
-    """Returns the first of the largest of each row of scores [B, V], as int32 ids [B].
+def best(logits: jax.Array) -> jax.Array:
+    """Returns the first of the largest of each row of logits [B, V], as int32 ids [B].
 
     In two passes, which XLA vectorises on a CPU; its argmax goes element by element.
     """
-    ids = jnp.arange(scores.shape[-1], dtype=jnp.int32)
-    largest = jnp.max(scores, axis=-1, keepdims=True)
-    return jnp.min(jnp.where(scores == largest, ids, scores.shape[-1] - 1), axis=-1)
+    ids = jnp.arange(logits.shape[-1], dtype=jnp.int32)
+    largest = jnp.max(logits, axis=-1, keepdims=True)
+    return jnp.min(jnp.where(logits == largest, ids, logits.shape[-1] - 1), axis=-1)
 
 
-def sample(scores: jax.Array, keys: jax.Array, sampling: Sampling) -> jax.Array:
-    """Returns one token id for each row of float32 scores [B, V], drawn by its own of keys [B].
+def sample(logits: jax.Array, keys: jax.Array, sampling: Sampling) -> jax.Array:
+    """Returns one token id for each row of float32 logits [B, V], drawn by its own of keys [B].
 
     Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv 1904.09751:
     the smallest set of tokens whose probability reaches top_p.
     """
     if sampling.temperature == 0:
-        return best(scores)
-    scores = scores / sampling.temperature
+        return best(logits)
+    logits = logits / sampling.temperature
     if sampling.top_p < 1:
-        falling = -jnp.sort(-scores, axis=-1)
+        falling = -jnp.sort(-logits, axis=-1)
         probabilities = jax.nn.softmax(falling, axis=-1)
         # A token stays while the mass before it is short of top_p, so at least one does.
         kept = jnp.cumsum(probabilities, axis=-1) - probabilities < sampling.top_p
         floor = jnp.min(jnp.where(kept, falling, jnp.inf), axis=-1, keepdims=True)
-        scores = jnp.where(scores >= floor, scores, -jnp.inf)
-    return jax.vmap(jax.random.categorical)(keys, scores).astype(jnp.int32)
+        logits = jnp.where(logits >= floor, logits, -jnp.inf)
+    return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)
 
 
 def sampling_keys(seed: int, prompts: Sequence[str]) -> np.ndarray:
@@ -102,8 +102,8 @@ def make_decode(
         hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)
 
         def choose(hidden, index):
-            scores = shard(logits(model, params, hidden), "BV")
-            return sample(scores, jax.vmap(jax.random.fold_in, (0, None))(keys, index), sampling)
+            logits = shard(unembed(model, params, hidden), "BV")
+            return sample(logits, jax.vmap(jax.random.fold_in, (0, None))(keys, index), sampling)
 
         def is_stop(token):
             return jnp.any(token[:, None] == stops, axis=-1)

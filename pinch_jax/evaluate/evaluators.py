@@ -113,7 +113,7 @@ class Answers:
         """All that decides an answer beside parameters, prompts and seed, as JSON has it."""
         return {
             "version": DECODING_VERSION,
-            "decoder": dataclasses.asdict(self.model),
+            "decoder": self.model.described,
             "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
             "stop_ids": self.stop_ids,

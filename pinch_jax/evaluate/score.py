@@ -12,11 +12,11 @@ import numpy as np
 
 from pinch_jax.evaluate.decode import PromptBatch, batch_prompts
 from pinch_jax.mesh import local_rows, put_batch, replicated
-from pinch_jax.model.decoder import Params, Shard, forward, in_precision, logits, no_sharding
+from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 
 # So many positions have their scores over the vocabulary at a time; a product needs no more of
-# them to be fast, and of 262,144 pieces they take 128 MiB.
+# them to be fast, and of 262,144 tokens they take 128 MiB.
 POSITIONS = 128
 # The ids of a batch, with padding; and the narrowest batch.
 BATCH_TOKENS, LEAST_WIDTH = 2048, 16
@@ -42,7 +42,7 @@ def make_score(
 
         def expected(column):
             hidden_here, targets = column
-            scores = shard(logits(model, params, hidden_here), "BV")
+            scores = shard(unembed(model, params, hidden_here), "BV")
             chosen = jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
             return chosen - jax.nn.logsumexp(scores, axis=-1)
 

@@ -93,31 +93,31 @@ def _decoder(config: Config) -> DecoderConfig:
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
     if c[activation] not in ACTIVATIONS:
         raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
-    heads, width = c["num_attention_heads"], c["hidden_size"]
-    head_size = c["head_dim"] or width // heads
+    heads = c["num_attention_heads"]
+    head_dim = c["head_dim"] or c["hidden_size"] // heads
     return DecoderConfig(
         vocab_size=c["vocab_size"],
         layers=c["num_hidden_layers"],
-        width=width,
+        embed_dim=c["hidden_size"],
         heads=heads,
         kv_heads=c["num_key_value_heads"] or heads,
-        head_size=head_size,
-        feedforward=c["intermediate_size"],
+        head_dim=head_dim,
+        mlp_dim=c["intermediate_size"],
         activation=ACTIVATIONS[c[activation]],
         norm_epsilon=c["rms_norm_eps"],
         tied_embeddings=c["tie_word_embeddings"],
         attention_softcap=float(c.get("attn_logit_softcapping") or 0),
         logit_softcap=float(c.get("final_logit_softcapping") or 0),
-        query_scale=_query_scale(c, head_size),
+        query_scale=_query_scale(c, head_dim),
         **_read_windows(c),
         **_read_ropes(c),
         **family.fixed,
     )
 
 
-def _query_scale(c: Config, head_size: int) -> float | None:
-    divisor = c.get("query_pre_attn_scalar", head_size)
-    return None if divisor == head_size else float(divisor)
+def _query_scale(c: Config, head_dim: int) -> float | None:
+    divisor = c.get("query_pre_attn_scalar", head_dim)
+    return None if divisor == head_dim else float(divisor)
 
 
 def _read_windows(c: Config) -> dict[str, int]:
@@ -169,8 +169,8 @@ def _read_ropes(c: Config) -> dict[str, Any]:
         local_base = local.get("rope_theta", c["rope_local_base_freq"])
         local_scaling = _read_scaling(local, where, c)
     return {
-        "rope_base": float(base),
-        "rope_local_base": float(local_base),
+        "rope_theta": float(base),
+        "rope_local_theta": float(local_base),
         "rope_scaling": scaling,
         "rope_local_scaling": local_scaling,
     }
@@ -226,24 +226,24 @@ def _normal(decoder: DecoderConfig) -> dict[str, Any]:
             "window": 0,
             "window_pattern": 1,
             "full_layers": 0,
-            "rope_local_base": decoder.rope_base,
+            "rope_local_theta": decoder.rope_theta,
             "rope_local_scaling": decoder.rope_scaling,
         }
-    return vars(decoder) | {"query_scale": decoder.query_scale or decoder.head_size} | unused
+    return vars(decoder) | {"query_scale": decoder.query_scale or decoder.head_dim} | unused
 
 
 def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
     activation = {ours: theirs for theirs, ours in ACTIVATIONS.items()}[decoder.activation]
     windowed = not all(decoder.global_layers)
-    divisor = decoder.query_scale or decoder.head_size
+    divisor = decoder.query_scale or decoder.head_dim
     known = {
         "vocab_size": decoder.vocab_size,
         "num_hidden_layers": decoder.layers,
-        "hidden_size": decoder.width,
+        "hidden_size": decoder.embed_dim,
         "num_attention_heads": decoder.heads,
         "num_key_value_heads": decoder.kv_heads,
-        "head_dim": decoder.head_size,
-        "intermediate_size": decoder.feedforward,
+        "head_dim": decoder.head_dim,
+        "intermediate_size": decoder.mlp_dim,
         "hidden_act": activation,
         "hidden_activation": activation,
         "rms_norm_eps": decoder.norm_epsilon,
@@ -256,8 +256,8 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "use_sliding_window": windowed,
         "max_window_layers": decoder.full_layers if windowed else decoder.layers,
         "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
-        "rope_theta": decoder.rope_base,
-        "rope_local_base_freq": decoder.rope_local_base,
+        "rope_theta": decoder.rope_theta,
+        "rope_local_base_freq": decoder.rope_local_theta,
         "rope_scaling": _write_scaling(decoder.rope_scaling),
     }
     if decoder.window_pattern > 1:

@@ -133,7 +133,7 @@ def _with_scaled_rows(decoder: DecoderConfig, params: Params) -> tuple[DecoderCo
     params = jax.tree.map(lambda x: np.asarray(x, np.float32), dict(params))
     if decoder.tied_embeddings:
         params["head"] = rows
-    params["embedding"] = rows * np.float32(math.sqrt(decoder.width))
+    params["embedding"] = rows * np.float32(math.sqrt(decoder.embed_dim))
     plain = dataclasses.replace(decoder, scale_embeddings=False, tied_embeddings=False)
     return plain, params
 

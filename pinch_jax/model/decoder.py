@@ -1,10 +1,10 @@
 """One decoder for all families, as two pure functions over a plain dict of arrays.
 
 Axes, one letter each, in every einsum and shape comment:
-B batch, T query position, S key position, D model width, N query heads, K key-value heads,
-G = N / K, H head size, F feed-forward width, V vocabulary, L layers.
+B batch, T query position, S key position, D embed_dim, N query heads, K key-value heads,
+G = N / K, H head_dim, F mlp_dim, V vocabulary, L layers.
 
-`init`, `forward` and `logits` are all that the rest of the house sees. Layers are stacked on a
+`init`, `forward` and `unembed` are the public interface. Layers are stacked on a
 leading L axis and run by `jax.lax.scan`, so that a deep model compiles as fast as a shallow one.
 """
 
@@ -22,7 +22,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import (
     PROJECTED,
     Block,
-    Ends,
+    Embedder,
     Rope,
     Shard,
     dense,
@@ -76,7 +76,7 @@ def init(config: DecoderConfig, key: jax.Array) -> Params:
     ends_key, layers_key = jax.random.split(key)
     layer_keys = jax.random.split(layers_key, config.layers)
     layers = jax.vmap(functools.partial(draw, Block))(layer_keys)
-    return draw(Ends, ends_key) | {"layers": layers}
+    return draw(Embedder, ends_key) | {"layers": layers}
 
 
 def abstract_params(config: DecoderConfig) -> Params:
@@ -106,7 +106,7 @@ def _graph(module, config: DecoderConfig) -> nnx.GraphDef:
 
 def init_cache(config: DecoderConfig, batch: int, length: int, dtype: Any) -> Cache:
     """Returns an empty cache for `length` positions."""
-    shape = (config.layers, batch, length, config.kv_heads, config.head_size)
+    shape = (config.layers, batch, length, config.kv_heads, config.head_dim)
     return Cache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
 
@@ -115,9 +115,9 @@ def _view(config, positions, visible, distance, start) -> View:
     return View(
         mask=visible,
         local_mask=near,
-        rope=rotation(positions, config.head_size, config.rope_base, config.rope_scaling),
+        rope=rotation(positions, config.head_dim, config.rope_theta, config.rope_scaling),
         local_rope=rotation(
-            positions, config.head_size, config.rope_local_base, config.rope_local_scaling
+            positions, config.head_dim, config.rope_local_theta, config.rope_local_scaling
         ),
         start=start,
     )
@@ -170,10 +170,10 @@ def forward_cached(
 
 def _layers(config, params, tokens, view: View, cache: Cache | None, shard, remat_policy=None):
     """Returns (hidden, cache) after embedding, all layers and the final norm."""
-    ends = nnx.merge(_graph(Ends, config), {k: v for k, v in params.items() if k != "layers"})
+    embedder = nnx.merge(_graph(Embedder, config), {k: v for k, v in params.items() if k != "layers"})
     # Whole rows of the table on every device: moving activations to split rows would cost more.
-    x = lookup(shard(ends.embedding[...], "VD"), tokens)
-    x = shard(x * math.sqrt(config.width) if config.scale_embeddings else x, "BTD")
+    x = lookup(shard(embedder.embedding[...], "VD"), tokens)
+    x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
     def layer(carry, scanned):
@@ -204,10 +204,10 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
         layer = jax.checkpoint(layer, policy=remat_policy)
     scanned = (params["layers"], jnp.arange(config.layers), jnp.array(config.global_layers))
     (x, cache), _ = jax.lax.scan(layer, (x, cache), scanned)
-    return ends.final_norm(x), cache
+    return embedder.final_norm(x), cache
 
 
-def logits(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
-    """Returns float32 scores [..., V] over the vocabulary for hidden states [..., D]."""
+def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
+    """Returns float32 logits [..., V] for hidden states [..., D]."""
     head = params["embedding"] if config.tied_embeddings else params["head"]
     return softcap(dense(hidden, head.T, dtype=jnp.float32), config.logit_softcap)

@@ -1,6 +1,5 @@
 """A model directory of ours: decoder, tokenizer, template and weights, all that is needed."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ def open_directory(directory: Path) -> Model:
     """
     check_sealed(directory, f"delete {directory}, and have it made or copied anew")
     described = read_object(directory / DESCRIPTION)
-    decoder = build(DecoderConfig, described["decoder"], f"{directory / DESCRIPTION}: decoder")
+    names = DecoderConfig.FIRST_NAMES
+    fields = {names.get(name, name): value for name, value in described["decoder"].items()}
+    decoder = build(DecoderConfig, fields, f"{directory / DESCRIPTION}: decoder")
     tokenizer, trimming = load_tokenizer(directory), None
     if whole := described.get("trimmed"):
         trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
@@ -73,7 +74,7 @@ def describe_model(directory: Path, model: Model) -> None:
         np.save(directory / VOCABULARY, model.trimming.vocabulary.kept)
         trimmed = {"path": model.trimming.path, "checksum": model.trimming.checksum}
     described = {
-        "decoder": dataclasses.asdict(model.decoder),
+        "decoder": model.decoder.described,
         "template": model.renderer.described,
         "pretraining_share": dict(model.pretraining_share),
         "details": dict(model.details),

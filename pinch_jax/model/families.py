@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
@@ -46,13 +47,25 @@ class DecoderConfig:
     The families (Gemma, Qwen, Llama, Mistral) differ in these fields, not in code.
     """
 
+    # What some fields were first called. Files and fingerprints keep these names: under others, no
+    # finished run would be found again, and no model directory opened.
+    FIRST_NAMES = MappingProxyType(
+        {
+            "width": "embed_dim",
+            "head_size": "head_dim",
+            "feedforward": "mlp_dim",
+            "rope_base": "rope_theta",
+            "rope_local_base": "rope_local_theta",
+        }
+    )
+
     vocab_size: Size
     layers: Size
-    width: Size
+    embed_dim: Size
     heads: Size
     kv_heads: Size
-    head_size: Size
-    feedforward: Size
+    head_dim: Size
+    mlp_dim: Size
     activation: Literal["gelu_tanh", "silu"] = "gelu_tanh"
     # Gemma stores normalisation weights as an offset from one.
     norm_offset: bool = True
@@ -62,7 +75,7 @@ class DecoderConfig:
     qkv_bias: bool = False
     norm_epsilon: Positive = 1e-6
     tied_embeddings: bool = True
-    # Gemma multiplies embeddings by sqrt(width).
+    # Gemma multiplies embeddings by sqrt(embed_dim).
     scale_embeddings: bool = True
     # Every `window_pattern`-th layer attends to everything, the others to the last
     # `window` positions; 0 means that no layer has a window. A pattern of 0: all layers have it.
@@ -71,8 +84,8 @@ class DecoderConfig:
     # Where the pattern is 0, so many layers at the bottom attend to everything nevertheless.
     full_layers: CountOrZero = 0
     # Rotary embeddings; `local` is for layers with a window.
-    rope_base: Positive = 10_000.0
-    rope_local_base: Positive = 10_000.0
+    rope_theta: Positive = 10_000.0
+    rope_local_theta: Positive = 10_000.0
     rope_scaling: RopeScaling | None = None
     rope_local_scaling: RopeScaling | None = None
     # Soft caps squash logits to (-cap, cap); 0 switches them off.
@@ -89,9 +102,9 @@ class DecoderConfig:
                 f"{path}.kv_heads={self.kv_heads} does not divide {path}.heads={self.heads}; "
                 "choose a divisor of it"
             )
-        if self.head_size % 2:
+        if self.head_dim % 2:
             raise UserError(
-                f"{path}.head_size={self.head_size} is odd; rotary embeddings turn pairs of "
+                f"{path}.head_dim={self.head_dim} is odd; rotary embeddings turn pairs of "
                 "features, so choose an even size"
             )
         if (self.window > 0) != (self.window_pattern != 1):
@@ -107,6 +120,12 @@ class DecoderConfig:
             )
 
     @property
+    def described(self) -> dict[str, Any]:
+        """All fields under their first names, as files and fingerprints have them."""
+        first = {name: old for old, name in self.FIRST_NAMES.items()}
+        return {first.get(name, name): v for name, v in dataclasses.asdict(self).items()}
+
+    @property
     def groups(self) -> int:
         """Query heads for each key-value head."""
         return self.heads // self.kv_heads
@@ -114,7 +133,7 @@ class DecoderConfig:
     @property
     def attention_scale(self) -> float:
         """The factor on query . key."""
-        return 1.0 / math.sqrt(self.query_scale or self.head_size)
+        return 1.0 / math.sqrt(self.query_scale or self.head_dim)
 
     @property
     def global_layers(self) -> tuple[bool, ...]:

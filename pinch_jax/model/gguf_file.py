@@ -113,7 +113,7 @@ class GgufFile:
         rows, rest = index[0], index[1:]
         if self.architecture == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
             # Whole heads lie together, and `Place` asks for whole heads.
-            values = _halves(self._rows(tensor, rows), self.decoder.head_size)
+            values = _halves(self._rows(tensor, rows), self.decoder.head_dim)
         else:
             values = self._rows(tensor, rows)
         if self.decoder.norm_offset and name.endswith("norm.weight"):
@@ -177,20 +177,20 @@ class GgufFile:
         known = [id for id, token in enumerate(tokens) if token in END_TOKENS]
         return {"eos_token_id": write_ids([*named, *known])} if named or known else {}
 
-    def _rope_scaling(self, base: float, head_size: int) -> dict[str, Any] | None:
+    def _rope_scaling(self, base: float, head_dim: int) -> dict[str, Any] | None:
         if ROPE_FACTORS in self._tensors:
-            return self._llama3_scaling(base, head_size)
+            return self._llama3_scaling(base, head_dim)
         kind = self._metadata.get(f"{self.architecture}.rope.scaling.type", "none")
         if kind == "none":
             return None
         factor = self._metadata.get(f"{self.architecture}.rope.scaling.factor", 1.0)
         return {"rope_type": kind, "factor": factor}
 
-    def _llama3_scaling(self, base: float, head_size: int) -> dict[str, Any]:
+    def _llama3_scaling(self, base: float, head_dim: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
         divisors = self._rows(self._tensors[ROPE_FACTORS]).astype(np.float64)
         scaling = RopeScaling("llama3", float(divisors.max()))
-        frequency = base ** (-np.arange(0, head_size, 2) / head_size)
+        frequency = base ** (-np.arange(0, head_dim, 2) / head_dim)
         ours = 1 / np.asarray(lowering(scaling, frequency))
         if divisors.shape != ours.shape or not np.allclose(divisors, ours, rtol=1e-4):
             raise UserError(f"{self.path}: {ROPE_FACTORS} is not the scaling of Llama 3")
@@ -216,9 +216,9 @@ class GgufFile:
         return names | {name: name for name in unused}
 
 
-def _halves(values: np.ndarray, head_size: int) -> np.ndarray:
+def _halves(values: np.ndarray, head_dim: int) -> np.ndarray:
     """Returns rows [heads * H, D], each head's as halves: a pair's first members, then seconds."""
-    pairs = values.reshape(-1, head_size // 2, 2, values.shape[-1])
+    pairs = values.reshape(-1, head_dim // 2, 2, values.shape[-1])
     return pairs.swapaxes(1, 2).reshape(values.shape)
 
 

@@ -44,13 +44,13 @@ class RMSNorm(nnx.Module):
 
 
 def rotation(
-    positions: jax.Array, head_size: int, base: float, scaling: RopeScaling | None = None
+    positions: jax.Array, head_dim: int, base: float, scaling: RopeScaling | None = None
 ) -> Rope:
     """Returns the sines and cosines of rotary embeddings, each [B, T, H/2], in float32.
 
     Source: Su et al. 2021, RoFormer, arXiv 2104.09864, eq. 34, halves instead of pairs.
     """
-    frequency = base ** (-jnp.arange(0, head_size, 2, dtype=jnp.float32) / head_size)
+    frequency = base ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
     if scaling:
         frequency = frequency * lowering(scaling, frequency)
     angle = positions[..., None].astype(jnp.float32) * frequency
@@ -91,7 +91,7 @@ def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
 def lookup(table: jax.Array, tokens: jax.Array) -> jax.Array:
     """Returns the rows [B, T, D] of a table [V, D]; its gradient is summed in float32.
 
-    A piece that stands a thousand times in a batch gets a sum of as many terms.
+    A token that stands a thousand times in a batch gets a sum of as many terms.
     """
     return _rows(table, tokens)
 
@@ -150,17 +150,17 @@ class Attention(nnx.Module):
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         c = self.config = config
-        self.query = kernel(rngs, (c.width, c.heads, c.head_size), c.width)
-        self.key = kernel(rngs, (c.width, c.kv_heads, c.head_size), c.width)
-        self.value = kernel(rngs, (c.width, c.kv_heads, c.head_size), c.width)
-        self.output = kernel(rngs, (c.heads, c.head_size, c.width), c.heads * c.head_size)
+        self.query = kernel(rngs, (c.embed_dim, c.heads, c.head_dim), c.embed_dim)
+        self.key = kernel(rngs, (c.embed_dim, c.kv_heads, c.head_dim), c.embed_dim)
+        self.value = kernel(rngs, (c.embed_dim, c.kv_heads, c.head_dim), c.embed_dim)
+        self.output = kernel(rngs, (c.heads, c.head_dim, c.embed_dim), c.heads * c.head_dim)
         if c.qkv_bias:
-            self.query_bias = nnx.Param(jnp.zeros((c.heads, c.head_size)))
-            self.key_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_size)))
-            self.value_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_size)))
+            self.query_bias = nnx.Param(jnp.zeros((c.heads, c.head_dim)))
+            self.key_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
+            self.value_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
         if c.qk_norm:
-            self.query_norm = RMSNorm(c.head_size, c)
-            self.key_norm = RMSNorm(c.head_size, c)
+            self.query_norm = RMSNorm(c.head_dim, c)
+            self.key_norm = RMSNorm(c.head_dim, c)
 
     def __call__(
         self, x: jax.Array, mask: jax.Array, rope: Rope, remember: Remember, shard: Shard
@@ -178,14 +178,14 @@ class Attention(nnx.Module):
         q = shard(rotate(q * c.attention_scale, rope), "BTNH")
         k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
-        q = q.reshape(*q.shape[:2], c.kv_heads, c.groups, c.head_size)
+        q = q.reshape(*q.shape[:2], c.kv_heads, c.groups, c.head_dim)
         logits = jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32)
         logits = softcap(logits, c.attention_softcap)
         logits = jnp.where(mask[:, None, None], logits, MASKED)
         weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
         # In this order the product reads the values as they lie; to BTKGH it copies them first.
         out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
-        out = out.reshape(*out.shape[:2], c.heads * c.head_size)
+        out = out.reshape(*out.shape[:2], c.heads * c.head_dim)
         return project(out, self.output.get_value())
 
 
@@ -198,9 +198,9 @@ class FeedForward(nnx.Module):
             "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
             "silu": jax.nn.silu,
         }[c.activation]
-        self.gate = kernel(rngs, (c.width, c.feedforward), c.width)
-        self.up = kernel(rngs, (c.width, c.feedforward), c.width)
-        self.down = kernel(rngs, (c.feedforward, c.width), c.feedforward)
+        self.gate = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
+        self.up = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
+        self.down = kernel(rngs, (c.mlp_dim, c.embed_dim), c.mlp_dim)
 
     def __call__(self, x: jax.Array, shard: Shard) -> jax.Array:
         """Returns [B, T, D] from x [B, T, D], each position for itself."""
@@ -214,13 +214,13 @@ class Block(nnx.Module):
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         self.post_norms = config.post_norms
-        self.attention_norm = RMSNorm(config.width, config)
+        self.attention_norm = RMSNorm(config.embed_dim, config)
         self.attention = Attention(config, rngs)
-        self.feedforward_norm = RMSNorm(config.width, config)
+        self.feedforward_norm = RMSNorm(config.embed_dim, config)
         self.feedforward = FeedForward(config, rngs)
         if config.post_norms:
-            self.attention_post_norm = RMSNorm(config.width, config)
-            self.feedforward_post_norm = RMSNorm(config.width, config)
+            self.attention_post_norm = RMSNorm(config.embed_dim, config)
+            self.feedforward_post_norm = RMSNorm(config.embed_dim, config)
 
     def __call__(
         self, x: jax.Array, mask: jax.Array, rope: Rope, remember: Remember, shard: Shard
@@ -232,12 +232,12 @@ class Block(nnx.Module):
         return shard(x + (self.feedforward_post_norm(y) if self.post_norms else y), "BTD")
 
 
-class Ends(nnx.Module):
+class Embedder(nnx.Module):
     """What stands before and after the layers: embedding, final norm, output head."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
-        shape = (config.vocab_size, config.width)
-        self.embedding = kernel(rngs, shape, config.width)
-        self.final_norm = RMSNorm(config.width, config)
+        shape = (config.vocab_size, config.embed_dim)
+        self.embedding = kernel(rngs, shape, config.embed_dim)
+        self.final_norm = RMSNorm(config.embed_dim, config)
         if not config.tied_embeddings:
-            self.head = kernel(rngs, shape, config.width)
+            self.head = kernel(rngs, shape, config.embed_dim)

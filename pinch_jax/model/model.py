@@ -68,7 +68,7 @@ class StoredWeights:
         return load_params(self.tensors, self.decoder, dtype, shardings, where)
 
     def trimmed(self, decoder: DecoderConfig, vocabulary: Vocabulary) -> "StoredWeights":
-        """Returns the weights of `decoder`, which has the rows of the kept pieces alone."""
+        """Returns the weights of `decoder`, which has the rows of the kept tokens alone."""
         tensors = TrimmedTensors(self.tensors, self.places(self.decoder), vocabulary.kept)
         return dataclasses.replace(self, tensors=tensors, decoder=decoder)
 
@@ -83,7 +83,7 @@ class DrawnWeights:
     @property
     def checksum(self) -> str:
         """The sha256 of the decoder and the seed."""
-        decisive = dataclasses.asdict(self)
+        decisive = {"decoder": self.decoder.described, "seed": self.seed}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
@@ -99,7 +99,7 @@ class DrawnWeights:
 
 @dataclasses.dataclass(frozen=True)
 class Trimming:
-    """What a model has of another one: the pieces that are kept, and which model it was."""
+    """What a model has of another one: the tokens that are kept, and which model it was."""
 
     vocabulary: Vocabulary
     path: str
@@ -115,7 +115,7 @@ class Model:
             where nobody knows.
         details: what a config.json says of it beside the decoder.
         path: where it was opened; "" for a model from nothing.
-        trimming: where it has some pieces of another model, which; None for a whole model.
+        trimming: where it has some tokens of another model, which; None for a whole model.
     """
 
     decoder: DecoderConfig
@@ -127,15 +127,15 @@ class Model:
     trimming: Trimming | None = None
 
     def __post_init__(self) -> None:
-        pieces, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
-        # Control pieces may be beyond: the text models of Gemma 3 have no row for an image's.
-        if rows < pieces and not {*range(rows, pieces)} <= {*self.tokenizer.reserved_ids}:
+        tokens, rows = self.tokenizer.vocab_size, self.decoder.vocab_size
+        # Special tokens may be beyond: the text models of Gemma 3 have no row for an image's.
+        if rows < tokens and not {*range(rows, tokens)} <= {*self.tokenizer.reserved_ids}:
             where = f"{self.path}: " if self.path else "config.model.decoder."
             raise UserError(
-                f"{where}vocab_size={rows} is too small for the tokenizer's {pieces} pieces; it "
-                f"takes {pieces} rows or more"
+                f"{where}vocab_size={rows} is too small for the tokenizer's {tokens} tokens; it "
+                f"takes {tokens} rows or more"
             )
-        if rows < pieces:
+        if rows < tokens:
             self._check_written_ids()
 
     def _check_written_ids(self) -> None:
@@ -177,7 +177,7 @@ class Model:
         return self.renderer.tokenizer
 
     def trimmed(self, vocabulary: Vocabulary) -> "Model":
-        """Returns the model with the kept pieces alone: in its tokenizer, table and head."""
+        """Returns the model with the kept tokens alone: in its tokenizer, table and head."""
         decoder = dataclasses.replace(self.decoder, vocab_size=len(vocabulary.kept))
         tokenizer = TrimmedTokenizer(self.tokenizer, vocabulary)
         return dataclasses.replace(

@@ -1,7 +1,7 @@
-"""A smaller vocabulary: the rows of the pieces that are kept, and their way back.
+"""A smaller vocabulary: the rows of the tokens that are kept, and their way back.
 
-Of Gemma's 262,144 pieces a corpus needs a tenth. Without the others the table, its moments and the
-scores are as much smaller; the softmax is then over the kept pieces alone, so that a kept piece is
+Of Gemma's 262,144 tokens a corpus needs a tenth. Without the others the table, its moments and the
+logits are as much smaller; the softmax is then over the kept tokens alone, so that a kept token is
 a little likelier than in the whole model, and the model can say nothing that needs another one.
 """
 
@@ -13,8 +13,8 @@ from pinch_jax.model.decoder import Params
 from pinch_jax.model.layout import Index, Place
 from pinch_jax.model.loading import Tensors, read_block
 
-# The parameters that have a row for each piece.
-PIECE_ROWS = ("embedding", "head")
+# The parameters that have a row for each token.
+TOKEN_ROWS = ("embedding", "head")
 
 
 class TrimmedTensors:
@@ -27,7 +27,7 @@ class TrimmedTensors:
     def __init__(self, whole: Tensors, where: Mapping[str, Place], kept: np.ndarray):
         self.path, self.dtypes = whole.path, whole.dtypes
         self._whole, self._kept = whole, kept
-        self._trimmed = {where[name].name for name in PIECE_ROWS if name in where}
+        self._trimmed = {where[name].name for name in TOKEN_ROWS if name in where}
         self.shapes = {
             name: (len(kept), *shape[1:]) if name in self._trimmed else shape
             for name, shape in whole.shapes.items()
@@ -52,7 +52,7 @@ def restore_rows(
     The rows between keep the values of `whole`, which is what was trimmed.
     """
     restored = dict(params)
-    for name in PIECE_ROWS:
+    for name in TOKEN_ROWS:
         if name in params:
             shape = whole.shapes[where[name].name]
             everything = tuple(slice(None) for _ in shape)

@@ -26,7 +26,7 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
     for path in tokenizers:
         tokenizer = load_tokenizer(path)
         counts = {code: fertility(lines, tokenizer) for code, lines in texts.items()}
-        title = f"{tokenizer.path}: {tokenizer.vocab_size:,} pieces"
+        title = f"{tokenizer.path}: {tokenizer.vocab_size:,} tokens"
         tables.append(f"{title}\n\n{fertility_table(counts, base)}")
     return "\n\n".join(tables)
 

@@ -14,7 +14,7 @@ from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import train_tokenizer
 
-# Control pieces that no text contains, for templates that want a marker of their own.
+# Special tokens that no text contains, for templates that want a marker of their own.
 RESERVED = ("<answer>",)
 
 

@@ -58,7 +58,7 @@ def generate_answers(
         prompts: records with a `prompt`.
         output: JSON lines; beside it a stop leaves what another call goes on from.
     """
-    # Prompts may need any piece.
+    # Prompts may need any token.
     model = dataclasses.replace(config.model, trim_vocabulary=False)
     if source is not None:
         model = dataclasses.replace(model, source=source, tokenizer="", decoder=None)

@@ -38,7 +38,7 @@ from pinch_jax.model.source import locate, open_model
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
-from pinch_jax.text.vocabulary import needed_pieces
+from pinch_jax.text.vocabulary import needed_tokens
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
@@ -98,7 +98,7 @@ class Workbench:
 
         ends = np.array([id for id in whole.end_ids if id < rows], np.int32)
         texts = itertools.chain(tuned, asked(), [ends])
-        return whole.trimmed(needed_pieces(texts, whole.tokenizer, rows))
+        return whole.trimmed(needed_tokens(texts, whole.tokenizer, rows))
 
     @functools.cached_property
     def _whole_model(self) -> Model:
@@ -173,7 +173,7 @@ class Workbench:
         decisive = {
             "version": ARITHMETIC_VERSION,
             "model": self.model.weights.checksum,
-            "decoder": dataclasses.asdict(self.decoder),
+            "decoder": self.decoder.described,
             "template": self.renderer.described,
             "tokenizer": self.renderer.tokenizer.checksum,
             "dtype": c.model.dtype,

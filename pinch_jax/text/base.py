@@ -1,4 +1,4 @@
-"""What every tokenizer gives: the ids of a text, the text of ids, the pieces that are not text."""
+"""What every tokenizer gives: the ids of a text, the text of ids, the tokens that are not text."""
 
 import abc
 import itertools
@@ -10,13 +10,13 @@ from pinch_jax.text.roles import Roles
 
 Span = tuple[int, int]
 
-# What stands for a blank inside a piece, in SentencePiece and in byte-level tokenizers.
+# What stands for a blank inside a token, in SentencePiece and in byte-level tokenizers.
 BLANKS = "\u2581\u0120"
 # Behind one of these a text shares no token with it, so that its ids without a blank are seen.
 BEFORE = ("\n", "a", ".")
-# The pieces that begin a text, end it and fill a row, as families of models call them: for files
-# beside which nothing says which of their pieces does what.
-PIECES = {
+# The tokens that begin a text, end it and fill a row, as families of models call them: for files
+# beside which nothing says which of their tokens does what.
+SPECIAL = {
     "bos": ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "[CLS]", "<SOS>"),
     "eos": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>", "[SEP]", "<EOT>"),
     "pad": ("<pad>", "<|finetune_right_pad_id|>", "<|pad|>", "<|endoftext|>", "[PAD]"),
@@ -30,7 +30,7 @@ class Tokenizer(abc.ABC):
         path: the file.
         checksum: sha256 of what decides the ids, part of a run's fingerprint.
         vocab_size: how many ids there are.
-        roles: what the model does with the pieces.
+        roles: what the model does with the tokens.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Tokenizer(abc.ABC):
 
     @property
     def bos_id(self) -> int:
-        """What begins a text; UserError where the tokenizer has no such piece, as below."""
+        """What begins a text; UserError where the tokenizer has no such token, as below."""
         return self._required("bos")
 
     @property
@@ -50,8 +50,8 @@ class Tokenizer(abc.ABC):
 
     @property
     def pad_id(self) -> int:
-        """What fills a row: where no piece is for that, the one that ends a response."""
-        return self.eos_id if self.roles.pad is None else self.piece_id(self.roles.pad)
+        """What fills a row: where no token is for that, the one that ends a response."""
+        return self.eos_id if self.roles.pad is None else self.token_id(self.roles.pad)
 
     @property
     def adds_bos(self) -> bool:
@@ -64,63 +64,63 @@ class Tokenizer(abc.ABC):
         return self.roles.chat_template
 
     def _required(self, role: str) -> int:
-        piece = getattr(self.roles, role)
-        if piece is None:
+        token = getattr(self.roles, role)
+        if token is None:
             what = {"bos": "begins a text", "eos": "ends a response"}[role]
             raise UserError(
-                f"the tokenizer {self.path} has no piece that {what} ({role}), such as "
-                f"{', '.join(PIECES[role])}; give one that has"
+                f"the tokenizer {self.path} has no token that {what} ({role}), such as "
+                f"{', '.join(SPECIAL[role])}; give one that has"
             )
-        return self.piece_id(piece)
+        return self.token_id(token)
 
     @abc.abstractmethod
-    def piece(self, id: int) -> str:
+    def token(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
 
     @abc.abstractmethod
-    def piece_id(self, piece: str) -> int:
-        """Returns the id of a piece such as `<answer>`.
+    def token_id(self, token: str) -> int:
+        """Returns the id of a token such as `<answer>`.
 
         Raises:
-            UserError: the tokenizer has no such piece.
+            UserError: the tokenizer has no such token.
         """
 
-    def _no_piece(self, piece: str) -> UserError:
-        return UserError(f"the tokenizer {self.path.name} has no piece {piece!r}")
+    def _no_token(self, token: str) -> UserError:
+        return UserError(f"the tokenizer {self.path.name} has no token {token!r}")
 
     @property
     @abc.abstractmethod
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
+        """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
 
     @abc.abstractmethod
-    def control_pieces(self) -> set[str]:
-        """Returns the pieces that no text becomes."""
+    def special_tokens(self) -> set[str]:
+        """Returns the tokens that no text becomes."""
 
     @abc.abstractmethod
-    def whole_pieces(self) -> set[str]:
-        """Returns the pieces that a text's other words never share a token with.
+    def whole_tokens(self) -> set[str]:
+        """Returns the tokens that a text's other words never share a token with.
 
         Some are blanks and markup; others, such as `<think>`, are a chat template's, which the
-        tokenizer's makers did not make control pieces.
+        tokenizer's makers did not make special tokens.
         """
 
     @abc.abstractmethod
-    def with_control_pieces(self, pieces: Collection[str]) -> "Tokenizer":
-        """Returns this tokenizer with more control pieces, which were whole pieces."""
+    def with_special_tokens(self, tokens: Collection[str]) -> "Tokenizer":
+        """Returns this tokenizer with more special tokens, which were whole tokens."""
 
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
+        """Returns the ids of a text, without BOS or EOS; it cannot contain special tokens."""
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
-        """Returns the ids of a text, every second part of which is a control piece."""
-        ids = [[self.piece_id(p)] if i % 2 else self.encode(p) for i, p in enumerate(parts)]
+        """Returns the ids of a text, every second part of which is a special token."""
+        ids = [[self.token_id(p)] if i % 2 else self.encode(p) for i, p in enumerate(parts)]
         return [*itertools.chain.from_iterable(ids)]
 
     def encode_on(self, text: str) -> list[int]:
         """Returns the ids of a text that goes on another one, without a blank before it."""
-        if self.piece(self.encode("a")[0]).startswith(tuple(BLANKS)):
+        if self.token(self.encode("a")[0]).startswith(tuple(BLANKS)):
             for before in BEFORE:
                 begin, ids = self.encode(before), self.encode(before + text)
                 if ids[: len(begin)] == begin:
@@ -129,7 +129,7 @@ class Tokenizer(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces, and ids without a piece, leave no trace."""
+        """Returns the text of some ids; special tokens, and ids without a token, leave no trace."""
 
     @abc.abstractmethod
     def spans(self, text: str) -> list[Span]:
@@ -144,9 +144,9 @@ class Tokenizer(abc.ABC):
         """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
 
 
-def without_added_blanks(text: str, pieces: Sequence[str], spans: Sequence[Span]) -> list[Span]:
-    """Returns the spans, empty where a piece is a blank and its place in the text is none."""
+def without_added_blanks(text: str, tokens: Sequence[str], spans: Sequence[Span]) -> list[Span]:
+    """Returns the spans, empty where a token is a blank and its place in the text is none."""
     return [
-        (begin, begin) if not piece.strip(BLANKS) and text[begin:end].strip() else (begin, end)
-        for piece, (begin, end) in zip(pieces, spans, strict=True)
+        (begin, begin) if not token.strip(BLANKS) and text[begin:end].strip() else (begin, end)
+        for token, (begin, end) in zip(tokens, spans, strict=True)
     ]

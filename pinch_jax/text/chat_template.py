@@ -16,8 +16,8 @@ import jinja2.sandbox
 
 from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
-from pinch_jax.text.piece_template import Renderer, Template
 from pinch_jax.text.stand_ins import unused_mark
+from pinch_jax.text.token_template import Renderer, Template
 
 # The day on which all templates are rendered, so that no run depends on the day it is run on: the
 # one that Llama's write where they cannot know it.
@@ -33,7 +33,7 @@ class ChatTemplate:
     Attributes:
         jinja: the template, as transformers renders it.
         plain: what stands around a text without a prompt, which is no turn.
-        bos_token, eos_token, pad_token: pieces that it may write, if any.
+        bos_token, eos_token, pad_token: tokens that it may write, if any.
         other_tokens: more of them, by the names that it has for them.
     """
 
@@ -49,10 +49,10 @@ class ChatTemplate:
 class ChatRenderer(Renderer):
     """A chat template bound to a tokenizer.
 
-    What the template writes may be control pieces, what a text says never is. A text between two
-    control pieces is encoded together with the template's own words around it; but no token
+    What the template writes may be special tokens, what a text says never is. A text between two
+    special tokens is encoded together with the template's own words around it; but no token
     reaches from a prompt into its response: where one would, the response is encoded by itself.
-    The response ends with the first control piece that the template writes behind it. Templates
+    The response ends with the first special token that the template writes behind it. Templates
     are rendered as on 26 July 2024, without tools, documents and thinking.
 
     Raises:
@@ -91,7 +91,7 @@ class ChatRenderer(Renderer):
         if response is not None:
             messages.append({"role": "assistant", "content": response})
         template = self.template
-        pieces = {
+        tokens = {
             "bos_token": template.bos_token,
             "eos_token": template.eos_token,
             "pad_token": template.pad_token,
@@ -104,22 +104,22 @@ class ChatRenderer(Renderer):
                 documents=None,
                 add_generation_prompt=response is None,
                 enable_thinking=False,
-                **{name: piece for name, piece in pieces.items() if piece is not None},
+                **{name: token for name, token in tokens.items() if token is not None},
             )
         except jinja2.TemplateError as error:
             raise self._error(str(error)) from None
 
     @functools.cached_property
     def _markup(self) -> set[str]:
-        """The template's pieces, such as <think>, that the tokenizer would find in any text."""
-        words = filter(str.strip, self.tokenizer.whole_pieces())
-        return {piece for piece in words if len(piece) > 1 and piece in self.template.jinja}
+        """The template's tokens, such as <think>, that the tokenizer would find in any text."""
+        words = filter(str.strip, self.tokenizer.whole_tokens())
+        return {token for token in words if len(token) > 1 and token in self.template.jinja}
 
     @functools.cached_property
-    def _control_piece(self) -> re.Pattern[str]:
+    def _special_token(self) -> re.Pattern[str]:
         """What only the template may write."""
-        pieces = filter(None, self.tokenizer.control_pieces() | self._markup)
-        longest_first = sorted(pieces, key=lambda piece: (-len(piece), piece))
+        tokens = filter(None, self.tokenizer.special_tokens() | self._markup)
+        longest_first = sorted(tokens, key=lambda token: (-len(token), token))
         # A single character of a text has a mark behind it.
         found = (re.escape(p) + "(?![\ufdd0-\ufdef])" * (len(p) == 1) for p in longest_first)
         return re.compile("(" + ("|".join(found) or "(?!)") + ")")
@@ -128,20 +128,20 @@ class ChatRenderer(Renderer):
     def _texts(self) -> Tokenizer:
         """What encodes a text."""
         markup = self._markup
-        return self.tokenizer.with_control_pieces(markup) if markup else self.tokenizer
+        return self.tokenizer.with_special_tokens(markup) if markup else self.tokenizer
 
     @functools.cached_property
     def _closing(self) -> tuple[str, str]:
-        """What the template writes behind a response: all of it, and up to a control piece."""
+        """What the template writes behind a response: all of it, and up to a special token."""
         closing = self._render(SAMPLE, SAMPLE).rpartition(SAMPLE)[2]
-        end = self._control_piece.search(closing)
+        end = self._special_token.search(closing)
         if end is None:
-            return closing, self.tokenizer.piece(self.tokenizer.eos_id)
+            return closing, self.tokenizer.token(self.tokenizer.eos_id)
         return closing, closing[: end.end()]
 
     @property
     def stop_id(self) -> int:
-        """The piece at which decoding stops."""
+        """The token at which decoding stops."""
         return self._ids(self._closing[1])[-1]
 
     def prompt(self, prompt: str) -> list[int]:
@@ -170,14 +170,14 @@ class ChatRenderer(Renderer):
 
     def _marked(self, text: str, mark: str) -> str:
         # A mark within one lookalike may leave another that shared a part with it.
-        while found := self._control_piece.search(text):
+        while found := self._special_token.search(text):
             inside = found.start() + 1
             text = text[:inside] + mark + text[inside:]
         return text
 
     def _parts(self, rendered: str, mark: str) -> Sequence[str]:
-        """Returns a rendered text without its marks, every second part being a control piece."""
-        return [part.replace(mark, "") for part in self._control_piece.split(rendered)]
+        """Returns a rendered text without its marks, every second part being a special token."""
+        return [part.replace(mark, "") for part in self._special_token.split(rendered)]
 
     def _ids(self, rendered: str, mark: str = SAMPLE) -> list[int]:
         """Returns the ids of a rendered text."""

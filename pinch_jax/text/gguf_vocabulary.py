@@ -17,7 +17,7 @@ from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
 from pinch_jax.text.tokenizer_json import JsonTokenizer, begun_with
 
 PREFIX = "tokenizer.ggml."
-# Types of pieces, by the numbers of SentencePiece, which are those of GGUF.
+# Types of tokens, by the numbers of SentencePiece, which are those of GGUF.
 UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
 
 
@@ -28,13 +28,13 @@ class Splitting:
     Attributes:
         pattern: what stays together.
         composes: whether a letter and its accent become one character before (NFC).
-        keeps_pieces: whether what is a piece as it stands is that piece, whatever the merges.
+        keeps_tokens: whether what is a token as it stands is that token, whatever the merges.
         adds_bos: whether texts begin with BOS where the file does not say.
     """
 
     pattern: str
     composes: bool = False
-    keeps_pieces: bool = False
+    keeps_tokens: bool = False
     adds_bos: bool = False
 
 
@@ -48,11 +48,11 @@ BLANKS = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 # By tokenizer.ggml.pre: Llama 3; Qwen 2, 2.5 and 3; Mistral Nemo and later.
 SPLITTINGS = {
     "llama-bpe": Splitting(
-        rf"{WORDS}|\p{{N}}{{1,3}}|{SIGNS}[\r\n]*|{BLANKS}", keeps_pieces=True, adds_bos=True
+        rf"{WORDS}|\p{{N}}{{1,3}}|{SIGNS}[\r\n]*|{BLANKS}", keeps_tokens=True, adds_bos=True
     ),
     "qwen2": Splitting(rf"{WORDS}|\p{{N}}|{SIGNS}[\r\n]*|{BLANKS}", composes=True),
     "tekken": Splitting(
-        rf"{CASED_WORDS}|\p{{N}}|{SIGNS}[\r\n/]*|{BLANKS}", keeps_pieces=True, adds_bos=True
+        rf"{CASED_WORDS}|\p{{N}}|{SIGNS}[\r\n/]*|{BLANKS}", keeps_tokens=True, adds_bos=True
     ),
 }
 
@@ -92,15 +92,15 @@ def _sentencepiece_model(path: Path, told: Mapping[str, Any]) -> bytes:
     model = sentencepiece_model_pb2.ModelProto()
     kinds = list(told["token_type"])
     if UNKNOWN not in kinds:
-        # The converter marks it as a control piece, which it is too; SentencePiece needs one.
+        # The converter marks it as a special token, which it is too; SentencePiece needs one.
         if "unknown_token_id" not in told:
-            raise UserError(f"{path} has no {PREFIX}unknown_token_id, and no unknown piece")
+            raise UserError(f"{path} has no {PREFIX}unknown_token_id, and no unknown token")
         kinds[told["unknown_token_id"]] = UNKNOWN
-    for piece, score, kind in zip(told["tokens"], told["scores"], kinds, strict=True):
+    for token, score, kind in zip(told["tokens"], told["scores"], kinds, strict=True):
         if kind == USER_DEFINED:
             # The converter writes blanks in place of what stands for them.
-            piece = piece.replace(" ", "\u2581")
-        model.pieces.add(piece=piece, score=score, type=kind)
+            token = token.replace(" ", "\u2581")
+        model.pieces.add(piece=token, score=score, type=kind)
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     trainer.model_type = sentencepiece_model_pb2.TrainerSpec.BPE
     trainer.vocab_size = len(kinds)
@@ -139,8 +139,8 @@ def _byte_level_json(path: Path, told: Mapping[str, Any], roles: Roles) -> dict[
     of_bytes["use_regex"] = False
     split = {"type": "Split", "pattern": {"Regex": splitting.pattern}, "behavior": "Isolated"}
     added = [
-        added_token(id, piece, special=kind == CONTROL)
-        for id, (piece, kind) in enumerate(zip(told["tokens"], told["token_type"], strict=True))
+        added_token(id, token, special=kind == CONTROL)
+        for id, (token, kind) in enumerate(zip(told["tokens"], told["token_type"], strict=True))
         if kind in (CONTROL, USER_DEFINED)
     ]
     return {
@@ -157,8 +157,8 @@ def _byte_level_json(path: Path, told: Mapping[str, Any], roles: Roles) -> dict[
         "decoder": of_bytes,
         "model": {
             "type": "BPE",
-            "ignore_merges": splitting.keeps_pieces,
-            "vocab": {piece: id for id, piece in enumerate(told["tokens"])},
+            "ignore_merges": splitting.keeps_tokens,
+            "vocab": {token: id for id, token in enumerate(told["tokens"])},
             "merges": told["merges"],
         },
     }

@@ -1,4 +1,4 @@
-"""The tokenizer_config.json of a model of transformers: what its tokenizer's pieces are for."""
+"""The tokenizer_config.json of a model of transformers: what its tokenizer's tokens are for."""
 
 import dataclasses
 import json
@@ -19,13 +19,13 @@ ORIGINAL = "made_from"
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """What a model does with its tokenizer's pieces.
+    """What a model does with its tokenizer's tokens.
 
     Attributes:
-        bos, eos, pad: the pieces that begin a text, end a response and fill a row, if any.
+        bos, eos, pad: the tokens that begin a text, end a response and fill a row, if any.
         adds_bos: whether the model's texts begin with BOS.
         chat_template: how turns are written, in jinja; None for a model that knows no turns.
-        others: other pieces by what a config calls them, such as `unk_token`; a template may write
+        others: other tokens by what a config calls them, such as `unk_token`; a template may write
             them.
     """
 
@@ -38,7 +38,7 @@ class Roles:
 
 
 def read_config(directory: Path) -> dict[str, Any] | None:
-    """Returns what the files beside a tokenizer say of its pieces; None where there are none."""
+    """Returns what the files beside a tokenizer say of its tokens; None where there are none."""
     files = [directory / CONFIG, directory / LEGACY]
     if not any(file.exists() for file in files):
         return None
@@ -52,19 +52,19 @@ def read_config(directory: Path) -> dict[str, Any] | None:
 def read_roles(
     directory: Path, told: Mapping[str, Any], begins_with: Callable[[str, bool | None], bool]
 ) -> Roles:
-    """Returns what the files beside a tokenizer say of its pieces: `told`, and a chat template.
+    """Returns what the files beside a tokenizer say of its tokens: `told`, and a chat template.
 
     Whether texts begin with BOS, the tokenizer says, given what they say of it.
     """
-    pieces = named_tokens(told)
-    bos, eos, pad = (pieces.pop(f"{role}_token", None) for role in ("bos", "eos", "pad"))
+    tokens = named_tokens(told)
+    bos, eos, pad = (tokens.pop(f"{role}_token", None) for role in ("bos", "eos", "pad"))
     return Roles(
         bos,
         eos,
         pad,
         adds_bos=bos is not None and begins_with(bos, told.get("add_bos_token")),
         chat_template=_chat_template(directory, told),
-        others=pieces,
+        others=tokens,
     )
 
 
@@ -73,7 +73,7 @@ def write_roles(directory: Path, roles: Roles, made_from: str) -> None:
 
     `made_from`: which of a tokenizer's files is the original; `original_file` reads it.
     """
-    pieces = {f"{role}_token": getattr(roles, role) for role in ("bos", "eos", "pad")}
+    tokens = {f"{role}_token": getattr(roles, role) for role in ("bos", "eos", "pad")}
     told = (
         dict(roles.others)
         | {
@@ -82,7 +82,7 @@ def write_roles(directory: Path, roles: Roles, made_from: str) -> None:
             "clean_up_tokenization_spaces": False,
             ORIGINAL: made_from,
         }
-        | {name: piece for name, piece in pieces.items() if piece is not None}
+        | {name: token for name, token in tokens.items() if token is not None}
     )
     text = json.dumps(told, indent=2, ensure_ascii=False)
     (directory / CONFIG).write_text(text + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ def check_ids(ids: np.ndarray | Sequence[int], rows: int, tokenizer: Tokenizer, 
         return
     id = int(ids[(ids < 0) | (ids >= rows)].flat[0])
     known = 0 <= id < tokenizer.vocab_size
-    token = f"the token {tokenizer.piece(id)!r} has the id {id}" if known else f"no token has {id}"
+    token = f"the token {tokenizer.token(id)!r} has the id {id}" if known else f"no token has {id}"
     raise UserError(
         f"{where}: {token}, and the model's table has the rows 0 to {rows - 1} alone; give a model "
         "with a row for each token that is used, or a template and texts that do without"

@@ -16,20 +16,20 @@ BLANK = "\u2581"
 def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
     """Returns the content of a tokenizer.json that makes the same ids.
 
-    Of unigrams it does not where a text looks like a control piece, which it makes of it.
+    Of unigrams it does not where a text looks like a special token, which it makes of it.
 
     Raises:
         UserError: the model is neither of merges nor of unigrams.
     """
-    ids = {piece.piece: id for id, piece in enumerate(model.pieces)}
+    ids = {token.piece: id for id, token in enumerate(model.pieces)}
     normalizer, spec = model.normalizer_spec, model.trainer_spec
     unknown = next(p.piece for p in model.pieces if p.type == p.UNKNOWN)
     if spec.model_type == TrainerSpec.BPE:
         core = {"type": "BPE", "unk_token": unknown, "fuse_unk": True, "vocab": ids}
         core["merges"] = _merges(model, ids)
     elif spec.model_type == TrainerSpec.UNIGRAM:
-        pieces = [[piece.piece, piece.score] for piece in model.pieces]
-        core = {"type": "Unigram", "unk_id": ids[unknown], "vocab": pieces}
+        tokens = [[token.piece, token.score] for token in model.pieces]
+        core = {"type": "Unigram", "unk_id": ids[unknown], "vocab": tokens}
     else:
         kind = TrainerSpec.ModelType.Name(spec.model_type)
         raise UserError(f"a SentencePiece model of type {kind} has no tokenizer.json")
@@ -53,8 +53,8 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
         "version": "1.0",
         "added_tokens": [
             # As in SentencePiece, what is found whole is found after blanks were replaced. Not so
-            # where a blank begins each text: it would begin these pieces, and so their neighbours
-            # are begun by one instead. Llama 2 has no such pieces.
+            # where a blank begins each text: it would begin these tokens, and so their neighbours
+            # are begun by one instead. Llama 2 has no such tokens.
             added_token(id, p.piece, special, not special and not normalizer.add_dummy_prefix)
             for id, p in enumerate(model.pieces)
             if (special := p.type in (p.CONTROL, p.UNKNOWN)) or p.type == p.USER_DEFINED
@@ -67,7 +67,7 @@ def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
 
 
 def _merges(model: ModelProto, ids: dict[str, int]) -> list[tuple[str, str]]:
-    """Returns all pairs of pieces that make a piece, the best first."""
+    """Returns all pairs of tokens that make a token, the best first."""
     found = []
     for whole in model.pieces:
         if whole.type not in (whole.NORMAL, whole.USER_DEFINED):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.chat_template import ChatRenderer, ChatTemplate
-from pinch_jax.text.piece_template import Renderer, Template
+from pinch_jax.text.token_template import Renderer, Template
 
 __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 
@@ -40,9 +40,9 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
         raise UserError(f"{tokenizer.path} has no chat template; use the template 'base'")
     # Of texts without a prompt, a chat template says nothing.
     plain = Template(
-        before=(tokenizer.piece(tokenizer.bos_id),) if tokenizer.adds_bos else (),
+        before=(tokenizer.token(tokenizer.bos_id),) if tokenizer.adds_bos else (),
         after=(),
-        end=(tokenizer.piece(tokenizer.eos_id),),
+        end=(tokenizer.token(tokenizer.eos_id),),
     )
     if template == "base" or roles.chat_template is None:
         try:
@@ -52,21 +52,21 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
                 raise
             # It can be scored and converted all the same.
             return NoTemplate(plain, tokenizer)
-    pieces = roles.bos, roles.eos, roles.pad, roles.others
-    chat = ChatTemplate(roles.chat_template, plain, *pieces)
+    tokens = roles.bos, roles.eos, roles.pad, roles.others
+    chat = ChatTemplate(roles.chat_template, plain, *tokens)
     return ChatRenderer(chat, tokenizer)
 
 
 def read_renderer(described: Mapping[str, Any], tokenizer: Tokenizer) -> Renderer:
     """Returns the renderer that describes itself so: `Renderer.described`, also as JSON."""
     if "jinja" not in described:
-        return Renderer(_pieces_template(described), tokenizer)
-    plain = _pieces_template(described["plain"])
+        return Renderer(_token_template(described), tokenizer)
+    plain = _token_template(described["plain"])
     return ChatRenderer(ChatTemplate(**{**described, "plain": plain}), tokenizer)
 
 
-def _pieces_template(described: Mapping[str, Any]) -> Template:
-    return Template(**{side: tuple(pieces) for side, pieces in described.items()})
+def _token_template(described: Mapping[str, Any]) -> Template:
+    return Template(**{side: tuple(tokens) for side, tokens in described.items()})
 
 
 def _newline(tokenizer: Tokenizer) -> tuple[str, ...]:
@@ -77,4 +77,4 @@ def _newline(tokenizer: Tokenizer) -> tuple[str, ...]:
             f"{tokenizer.path} has no token for a line's end, which stands between prompt and "
             "response in the template 'base'; use the template 'chat', or another tokenizer"
         )
-    return tuple(map(tokenizer.piece, line[len(letter) :]))
+    return tuple(map(tokenizer.token, line[len(letter) :]))

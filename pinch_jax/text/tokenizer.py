@@ -1,4 +1,4 @@
-"""Text to ids and back, by the tokenizer's own pieces."""
+"""Text to ids and back, by the tokenizer's own tokens."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,7 +51,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
 
 def train_tokenizer(
-    texts: Iterable[str], path: Path, vocab_size: int, control_pieces: tuple[str, ...]
+    texts: Iterable[str], path: Path, vocab_size: int, special_tokens: tuple[str, ...]
 ) -> Tokenizer:
     """Returns a unigram tokenizer with byte fallback, trained on `texts` and written to `path`."""
     with path.open("wb") as model:
@@ -66,7 +66,7 @@ def train_tokenizer(
             unk_id=1,
             bos_id=2,
             eos_id=3,
-            control_symbols=list(control_pieces),
+            control_symbols=list(special_tokens),
             # One thread makes the result the same on every machine.
             num_threads=1,
             minloglevel=2,

@@ -12,11 +12,11 @@ import tokenizers
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import parse_object
 from pinch_jax.text.added_tokens import check_added_tokens, with_configured_tokens
-from pinch_jax.text.base import PIECES, Span, Tokenizer, without_added_blanks
+from pinch_jax.text.base import SPECIAL, Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
 from pinch_jax.text.stand_ins import FALLBACK_BYTES, StandIns, unused_mark
 
-# The pieces of single bytes, of tokenizers of nothing else.
+# The tokens of single bytes, of tokenizers of nothing else.
 BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
@@ -26,7 +26,7 @@ class JsonTokenizer(Tokenizer):
     Args:
         path: the file that it is from.
         content: of a `tokenizer.json`.
-        roles: what the pieces are for; by default, what their names suggest.
+        roles: what the tokens are for; by default, what their names suggest.
         config: what the tokenizer_config.json beside it says.
 
     Raises:
@@ -55,10 +55,10 @@ class JsonTokenizer(Tokenizer):
         self._special = frozenset(t["content"] for t in told["added_tokens"] if t["special"])
         # By the character that marks special tokens.
         self._stand_ins: dict[str, StandIns] = {}
-        self._unknown = _unknown_piece(told["model"])
-        self._pieces = self._for_text("", told).library
-        check_added_tokens(path, told["added_tokens"], self.piece_id)
-        self.vocab_size = 1 + max(self._pieces.get_vocab().values())
+        self._unknown = _unknown_token(told["model"])
+        self._library = self._for_text("", told).library
+        check_added_tokens(path, told["added_tokens"], self.token_id)
+        self.vocab_size = 1 + max(self._library.get_vocab().values())
         self.roles = roles or self._guessed_roles()
 
     def _told(self, content: bytes) -> dict[str, Any]:
@@ -92,25 +92,25 @@ class JsonTokenizer(Tokenizer):
 
     def _guessed_roles(self) -> Roles:
         bos, eos, pad = (
-            next((name for name in PIECES[role] if self._id(name) is not None), None)
+            next((name for name in SPECIAL[role] if self._id(name) is not None), None)
             for role in ("bos", "eos", "pad")
         )
         return Roles(bos, eos, pad, adds_bos=bos is not None and self.begins_with(bos))
 
-    def begins_with(self, piece: str, told: bool | None = None) -> bool:
-        """Returns whether the tokenizer itself puts a piece before each text.
+    def begins_with(self, token: str, told: bool | None = None) -> bool:
+        """Returns whether the tokenizer itself puts a token before each text.
 
         What its config says (`told`) does not count: transformers does not ask it either.
         """
-        return self._begin() == [piece]
+        return self._begin() == [token]
 
     def _begin(self) -> list[str]:
-        """Returns the pieces that the tokenizer itself puts before each text."""
+        """Returns the tokens that the tokenizer itself puts before each text."""
         alone = self.encode("a")
-        ids = self._pieces.encode("a").ids
+        ids = self._library.encode("a").ids
         places = range(len(ids) - len(alone) + 1)
         start = next(place for place in places if ids[place : place + len(alone)] == alone)
-        return [self.piece(id) for id in ids[:start]]
+        return [self.token(id) for id in ids[:start]]
 
     @property
     def adds_bos(self) -> bool:
@@ -122,57 +122,57 @@ class JsonTokenizer(Tokenizer):
             )
         return self.roles.adds_bos
 
-    def _id(self, piece: str) -> int | None:
+    def _id(self, token: str) -> int | None:
         special = self._for_text("").ids
-        return special[piece] if piece in special else self._pieces.token_to_id(piece)
+        return special[token] if token in special else self._library.token_to_id(token)
 
-    def piece(self, id: int) -> str:
+    def token(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
         special = self._for_text("").names
-        return special[id] if id in special else self._pieces.id_to_token(id)
+        return special[id] if id in special else self._library.id_to_token(id)
 
-    def piece_id(self, piece: str) -> int:
-        """Returns the id of a piece.
+    def token_id(self, token: str) -> int:
+        """Returns the id of a token.
 
         Raises:
-            UserError: the tokenizer has no such piece.
+            UserError: the tokenizer has no such token.
         """
-        id = self._id(piece)
+        id = self._id(token)
         if id is None:
-            raise self._no_piece(piece)
+            raise self._no_token(token)
         return id
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: control pieces, bytes, unknown."""
+        """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
         falls_back = self._id("<0x00>") is not None
-        pieces = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
-        found = {self._id(piece) for piece in pieces if piece is not None}
+        tokens = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
+        found = {self._id(token) for token in tokens if token is not None}
         return tuple(sorted(found - {None}))
 
-    def control_pieces(self) -> set[str]:
-        """Returns the pieces that no text becomes."""
+    def special_tokens(self) -> set[str]:
+        """Returns the tokens that no text becomes."""
         return set(self._special)
 
-    def whole_pieces(self) -> set[str]:
-        """Returns the pieces that a text's other words never share a token with."""
-        added = self._pieces.get_added_tokens_decoder().values()
-        return {piece.content for piece in added if not piece.special}
+    def whole_tokens(self) -> set[str]:
+        """Returns the tokens that a text's other words never share a token with."""
+        added = self._library.get_added_tokens_decoder().values()
+        return {token.content for token in added if not token.special}
 
-    def with_control_pieces(self, pieces: Collection[str]) -> "JsonTokenizer":
-        """Returns this tokenizer with more control pieces, which were whole pieces."""
+    def with_special_tokens(self, tokens: Collection[str]) -> "JsonTokenizer":
+        """Returns this tokenizer with more special tokens, which were whole tokens."""
         changed = copy.copy(self)
-        changed._special = self._special | {*pieces}
+        changed._special = self._special | {*tokens}
         changed._stand_ins = {}
-        changed._pieces = changed._for_text("").library
+        changed._library = changed._for_text("").library
         return changed
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without BOS or EOS; it cannot contain control pieces."""
+        """Returns the ids of a text, without BOS or EOS; it cannot contain special tokens."""
         return self._for_text(text).library.encode(text, add_special_tokens=False).ids
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
-        """Returns the ids of a text, every second part of which is a control piece.
+        """Returns the ids of a text, every second part of which is a special token.
 
         Raises:
             UserError: one of them is none where it stands.
@@ -181,9 +181,9 @@ class JsonTokenizer(Tokenizer):
         names = [stand_ins.name(p) if i % 2 else p for i, p in enumerate(parts)]
         ids = stand_ins.library.encode("".join(names), add_special_tokens=False).ids
         # A text becomes the unknown one where its characters have no other.
-        written = [piece for piece in parts[1::2] if piece != self._unknown]
+        written = [token for token in parts[1::2] if token != self._unknown]
         found = [stand_ins.names[id] for id in ids if id in stand_ins.names]
-        if written != (found := [piece for piece in found if piece != self._unknown]):
+        if written != (found := [token for token in found if token != self._unknown]):
             raise UserError(
                 f"{self.path}: of the special tokens {written} only {found} are found where they "
                 "stand: see single_word and normalized in its added_tokens; use the template 'base'"
@@ -191,8 +191,8 @@ class JsonTokenizer(Tokenizer):
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces leave no trace."""
-        return self._pieces.decode(ids, skip_special_tokens=True)
+        """Returns the text of some ids; special tokens leave no trace."""
+        return self._library.decode(ids, skip_special_tokens=True)
 
     def spans(self, text: str) -> list[Span]:
         """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
@@ -205,22 +205,22 @@ class JsonTokenizer(Tokenizer):
         write_roles(directory, self.roles, made_from=self.FILE)
 
 
-def _unknown_piece(model: Mapping[str, Any]) -> str | None:
+def _unknown_token(model: Mapping[str, Any]) -> str | None:
     """Returns what a tokenizer.json's model makes of what it does not know."""
     if model.get("unk_id") is not None:
         return model["vocab"][model["unk_id"]][0]
     return model.get("unk_token")
 
 
-def begun_with(piece: str, id: int) -> dict[str, Any]:
-    """Returns the post-processor of a tokenizer.json that puts a piece before each text."""
+def begun_with(token: str, id: int) -> dict[str, Any]:
+    """Returns the post-processor of a tokenizer.json that puts a token before each text."""
     single = [
-        {"SpecialToken": {"id": piece, "type_id": 0}},
+        {"SpecialToken": {"id": token, "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}},
     ]
     return {
         "type": "TemplateProcessing",
         "single": single,
         "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {piece: {"id": piece, "ids": [id], "tokens": [piece]}},
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
     }

@@ -1,4 +1,4 @@
-"""The pieces of a tokenizer that a corpus needs, as a smaller vocabulary with ids of its own."""
+"""The tokens of a tokenizer that a corpus needs, as a smaller vocabulary with ids of its own."""
 
 import dataclasses
 import functools
@@ -12,19 +12,19 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.text.base import Span, Tokenizer
 
-# The number of kept pieces is a multiple of this, so that a mesh can split their rows; the pieces
+# The number of kept tokens is a multiple of this, so that a mesh can split their rows; the tokens
 # that fill it up are the first of the others.
 MULTIPLE = 256
-# Control pieces that stand for nothing yet; Gemma has 6,242 of them.
+# Special tokens that stand for nothing yet; Gemma has 6,242 of them.
 PLACEHOLDER = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|<SPECIAL_\d+>")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Some pieces of a tokenizer: piece `kept[i]` of its own has the id i here.
+    """Some tokens of a tokenizer: token `kept[i]` of its own has the id i here.
 
     Attributes:
-        kept: int32 [pieces], rising.
+        kept: int32 [tokens], rising.
     """
 
     kept: np.ndarray
@@ -44,21 +44,21 @@ class Vocabulary:
         """Returns the ids here of the tokenizer's own: int32 of the same shape.
 
         Raises:
-            UserError: a piece is not kept.
+            UserError: a token is not kept.
         """
         whole = np.asarray(whole, np.int32)
         known = whole < len(self._ids)
         ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
         if ids.size and ids.min() < 0:
             raise UserError(
-                f"config.model.trim_vocabulary=True: piece {int(whole[ids < 0].flat[0])} of the "
+                f"config.model.trim_vocabulary=True: token {int(whole[ids < 0].flat[0])} of the "
                 "tokenizer is not among those that the corpus needs; set it to False, or make the "
                 "tuned model whole first: pinch convert"
             )
         return ids
 
     def has(self, id: int) -> bool:
-        """Returns whether the piece of this id of the tokenizer's own is kept."""
+        """Returns whether the token of this id of the tokenizer's own is kept."""
         return id < len(self._ids) and bool(self._ids[id] >= 0)
 
     def restore(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
@@ -66,7 +66,7 @@ class Vocabulary:
         return self.kept[np.asarray(ids, np.int64)]
 
 
-def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
+def needed_tokens(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size: int) -> Vocabulary:
     """Returns the vocabulary of the ids in `texts` and of those that any text might need.
 
     `vocab_size`: how many rows there are, which may be more or fewer than the tokenizer knows.
@@ -77,14 +77,14 @@ def needed_pieces(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size:
     for id in tokenizer.reserved_ids:
         # Some have no row: the text models of Gemma 3 know no image's.
         if id < vocab_size:
-            wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.piece(id))
+            wanted[id] |= not PLACEHOLDER.fullmatch(tokenizer.token(id))
     lacking = -int(wanted.sum()) % MULTIPLE
     wanted[np.flatnonzero(~wanted)[:lacking]] = True
     return Vocabulary(np.flatnonzero(wanted).astype(np.int32))
 
 
 class TrimmedTokenizer(Tokenizer):
-    """A tokenizer with the kept pieces alone; a text that needs another one is an error.
+    """A tokenizer with the kept tokens alone; a text that needs another one is an error.
 
     Attributes:
         whole: the tokenizer that it is made of.
@@ -101,37 +101,37 @@ class TrimmedTokenizer(Tokenizer):
     def _one(self, id: int) -> int:
         return int(self._vocabulary.trim([id])[0])
 
-    def piece(self, id: int) -> str:
+    def token(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
-        return self.whole.piece(int(self._vocabulary.restore([id])[0]))
+        return self.whole.token(int(self._vocabulary.restore([id])[0]))
 
-    def piece_id(self, piece: str) -> int:
-        """Returns the id of a piece; UserError where there is none, or it is not kept."""
-        return self._one(self.whole.piece_id(piece))
+    def token_id(self, token: str) -> int:
+        """Returns the id of a token; UserError where there is none, or it is not kept."""
+        return self._one(self.whole.token_id(token))
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed, of the pieces that are kept."""
+        """The ids, in order, that no text shows to be needed, of the tokens that are kept."""
         return tuple(map(self._one, filter(self._vocabulary.has, self.whole.reserved_ids)))
 
-    def control_pieces(self) -> set[str]:
-        """Returns the pieces that no text becomes."""
-        return self.whole.control_pieces()
+    def special_tokens(self) -> set[str]:
+        """Returns the tokens that no text becomes."""
+        return self.whole.special_tokens()
 
-    def whole_pieces(self) -> set[str]:
-        """Returns the pieces, kept or not, that a text's other words never share a token with."""
-        return self.whole.whole_pieces()
+    def whole_tokens(self) -> set[str]:
+        """Returns the tokens, kept or not, that a text's other words never share a token with."""
+        return self.whole.whole_tokens()
 
-    def with_control_pieces(self, pieces: Collection[str]) -> "TrimmedTokenizer":
-        """Returns this tokenizer with more control pieces, which were whole pieces."""
-        return TrimmedTokenizer(self.whole.with_control_pieces(pieces), self._vocabulary)
+    def with_special_tokens(self, tokens: Collection[str]) -> "TrimmedTokenizer":
+        """Returns this tokenizer with more special tokens, which were whole tokens."""
+        return TrimmedTokenizer(self.whole.with_special_tokens(tokens), self._vocabulary)
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text; UserError where it needs a piece that is not kept."""
+        """Returns the ids of a text; UserError where it needs a token that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
-        """Returns the ids of a text, every second part of which is a control piece."""
+        """Returns the ids of a text, every second part of which is a special token."""
         return self._vocabulary.trim(self.whole.encode_parts(parts)).tolist()
 
     def encode_on(self, text: str) -> list[int]:
@@ -139,7 +139,7 @@ class TrimmedTokenizer(Tokenizer):
         return self._vocabulary.trim(self.whole.encode_on(text)).tolist()
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; control pieces leave no trace."""
+        """Returns the text of some ids; special tokens leave no trace."""
         return self.whole.decode(self._vocabulary.restore(ids).tolist())
 
     def spans(self, text: str) -> list[Span]:

@@ -14,8 +14,8 @@ from pinch_jax.model.decoder import (
     Shard,
     forward,
     in_precision,
-    logits,
     no_sharding,
+    unembed,
 )
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.cross_entropy import cross_entropy
@@ -55,8 +55,8 @@ def summed_loss(
     arrays = batch.tokens, batch.positions, batch.segments
     hidden = forward(model, params, *arrays, shard, remat_policy)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
-    scores = shard(logits(model, params, hidden), "BSV")
-    return jnp.sum(cross_entropy(scores, batch.targets) * batch.weights)
+    logits = shard(unembed(model, params, hidden), "BSV")
+    return jnp.sum(cross_entropy(logits, batch.targets) * batch.weights)
 
 
 def make_train_step(

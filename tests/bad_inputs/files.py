@@ -35,7 +35,7 @@ def get_config():
     c.model.source = ""
     c.model.tokenizer = "{root}/tokenizer"
     c.model.decoder = dict(
-        vocab_size=5120, layers=1, width=16, heads=2, kv_heads=1, head_size=8, feedforward=16
+        vocab_size=5120, layers=1, embed_dim=16, heads=2, kv_heads=1, head_dim=8, mlp_dim=16
     )
     c.batch.rows = 2
     c.batch.examples = 2

