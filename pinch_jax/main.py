@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _refuse(what: str) -> NoReturn:
-    """Embedder a call that cannot be understood."""
+    """Ends a call that cannot be understood."""
     print(what, file=sys.stderr)
     raise SystemExit(2)
 

@@ -70,7 +70,7 @@ def end_processes() -> None:
 
 
 def leave(code: int = 1) -> None:
-    """Embedder a process of several that failed or was stopped, at once; nothing where it is alone.
+    """Ends a process of several that failed or was stopped, at once; nothing where it is alone.
 
     JAX would have it wait minutes for the others.
     """

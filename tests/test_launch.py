@@ -222,7 +222,7 @@ class Cloud:
 
 
 def lose(process):
-    """Embedder a launch as a lost connection does: nobody is told."""
+    """Ends a launch as a lost connection does: nobody is told."""
     with process:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -32,7 +32,7 @@ class StepsOnDemand(TrainerCallback):
             self._turns.begin()
 
     def on_step_end(self, args, state, control, **_):
-        """Embedder the turn."""
+        """Ends the turn."""
         if len(self._losses) >= CHECKED_STEPS:
             self._turns.end()
 

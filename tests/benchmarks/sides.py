@@ -97,7 +97,7 @@ class Side:
         raise SystemExit(f"the machine was never quiet in {MAX_REPEATS} runs")
 
     def close(self) -> None:
-        """Embedder the process."""
+        """Ends the process."""
         self._process.stdin.close()
         self._process.wait()
 
