@@ -104,9 +104,9 @@ def mixture() -> None:
     from pinch_jax.data.dropping import left_out_lines
     from pinch_jax.report.mixture_diff import diff_lines, diff_table
     from pinch_jax.report.mixture_table import mixture_lines, mixture_table
-    from pinch_jax.study.workbench import Workbench
+    from pinch_jax.study.inputs import Inputs
 
-    plan = Workbench(config, progress=False, languages=config.mixture_languages).plan()
+    plan = Inputs(config, progress=False, languages=config.mixture_languages).plan()
     for line in left_out_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
     if FLAGS.plot:
@@ -115,7 +115,7 @@ def mixture() -> None:
         plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
     if FLAGS.against is not None:
         other = read_config("against")
-        against = Workbench(other, progress=False, languages=other.mixture_languages).plan()
+        against = Inputs(other, progress=False, languages=other.mixture_languages).plan()
         steps = read_steps(max(plan.steps, against.steps)) if FLAGS.steps else None
         tell = diff_table if FLAGS.table else diff_lines
         lines = tell(plan, against, steps)

@@ -333,9 +333,18 @@ def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
     assert batch.shared_by(5).row_multiple == 0, "not even all rows can be shared by 5"
 
 
-def test_a_config_is_checked_without_loading_jax():
-    code = "import sys, pinch_jax.config; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+@pytest.mark.parametrize(
+    ("work", "unwanted"),
+    [
+        ("pinch_jax.config", ["jax"]),
+        # With a model and its tokenizer, but without its weights.
+        ("pinch_jax.study.inputs", ["flax", "orbax", "optax"]),
+    ],
+)
+def test_what_needs_no_weights_loads_no_library_for_them(work, unwanted):
+    code = f"import sys, {work}; print(*(m for m in {unwanted} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layers import (
     PROJECTED,
     Block,
@@ -31,7 +31,6 @@ from pinch_jax.model.layers import (
     softcap,
 )
 
-Params = dict[str, Any]
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
 _POLICIES: dict[str, Callable[..., Any]] = {
     # All that a derivative needs, also what each query sees of each key: the most memory.
@@ -170,7 +169,8 @@ def forward_cached(
 
 def _layers(config, params, tokens, view: View, cache: Cache | None, shard, remat_policy=None):
     """Returns (hidden, cache) after embedding, all layers and the final norm."""
-    embedder = nnx.merge(_graph(Embedder, config), {k: v for k, v in params.items() if k != "layers"})
+    outside = {name: array for name, array in params.items() if name != "layers"}
+    embedder = nnx.merge(_graph(Embedder, config), outside)
     # Whole rows of the table on every device: moving activations to split rows would cost more.
     x = lookup(shard(embedder.embedding[...], "VD"), tokens)
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")

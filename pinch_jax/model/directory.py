@@ -9,8 +9,7 @@ import numpy as np
 from pinch_jax.config_fields import build
 from pinch_jax.files import check_sealed, seal
 from pinch_jax.json_input import read_object
-from pinch_jax.model.decoder import Params
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.model import Model, StoredWeights, Trimming
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxParams
 from pinch_jax.model.weights import WeightsFile, own_places, save_weights

@@ -12,8 +12,7 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.files import whole_folder
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import Params
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax

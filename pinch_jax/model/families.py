@@ -11,6 +11,8 @@ from annotated_types import Gt, Le
 from pinch_jax.config_fields import Count, CountOrZero, NotNegative, Positive, check_fields
 from pinch_jax.errors import UserError
 
+# Parameters by name, layers stacked on a leading axis.
+Params = dict[str, Any]
 # Of an axis: what is larger is no model but a slip.
 Size = Annotated[int, Gt(0), Le(2**24)]
 

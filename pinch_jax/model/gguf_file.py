@@ -15,9 +15,7 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import SIZES, read_config, write_ids
-from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig, RopeScaling
-from pinch_jax.model.layers import lowering
 from pinch_jax.model.layout import Index, places
 from pinch_jax.model.loading import tensor_names
 from pinch_jax.text.gguf_header import TensorInfo, read_gguf_header
@@ -188,6 +186,8 @@ class GgufFile:
 
     def _llama3_scaling(self, base: float, head_dim: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
+        from pinch_jax.model.layers import lowering
+
         divisors = self._rows(self._tensors[ROPE_FACTORS]).astype(np.float64)
         scaling = RopeScaling("llama3", float(divisors.max()))
         frequency = base ** (-np.arange(0, head_dim, 2) / head_dim)
@@ -204,6 +204,8 @@ class GgufFile:
 
     def _their_names(self) -> dict[str, str]:
         """Returns the file's names by those of transformers, or its own where it has no other."""
+        from pinch_jax.model.decoder import abstract_params
+
         kinds = {name: kind for kind, name in self._gguf.MODEL_ARCH_NAMES.items()}
         table = self._gguf.get_tensor_name_map(kinds[self.architecture], self.decoder.layers)
         names, where = {}, places(self.decoder)

@@ -13,8 +13,7 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import Params, abstract_params, is_vector
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layout import Index, Place, places
 
 # What is read of a parameter at a time, where it is not in layers.
@@ -58,6 +57,8 @@ def load_params(
     Raises:
         UserError: tensors are missing, left over or misshapen; all of them are listed.
     """
+    from pinch_jax.model.decoder import abstract_params, is_vector
+
     wanted, where = abstract_params(config), where or places(config)
     _check(tensors, wanted, where)
 

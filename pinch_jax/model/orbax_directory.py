@@ -10,15 +10,13 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import tensorstore
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import CHECKSUMS, check_sealed, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
-from pinch_jax.model.decoder import Params
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import read_json
 from pinch_jax.model.layout import Index
 from pinch_jax.model.weights import DTYPES
@@ -81,6 +79,8 @@ class OrbaxDirectory(OrbaxParams):
 
 def save_orbax(path: Path, params: Params) -> None:
     """Writes parameters of the host as Orbax does a tree, and checksums beside its files."""
+    import orbax.checkpoint as ocp  # a quarter of a second, and reading does not need it
+
     params = jax.tree.map(np.asarray, params)
     # By default Orbax copies all arrays first, in case that somebody changes them meanwhile.
     kinds = ocp.type_handlers

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pinch_jax.model.decoder import Params
+from pinch_jax.model.families import Params
 from pinch_jax.model.layout import Index, Place
 from pinch_jax.model.loading import Tensors, read_block
 

@@ -15,8 +15,7 @@ from safetensors.numpy import save_file
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import LFS_POINTER
 from pinch_jax.mesh import path_name
-from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layout import Index, Place
 
 # The types of tensors that are read, as safetensors calls them.
@@ -97,6 +96,8 @@ class WeightsFile:
 
 def own_places(config: DecoderConfig) -> dict[str, Place]:
     """Returns the place of every parameter in a file of ours: its path, its axes as they are."""
+    from pinch_jax.model.decoder import abstract_params
+
     leaves = jax.tree_util.tree_leaves_with_path(abstract_params(config))
     shapes = {path_name(path): leaf.shape for path, leaf in leaves}
     return {

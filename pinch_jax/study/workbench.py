@@ -1,199 +1,24 @@
-"""What all runs of one process share: corpus, model, mesh, and two compiled programs."""
+"""What all runs of one process share: their inputs, the model's parameters, two programs."""
 
-import dataclasses
 import functools
-import hashlib
-import itertools
-import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from pinch_jax.config import Config
-from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
-from pinch_jax.corpus.sources import Corpus, load_corpus
-from pinch_jax.data.batches import BatchPlan
-from pinch_jax.data.config import BatchConfig
-from pinch_jax.data.mixture import TooFewExamples
-from pinch_jax.data.names import Spec
-from pinch_jax.data.plan import plan_batches
-from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import (
-    activation_sharding,
-    batch_ways,
-    check_rows,
-    make_mesh,
-    parameter_shardings,
-)
+from pinch_jax.mesh import activation_sharding, parameter_shardings
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.finite import check_finite
-from pinch_jax.model.model import DrawnWeights, Model
-from pinch_jax.model.source import locate, open_model
-from pinch_jax.text.rows import check_ids
-from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
-from pinch_jax.text.tokenizer import load_tokenizer
-from pinch_jax.text.vocabulary import needed_tokens
+from pinch_jax.model.model import Model
+from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
 from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_step
-from pinch_jax.waiting import primary_first
-
-# Part of every fingerprint: raised when the arithmetic of a run changes.
-ARITHMETIC_VERSION = 4
 
 
-class Workbench:
-    """The parts of a config's runs, each made when it is first asked for.
-
-    Attributes:
-        config: what they are made from.
-        languages: of the corpus; by default all that a study of this config needs.
-    """
-
-    def __init__(
-        self, config: Config, progress: bool = True, languages: Sequence[str] | None = None
-    ):
-        self.config = config
-        self.languages = config.corpus_languages if languages is None else languages
-        self._progress = progress
-        if config.model.source:  # before anything that takes long
-            locate(config.model.source)
-        field = "config.batch.rows" + " / config.batch.microbatches" * (
-            config.batch.microbatches > 1
-        )
-        check_rows(self.mesh, field, config.batch.rows // config.batch.microbatches)
-        check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
-
-    @functools.cached_property
-    def mesh(self) -> jax.sharding.Mesh:
-        """All devices of all processes."""
-        return make_mesh(self.config.mesh)
-
-    @functools.cached_property
-    def batch(self) -> BatchConfig:
-        """The shape of the batches, with rows for every device of the mesh."""
-        return self.config.batch.shared_by(batch_ways(self.mesh))
-
-    @functools.cached_property
-    def model(self) -> Model:
-        """The model before tuning; its weights are read when they are asked for."""
-        whole = self._whole_model
-        if not self.config.model.trim_vocabulary:
-            return whole
-        tuned = (language.tokens for language in self._whole_tokenized.languages.values())
-        rows = whole.decoder.vocab_size
-
-        def asked():
-            for example in itertools.chain(*self.corpus.heldout.values()):
-                ids = whole.renderer.example(example.prompt, example.response)[0]
-                where = f"the held-out example {example.id!r} in {example.language!r}"
-                check_ids(ids, rows, whole.tokenizer, where)
-                yield np.array(ids, np.int32)
-
-        ends = np.array([id for id in whole.end_ids if id < rows], np.int32)
-        texts = itertools.chain(tuned, asked(), [ends])
-        return whole.trimmed(needed_tokens(texts, whole.tokenizer, rows))
-
-    @functools.cached_property
-    def _whole_model(self) -> Model:
-        m = self.config.model
-        if m.source:
-            return open_model(m.source, m.template)
-        renderer = Renderer(Template(), load_tokenizer(m.tokenizer))
-        return Model(m.decoder, renderer, DrawnWeights(m.decoder, self.config.seed))
-
-    @property
-    def decoder(self) -> DecoderConfig:
-        """What the model is."""
-        return self.model.decoder
-
-    @property
-    def renderer(self) -> Renderer:
-        """The model's template and tokenizer."""
-        return self.model.renderer
-
-    @functools.cached_property
-    def corpus(self) -> Corpus:
-        """The corpus in all of `languages`."""
-
-        def load():
-            return load_corpus(self.config.corpus, self.languages, self._progress)
-
-        return primary_first("building the corpus", load)
-
-    @functools.cached_property
-    def tokenized(self) -> TokenizedCorpus:
-        """The training examples as ids, and those that recipes make of them."""
-        trimming, whole = self.model.trimming, self._whole_tokenized
-        return whole.mapped(trimming.vocabulary.trim) if trimming else whole
-
-    @functools.cached_property
-    def _whole_tokenized(self) -> TokenizedCorpus:
-        c, renderer = self.config, self._whole_model.renderer
-        train = dict(self.corpus.train)
-        for name in c.mixture.recipes:
-            train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
-        decisive = (ENCODING_VERSION, renderer.tokenizer.checksum, renderer.described)
-        rendering = json.dumps(decisive)
-        cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
-        tokenizer, rows = renderer.tokenizer, self._whole_model.decoder.vocab_size
-
-        def tokenize():
-            return tokenize_corpus(train, tokenizer.pad_id, renderer.example, cache, self._progress)
-
-        made = primary_first("tokenizing the corpus", tokenize)
-        for name, language in made.languages.items():
-            check_ids(language.tokens, rows, tokenizer, f"the training examples of {name!r}")
-        return made
-
-    def plan(self, spec: Spec | None = None, draw: int = 0) -> BatchPlan:
-        """Returns all batches of a draw of a spec's tuning set; by default the config's own."""
-        c = self.config
-        try:
-            return plan_batches(
-                c.mixture_of(spec, draw), self.tokenized, self.batch, c.train.epochs
-            )
-        except TooFewExamples as error:
-            if not self.corpus.left_out:
-                raise
-            raise TooFewExamples(f"{error} ({self.corpus.left_out})") from None
-
-    def fingerprint(self, plan: BatchPlan | None) -> str:
-        """Returns the sha256 of everything that decides a run's weights; None: nothing is tuned.
-
-        How often it logs, saves or evaluates, and on how many devices it runs, is not part of it.
-        """
-        c = self.config
-        decisive = {
-            "version": ARITHMETIC_VERSION,
-            "model": self.model.weights.checksum,
-            "decoder": self.decoder.described,
-            "template": self.renderer.described,
-            "tokenizer": self.renderer.tokenizer.checksum,
-            "dtype": c.model.dtype,
-        }
-        if plan:
-            decisive |= {
-                "corpus": dict(self.corpus.checksums),
-                "tokens": {
-                    member: self.tokenized.languages[member].checksum
-                    for member, budget in plan.budgets.items()
-                    if budget
-                },
-                "plan": plan.fingerprint,
-                "batch": c.batch.decisive,
-                "optimizer": dataclasses.asdict(c.train.optimizer),
-            }
-        if plan and c.lora.rank:
-            # Adapters are drawn from the seed.
-            decisive["lora"] = dataclasses.asdict(c.lora) | {"seed": c.seed}
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+class Workbench(Inputs):
+    """The inputs of a config's runs and what works on them, each made when it is asked for."""
 
     @functools.cached_property
     def pretrained(self) -> Params:
