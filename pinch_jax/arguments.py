@@ -66,7 +66,7 @@ flags.DEFINE_string("judge", "reference", "who judges: reference")
 flags.DEFINE_string("coordinator", None, "host:port of process 0; `auto` asks the cluster")
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
-flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them")
+flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 1)
 
 PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
 

@@ -50,7 +50,10 @@ def family_of(config: Config) -> Family:
         if family.model_type == model_type:
             return family
     known = ", ".join(family.model_type for family in FAMILIES)
-    raise _unsupported("model_type", model_type, f"the families are {known}")
+    what = f"the families are {known}"
+    if model_type is None:
+        what += "; the models of a work directory are its runs/RUN/model"
+    raise _unsupported("model_type", model_type, what)
 
 
 def text_part(config: Config) -> Config:
