@@ -120,7 +120,7 @@ def test_a_text_that_looks_like_a_special_token_is_text(family, text):
             assert said in tokenizer.decode(ids[:prompt_length])
 
 
-def test_a_piece_that_two_texts_or_two_lookalikes_would_make_is_text(family):
+def test_a_token_that_two_texts_or_two_lookalikes_would_make_is_text(family):
     name, renderer = family
     tokenizer = renderer.tokenizer
     tokens = sorted(tokenizer.special_tokens() | MARKUP.get(name, set()))
@@ -131,7 +131,7 @@ def test_a_piece_that_two_texts_or_two_lookalikes_would_make_is_text(family):
             assert [id for id in renderer.prompt(prompt) if id in control] == plain, prompt
 
 
-def test_pieces_that_overlap_are_text_and_the_longest_is_the_template_s(tmp_path):
+def test_tokens_that_overlap_are_text_and_the_longest_is_the_template_s(tmp_path):
     control = ["[a]", "[a][b]", "b][c]", "好", "<eos>"]
     config = {"eos_token": "<eos>", "bos_token": None}
     config["chat_template"] = "[a][b]好{% for m in messages %}{{ m.content }}[a]{% endfor %}"

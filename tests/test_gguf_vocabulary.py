@@ -58,7 +58,7 @@ def test_a_vocabulary_of_sentencepiece_makes_its_ids(merges, text):
     assert len(ours.spans(text)) == len(ids)
 
 
-def test_what_its_pieces_are_for_is_in_the_file(merges):
+def test_what_its_tokens_are_for_is_in_the_file(merges):
     library, ours, markup = merges
     assert (ours.bos_id, ours.eos_id, ours.pad_id, ours.adds_bos) == (2, 1, 0, True)
     assert ours.chat_template == "{{ bos_token }}"

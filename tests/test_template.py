@@ -23,7 +23,7 @@ def family(request, tmp_path_factory):
     return name, load_tokenizer(root / "model.gguf")
 
 
-def test_the_base_template_is_one_newline_between_pieces_of_the_tokenizer(family):
+def test_the_base_template_is_one_newline_between_tokens_of_the_tokenizer(family):
     name, tokenizer = family
     renderer = make_renderer(tokenizer, "auto")
     begin = [] if name == "qwen" else [tokenizer.bos_id]
@@ -36,7 +36,7 @@ def test_the_base_template_is_one_newline_between_pieces_of_the_tokenizer(family
     assert tokenizer.decode(ids[prompt_length:]) == "dog "
 
 
-def test_a_text_without_a_prompt_is_predicted_from_its_first_piece_on(family):
+def test_a_text_without_a_prompt_is_predicted_from_its_first_token_on(family):
     name, tokenizer = family
     ids, prompt_length = make_renderer(tokenizer, "base").example("", "dog")
     assert prompt_length == 1

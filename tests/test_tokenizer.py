@@ -143,7 +143,7 @@ def test_what_a_file_is_decides_how_it_is_read(tmp_path):
         ({"bos_token": None, "add_bos_token": True}, (None, None, None, False)),
     ],
 )
-def test_the_file_beside_it_says_what_the_pieces_are_for(config, roles, tmp_path):
+def test_the_file_beside_it_says_what_the_tokens_are_for(config, roles, tmp_path):
     byte_level(tmp_path / "tokenizer.json", ["<s>", "</s>"], begin="<s>")
     assert load_tokenizer(tmp_path).roles == Roles("<s>", "</s>", None, True)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
@@ -192,7 +192,7 @@ def test_a_saved_tokenizer_is_the_same_and_keeps_its_checksum(tokenizer, tmp_pat
             assert other.encode(text) == tokenizer.encode(text)
 
 
-def test_more_pieces_can_be_special_tokens(tmp_path):
+def test_more_tokens_can_be_special_tokens(tmp_path):
     byte_level(tmp_path / "tokenizer.json", ["<s>"])
     library = Library.from_file(str(tmp_path / "tokenizer.json"))
     library.add_tokens(["<think>", "</think>"])

@@ -41,7 +41,7 @@ def test_what_no_text_shows_to_be_needed_is_kept():
         assert tokenizer.token(getattr(tokenizer, name)) == WHOLE.token(getattr(WHOLE, name))
 
 
-def test_a_piece_that_is_not_kept_is_an_error_and_no_other_text():
+def test_a_token_that_is_not_kept_is_an_error_and_no_other_text():
     tokenizer, vocabulary = trimmed(TEXTS)
     unknown = next(
         word for word in ("Zimbabwe", "Uruguay", "Namibia", "Ecuador")

@@ -1,6 +1,7 @@
 """Weights on disk: what was written is read, and what does not fit is listed."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import jax
@@ -137,7 +138,13 @@ def test_weights_are_known_by_all_that_is_in_their_files(model, tmp_path):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_tokenizer_with_more_pieces_than_the_decoder_has_scores_is_an_error(model):
+def test_files_and_fingerprints_keep_the_first_names_of_fields():
+    bundled = open_model("tiny")
+    kept = json.loads((Path(bundled.path) / "model.json").read_text())["decoder"]
+    assert "width" in kept and kept.items() <= bundled.decoder.described.items()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_decoder_has_rows_is_an_error(model):
     small = dataclasses.replace(model.decoder, vocab_size=285)
     with pytest.raises(ValueError, match=r"decoder.vocab_size=285 .* 286 tokens"):
         dataclasses.replace(model, decoder=small)
@@ -165,7 +172,7 @@ def test_a_model_that_is_not_there_says_which_are(tmp_path):
         open_model(tmp_path)
 
 
-def test_the_tokenizer_of_the_package_has_the_pieces_of_the_template():
+def test_the_tokenizer_of_the_package_has_the_tokens_of_the_template():
     assets = Path(pinch_jax.__file__).parent / "assets"
     for path in assets.glob("*/tokenizer.model"):
         renderer = Renderer(Template(), load_tokenizer(path))
