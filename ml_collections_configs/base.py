@@ -86,7 +86,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Of models of others: "chat" is their own chat template, "base" the prompt and a new line;
     # "auto": chat where they have one.
     c.model.template = "auto"
-    # Tune and decode with only the pieces that the corpus needs: a fraction of the memory and, of a
+    # Tune and decode with only the tokens that the corpus needs: a fraction of the memory and, of a
     # small model, of the time. `pinch convert` puts the other rows back as they were.
     c.model.trim_vocabulary = False
     # Arithmetic of the forward and backward pass; master weights are float32.

@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.source = "gemma3-270m"
     # The pretrained model, not an instruction-tuned one.
     c.model.template = "base"
-    # 262,144 pieces become about 45,000.
+    # 262,144 tokens become about 45,000.
     c.model.trim_vocabulary = True
     c.corpus.name = "topics_and_facts"
     # As many facts as topics. The first 701 ask each of 669 facts once; the first 160 held-out ones
