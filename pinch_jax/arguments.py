@@ -45,8 +45,10 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "answers",
     None,
-    "folder that `pinch publish` wrote: a study takes over what its runs have answered there",
+    "of study: a folder that `pinch publish` wrote, whose answers are taken over; of confusion: "
+    "answers, as the benchmark's CSV (.gz too) or as JSON lines",
 )
+flags.DEFINE_string("words", None, "English words, one a line (.gz too), such as /usr/share/dict")
 flags.DEFINE_multi_string(
     "sweep",
     None,
@@ -117,7 +119,7 @@ def output_path(name: str, folder: bool = False) -> Path:
             the folder that it would be in, may not be written; it is what the command reads.
     """
     path = Path(required(name)).expanduser()
-    for read in ("prompts", "texts", "baseline", "candidate"):
+    for read in ("prompts", "texts", "baseline", "candidate", "answers", "words"):
         given = read in FLAGS and FLAGS[read].value
         if given and Path(given).expanduser().resolve() == path.resolve():
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")

@@ -197,6 +197,25 @@ def judge() -> None:
     )
 
 
+@_command("answers", "words", "output")
+def confusion() -> None:
+    """Line and word pass rates of open answers: how often they leave the language asked for."""
+    import json
+    import sys
+
+    from pinch_jax.evaluate.confusion import confusion, read_answers, read_english_words
+    from pinch_jax.files import write_text
+
+    output = output_path("output") if FLAGS.output else None
+    english = read_english_words(input_path("words")) if FLAGS.words is not None else None
+    if english is None:
+        print("without --words there is no word pass rate", file=sys.stderr)
+    told = json.dumps(confusion(read_answers(input_path("answers")), english), indent=1)
+    if output:
+        write_text(output, told + "\n")
+    print(f"confusion: {output}" if output else told)
+
+
 @_command("workdir", "beside", "markdown")
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""

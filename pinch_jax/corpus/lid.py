@@ -164,7 +164,15 @@ def _is_in(character: str, encoding: str) -> bool:
     return bool(character.encode(encoding, "ignore"))
 
 
+def line_label(line: str) -> tuple[str, float]:
+    """Returns lid.176's best label of a line as it is written, and its probability."""
+    found = _detector(as_written=True).detect(line, k=1)
+    return (found[0]["lang"], found[0]["score"]) if found else ("", 0.0)
+
+
 @functools.cache
-def _detector() -> LangDetector:
-    # Only the small model is part of the package; whole texts, which are cut at 80 by default.
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+def _detector(as_written: bool = False) -> LangDetector:
+    # Only the small model is part of the package; whole texts, which are cut at 80 by default. What
+    # is in capitals is put into small letters, unless it is to be taken as it is written.
+    config = LangDetectConfig(model="lite", max_input_length=None, normalize_input=not as_written)
+    return LangDetector(config)
