@@ -64,7 +64,9 @@ flags.DEFINE_string(
     "`text` or with `ids`",
 )
 flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
-flags.DEFINE_string("judge", "reference", "who judges: reference")
+flags.DEFINE_enum(
+    "judge", "reference", ["reference", "model"], "who judges: the references, or --model"
+)
 flags.DEFINE_string("coordinator", None, "host:port of process 0; `auto` asks the cluster")
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")

@@ -178,20 +178,25 @@ def score() -> None:
     print(f"scores of {count} texts: {output}")
 
 
-@_command("judge", "baseline", "candidate", "output")
+@_command("judge", "model", "baseline", "candidate", "output")
 def judge() -> None:
-    """Verdicts on two files of responses, both orders."""
+    """Verdicts on two files of responses, both orders: by their references, or by a model."""
     from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
     from pinch_jax.evaluate.records import read_responses, words_of_records
     from pinch_jax.evaluate.scores import score_verdicts
     from pinch_jax.locks import lock_of, only_writer
 
-    if FLAGS.judge != "reference":
-        raise UserError(f"--judge={FLAGS.judge}: only `reference` is there so far")
+    if (FLAGS.judge == "model") != (FLAGS.model is not None):
+        raise UserError("--model names who judges with --judge=model: give both or neither")
     files = input_path("baseline"), input_path("candidate"), output_path("output")
-    words = words_of_records(read_responses(files[0]).values())
+    if FLAGS.judge == "model":
+        from pinch_jax.judge.model import open_judge
+
+        chosen = open_judge(FLAGS.model)
+    else:
+        chosen = ReferenceJudge(words_of_records(read_responses(files[0]).values()))
     with only_writer(lock_of(files[2])):
-        verdicts = judge_files(ReferenceJudge(words), *files)
+        verdicts = judge_files(chosen, *files)
     print(
         f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"
     )

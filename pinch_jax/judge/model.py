@@ -1,0 +1,184 @@
+"""A model as judge: the difference of two logits at one position. No text is made, none parsed."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinch_jax.data.packing import Room
+from pinch_jax.errors import UserError
+from pinch_jax.evaluate.judge import Pair, Place
+from pinch_jax.files import digest
+from pinch_jax.judge.prompt import LABELS, WORDING, judge_prompt
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    batch_ways,
+    local_rows,
+    make_mesh,
+    parameter_shardings,
+    put_batch,
+    replicated,
+)
+from pinch_jax.model.decoder import (
+    Params,
+    Shard,
+    abstract_params,
+    forward,
+    in_precision,
+    no_sharding,
+    unembed,
+)
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.finite import check_finite
+from pinch_jax.model.model import Model
+from pinch_jax.model.source import open_model
+from pinch_jax.text.rows import check_ids
+from pinch_jax.text.template import Renderer
+
+# Tokens of a batch, with padding, and the narrowest row; so many prompts have their place in a row.
+BATCH_TOKENS, LEAST_WIDTH, ROW_PROMPTS = 4096, 256, 8
+
+
+def open_judge(source: str) -> "ModelJudge":
+    """Returns a model as judge, in float32 on all devices; `source` is what `open_model` takes.
+
+    Raises:
+        UserError: there is no such model, or it cannot judge.
+    """
+    model, mesh = open_model(source, field="--model"), make_mesh(MeshConfig())
+    params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
+    check_finite(params, f"--model={source}")
+    return ModelJudge(model, params, mesh, "float32")
+
+
+class ModelJudge:
+    """Chooses by what a model would say next: A or B; a `Judge`.
+
+    Attributes:
+        name: the model and the wording.
+        knowledge: what its verdicts depend on beside the pair.
+    """
+
+    batch_size = 256
+
+    def __init__(self, model: Model, params: Params, mesh: jax.sharding.Mesh, dtype: str):
+        """Keeps a model with its parameters, which lie on the mesh; `dtype` is of the arithmetic.
+
+        Raises:
+            UserError: the model's tokenizer makes more than one token of a label.
+        """
+        self.name = f"model-{WORDING}-{model.weights.checksum[:12]}"
+        self.knowledge = digest([model.weights.checksum, model.renderer.described, dtype, WORDING])
+        self._model, self._params, self._mesh = model, params, mesh
+        self._labels = find_labels(model.renderer)
+        choose = make_choose(
+            model.decoder, self._labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
+        )
+        self._choose = jax.jit(choose, out_shardings=replicated(mesh))
+
+    def choose(self, pairs: Sequence[Pair]) -> list[Place]:
+        """Returns the place of the answer that is more probably named; "first" where none is."""
+        return ["first" if odds >= 0 else "second" for odds in self.log_odds(pairs)]
+
+    def log_odds(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """Returns log P(first) - log P(second) of each pair (nats), float32 [pairs]."""
+        renderer, rows = self._model.renderer, self._model.decoder.vocab_size
+        texts = []
+        for pair in pairs:
+            asked = judge_prompt(pair.record["prompt"], pair.first, pair.second, self._labels.names)
+            ids = renderer.prompt(asked) + self._labels.beginning
+            check_ids(ids, rows, renderer.tokenizer, f"the prompt {pair.record['id']!r}")
+            texts.append(np.array(ids, np.int32))
+        odds = np.empty(len(texts), np.float32)
+        # The longest first, so that a batch has others of about its length.
+        order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+        for members, batch in pack([texts[index] for index in order], batch_ways(self._mesh)):
+            mine = local_rows(self._mesh, len(batch[0]))
+            local = tuple(array[mine] for array in batch)
+            found = np.asarray(
+                self._choose(self._params, *put_batch(self._mesh, len(batch[0]), local))
+            )
+            for place, member in members.items():
+                odds[order[member]] = found[place]
+        return odds
+
+
+class Labels(NamedTuple):
+    """What answers are called, what every answer begins with, such as a blank, and then says."""
+
+    names: tuple[str, str]
+    beginning: list[int]
+    ids: tuple[int, int]
+
+
+def find_labels(renderer: Renderer) -> Labels:
+    """Returns labels that are one token each where a model would answer with them.
+
+    Raises:
+        UserError: there are none.
+    """
+    for names in LABELS:
+        (first, start), (second, _) = (renderer.example("?", name) for name in names)
+        both = enumerate(zip(first, second, strict=False))
+        place = next((i for i, (a, b) in both if a != b), start)
+        if first[place] != second[place] and first[place + 1 :] == second[place + 1 :]:
+            return Labels(names, first[start:place], (first[place], second[place]))
+    raise UserError(
+        f"the tokenizer {renderer.tokenizer.path} has no token for an answer such as "
+        f"{' or '.join(LABELS[0])} alone; judge with another model"
+    )
+
+
+def make_choose(
+    model: DecoderConfig, labels: tuple[int, int], dtype: Any, shard: Shard = no_sharding
+):
+    """Returns the pure function (params, tokens, positions, segments, ends) -> log-odds.
+
+    tokens, positions, segments [B, T] are packed rows, and ends [B, E] the columns of the prompts'
+    last tokens. The result [B, E], float32, is the logit of the first label less that of the
+    second. Two rows of the head are multiplied, and no others.
+    """
+    table = "embedding" if model.tied_embeddings else "head"
+
+    def choose(params, tokens, positions, segments, ends):
+        params = in_precision(params, dtype)
+        hidden = forward(model, params, tokens, positions, segments, shard)
+        last = jnp.take_along_axis(hidden, ends[:, :, None], axis=1)
+        two = params | {table: params[table][jnp.array(labels)]}
+        logits = unembed(model, two, last)
+        return logits[..., 0] - logits[..., 1]
+
+    return choose
+
+
+def pack(texts: Sequence[np.ndarray], ways: int):
+    """Yields (members, arrays) of each batch of packed texts, which come with the longest first.
+
+    `members` maps (row, place in it) to the text; the arrays are those of `make_choose`. Rows are
+    as long as a power of two, and as many as `ways` can share.
+    """
+    lengths = np.array([len(text) for text in texts], np.int64)
+    start = 0
+    while start < len(texts):
+        width = max(LEAST_WIDTH, 1 << int(lengths[start] - 1).bit_length())
+        rows = ways * max(BATCH_TOKENS // (width * ways), 1)
+        room = Room(rows, width, ROW_PROMPTS, 0)
+        ones = np.ones_like(lengths[start:])
+        stop = start + int(room.steps(lengths[start:], ones)[1])
+        row, before, place = room.place(lengths[start:stop], ones[: stop - start])
+        tokens, positions, segments = np.zeros((3, rows, width), np.int32)
+        ends = np.zeros((rows, ROW_PROMPTS), np.int32)
+        members = {}
+        for index in range(start, stop):
+            r, p, first = row[index - start], place[index - start], before[index - start]
+            columns = slice(first, first + lengths[index])
+            tokens[r, columns] = texts[index]
+            positions[r, columns] = np.arange(lengths[index])
+            segments[r, columns] = p + 1
+            ends[r, p] = columns.stop - 1
+            members[int(r), int(p)] = index
+        yield members, (tokens, positions, segments, ends)
+        start = stop
