@@ -114,25 +114,6 @@ def test_oasst_pairs_a_root_with_the_reply_ranked_first(tmp_path):
     assert read(f"oasst:{written(tmp_path / 'bare.messages.jsonl', bare)}") == examples
 
 
-def test_oasst_messages_may_bring_translations_of_their_text(tmp_path):
-    kept = ("message_id", "parent_id", "message_tree_id", "role", "rank")
-    messages = [
-        {name: m[name] for name in kept}
-        | {"text_en": m["text"], "text_fi": m["text"].replace("says", "sanoo")}
-        for m in flat()
-        if m["message_tree_id"] in "af"
-    ]
-    path = written(tmp_path / "both.jsonl", messages)
-    for text in (f"oasst:{path}", f"oasst:{path}?text=text_{{language}}"):
-        source = parse_source(text)
-        assert source.parallel == ("?" in text)
-        english, finnish = (read_source(source, code) for code in ("en", "fi"))
-        assert [e.id for e in english] == [e.id for e in finnish] == ["oasst-a", "oasst-f"]
-        assert english[0].response == "a0 says" and finnish[0].response == "a0 sanoo"
-        with pytest.raises(ValueError, match=r"both\.jsonl:.*'text(_sw)?'"):
-            read_source(source, "sw")
-
-
 @pytest.mark.parametrize("name", ["alpaca_eval.json", "alpaca_eval.jsonl.gz"])
 def test_alpaca_farm_gives_instructions_without_references(tmp_path, name):
     path = written(tmp_path / name, ALPACA)
@@ -300,7 +281,7 @@ def test_the_bundled_facts_are_a_source_whose_prefixes_are_fair():
 
 
 def test_a_source_is_parsed_to_its_parts_and_back():
-    text = "oasst:gs://bucket/m.jsonl?without=a,b&split=x&text=text_{language}"
+    text = "oasst:gs://bucket/m.jsonl?without=a,b&split=x"
     source = parse_source(text)
     assert (source.reader, source.path) == ("oasst", "gs://bucket/m.jsonl")
     assert source.without == ("a", "b") and source.split == "x" and str(source) == text

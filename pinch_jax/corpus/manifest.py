@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import SPLITS, Example
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
 
-SPLITS = ("train", "heldout")
 MANIFEST = "manifest.json"
 
 

@@ -17,12 +17,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-import tensorflow_datasets as tfds
 from etils import epath
 
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import check_encodable, read_values
+from pinch_jax.languages import spellings
 
 _ROWS_AT_ONCE = 1000
 
@@ -68,8 +68,10 @@ class Row:
         return str(self.value(field, int)) if number else self.text(field)
 
 
-def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
-    """Returns the text if it can be written as UTF-8 and seen."""
+def check_text(place: str, field: str, text: Any, empty: bool = False) -> str:
+    """Returns the text if it is one that can be written as UTF-8 and seen."""
+    if not isinstance(text, str):
+        raise UserError(f"{place}: {field}={text!r:.40} is no text; put it in quotes")
     if is_blank(text):
         if not empty:
             raise UserError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
@@ -78,7 +80,27 @@ def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
     return text
 
 
-def read_rows(path: str, split: str) -> Iterator[Row]:
+def path_of(pattern: str, code: str) -> str:
+    """Returns the path of a language's file, or files, where a path has {language} in it.
+
+    The file may be named by a code that the canonical one has replaced: iw.jsonl for he.
+    """
+    paths = [pattern.replace("{language}", name) for name in (code, *spellings(code))]
+    # A URL out of reach is named by whoever reads it.
+    with contextlib.suppress(ImportError, KeyError):
+        for path in paths:
+            if any(file.exists() for file in files_of(path)):
+                return path
+    return paths[0]
+
+
+def files_of(path: str) -> list[epath.Path]:
+    """Returns the file of a path, or those that are there where its name has a `*`, in order."""
+    named = epath.Path(path).expanduser()
+    return sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
+
+
+def read_rows(path: str, split: str = "") -> Iterator[Row]:
     """Yields the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
@@ -101,8 +123,7 @@ def read_rows(path: str, split: str) -> Iterator[Row]:
 
 def _files(path: str) -> list[epath.Path]:
     try:
-        named = epath.Path(path).expanduser()
-        found = sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
+        found = files_of(path)
         is_there = bool(found) and found[0].exists()
     except (ImportError, KeyError) as error:  # of a URL whose kind is unknown, or lacks a library
         raise UserError(
@@ -175,6 +196,8 @@ def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
 
 
 def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
+    import tensorflow_datasets as tfds  # which takes seconds, and few read with it
+
     if not split:
         raise UserError(f"{directory}: which split of it? Write it as ?split=train")
     try:

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
+from pinch_jax.corpus.reading.rows import path_of, read_rows
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
 from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode
@@ -138,17 +139,11 @@ class JsonlTranslator:
         """Nothing is open."""
 
     def _file(self, target: str) -> str:
-        from pinch_jax.corpus.language_files import path_of
-
         return path_of(self._path, target)
 
     def _read(self, target: str) -> Mapping[str, str]:
-        from pinch_jax.corpus.reading.rows import (
-            read_rows,  # with TFDS, which takes seconds to import
-        )
-
         known: dict[str, str] = {}
-        for row in read_rows(self._file(target), split=""):
+        for row in read_rows(self._file(target)):
             source, translation = row.text("source"), row.text("translation", empty=True)
             if known.setdefault(normal_form(source), translation) != translation:
                 raise UserError(
