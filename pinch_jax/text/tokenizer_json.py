@@ -1,9 +1,10 @@
 """Tokenizers of the library `tokenizers`: Llama 3, Qwen, and whatever transformers wrote."""
 
+import contextlib
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import tokenizers
 
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import parse_object
-from pinch_jax.text.added_tokens import check_added_tokens, with_configured_tokens
+from pinch_jax.text.added_tokens import (
+    FALLBACK_BYTES,
+    StandIns,
+    check_added_tokens,
+    unused_mark,
+    with_configured_tokens,
+)
 from pinch_jax.text.base import SPECIAL, Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
-from pinch_jax.text.stand_ins import FALLBACK_BYTES, StandIns, unused_mark
 
 # The tokens of single bytes, of tokenizers of nothing else.
 BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
@@ -43,51 +49,42 @@ class JsonTokenizer(Tokenizer):
         config: Mapping[str, Any] | None = None,
     ):
         self.path = path
-        told = self._told(content)
-        try:
+        told = {"added_tokens": []} | parse_object(path, content, "download it anew")
+        with self._naming():
+            if "vocab" not in told.get("model", {}):
+                tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
+            if dropout := told["model"].get("dropout"):
+                raise UserError(f"model.dropout={dropout} makes ids random; set it to null")
             configured = with_configured_tokens(told, config or {})
-        except ValueError as error:
-            raise self._not_read(error) from None
         if configured != told:
-            told, content = configured, json.dumps(configured, ensure_ascii=False).encode()
+            content = json.dumps(configured, ensure_ascii=False).encode()
         self.checksum = hashlib.sha256(content).hexdigest()
         self._content = content
-        self._special = frozenset(t["content"] for t in told["added_tokens"] if t["special"])
+        self._special = frozenset(t["content"] for t in configured["added_tokens"] if t["special"])
         # By the character that marks special tokens.
         self._stand_ins: dict[str, StandIns] = {}
-        self._unknown = _unknown_token(told["model"])
-        self._library = self._for_text("", told).library
-        check_added_tokens(path, told["added_tokens"], self.token_id)
+        self._unknown = _unknown_token(configured["model"])
+        self._library = self._for_text("").library
+        check_added_tokens(path, configured["added_tokens"], self.token_id)
         self.vocab_size = 1 + max(self._library.get_vocab().values())
         self.roles = roles or self._guessed_roles()
 
-    def _told(self, content: bytes) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
         try:
-            told = parse_object(self.path, content, "download it anew")
-            if "vocab" not in told.get("model", {}):
-                tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
-        except UserError:
-            raise
+            yield
         except Exception as error:  # the library raises no other
-            raise self._not_read(error) from None
-        if dropout := told["model"].get("dropout"):
             raise UserError(
-                f"{self.path}: model.dropout={dropout} makes ids random; set it to null"
-            )
-        return {"added_tokens": []} | told
+                f"{self.path} is not a tokenizer.json that is supported: {error}"
+            ) from None
 
-    def _not_read(self, error: Exception) -> UserError:
-        return UserError(f"{self.path} is not a tokenizer.json that is supported: {error}")
-
-    def _for_text(self, text: str, told: Mapping[str, Any] | None = None) -> StandIns:
+    def _for_text(self, text: str) -> StandIns:
         """Returns what encodes a text."""
         mark = unused_mark(text)
         if mark not in self._stand_ins:
-            told = told or self._told(self._content)
-            try:
+            told = {"added_tokens": []} | json.loads(self._content)
+            with self._naming():
                 self._stand_ins[mark] = StandIns(told, self._special, mark)
-            except Exception as error:  # the library raises no other
-                raise self._not_read(error) from None
         return self._stand_ins[mark]
 
     def _guessed_roles(self) -> Roles:
