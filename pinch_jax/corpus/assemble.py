@@ -5,6 +5,8 @@ is left alone, and a translation that was stopped goes on behind its last piece.
 """
 
 import contextlib
+import pathlib
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 
 from pinch_jax.corpus.config import CorpusConfig
@@ -20,11 +22,12 @@ from pinch_jax.corpus.manifest import (
 )
 from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_leaks
 from pinch_jax.corpus.parts import Part, input_checksums, read_parts
-from pinch_jax.corpus.reading.published import PUBLISHED
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
 
+# The licences and citations of published corpora, by reader.
+PUBLISHED = pathlib.Path(__file__).parent / "reading" / "published.toml"
 # Part of every recipe: raised when the same files come to be other examples.
 ASSEMBLY_VERSION = 3
 
@@ -156,7 +159,8 @@ def _translate(
 def _rights(config: CorpusConfig) -> tuple[str, str]:
     """Returns the licence and the citation of all sources together."""
     readers = {source.reader for split in SPLITS for source in config.sources[split]}
-    known = [about for reader, about in PUBLISHED.items() if reader in readers]
-    licenses = [*(f"{about.name}: {about.license}" for about in known), config.license]
-    citations = [*(about.citation for about in known), config.citation]
+    published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
+    known = [about for reader, about in published.items() if reader in readers]
+    licenses = [*(f"{about['name']}: {about['license']}" for about in known), config.license]
+    citations = [*(about["citation"] for about in known), config.citation]
     return "; ".join(filter(None, licenses)), "\n\n".join(filter(None, citations))
