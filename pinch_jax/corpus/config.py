@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Gt, Le
 
 from pinch_jax.config_fields import check_fields
-from pinch_jax.corpus.cldr.bundled import LANGUAGES
+from pinch_jax.corpus.cldr.facts import LANGUAGES
 from pinch_jax.corpus.example import SPLITS
 from pinch_jax.corpus.reading.readers import Source, parse_source
 from pinch_jax.corpus.translation.translators import TranslationConfig
