@@ -57,16 +57,10 @@ class SentencePieceTokenizer(Tokenizer):
         """Returns what the tokenizer calls an id."""
         return self._library.id_to_piece(id)
 
-    def token_id(self, token: str) -> int:
-        """Returns the id of a token such as `<answer>`.
-
-        Raises:
-            UserError: the tokenizer has no such token.
-        """
+    def find(self, token: str) -> int | None:
+        """Returns the id of a token, if there is one."""
         id = self._library.piece_to_id(token)
-        if id == self._library.unk_id():
-            raise self._no_token(token)
-        return id
+        return None if id == self._library.unk_id() else id
 
     def begins_with(self, token: str, told: bool | None = None) -> bool:
         """Returns whether texts begin with a token: in models of this kind, unless told not to."""

@@ -89,7 +89,7 @@ class JsonTokenizer(Tokenizer):
 
     def _guessed_roles(self) -> Roles:
         bos, eos, pad = (
-            next((name for name in SPECIAL[role] if self._id(name) is not None), None)
+            next((name for name in SPECIAL[role] if self.find(name) is not None), None)
             for role in ("bos", "eos", "pad")
         )
         return Roles(bos, eos, pad, adds_bos=bos is not None and self.begins_with(bos))
@@ -119,7 +119,8 @@ class JsonTokenizer(Tokenizer):
             )
         return self.roles.adds_bos
 
-    def _id(self, token: str) -> int | None:
+    def find(self, token: str) -> int | None:
+        """Returns the id of a token, if there is one."""
         special = self._for_text("").ids
         return special[token] if token in special else self._library.token_to_id(token)
 
@@ -128,23 +129,12 @@ class JsonTokenizer(Tokenizer):
         special = self._for_text("").names
         return special[id] if id in special else self._library.id_to_token(id)
 
-    def token_id(self, token: str) -> int:
-        """Returns the id of a token.
-
-        Raises:
-            UserError: the tokenizer has no such token.
-        """
-        id = self._id(token)
-        if id is None:
-            raise self._no_token(token)
-        return id
-
     @property
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
-        falls_back = self._id("<0x00>") is not None
+        falls_back = self.find("<0x00>") is not None
         tokens = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
-        found = {self._id(token) for token in tokens if token is not None}
+        found = {self.find(token) for token in tokens if token is not None}
         return tuple(sorted(found - {None}))
 
     def special_tokens(self) -> set[str]:

@@ -105,9 +105,10 @@ class TrimmedTokenizer(Tokenizer):
         """Returns what the tokenizer calls an id."""
         return self.whole.token(int(self._vocabulary.restore([id])[0]))
 
-    def token_id(self, token: str) -> int:
-        """Returns the id of a token; UserError where there is none, or it is not kept."""
-        return self._one(self.whole.token_id(token))
+    def find(self, token: str) -> int | None:
+        """Returns the id of a token, if there is one; UserError where it is not kept."""
+        id = self.whole.find(token)
+        return None if id is None else self._one(id)
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
