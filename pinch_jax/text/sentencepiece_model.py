@@ -54,11 +54,9 @@ class SentencePieceTokenizer(Tokenizer):
         return Roles(bos, eos, pad, adds_bos=bos is not None)
 
     def token(self, id: int) -> str:
-        """Returns what the tokenizer calls an id."""
         return self._library.id_to_piece(id)
 
     def find(self, token: str) -> int | None:
-        """Returns the id of a token, if there is one."""
         id = self._library.piece_to_id(token)
         return None if id == self._library.unk_id() else id
 
@@ -85,21 +83,17 @@ class SentencePieceTokenizer(Tokenizer):
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
         p = self._library
         kinds = (p.is_control, p.is_byte, p.is_unknown)
         return tuple(id for id in range(self.vocab_size) if any(kind(id) for kind in kinds))
 
     def special_tokens(self) -> set[str]:
-        """Returns the tokens that no text becomes."""
         return set(map(self.token, filter(self._library.is_control, range(self.vocab_size))))
 
     def whole_tokens(self) -> set[str]:
-        """Returns the tokens that a text's other words never share a token with."""
         return {token.piece for token in self._model().pieces if token.type == token.USER_DEFINED}
 
     def with_special_tokens(self, tokens: Collection[str]) -> "SentencePieceTokenizer":
-        """Returns this tokenizer with more special tokens, which were whole tokens."""
         model = self._model()
         for token in model.pieces:
             if token.piece in tokens:
@@ -111,15 +105,12 @@ class SentencePieceTokenizer(Tokenizer):
         return ModelProto.FromString(content)
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without BOS or EOS; it cannot contain special tokens."""
         return self._library.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; special tokens leave no trace."""
         return self._library.decode([id for id in ids if id < self.vocab_size])
 
     def spans(self, text: str) -> list[Span]:
-        """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
         found = self._library.encode(text, return_type="offset_mapping")
         spans = list(found["offsets"])
         # Of the tokens that stand for one character, only the last is said to be anything.
@@ -130,7 +121,6 @@ class SentencePieceTokenizer(Tokenizer):
         return without_added_blanks(text, found["pieces"], spans)
 
     def save(self, directory: Path) -> None:
-        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._library.serialized_model_proto())
         # The classes of transformers that read the other expect one model or another of it.
         content = json.dumps(to_tokenizer_json(self._model(), self.roles), ensure_ascii=False)

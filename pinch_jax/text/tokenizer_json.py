@@ -120,34 +120,28 @@ class JsonTokenizer(Tokenizer):
         return self.roles.adds_bos
 
     def find(self, token: str) -> int | None:
-        """Returns the id of a token, if there is one."""
         special = self._for_text("").ids
         return special[token] if token in special else self._library.token_to_id(token)
 
     def token(self, id: int) -> str:
-        """Returns what the tokenizer calls an id."""
         special = self._for_text("").names
         return special[id] if id in special else self._library.id_to_token(id)
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
         falls_back = self.find("<0x00>") is not None
         tokens = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
         found = {self.find(token) for token in tokens if token is not None}
         return tuple(sorted(found - {None}))
 
     def special_tokens(self) -> set[str]:
-        """Returns the tokens that no text becomes."""
         return set(self._special)
 
     def whole_tokens(self) -> set[str]:
-        """Returns the tokens that a text's other words never share a token with."""
         added = self._library.get_added_tokens_decoder().values()
         return {token.content for token in added if not token.special}
 
     def with_special_tokens(self, tokens: Collection[str]) -> "JsonTokenizer":
-        """Returns this tokenizer with more special tokens, which were whole tokens."""
         changed = copy.copy(self)
         changed._special = self._special | {*tokens}
         changed._stand_ins = {}
@@ -155,7 +149,6 @@ class JsonTokenizer(Tokenizer):
         return changed
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without BOS or EOS; it cannot contain special tokens."""
         return self._for_text(text).library.encode(text, add_special_tokens=False).ids
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
@@ -178,16 +171,13 @@ class JsonTokenizer(Tokenizer):
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; special tokens leave no trace."""
         return self._library.decode(ids, skip_special_tokens=True)
 
     def spans(self, text: str) -> list[Span]:
-        """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
         found = self._for_text(text).library.encode(text, add_special_tokens=False)
         return without_added_blanks(text, found.tokens, found.offsets)
 
     def save(self, directory: Path) -> None:
-        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._content)
         write_roles(directory, self.roles, made_from=self.FILE)
 
