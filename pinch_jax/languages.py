@@ -103,13 +103,6 @@ def language(code: str) -> Language:
     )
 
 
-@functools.cache
-def known_codes() -> tuple[str, ...]:
-    """Returns the canonical codes of all languages that CLDR names in English."""
-    named = localedata.load("en")["languages"].keys() - set(_NO_LANGUAGE)
-    return tuple(sorted({language(code).code for code in named}))
-
-
 def name_of(code: str) -> str:
     """Returns the English name of a language; what is none, as it is."""
     try:

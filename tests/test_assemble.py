@@ -9,7 +9,7 @@ from own_corpus import LANGUAGES, built, config, ids, prompt, write, write_sourc
 
 from pinch_jax.corpus import assemble as assembling
 from pinch_jax.corpus.assemble import assemble, outdated
-from pinch_jax.corpus.manifest import SPLITS, read_manifest
+from pinch_jax.corpus.manifest import SPLITS, read_manifest, split_path
 from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.errors import UserError
@@ -30,6 +30,27 @@ def test_what_one_language_lacks_is_in_none_and_the_manifest_says_so(tmp_path):
         ("train-2", "train", "fi", "not in the source")
     ]
     assert manifest.languages["fi"]["train"].examples == 5
+
+
+def test_a_file_that_was_changed_by_hand_is_not_taken(tmp_path):
+    write_sources(tmp_path)
+    c = config(tmp_path)
+    assemble(c, LANGUAGES, progress=False, confirmed=False)
+    path = split_path(c.directory, "train", "fi")
+    path.write_text(path.read_text(encoding="utf-8").replace("fi 0", "fi 9"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"fi\.jsonl was changed after it was built"):
+        load_corpus(c, LANGUAGES, progress=False)
+
+
+def test_the_files_are_the_examples(tmp_path):
+    write_sources(tmp_path)
+    c = config(tmp_path)
+    corpus = built(c)
+    for split in SPLITS:
+        content = split_path(c.directory, split, "fi").read_text(encoding="utf-8")
+        assert [json.loads(line) for line in content.splitlines()] == [
+            dataclasses.asdict(one) for one in getattr(corpus, split)["fi"]
+        ]
 
 
 def test_a_held_out_prompt_is_not_tuned_on_in_any_language(tmp_path):

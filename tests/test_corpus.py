@@ -17,7 +17,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr import locale_names, m49
 from pinch_jax.corpus.cldr.facts import TASKS, facts
-from pinch_jax.corpus.sources import check_parallel, load_corpus
+from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.languages import language
 
 # Reads one locale in a process of its own, by Babel's public interface, as JSON.
@@ -221,11 +221,6 @@ def test_errors_name_what_is_wrong_and_what_would_be_right(tmp_path):
         load_corpus(config, ("en", "de"))
     with pytest.raises(ValueError, match="at least one language"):
         load_corpus(config, ())
-    english = cldr.examples("en")[:3]
-    odd = (*english[:2], dataclasses.replace(english[2], id="currency.XX.0"))
-    with pytest.raises(ValueError, match=r"'sw' is not parallel to 'en'.*missing.*currency\.XX\.0"):
-        check_parallel("train", {"en": english, "sw": odd})
-    assert check_parallel("train", {"en": english, "sw": english}) is None
 
 
 def test_language_tables_are_those_of_the_study():

@@ -30,8 +30,8 @@ from known_sentences import (
 from translation_server import TranslationServer
 
 from pinch_jax.corpus.translation import piecework
-from pinch_jax.corpus.translation.pacing import Pace, Patience
 from pinch_jax.corpus.translation.pieces import open_pieces
+from pinch_jax.corpus.translation.piecework import Pace, Patience
 from pinch_jax.corpus.translation.services import Busy, TranslationError
 from pinch_jax.corpus.translation.translate import estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
@@ -266,7 +266,8 @@ class SlowEvent(threading.Event):
 def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
     config, server, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(piecework, "threading", types.SimpleNamespace(Event=SlowEvent))
+    made = types.SimpleNamespace(Event=SlowEvent, Lock=threading.Lock)
+    monkeypatch.setattr(piecework, "threading", made)
     *waiting, failing = pieces_of(many(4))
     server.plan |= {piece: [(429, {"Retry-After": "60"}, ())] for piece in waiting}
     server.plan[failing] = [403]

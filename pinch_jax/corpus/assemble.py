@@ -5,6 +5,8 @@ is left alone, and a translation that was stopped goes on behind its last piece.
 """
 
 import contextlib
+import pathlib
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 
 from pinch_jax.corpus.config import CorpusConfig
@@ -20,13 +22,12 @@ from pinch_jax.corpus.manifest import (
 )
 from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_leaks
 from pinch_jax.corpus.parts import Part, input_checksums, read_parts
-from pinch_jax.corpus.reading.published import PUBLISHED
-from pinch_jax.corpus.reading.readers import parse_source
-from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
 
+# The licences and citations of published corpora, by reader.
+PUBLISHED = pathlib.Path(__file__).parent / "reading" / "published.toml"
 # Part of every recipe: raised when the same files come to be other examples.
 ASSEMBLY_VERSION = 3
 
@@ -46,20 +47,22 @@ def assemble(
     what is paid for is begun only when `confirmed`.
 
     Raises:
-      UserError: a source is not there.
-      UserError: a source is not what it should be, two of them have the same id, nothing is left
-        in every language, or the translation was not confirmed.
+      UserError: a source is not there or not what it should be, two of them have the same id,
+        nothing is left in every language, or the translation was not confirmed.
     """
     standing = read_manifest(config.directory)
     if standing and not outdated(config, languages, standing):
         return standing
     inputs = input_checksums(config, languages)
     parts = read_parts(config, languages)
-    _check_responses(parts)
-    _check_translated(parts, config)
     if costs := _costs(config, languages, parts):
         show(costs)
-        _check_confirmed(config, costs, confirmed)
+        if config.translation.is_paid and not confirmed:
+            raise UserError(
+                f"config.corpus.name={config.name!r}: {sum(cost.characters for cost in costs):,} "
+                f"characters are still to be translated by {config.translation.name}, which is "
+                "paid for; run `pinch corpus --config=... --yes` first"
+            )
     rejected = _translate(config, languages, parts, progress)
     examples, dropped = {}, []
     for split in SPLITS:
@@ -119,46 +122,6 @@ def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[E
     return _costs(config, languages, read_parts(config, languages))
 
 
-def _check_confirmed(config: CorpusConfig, costs: Sequence[Estimate], confirmed: bool) -> None:
-    if config.translation.is_paid and not confirmed:
-        raise UserError(
-            f"config.corpus.name={config.name!r}: {sum(cost.characters for cost in costs):,} "
-            f"characters are still to be translated by {config.translation.name}, which is paid "
-            "for; run `pinch corpus --config=... --yes` first"
-        )
-
-
-def _check_responses(parts: Iterable[Part]) -> None:
-    """Checks that what is tuned on has a response: an empty one teaches to say nothing."""
-    for part in parts:
-        for code, own in part.examples.items():
-            empty = [one.id for one in own if not one.response] * (part.split == "train")
-            if empty:
-                raise UserError(
-                    f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
-                    f"response in {code!r}, such as {empty[0]!r}; only held-out ones may lack it"
-                )
-
-
-def _check_translated(parts: Iterable[Part], config: CorpusConfig) -> None:
-    """Checks that no language of a parallel source mostly says what its source language says."""
-    for part in parts:
-        codes = tuple(part.examples)
-        source = config.translation.source if config.translation.source in codes else codes[0]
-        original = {one.id: one for one in part.examples[source]}
-        for code in codes:
-            pairs = [(original[one.id], one) for one in part.examples[code] if one.id in original]
-            texts = [(a.prompt, b.prompt) for a, b in pairs]
-            texts += [(a.response, b.response) for a, b in pairs if a.response and b.response]
-            copies = sum(is_copy(*pair) for pair in texts) if code != source else 0
-            if len(texts) >= MANY and copies > len(texts) / 2:
-                raise UserError(
-                    f"config.corpus.{part.split}: {copies} of {len(texts)} texts of "
-                    f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
-                    f"translations into {code!r}, or leave that language out"
-                )
-
-
 def _recipe(config: CorpusConfig) -> dict:
     return config.recipe | {"assembly": ASSEMBLY_VERSION}
 
@@ -195,8 +158,9 @@ def _translate(
 
 def _rights(config: CorpusConfig) -> tuple[str, str]:
     """Returns the licence and the citation of all sources together."""
-    readers = {parse_source(text).reader for text in (*config.train, *config.heldout)}
-    known = [about for reader, about in PUBLISHED.items() if reader in readers]
-    licenses = [*(f"{about.name}: {about.license}" for about in known), config.license]
-    citations = [*(about.citation for about in known), config.citation]
+    readers = {source.reader for split in SPLITS for source in config.sources[split]}
+    published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
+    known = [about for reader, about in published.items() if reader in readers]
+    licenses = [*(f"{about['name']}: {about['license']}" for about in known), config.license]
+    citations = [*(about["citation"] for about in known), config.citation]
     return "; ".join(filter(None, licenses)), "\n\n".join(filter(None, citations))

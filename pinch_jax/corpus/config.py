@@ -1,6 +1,7 @@
 """Which parallel corpus: one that comes with the package, or one's own, and from what."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Annotated, Any
 from annotated_types import Gt, Le
 
 from pinch_jax.config_fields import check_fields
-from pinch_jax.corpus.cldr.bundled import LANGUAGES
+from pinch_jax.corpus.cldr.facts import LANGUAGES
+from pinch_jax.corpus.example import SPLITS
+from pinch_jax.corpus.reading.readers import Source, parse_source
 from pinch_jax.corpus.translation.translators import TranslationConfig
 from pinch_jax.errors import UserError
 
@@ -45,47 +48,33 @@ class CorpusConfig:
             raise UserError("config.corpus.data_dir='' names no folder; '.' is this one")
         if self.bundled:
             self._check_bundled()
-            return
+        else:
+            self._check_own()
+
+    def _check_bundled(self) -> None:
+        fields = {name: getattr(self, name) for name in ("train", "heldout", "license", "citation")}
+        for field, value in (fields | {"translation.by": self.translation.by}).items():
+            if value:
+                raise UserError(
+                    f"config.corpus.name={self.name!r} and config.corpus.{field}={value!r} "
+                    "contradict each other: that corpus comes with the package, in every language; "
+                    f"give yours another name, or leave config.corpus.{field} empty"
+                )
+
+    def _check_own(self) -> None:
         if not (self.train or self.heldout) or not re.fullmatch(r"[a-z]\w*", self.name):
             raise UserError(
                 f"config.corpus.name: {self.name!r} is not known; choose one of "
                 f"{', '.join(BUNDLED)}, or name a corpus of your own (a-z, 0-9, _) and set "
                 "config.corpus.train and config.corpus.heldout to its sources"
             )
-        for field in ("train", "heldout"):
-            if not getattr(self, field):
+        for field, sources in self.sources.items():
+            if not sources:
                 raise UserError(
                     f"config.corpus.{field}=(): the corpus {self.name!r} needs a source of it, "
                     "such as 'jsonl:/data/{language}.jsonl'"
                 )
-        self._check_sources()
-
-    def _check_bundled(self) -> None:
-        for field in ("train", "heldout", "license", "citation"):
-            if value := getattr(self, field):
-                raise UserError(
-                    f"config.corpus.name={self.name!r} and config.corpus.{field}={value!r} "
-                    "contradict each other: that corpus comes with the package; give yours "
-                    f"another name, or leave config.corpus.{field} empty"
-                )
-        if self.translation.by:
-            raise UserError(
-                f"config.corpus.name={self.name!r} and config.corpus.translation.by="
-                f"{self.translation.by!r} contradict each other: that corpus is in every language"
-            )
-
-    def _check_sources(self) -> None:
-        # Only here: a bundled corpus needs no library to read files with.
-        from pinch_jax.corpus.reading.readers import parse_source
-
-        parallel = []
-        for field in ("train", "heldout"):
-            for text in getattr(self, field):
-                try:
-                    parallel.append(parse_source(text).parallel)
-                except ValueError as error:
-                    raise UserError(f"config.corpus.{field}: {error}") from None
-        if self.translation.by and all(parallel):
+        if self.translation.by and not self._single:
             raise UserError(
                 f"config.corpus.translation.by={self.translation.by!r}: there is nothing to "
                 "translate, since every source brings {language} itself; set it to ''"
@@ -103,18 +92,29 @@ class CorpusConfig:
                 f"{', '.join(others)}; leave these out of the config's languages, or set "
                 "config.corpus to a corpus of your own"
             )
-        if self.bundled or self.translation.by:
-            return
-        from pinch_jax.corpus.reading.readers import parse_source
+        others = [code for code in languages if code != self.translation.source]
+        if others and self._single and not self.translation.by:
+            raise UserError(
+                f"config.corpus: the source {str(self._single[0])!r} is in "
+                f"{self.translation.source!r} alone, not in {', '.join(others)}; set "
+                "config.corpus.translation.by, or name files with {language} in their path"
+            )
 
-        for text in (*self.train, *self.heldout):
-            others = [code for code in languages if code != self.translation.source]
-            if others and not parse_source(text).parallel:
-                raise UserError(
-                    f"config.corpus: the source {text!r} is in {self.translation.source!r} alone, "
-                    f"not in {', '.join(others)}; set config.corpus.translation.by, or name files "
-                    "with {language} in their path"
-                )
+    @functools.cached_property
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """The sources of each split of a corpus of one's own."""
+        parsed = {}
+        for split in SPLITS:
+            try:
+                parsed[split] = tuple(map(parse_source, getattr(self, split)))
+            except UserError as error:
+                raise UserError(f"config.corpus.{split}: {error}") from None
+        return parsed
+
+    @property
+    def _single(self) -> list[Source]:
+        """The sources that are in one language."""
+        return [one for split in SPLITS for one in self.sources[split] if not one.parallel]
 
     @property
     def bundled(self) -> bool:

@@ -5,6 +5,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+SPLITS = ("train", "heldout")
+
 
 @dataclasses.dataclass(frozen=True)
 class Example:
@@ -23,9 +25,9 @@ class Example:
     task: str
     language: str
     prompt: str
-    response: str
-    answer: str
-    english_answer: bool
+    response: str = ""
+    answer: str = ""
+    english_answer: bool = False
 
 
 def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import SPLITS, Example
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
 
-SPLITS = ("train", "heldout")
 MANIFEST = "manifest.json"
 
 
@@ -96,23 +95,15 @@ class Manifest:
         return "left out: " + "; ".join(said) if said else ""
 
 
-def content_version(checksums: Iterable[str]) -> str:
-    """Returns a version that is another one as soon as any of these checksums is."""
-    digest = hashlib.sha256(" ".join(checksums).encode()).hexdigest()
-    return f"1.0.{int(digest[:8], 16)}"
-
-
-def language_version(files: Mapping[str, SplitFile]) -> str:
-    """Returns the version of one language, which other languages do not change."""
-    return content_version(files[split].sha256 for split in SPLITS)
-
-
 def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
-    """Returns the version of a whole corpus."""
+    """Returns a version that is another one as soon as any file of a corpus is."""
     files = (
-        (code, split, languages[code][split]) for code in sorted(languages) for split in SPLITS
+        f"{code} {split} {languages[code][split].sha256}"
+        for code in sorted(languages)
+        for split in SPLITS
     )
-    return content_version(f"{code} {split} {file.sha256}" for code, split, file in files)
+    digest = hashlib.sha256(" ".join(files).encode()).hexdigest()
+    return f"1.0.{int(digest[:8], 16)}"
 
 
 def read_manifest(directory: Path) -> Manifest | None:

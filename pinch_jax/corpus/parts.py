@@ -4,19 +4,12 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 
-from etils import epath
-
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
-from pinch_jax.corpus.language_files import path_of
 from pinch_jax.corpus.manifest import SPLITS
-from pinch_jax.corpus.reading.readers import (
-    Source,
-    check_places,
-    parse_source,
-    read_counted,
-    read_source,
-)
+from pinch_jax.corpus.reading.readers import Source, read_parallel, read_source
+from pinch_jax.corpus.reading.rows import files_of, path_of
+from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.errors import UserError
 
 
@@ -33,31 +26,48 @@ def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
     """Returns the sources as they are: a parallel one in all languages, another in its own.
 
     Raises:
-      UserError: a file is not there.
-      UserError: a file is not what its reader expects, or not parallel to that of another
-        language.
+      UserError: a file is not there, or not what its reader expects.
+      UserError: what is tuned on has no response, or a language says what another one says.
     """
     parts = []
     for split in SPLITS:
-        for text in getattr(config, split):
-            source = parse_source(text)
+        for source in config.sources[split]:
             codes = languages if source.parallel else (config.translation.source,)
-            parts.append(Part(split, source, _read(source, codes)))
+            part = Part(split, source, read_parallel(source, codes))
+            if split == "train":
+                _check_responses(part)
+            _check_translated(part, config.translation.source)
+            parts.append(part)
     return parts
 
 
-def _read(source: Source, codes: Sequence[str]) -> dict[str, tuple[Example, ...]]:
-    examples, places = {}, {}
-    for code in codes:
-        try:
-            examples[code], places[code] = read_counted(source, code)
-        except UserError as error:
+def _check_responses(part: Part) -> None:
+    """Checks that what is tuned on has a response: an empty one teaches to say nothing."""
+    for code, own in part.examples.items():
+        if empty := [one.id for one in own if not one.response]:
             raise UserError(
-                f"{error} (read for {code!r}, which config.languages or, for the experiment "
-                "'slavic', config.study.slavic_languages names)"
-            ) from None
-    check_places(source, places)
-    return examples
+                f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
+                f"response in {code!r}, such as {empty[0]!r}; only held-out ones may lack it"
+            )
+
+
+def _check_translated(part: Part, source: str) -> None:
+    """Checks that no language mostly says what the source language says."""
+    source = source if source in part.examples else next(iter(part.examples))
+    original = {one.id: one for one in part.examples[source]}
+    for code, own in part.examples.items():
+        if code == source:
+            continue
+        pairs = [(original[one.id], one) for one in own if one.id in original]
+        texts = [(a.prompt, b.prompt) for a, b in pairs]
+        texts += [(a.response, b.response) for a, b in pairs if a.response and b.response]
+        copies = sum(is_copy(*pair) for pair in texts)
+        if len(texts) >= MANY and copies > len(texts) / 2:
+            raise UserError(
+                f"config.corpus.{part.split}: {copies} of {len(texts)} texts of "
+                f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
+                f"translations into {code!r}, or leave that language out"
+            )
 
 
 def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
@@ -65,7 +75,7 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
 
     What comes with the package stands beside them, since another release may say it otherwise.
     """
-    sources = [parse_source(text) for text in (*config.train, *config.heldout)]
+    sources = [source for split in SPLITS for source in config.sources[split]]
     patterns = [source.path for source in sources if not source.bundled]
     if config.translation.by:
         patterns.append(config.translation.path)
@@ -76,12 +86,8 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
         for code in languages
         if source.bundled
     }
-    for path in sorted(paths):
-        named = epath.Path(path).expanduser()
-        for file in named.parent.glob(named.name) if "*" in named.name else (named,):
-            # Of what TFDS prepared, this file stands for all: it says how large they are.
-            file = file / "dataset_info.json" if file.is_dir() else file
-            if file.exists():
-                with file.open("rb") as stream:
-                    checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
+    for file in (file for path in sorted(paths) for file in files_of(path)):
+        if file.is_file():
+            with file.open("rb") as stream:
+                checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
     return checksums

@@ -1,4 +1,4 @@
-"""A corpus by its config: made by the package or read from its files, parallel by check."""
+"""A corpus by its config: made by the package, or read from the files that it was assembled in."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from pinch_jax.corpus.manifest import SPLITS, Manifest, read_manifest, read_spli
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language as known_language
 
-__all__ = ["Corpus", "Example", "check_parallel", "load_corpus"]
+__all__ = ["Corpus", "Example", "load_corpus"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,9 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
     """Returns the corpus in these languages; one of one's own is assembled first if need be.
 
     Raises:
-      UserError: a source of a corpus of one's own is not there.
-      UserError: a language is unknown, the languages are not parallel, a file is damaged, or the
-        corpus cannot be built without being asked for: it needs a paid translation, or another one
-        stands there.
+      UserError: a language is unknown, or a source or a file is gone or damaged.
+      UserError: the corpus cannot be built without being asked for: it needs a paid translation,
+        or another one stands there.
     """
     if not languages:
         raise UserError("languages=(): a corpus needs at least one language, e.g. ('en',)")
@@ -68,8 +67,6 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
             else:
                 path = split_path(config.directory, split, code)
                 examples[split][code] = read_split(path, manifest.languages[code][split])
-    for split in SPLITS:
-        check_parallel(split, examples[split])
     checksums = {
         code: checksum((split, examples[split][code]) for split in SPLITS) for code in languages
     }
@@ -79,7 +76,7 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
 
 def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -> Manifest:
     """Returns the manifest of a corpus that stands, or is assembled; what stands is not touched."""
-    # Only here: a bundled corpus needs no library to read files or to translate with.
+    # Only here: a bundled corpus needs no library to translate with.
     from pinch_jax.corpus.assemble import assemble, outdated
 
     standing = read_manifest(config.directory)
@@ -92,24 +89,3 @@ def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -
             "another name"
         )
     return standing
-
-
-def check_parallel(split: str, examples: Mapping[str, Sequence[Example]]) -> None:
-    """Checks that every language has the same ids in the same order.
-
-    Raises:
-      UserError: a language differs from the first one; names it and some of the ids.
-    """
-    (first, expected), *others = (
-        (language, [example.id for example in own]) for language, own in examples.items()
-    )
-    for language, ids in others:
-        if ids == expected:
-            continue
-        missing = sorted(set(expected) - set(ids))[:3]
-        surplus = sorted(set(ids) - set(expected))[:3]
-        raise UserError(
-            f"corpus split {split!r}: language {language!r} is not parallel to {first!r}: "
-            f"{len(ids)} ids against {len(expected)}, missing {missing}, surplus {surplus}; "
-            "give both the same examples in the same order"
-        )

@@ -77,16 +77,20 @@ class Tokenizer(abc.ABC):
     def token(self, id: int) -> str:
         """Returns what the tokenizer calls an id."""
 
-    @abc.abstractmethod
     def token_id(self, token: str) -> int:
         """Returns the id of a token such as `<answer>`.
 
         Raises:
             UserError: the tokenizer has no such token.
         """
+        id = self.find(token)
+        if id is None:
+            raise UserError(f"the tokenizer {self.path.name} has no token {token!r}")
+        return id
 
-    def _no_token(self, token: str) -> UserError:
-        return UserError(f"the tokenizer {self.path.name} has no token {token!r}")
+    @abc.abstractmethod
+    def find(self, token: str) -> int | None:
+        """Returns the id of a token, if there is one."""
 
     @property
     @abc.abstractmethod

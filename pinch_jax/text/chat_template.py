@@ -15,8 +15,8 @@ import jinja2.parser
 import jinja2.sandbox
 
 from pinch_jax.errors import UserError
+from pinch_jax.text.added_tokens import unused_mark
 from pinch_jax.text.base import Tokenizer
-from pinch_jax.text.stand_ins import unused_mark
 from pinch_jax.text.token_template import Renderer, Template
 
 # The day on which all templates are rendered, so that no run depends on the day it is run on: the

@@ -1,9 +1,10 @@
 """Tokenizers of the library `tokenizers`: Llama 3, Qwen, and whatever transformers wrote."""
 
+import contextlib
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import tokenizers
 
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import parse_object
-from pinch_jax.text.added_tokens import check_added_tokens, with_configured_tokens
+from pinch_jax.text.added_tokens import (
+    FALLBACK_BYTES,
+    StandIns,
+    check_added_tokens,
+    unused_mark,
+    with_configured_tokens,
+)
 from pinch_jax.text.base import SPECIAL, Span, Tokenizer, without_added_blanks
 from pinch_jax.text.roles import Roles, write_roles
-from pinch_jax.text.stand_ins import FALLBACK_BYTES, StandIns, unused_mark
 
 # The tokens of single bytes, of tokenizers of nothing else.
 BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
@@ -43,56 +49,47 @@ class JsonTokenizer(Tokenizer):
         config: Mapping[str, Any] | None = None,
     ):
         self.path = path
-        told = self._told(content)
-        try:
+        told = {"added_tokens": []} | parse_object(path, content, "download it anew")
+        with self._naming():
+            if "vocab" not in told.get("model", {}):
+                tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
+            if dropout := told["model"].get("dropout"):
+                raise UserError(f"model.dropout={dropout} makes ids random; set it to null")
             configured = with_configured_tokens(told, config or {})
-        except ValueError as error:
-            raise self._not_read(error) from None
         if configured != told:
-            told, content = configured, json.dumps(configured, ensure_ascii=False).encode()
+            content = json.dumps(configured, ensure_ascii=False).encode()
         self.checksum = hashlib.sha256(content).hexdigest()
         self._content = content
-        self._special = frozenset(t["content"] for t in told["added_tokens"] if t["special"])
+        self._special = frozenset(t["content"] for t in configured["added_tokens"] if t["special"])
         # By the character that marks special tokens.
         self._stand_ins: dict[str, StandIns] = {}
-        self._unknown = _unknown_token(told["model"])
-        self._library = self._for_text("", told).library
-        check_added_tokens(path, told["added_tokens"], self.token_id)
+        self._unknown = _unknown_token(configured["model"])
+        self._library = self._for_text("").library
+        check_added_tokens(path, configured["added_tokens"], self.token_id)
         self.vocab_size = 1 + max(self._library.get_vocab().values())
         self.roles = roles or self._guessed_roles()
 
-    def _told(self, content: bytes) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
         try:
-            told = parse_object(self.path, content, "download it anew")
-            if "vocab" not in told.get("model", {}):
-                tokenizers.Tokenizer.from_str(content.decode())  # says what is wrong
-        except UserError:
-            raise
+            yield
         except Exception as error:  # the library raises no other
-            raise self._not_read(error) from None
-        if dropout := told["model"].get("dropout"):
             raise UserError(
-                f"{self.path}: model.dropout={dropout} makes ids random; set it to null"
-            )
-        return {"added_tokens": []} | told
+                f"{self.path} is not a tokenizer.json that is supported: {error}"
+            ) from None
 
-    def _not_read(self, error: Exception) -> UserError:
-        return UserError(f"{self.path} is not a tokenizer.json that is supported: {error}")
-
-    def _for_text(self, text: str, told: Mapping[str, Any] | None = None) -> StandIns:
+    def _for_text(self, text: str) -> StandIns:
         """Returns what encodes a text."""
         mark = unused_mark(text)
         if mark not in self._stand_ins:
-            told = told or self._told(self._content)
-            try:
+            told = {"added_tokens": []} | json.loads(self._content)
+            with self._naming():
                 self._stand_ins[mark] = StandIns(told, self._special, mark)
-            except Exception as error:  # the library raises no other
-                raise self._not_read(error) from None
         return self._stand_ins[mark]
 
     def _guessed_roles(self) -> Roles:
         bos, eos, pad = (
-            next((name for name in SPECIAL[role] if self._id(name) is not None), None)
+            next((name for name in SPECIAL[role] if self.find(name) is not None), None)
             for role in ("bos", "eos", "pad")
         )
         return Roles(bos, eos, pad, adds_bos=bos is not None and self.begins_with(bos))
@@ -122,45 +119,29 @@ class JsonTokenizer(Tokenizer):
             )
         return self.roles.adds_bos
 
-    def _id(self, token: str) -> int | None:
+    def find(self, token: str) -> int | None:
         special = self._for_text("").ids
         return special[token] if token in special else self._library.token_to_id(token)
 
     def token(self, id: int) -> str:
-        """Returns what the tokenizer calls an id."""
         special = self._for_text("").names
         return special[id] if id in special else self._library.id_to_token(id)
 
-    def token_id(self, token: str) -> int:
-        """Returns the id of a token.
-
-        Raises:
-            UserError: the tokenizer has no such token.
-        """
-        id = self._id(token)
-        if id is None:
-            raise self._no_token(token)
-        return id
-
     @property
     def reserved_ids(self) -> tuple[int, ...]:
-        """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
-        falls_back = self._id("<0x00>") is not None
+        falls_back = self.find("<0x00>") is not None
         tokens = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}
-        found = {self._id(token) for token in tokens if token is not None}
+        found = {self.find(token) for token in tokens if token is not None}
         return tuple(sorted(found - {None}))
 
     def special_tokens(self) -> set[str]:
-        """Returns the tokens that no text becomes."""
         return set(self._special)
 
     def whole_tokens(self) -> set[str]:
-        """Returns the tokens that a text's other words never share a token with."""
         added = self._library.get_added_tokens_decoder().values()
         return {token.content for token in added if not token.special}
 
     def with_special_tokens(self, tokens: Collection[str]) -> "JsonTokenizer":
-        """Returns this tokenizer with more special tokens, which were whole tokens."""
         changed = copy.copy(self)
         changed._special = self._special | {*tokens}
         changed._stand_ins = {}
@@ -168,7 +149,6 @@ class JsonTokenizer(Tokenizer):
         return changed
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without BOS or EOS; it cannot contain special tokens."""
         return self._for_text(text).library.encode(text, add_special_tokens=False).ids
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
@@ -191,16 +171,13 @@ class JsonTokenizer(Tokenizer):
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; special tokens leave no trace."""
         return self._library.decode(ids, skip_special_tokens=True)
 
     def spans(self, text: str) -> list[Span]:
-        """Returns (begin, end) of each of the text's tokens, as `Tokenizer` says."""
         found = self._for_text(text).library.encode(text, add_special_tokens=False)
         return without_added_blanks(text, found.tokens, found.offsets)
 
     def save(self, directory: Path) -> None:
-        """Writes what transformers, and `load_tokenizer`, need to load this tokenizer."""
         (directory / self.FILE).write_bytes(self._content)
         write_roles(directory, self.roles, made_from=self.FILE)
 

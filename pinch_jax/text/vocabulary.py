@@ -102,12 +102,12 @@ class TrimmedTokenizer(Tokenizer):
         return int(self._vocabulary.trim([id])[0])
 
     def token(self, id: int) -> str:
-        """Returns what the tokenizer calls an id."""
         return self.whole.token(int(self._vocabulary.restore([id])[0]))
 
-    def token_id(self, token: str) -> int:
-        """Returns the id of a token; UserError where there is none, or it is not kept."""
-        return self._one(self.whole.token_id(token))
+    def find(self, token: str) -> int | None:
+        """Returns the id of a token, if there is one; UserError where it is not kept."""
+        id = self.whole.find(token)
+        return None if id is None else self._one(id)
 
     @property
     def reserved_ids(self) -> tuple[int, ...]:
@@ -115,7 +115,6 @@ class TrimmedTokenizer(Tokenizer):
         return tuple(map(self._one, filter(self._vocabulary.has, self.whole.reserved_ids)))
 
     def special_tokens(self) -> set[str]:
-        """Returns the tokens that no text becomes."""
         return self.whole.special_tokens()
 
     def whole_tokens(self) -> set[str]:
@@ -123,27 +122,21 @@ class TrimmedTokenizer(Tokenizer):
         return self.whole.whole_tokens()
 
     def with_special_tokens(self, tokens: Collection[str]) -> "TrimmedTokenizer":
-        """Returns this tokenizer with more special tokens, which were whole tokens."""
         return TrimmedTokenizer(self.whole.with_special_tokens(tokens), self._vocabulary)
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text; UserError where it needs a token that is not kept."""
         return self._vocabulary.trim(self.whole.encode(text)).tolist()
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
-        """Returns the ids of a text, every second part of which is a special token."""
         return self._vocabulary.trim(self.whole.encode_parts(parts)).tolist()
 
     def encode_on(self, text: str) -> list[int]:
-        """Returns the ids of a text that goes on another one, without a blank before it."""
         return self._vocabulary.trim(self.whole.encode_on(text)).tolist()
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of some ids; special tokens leave no trace."""
         return self.whole.decode(self._vocabulary.restore(ids).tolist())
 
     def spans(self, text: str) -> list[Span]:
-        """Returns (begin, end) of each of the text's tokens, in characters of the text."""
         return self.whole.spans(text)
 
     def save(self, directory: Path) -> None:

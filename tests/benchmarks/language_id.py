@@ -14,8 +14,8 @@ import gzip
 import sys
 from pathlib import Path
 
-from pinch_jax.corpus.cldr.bundled import LANGUAGES
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
+from pinch_jax.corpus.cldr.facts import LANGUAGES
 from pinch_jax.corpus.language_id import (
     LONG,
     TOO_SHORT,

@@ -11,8 +11,7 @@ import json
 import pathlib
 from collections.abc import Callable, Mapping
 
-from pinch_jax.corpus.cldr.bundled import LANGUAGES
-from pinch_jax.corpus.cldr.facts import TASKS, Fact, facts
+from pinch_jax.corpus.cldr.facts import LANGUAGES, TASKS, Fact, facts
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
@@ -106,9 +105,8 @@ def _question(fact: Fact, phrasing: int, language: str) -> Example:
     subject, answer = _names_of(fact, language)
     template = phrases(language)[fact.task]
     prompt = template["questions"][phrasing].format(subject=subject)
-    return _example(
-        fact, str(phrasing), language, prompt, template["response"].format(answer=answer)
-    )
+    response = template["response"].format(answer=answer)
+    return _example(fact, str(phrasing), language, prompt, response)
 
 
 def _example(fact: Fact, name: str, language: str, prompt: str, response: str) -> Example:

@@ -42,24 +42,12 @@ M49: dict[str, dict[str, str]] = {
 }
 
 
-def continents() -> dict[str, str]:
-    """Returns country -> continent, in the order of the country codes."""
+def places() -> dict[str, tuple[str, str]]:
+    """Returns country -> (continent, sub-region), in the order of the country codes."""
     return dict(
         sorted(
-            (country, continent)
+            (country, (continent, region))
             for continent, regions in M49.items()
-            for countries in regions.values()
-            for country in countries.split()
-        )
-    )
-
-
-def sub_regions() -> dict[str, str]:
-    """Returns country -> sub-region, in the order of the country codes."""
-    return dict(
-        sorted(
-            (country, region)
-            for regions in M49.values()
             for region, countries in regions.items()
             for country in countries.split()
         )

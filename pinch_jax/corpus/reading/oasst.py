@@ -15,12 +15,11 @@ BEST_RANK = 0
 READY = "ready_for_export"
 
 
-def oasst_examples(rows: Iterable[Row], language: str, text_field: str) -> Iterator[Example]:
+def oasst_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields the root prompts in a language whose best-ranked reply is in it too, in file order.
 
     A reply that was never ranked is not taken for the best one, nor is the best of what moderation
-    left over. A flat list may hold a translation of each message in a field of its own:
-    `text_field` names it, or else "text_<language>" is used where there is no "text".
+    left over.
 
     Raises:
       UserError: a record is not a tree or a message.
@@ -31,18 +30,11 @@ def oasst_examples(rows: Iterable[Row], language: str, text_field: str) -> Itera
         return
     pairs_of = _flat_pairs if "message_id" in first.fields else _tree_pairs
     for prompt, reply in pairs_of(itertools.chain([first], rows)):
-        if not all(_is_good(message, language, text_field) for message in (prompt, reply)):
+        if not all(_is_good(message, language) for message in (prompt, reply)):
             continue
         identity = f"oasst-{prompt.text('message_id')}"
         yield Example(
-            id=identity,
-            fact=identity,
-            task="oasst",
-            language=language,
-            prompt=prompt.text(_text_field(prompt, language, text_field)),
-            response=reply.text(_text_field(reply, language, text_field)),
-            answer="",
-            english_answer=False,
+            identity, identity, "oasst", language, prompt.text("text"), reply.text("text")
         )
 
 
@@ -81,19 +73,10 @@ def _is_best(message: Row) -> bool:
     return message.text("role") == "assistant" and message.fields.get("rank") == BEST_RANK
 
 
-def _is_good(message: Row, language: str, text_field: str) -> bool:
+def _is_good(message: Row, language: str) -> bool:
     """Returns whether it passed moderation and is in the language."""
     if message.fields.get("deleted") or message.fields.get("review_result") is False:
         return False
-    field = _text_field(message, language, text_field)
-    message.text(field)
-    # "pt-BR" is Portuguese. A translation is in the language that its field names.
-    named = (language, *spellings(language))
-    return field != "text" or message.text("lang").partition("-")[0] in named
-
-
-def _text_field(message: Row, language: str, text_field: str) -> str:
-    translated = f"text_{language}"
-    if text_field:
-        return text_field.replace("{language}", language)
-    return translated if "text" not in message.fields and translated in message.fields else "text"
+    message.text("text")
+    # "pt-BR" is Portuguese.
+    return message.text("lang").partition("-")[0] in (language, *spellings(language))

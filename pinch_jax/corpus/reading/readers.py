@@ -6,22 +6,20 @@
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
     cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
                       languages; here any prefix of either is a fair sample of it
-    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
+    jsonl:PATH, parquet:PATH
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference; or with `messages` of one turn; or with Alpaca's `instruction`,
                       `input` and `output`; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last three readers may have an `id`; one without is known by its place, so that every language needs
+last two readers may have an `id`; one without is known by its place, so that every language needs
 as many of them.
 
 PATH ends in .jsonl, .json (lines or a list) or .tsv, also with .gz, or in .parquet; a `*` in its
-name stands for shards. Any of them may be a directory that TFDS prepared. Options:
+name stands for shards. Options:
 
-    ?without=PART,PART     leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
-    ?split=SPLIT           of a TFDS directory, also as `train[:10%]`
-    ?text=text_{language}  of OpenAssistant messages: the field that holds their text
-    ?first=N               only the first N examples, of what is not left out
+    ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
+    ?first=N            only the first N examples, of what is not left out
 
 Options are joined by "&". `{language}` in a source means that it brings every language itself, as
 `cldr` does.
@@ -29,21 +27,20 @@ Options are joined by "&". `{language}` in a source means that it brings every l
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import Example
-from pinch_jax.corpus.language_files import path_of
+from pinch_jax.corpus.example import SPLITS, Example
 from pinch_jax.corpus.reading.oasst import oasst_examples
-from pinch_jax.corpus.reading.rows import Row, check_text, read_rows
+from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
 from pinch_jax.errors import UserError
 from pinch_jax.languages import spellings
 
-OPTIONS = ("without", "split", "text", "first")
+OPTIONS = ("without", "first")
 BUNDLED = "cldr"
-SPLITS = ("train", "heldout")
-_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
+# Each row of these is an example, which may have no id but its place.
+_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +50,6 @@ class Source:
     reader: str
     path: str
     without: tuple[str, ...]
-    split: str
-    text: str
     first: int | None
 
     @property
@@ -65,11 +60,10 @@ class Source:
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        return self.bundled or "{language}" in f"{self.path} {self.split} {self.text}"
+        return self.bundled or "{language}" in self.path
 
     def __str__(self) -> str:
-        values = {name: getattr(self, name) for name in OPTIONS}
-        values["without"] = ",".join(self.without)
+        values = {"without": ",".join(self.without), "first": self.first}
         options = "&".join(f"{name}={value}" for name, value in values.items() if value)
         return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
 
@@ -97,51 +91,52 @@ def parse_source(text: str) -> Source:
             )
         options[name] = value
     without = tuple(part for part in options["without"].split(",") if part)
-    if options["text"] and reader != "oasst":
-        raise UserError(f"source={text!r}: only oasst has the option 'text'; leave it out")
-    if reader == BUNDLED and (path not in SPLITS or options["split"]):
-        raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
+    if reader == BUNDLED and path not in SPLITS:
+        raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout'")
     first = options["first"]
     if first and not (first.isdecimal() and int(first)):
         raise UserError(
             f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
         )
     number = int(first) if first else None
-    return Source(reader, path, without, options["split"], options["text"], number)
-
-
-@dataclasses.dataclass
-class Places:
-    """How many rows a source has in a language, and how many of them have no id but their place."""
-
-    rows: int = 0
-    unnamed: int = 0
-
-    def count(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yields rows, counted."""
-        for row in rows:
-            self.rows += 1
-            self.unnamed += not _has_id(row)
-            yield row
+    return Source(reader, path, without, number)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
     """Returns the examples of a source in a language, in the order of the file.
 
     Raises:
-      UserError: there is no such file.
-      UserError: a record is not what its reader expects, an id comes twice, a part that is to
-        be left out is not there, or nothing is left.
+      UserError: as `read_parallel` does.
     """
-    return read_counted(source, language)[0]
+    return read_parallel(source, [language])[language]
 
 
-def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Places]:
-    """Returns what `read_source` does, and the rows that were read for it."""
-    path = path_of(source.path, language)
-    places = Places()
-    rows = places.count(read_rows(path, source.split.replace("{language}", language)))
-    examples = tuple(READERS[source.reader](source, rows, language))
+def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[Example, ...]]:
+    """Returns the examples of a source in each of some languages, in the order of the files.
+
+    Raises:
+      UserError: there is no such file, a record is not what its reader expects, an id comes
+        twice, a part that is to be left out is not there, or nothing is left.
+      UserError: examples that are known by their place are not as many in every language.
+    """
+    whole, chosen = {}, {}
+    for code in languages:
+        path = path_of(source.path, code)
+        try:
+            whole[code] = tuple(READERS[source.reader](source, read_rows(path), code))
+            chosen[code] = _chosen(source, code, whole[code])
+            _check_ids(path, chosen[code])
+        except UserError as error:
+            raise UserError(
+                f"{error} (read for {code!r}, which config.languages or, for the experiment "
+                "'slavic', config.study.slavic_languages names)"
+            ) from None
+    _check_places(source, whole)
+    return chosen
+
+
+def _chosen(source: Source, language: str, examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Returns what is not left out, up to the first so many."""
     parts = {_part(example) for example in examples}
     if unknown := [part for part in source.without if part not in parts]:
         raise UserError(
@@ -154,30 +149,32 @@ def read_counted(source: Source, language: str) -> tuple[tuple[Example, ...], Pl
             f"source={str(source)!r}: there are only {len(kept)} examples in language="
             f"{language!r}; lower 'first', or leave it out"
         )
-    kept = kept[: source.first]
-    counts = collections.Counter(example.id for example in kept)
-    if repeated := [identity for identity, count in counts.items() if count > 1]:
-        raise UserError(
-            f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
-            "ids must be unique, so rename or delete their records"
-        )
     if not kept:
         raise UserError(
             f"source={str(source)!r}: no example in language={language!r}; name a file that has "
             "some, or leave the source out"
         )
-    return kept, places
+    return kept[: source.first]
 
 
-def check_places(source: Source, places: Mapping[str, Places]) -> None:
-    """Checks that examples known by their place are as many in every language of a source.
+def _check_ids(path: str, examples: Iterable[Example]) -> None:
+    counts = collections.Counter(example.id for example in examples)
+    if repeated := [identity for identity, count in counts.items() if count > 1]:
+        raise UserError(
+            f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
+            "ids must be unique, so rename or delete their records"
+        )
 
-    Raises:
-      UserError: they are not, so that a place is not the same example everywhere.
-    """
-    by_place = source.reader in _MAY_LACK_IDS and any(own.unnamed for own in places.values())
-    if by_place and len({own.rows for own in places.values()}) > 1:
-        counts = ", ".join(f"{own.rows} in {code!r}" for code, own in places.items())
+
+def _check_places(source: Source, examples: Mapping[str, Sequence[Example]]) -> None:
+    """Checks that a place is the same example everywhere, where examples are known by it."""
+    by_place = source.reader in _MAY_LACK_IDS and any(
+        one.id == _id_of_place(source, place)
+        for own in examples.values()
+        for place, one in enumerate(own)
+    )
+    if by_place and len({len(own) for own in examples.values()}) > 1:
+        counts = ", ".join(f"{len(own)} in {code!r}" for code, own in examples.items())
         raise UserError(
             f"source={str(source)!r}: records without an `id` are paired by their place, and there "
             f"are not as many in every language: {counts}; give each record the id that it has in "
@@ -193,42 +190,26 @@ def _part(example: Example) -> str:
 def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields first turns; a conversation of one turn, as in LIMA's test set, has no reference."""
     for row in rows:
-        turns = row.value("conversations", list)
-        if not turns or not all(isinstance(turn, str) for turn in turns):
-            raise UserError(
-                f"{row.place}: conversations={str(turns)[:40]!r}: not a list of texts; make it "
-                "[prompt, response, ...]"
-            )
-        prompt = check_text(row.place, "conversations[0]", turns[0])
-        response = [check_text(row.place, "conversations[1]", turn) for turn in turns[1:2]]
-        part = row.text("source")
-        yield _example(_identity(source, row), f"lima/{part}", language, prompt, *response)
-
-
-def _oasst(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    return oasst_examples(rows, language, source.text)
+        turns = row.value("conversations", list) or [""]
+        texts = [
+            check_text(row.place, f"conversations[{number}]", turn)
+            for number, turn in enumerate(turns[:2])
+        ]
+        identity = _identity(source, row)
+        yield Example(identity, identity, f"lima/{row.text('source')}", language, *texts)
 
 
 def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields instructions, with what they are about below; published outputs are a model's."""
     for row in rows:
-        task = f"alpaca_farm/{row.text('dataset')}"
-        yield _example(_identity(source, row), task, language, _instruction(row))
+        identity, task = _identity(source, row), f"alpaca_farm/{row.text('dataset')}"
+        yield Example(identity, identity, task, language, _instruction(row))
 
 
 def _instruction(row: Row) -> str:
     # The form published with AlpacaEval has no `input`: it is part of the instruction.
     below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
     return row.text("instruction") + (f"\n\n{below}" if below else "")
-
-
-def _sib200(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    return topic_examples(rows, language)
-
-
-def _cldr(source: Source, rows: Iterable[Row], language: str) -> Iterable[Example]:
-    """Returns the bundled questions; there is no file, and so no row."""
-    return fair_examples(language, heldout=source.path == "heldout")
 
 
 def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -242,10 +223,13 @@ def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Exa
             )
         identity = _identity(source, row)
         prompt, response = _turn(row)
-        task = row.text("task") if "task" in given else source.reader
-        yield dataclasses.replace(
-            _example(identity, task, language, prompt, response),
+        yield Example(
+            id=identity,
             fact=row.name("fact") if "fact" in given else identity,
+            task=row.text("task") if "task" in given else source.reader,
+            language=language,
+            prompt=prompt,
+            response=response,
             answer=row.text("answer", empty=True) if "answer" in given else "",
             english_answer="english_answer" in given and row.value("english_answer", bool),
         )
@@ -268,35 +252,30 @@ def _one_turn(row: Row) -> tuple[str, str]:
         raise UserError(
             f"{row.place}: messages of {roles}; one turn can be read, of 'user' and 'assistant'"
         )
-    texts = [message.get("content") for message in told]
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(f"{row.place}: messages[{number}].content={text!r:.40} is no text")
-    where = [f"messages[{number}].content" for number in range(len(texts))]
-    prompt = check_text(row.place, where[0], texts[0])
-    return prompt, check_text(row.place, where[1], texts[1]) if texts[1:] else ""
-
-
-def _has_id(row: Row) -> bool:
-    return row.fields.get("id") is not None
+    texts = [
+        check_text(row.place, f"messages[{number}].content", message.get("content"))
+        for number, message in enumerate(told)
+    ]
+    return texts[0], texts[1] if texts[1:] else ""
 
 
 def _identity(source: Source, row: Row) -> str:
-    """Returns the id of a record, or else its place: see `check_places`."""
-    return row.name("id") if _has_id(row) else f"{source.reader}-{row.index}"
+    """Returns the id of a record, or else its place: see `_check_places`."""
+    has_id = row.fields.get("id") is not None
+    return row.name("id") if has_id else _id_of_place(source, row.index)
 
 
-def _example(id: str, task: str, language: str, prompt: str, response: str = "") -> Example:
-    return Example(id, id, task, language, prompt, response, answer="", english_answer=False)
+def _id_of_place(source: Source, place: int) -> str:
+    return f"{source.reader}-{place}"
 
 
 READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = {
     "lima": _lima,
-    "oasst": _oasst,
+    "oasst": lambda source, rows, language: oasst_examples(rows, language),
     "alpaca_farm": _alpaca_farm,
-    "sib200": _sib200,
-    BUNDLED: _cldr,
+    "sib200": lambda source, rows, language: topic_examples(rows, language),
+    # There is no file of it, and so no row.
+    BUNDLED: lambda source, rows, language: fair_examples(language, source.path == "heldout"),
     "jsonl": _records,
     "parquet": _records,
-    "tfds": _records,
 }

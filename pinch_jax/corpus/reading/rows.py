@@ -1,7 +1,7 @@
 """Rows of the files that corpora are published as, each with its place for messages.
 
-JSON lines, a JSON list, TSV with a header (all also as .gz), Parquet, and a prepared TFDS
-directory of ArrayRecord files. A `*` in a file's name stands for all shards.
+JSON lines, a JSON list, TSV with a header (all also as .gz), and Parquet. A `*` in a file's name
+stands for all shards.
 """
 
 import contextlib
@@ -14,15 +14,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow
 import pyarrow.parquet
-import tensorflow_datasets as tfds
 from etils import epath
 
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import check_encodable, read_values
+from pinch_jax.languages import spellings
 
 _ROWS_AT_ONCE = 1000
 
@@ -68,8 +67,10 @@ class Row:
         return str(self.value(field, int)) if number else self.text(field)
 
 
-def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
-    """Returns the text if it can be written as UTF-8 and seen."""
+def check_text(place: str, field: str, text: Any, empty: bool = False) -> str:
+    """Returns the text if it is one that can be written as UTF-8 and seen."""
+    if not isinstance(text, str):
+        raise UserError(f"{place}: {field}={text!r:.40} is no text; put it in quotes")
     if is_blank(text):
         if not empty:
             raise UserError(f"{place}: {field}={text!r} is empty; fill it, or delete the record")
@@ -78,21 +79,34 @@ def check_text(place: str, field: str, text: str, empty: bool = False) -> str:
     return text
 
 
-def read_rows(path: str, split: str) -> Iterator[Row]:
-    """Yields the records of a file, of files, or of a split of a TFDS directory.
+def path_of(pattern: str, code: str) -> str:
+    """Returns the path of a language's file, or files, where a path has {language} in it.
+
+    The file may be named by a code that the canonical one has replaced: iw.jsonl for he.
+    """
+    paths = [pattern.replace("{language}", name) for name in (code, *spellings(code))]
+    # A URL out of reach is named by whoever reads it.
+    with contextlib.suppress(ImportError, KeyError):
+        for path in paths:
+            if any(file.exists() for file in files_of(path)):
+                return path
+    return paths[0]
+
+
+def files_of(path: str) -> list[epath.Path]:
+    """Returns the file of a path, or those that are there where its name has a `*`, in order."""
+    named = epath.Path(path).expanduser()
+    return sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
+
+
+def read_rows(path: str) -> Iterator[Row]:
+    """Yields the records of a file, or of files.
 
     Raises:
-      UserError: there is nothing of that name.
-      UserError: a file is broken, out of reach or of no known format, or a record is not one;
-        `split` is missing, unknown, or given for a file.
+      UserError: there is nothing of that name, or it is broken, out of reach or of no known
+        format, or a record is not one.
     """
-    files = _files(path)
-    if files[0].is_dir():
-        records = _tfds_records(files[0], split)
-    elif split:
-        raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
-    else:
-        records = itertools.chain.from_iterable(_file_records(file) for file in files)
+    records = itertools.chain.from_iterable(_file_records(file) for file in _files(path))
     for index, (place, record) in enumerate(records):
         if not isinstance(record, Mapping):
             raise UserError(f"{place}: not an object with fields; repair or delete it")
@@ -101,8 +115,7 @@ def read_rows(path: str, split: str) -> Iterator[Row]:
 
 def _files(path: str) -> list[epath.Path]:
     try:
-        named = epath.Path(path).expanduser()
-        found = sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
+        found = files_of(path)
         is_there = bool(found) and found[0].exists()
     except (ImportError, KeyError) as error:  # of a URL whose kind is unknown, or lacks a library
         raise UserError(
@@ -172,33 +185,3 @@ def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
         rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
         for number, row in enumerate(rows, start=1):
             yield f"{file}, row {number}", row
-
-
-def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
-    if not split:
-        raise UserError(f"{directory}: which split of it? Write it as ?split=train")
-    try:
-        source = tfds.builder_from_directory(directory).as_data_source(split)
-    except (ValueError, KeyError, OSError, NotImplementedError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(
-            f"{directory}, split={split!r}: not readable ({told}); name a directory that holds a "
-            "dataset_info.json, prepared with file_format='array_record', and a split of it"
-        ) from error
-    for start in range(0, len(source), _ROWS_AT_ONCE):
-        places = range(start, min(start + _ROWS_AT_ONCE, len(source)))
-        for number, record in zip(places, source.__getitems__(places), strict=True):
-            yield f"{directory}, {split} record {number}", _plain(record)
-
-
-def _plain(value: Any) -> Any:
-    """Returns what TFDS decodes as the same in plain Python: text for bytes, lists for arrays."""
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return value.decode() if isinstance(value, bytes) else value

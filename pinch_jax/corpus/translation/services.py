@@ -1,7 +1,8 @@
 """The two services that translate for money, and the three ways in which a request can fail.
 
 Both are reached through their own libraries, which come with the extra `translate`. Keys come
-from the environment, never from a config. A request is made once: retrying is the caller's.
+from the environment, never from a config. `translate` makes a request once, and raises `Busy`,
+`Refused` or `TranslationError`: retrying is the caller's.
 """
 
 import datetime
@@ -82,7 +83,7 @@ class GoogleTranslator:
         self._timeout_seconds = timeout_seconds
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Returns a text of the language `source` in `target`; see `Translator`."""
+        """Returns a text of the language `source` in `target`."""
         import requests
         from google.api_core.exceptions import GoogleAPICallError
         from google.auth.exceptions import GoogleAuthError, TransportError
@@ -144,7 +145,7 @@ class OpenAITranslator:
         )
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Returns a text of the language `source` in `target`; see `Translator`."""
+        """Returns a text of the language `source` in `target`."""
         import openai
 
         into = language(target)

@@ -5,12 +5,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
+from pinch_jax.corpus.reading.rows import path_of, read_rows
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator, Refused
 from pinch_jax.errors import UserError
 from pinch_jax.languages import LanguageCode
@@ -85,30 +86,6 @@ class TranslationConfig:
         return max(working, pieces / self.requests_per_second)
 
 
-class Translator(Protocol):
-    """Whoever translates a text; `name` is kept with each translation and in the manifest.
-
-    `whole_texts`: it wants texts as they are, neither cut nor masked.
-    """
-
-    name: str
-    whole_texts: bool
-
-    def translate(self, text: str, source: str, target: str) -> str:
-        """Returns a text of the language `source` in `target`.
-
-        Raises:
-          Busy: it may work a little later.
-          Refused: it will not translate this text.
-          TranslationError: it will not translate any text.
-        """
-        ...
-
-    def close(self) -> None:
-        """Closes whatever is open, when all languages are done."""
-        ...
-
-
 class JsonlTranslator:
     """Translations that somebody made, a file a language: {"source": text, "translation": text}.
 
@@ -126,7 +103,7 @@ class JsonlTranslator:
         self._known: dict[str, Mapping[str, str]] = {}
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """Returns what the file of `target` has for a text; see `Translator`."""
+        """Returns what the file of `target` has for a text; raises `Refused` where it has none."""
         del source
         if target not in self._known:
             self._known[target] = self._read(target)
@@ -138,23 +115,22 @@ class JsonlTranslator:
         """Nothing is open."""
 
     def _file(self, target: str) -> str:
-        from pinch_jax.corpus.language_files import path_of
-
         return path_of(self._path, target)
 
     def _read(self, target: str) -> Mapping[str, str]:
-        from pinch_jax.corpus.reading.rows import (
-            read_rows,  # with TFDS, which takes seconds to import
-        )
-
         known: dict[str, str] = {}
-        for row in read_rows(self._file(target), split=""):
+        for row in read_rows(self._file(target)):
             source, translation = row.text("source"), row.text("translation", empty=True)
             if known.setdefault(normal_form(source), translation) != translation:
                 raise UserError(
                     f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
                 )
         return known
+
+
+# `name` is kept with each translation and in the manifest; `whole_texts`: texts are wanted as they
+# are, neither cut nor masked.
+Translator = GoogleTranslator | OpenAITranslator | JsonlTranslator
 
 
 def make_translator(config: TranslationConfig) -> Translator:
