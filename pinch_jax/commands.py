@@ -211,8 +211,7 @@ def confusion() -> None:
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
     from pinch_jax.report.comparison import read_others
-    from pinch_jax.report.markdown import write_markdown
-    from pinch_jax.report.page import write_report
+    from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 
