@@ -15,6 +15,7 @@ from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.figure import HeatMap, Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
 from pinch_jax.study.records import Finding, Records
+from pinch_jax.study.tables import csv_text
 
 AGGREGATE_NAMES = {
     "mean": "mean of all",
@@ -73,14 +74,9 @@ class Section:
     beside: Sequence[Beside] = ()
 
 
-def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> DataFile:
+def csv_file(name: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> DataFile:
     """Returns rows as a CSV file; NaN is an empty cell."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow("" if isinstance(c, float) and math.isnan(c) else c for c in row)
-    return DataFile(name, buffer.getvalue().encode("utf-8"))
+    return DataFile(name, csv_text(columns, rows).encode("utf-8"))
 
 
 def score_file(records: Records, experiment: str) -> DataFile:

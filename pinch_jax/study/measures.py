@@ -110,7 +110,7 @@ def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estima
     for run, code in dict.fromkeys(answered):
         draws = [
             {
-                identity: 100.0 * outcome.right_language
+                identity: float(outcome.right_language)
                 for identity, outcome in results.answers[drawn, code].outcomes.items()
                 if outcome.too_short is False
             }

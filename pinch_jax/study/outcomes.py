@@ -6,9 +6,7 @@ the languages of the study. Only questions that have an answer are counted. What
 language has it.
 """
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
-from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.files import write_text
-from pinch_jax.study.answers import Answers
-from pinch_jax.study.comparisons import Results
+from pinch_jax.study.comparisons import Answers, Results
+from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
 # Every response is of one of these.
@@ -39,6 +36,7 @@ OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
 NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "draw", "prompts")
 ENDS = ("", "_low", "_high")
+COLUMNS = (*NAMES, *(share + end for share in SHARES for end in ENDS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,13 +159,12 @@ def _shares(
 
 def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
     """Writes outcomes.csv."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow([*NAMES, *(share + end for share in SHARES for end in ENDS)])
-    for row in rows:
-        values = [f"{value:.6g}" for share in SHARES for value in row.shares[share]]
-        writer.writerow([*(getattr(row, name) for name in NAMES), *values])
-    write_text(path, table.getvalue())
+    cells = (
+        [getattr(row, name) for name in NAMES]
+        + [f"{value:.6g}" for share in SHARES for value in row.shares[share]]
+        for row in rows
+    )
+    write_text(path, csv_text(COLUMNS, cells))
 
 
 def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
@@ -176,16 +173,11 @@ def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
     Raises:
       UserError: a column is missing.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = {*NAMES, *(share + end for share in SHARES for end in ENDS)}
-        if missing := columns - set(reader.fieldnames or ()):
-            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
-        return tuple(
-            Outcomes(
-                **{name: row[name] for name in NAMES[:-1]},
-                prompts=int(row["prompts"]),
-                shares={share: tuple(float(row[share + end]) for end in ENDS) for share in SHARES},
-            )
-            for row in reader
+    return tuple(
+        Outcomes(
+            **{name: row[name] for name in NAMES[:-1]},
+            prompts=int(row["prompts"]),
+            shares={share: tuple(float(row[share + end]) for end in ENDS) for share in SHARES},
         )
+        for row in read_rows(path, COLUMNS)
+    )
