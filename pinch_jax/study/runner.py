@@ -19,7 +19,7 @@ from pinch_jax.files import delete_unfinished, read_record, write_record
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
-from pinch_jax.study.completing import complete_run
+from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages

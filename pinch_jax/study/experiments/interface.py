@@ -133,16 +133,6 @@ BANDS = "A band is a 95 % interval. The dashed line is 50: as good as the baseli
 BARS = "The line across the end of a bar is its 95 % interval; 50 is dashed."
 
 
-def nothing_beside(records: Records, name: str) -> list[Beside]:
-    """Returns no number of the paper."""
-    return []
-
-
-def no_arms(config: Config) -> list[Arm]:
-    """Returns the comparisons of an experiment that looks at the models of another one."""
-    return []
-
-
 def mean_of_all(judged: Judged) -> dict[str, list[str]]:
     """Returns the mean over all languages that an arm is judged in."""
     return {"mean": list(judged.languages)}
@@ -154,7 +144,8 @@ class Experiment:
 
     Attributes:
         words: of its section.
-        arms: its comparisons; raises UserError where the config lacks what they need.
+        arms: its comparisons, none where it looks at the models of others; raises UserError where
+            the config lacks what they need.
         means: name -> the languages that a mean is over; those without languages are left out. A
             section of one's own shows "mean" and, where there is one, "mean_other".
         findings: what the paper says of it, each with what decides, which raises `NotRun` where
@@ -168,12 +159,12 @@ class Experiment:
     """
 
     words: Words
-    arms: Callable[[Config], list[Arm]] = no_arms
+    arms: Callable[[Config], list[Arm]] = lambda config: []
     means: Callable[[Judged], dict[str, list[str]]] = mean_of_all
     findings: Sequence[tuple[Claim, Callable[[Results], Decision]]] = ()
     figure: Figure | None = None
     result: Callable[[Records, str], str] | None = None
-    beside: Callable[[Records, str], list[Beside]] = nothing_beside
+    beside: Callable[[Records, str], list[Beside]] = lambda records, name: []
     needs: Sequence[str] = ()
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
 
