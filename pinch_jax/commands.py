@@ -71,9 +71,9 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
-    from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import make_run
+    from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
     from pinch_jax.waiting import is_primary

@@ -9,7 +9,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
-from pinch_jax.report.outcome_tables import mean_shares
+from pinch_jax.report.outcome_section import mean_shares
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends
 from pinch_jax.report.text_table import number

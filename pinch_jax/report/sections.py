@@ -3,7 +3,7 @@
 import dataclasses
 
 from pinch_jax.report import tables
-from pinch_jax.report.figures import draw
+from pinch_jax.report.figures import cell_table, draw
 from pinch_jax.report.groups import title_of
 from pinch_jax.report.run_sections import run_sections
 from pinch_jax.report.tables import Section
@@ -54,7 +54,7 @@ def section(records: Records, name: str) -> Section:
     else:
         file = tables.score_file(records, name)
     own = isinstance(figure, HeatMap) and figure.of == SCORE
-    table = tables.cell_table(records, name, figure) if own else tables.csv_table(records, file)
+    table = cell_table(records, name, figure) if own else tables.csv_table(records, file)
     return Section(
         id=name,
         words=words,

@@ -21,8 +21,8 @@ from pinch_jax.study.experiments.interface import (
     decide,
     mean_of_all,
     mean_other,
-    monolingual_spec,
 )
+from pinch_jax.study.experiments.monolingual import table
 from pinch_jax.study.measures import cells_of, entries_of, show
 from pinch_jax.study.records import Records
 
@@ -39,11 +39,8 @@ TRANSFER = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns every monolingual model against the untuned one, in all languages."""
-    baselines = dict.fromkeys(config.languages, PRETRAINED)
-    return [
-        Arm("pretrained", monolingual_spec(code), code, "", baselines)
-        for code in config.monolingual_languages
-    ]
+    untuned = dict.fromkeys(config.languages, PRETRAINED)
+    return table("pretrained", config.monolingual_languages, untuned)
 
 
 def means(judged: Judged) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from pinch_jax.study.experiments.interface import (
     Experiment,
     Words,
     mean_other,
+    own_models,
 )
 from pinch_jax.study.experiments.monolingual import OF_OTHERS, carries_over, table
 
@@ -28,7 +29,8 @@ _INTELLIGIBLE = ({"sr", "hr"}, {"sk", "cs"})
 
 def arms(config: Config) -> list[Arm]:
     """Returns the table of config.study.slavic_languages."""
-    return table("slavic", config.study.slavic_languages)
+    codes = config.study.slavic_languages
+    return table("slavic", codes, own_models(codes))
 
 
 def _branch(code: str) -> str:
