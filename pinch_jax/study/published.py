@@ -95,10 +95,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
         asked = [examples[answer["language"], answer["id"]] for answer in answers]
     except KeyError as unknown:
         raise UserError(f"{source}: the corpus has no prompt {unknown}; {_REPAIR}") from None
-    records = [
-        response_record(example, answer["response"])
-        for example, answer in zip(asked, answers, strict=True)
-    ]
+    records = [response_record(example, "") for example in asked]
     config = json.loads(study.bench.config.to_json())
     if head != (ours := _head(run.directory.name, config, records)):
         differing = next(name for name in ours if head.get(name) != ours[name])

@@ -203,14 +203,6 @@ class Records:
         return {code: count for code, count in held.items() if count}
 
     @functools.cached_property
-    def candidates_of(self) -> dict[str, tuple[str, ...]]:
-        """Each experiment's candidates alone."""
-        runs: dict[str, dict[str, None]] = {}
-        for arm in self.study["arms"]:
-            runs.setdefault(arm["experiment"], {})[arm["run"]] = None
-        return {name: tuple(named) for name, named in runs.items()}
-
-    @functools.cached_property
     def runs(self) -> dict[str, str]:
         """Run directory -> the spec of its tuning set, in the order the experiments name them.
 

@@ -15,7 +15,6 @@ from pinch_jax.study.experiments.interface import (
     Experiment,
     Words,
     check_several,
-    mean_other,
     monolingual_spec,
     own_models,
 )
@@ -77,7 +76,7 @@ EXPERIMENT = Experiment(
         found="Every model follows instructions in the other languages to some degree.",
     ),
     arms=arms,
-    means=mean_other,
+    means=("mean_other",),
     figure=OF_OTHERS,
     result=carries_over,
     beside=beside,

@@ -16,11 +16,8 @@ from pinch_jax.study.experiments.interface import (
     Claim,
     Decision,
     Experiment,
-    Judged,
     Words,
     decide,
-    mean_of_all,
-    mean_other,
 )
 from pinch_jax.study.experiments.monolingual import table
 from pinch_jax.study.measures import cells_of, entries_of, show
@@ -41,11 +38,6 @@ def arms(config: Config) -> list[Arm]:
     """Returns every monolingual model against the untuned one, in all languages."""
     untuned = dict.fromkeys(config.languages, PRETRAINED)
     return table("pretrained", config.monolingual_languages, untuned)
-
-
-def means(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean of all languages, and of those that the model is not tuned on."""
-    return mean_of_all(judged) | mean_other(judged)
 
 
 def transfer(results: Results) -> Decision:
@@ -92,7 +84,7 @@ EXPERIMENT = Experiment(
         "tuned on another language. " + BARS,
     ),
     arms=arms,
-    means=means,
+    means=("mean", "mean_other"),
     findings=[(TRANSFER, transfer)],
     figure=Bars("score against the untuned model (%)", OWN, "tuned on another language"),
     result=tuning_changes,

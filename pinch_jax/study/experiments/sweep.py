@@ -8,7 +8,7 @@ from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
-from pinch_jax.study.experiments.gain import means
+from pinch_jax.study.experiments.gain import ALL_MEANS
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
         "that the sweep names: the model of each language itself, the untuned one, or a mixture.",
         caption="The thick line or the bar is the mean of the languages. " + BANDS,
     ),
-    means=means,
+    means=ALL_MEANS,
 )
 
 
