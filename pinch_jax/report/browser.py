@@ -9,6 +9,7 @@ from pinch_jax.evaluate.records import read_responses, read_verdicts
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.languages import in_order, language
 from pinch_jax.study.records import Records
+from pinch_jax.study.workdir import verdict_path
 
 # An outcome of the candidate as the page writes it.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
@@ -69,12 +70,13 @@ def _verdicts(records: Records) -> dict[tuple[str, str, str], dict[str, str]]:
     verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
     for arm in records.study["arms"]:
         for code, baseline in arm["baseline_runs"].items():
-            path = records.workdir / "verdicts" / f"{arm['run']}--{baseline}--{code}.jsonl"
-            if arm["run"] == baseline or (arm["run"], baseline, code) in verdicts:
+            compared = arm["run"], baseline, code
+            if arm["run"] == baseline or compared in verdicts:
                 continue
+            path = verdict_path(records.workdir, *compared)
             judged = outcomes(read_verdicts(path)) if path.exists() else {}
             letters = {identity: LETTERS[outcome] for identity, outcome in judged.items()}
-            verdicts[arm["run"], baseline, code] = letters
+            verdicts[compared] = letters
     return verdicts
 
 
@@ -133,20 +135,14 @@ def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[
     for identity in sorted(asked, key=lambda identity: len(asked[identity]["prompt"])):
         if identity in common:
             shortest.setdefault(asked[identity]["task"], identity)
-    return [
-        [
-            (
-                code,
-                (
-                    prompts[identity]["prompt"],
-                    prompts[identity]["reference"] or "–",
-                    *(responses[run][identity] for run in runs),
-                ),
-            )
-            for code, (prompts, responses) in held.items()
-        ]
-        for identity in list(shortest.values())[:count]
-    ]
+
+    def texts(identity: str, code: str) -> tuple[str, ...]:
+        prompts, responses = held[code]
+        asked = prompts[identity]["prompt"], prompts[identity]["reference"] or "–"
+        return (*asked, *(responses[run][identity] for run in runs))
+
+    shown = list(shortest.values())[:count]
+    return [[(code, texts(identity, code)) for code in held] for identity in shown]
 
 
 def direction(text: str) -> str:

@@ -31,6 +31,7 @@ from pinch_jax.text.tokenizer import load_tokenizer
 PERCENT = 10
 PERCENTS = (1, 10, 30, 50, 70, 90)
 TOKENS = ("tokens", "supervised_tokens")
+RATES = ("tokens_per_word", "tokens_per_character", "continued_word_fraction")
 Say = Callable[[str], None]
 
 
@@ -145,11 +146,7 @@ def _count_language(corpus: Corpus, code: str, renderer: Renderer) -> dict[str, 
     rendered = [renderer.example(e.prompt, e.response) for e in train]
     texts = [text for e in train for text in (e.prompt, e.response) if text]
     cut = fertility(texts, renderer.tokenizer)
-    rates = {
-        "tokens_per_word": cut.tokens_per_word,
-        "tokens_per_character": cut.tokens_per_character,
-        "continued_word_fraction": cut.continued_fraction,
-    }
+    rates = cut.tokens_per_word, cut.tokens_per_character, cut.continued_fraction
     return {
         "examples": len(train),
         "heldout_examples": len(corpus.heldout[code]),
@@ -157,7 +154,7 @@ def _count_language(corpus: Corpus, code: str, renderer: Renderer) -> dict[str, 
         "supervised_tokens": sum(len(ids) - prompt for ids, prompt in rendered),
         "characters": cut.characters,
         "words": cut.words,
-        **{name: None if math.isnan(rate) else rate for name, rate in rates.items()},
+        **{n: None if math.isnan(rate) else rate for n, rate in zip(RATES, rates, strict=True)},
     }
 
 
@@ -189,7 +186,6 @@ def corpus_tables(report: Mapping[str, Any]) -> str:
     columns = ["to tune on", "examples", "tokens", "supervised", "characters", *COLUMNS]
     columns += [f"tokens / {base}", f"{PERCENT} % are: tokens", "supervised"]
     of_base = _mean_of_example(languages, "tokens", [base])
-    rates = ("tokens_per_word", "tokens_per_character", "continued_word_fraction")
     rows = []
     for code, own in languages.items():
         shares = own[f"percent_of_tokens_at_{PERCENT}_percent"]
@@ -197,7 +193,7 @@ def corpus_tables(report: Mapping[str, Any]) -> str:
             [
                 f"{code}  {name_of(code)}",
                 *(f"{own[count]:,}" for count in ("examples", *TOKENS, "characters")),
-                *fertility_cells(*(own[rate] for rate in rates)),
+                *fertility_cells(*(own[rate] for rate in RATES)),
                 number(_mean_of_example(languages, "tokens", [code]) / of_base, 2),
                 *(f"{number(shares[unit])} %" for unit in TOKENS),
             ]

@@ -1,6 +1,5 @@
 """How finely a tokenizer cuts texts of one's own, language by language."""
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +77,5 @@ def fertility_cells(
     tokens_per_word: float | None, tokens_per_character: float | None, continued: float | None
 ) -> list[str]:
     """Returns what stands under `COLUMNS`; None is a dash."""
-    parts = ((tokens_per_word, 2), (tokens_per_character, 3))
-    cells = [number(math.nan if part is None else part, digits) for part, digits in parts]
-    return [*cells, f"{number(math.nan if continued is None else 100 * continued)} %"]
+    percent = None if continued is None else 100 * continued
+    return [number(tokens_per_word, 2), number(tokens_per_character, 3), f"{number(percent)} %"]

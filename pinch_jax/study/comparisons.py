@@ -20,6 +20,7 @@ from pinch_jax.evaluate.records import (
     words_of_records,
 )
 from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.study.workdir import verdict_path
 
 Arm = Mapping[str, Any]
 # (study.json, an arm of it) -> the means of the arm: name -> its languages.
@@ -219,7 +220,7 @@ def _read_outcomes(
     answers: Mapping[tuple[str, str], Answers],
     knowledge: str,
 ) -> dict[str, float]:
-    path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
+    path = verdict_path(workdir, *pair)
     if not path.exists():
         raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
     verdicts = read_verdicts(path)

@@ -27,7 +27,7 @@ from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import check_workdir, claim_workdir
+from pinch_jax.study.workdir import check_workdir, claim_workdir, verdict_path
 from pinch_jax.waiting import is_primary, primary_alone
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -171,7 +171,7 @@ def _judge_alone(study: Study, progress: bool) -> None:
 def _judge(study: Study, progress: bool) -> Judge:
     """Writes all verdicts of a study; returns whose they are."""
     comparisons = {
-        f"{candidate.directory.name}--{baseline.directory.name}--{language}.jsonl": (
+        (candidate.directory.name, baseline.directory.name, language): (
             response_path(baseline, language),
             response_path(candidate, language),
         )
@@ -188,8 +188,8 @@ def _judge(study: Study, progress: bool) -> Judge:
     records = (response_record(e, "") for some in asked.values() for e in some)
     judge = ReferenceJudge(words_of_records(records))
     bar = tqdm(comparisons.items(), "judging", unit="file", disable=not progress)
-    for name, files in bar:
-        judge_files(judge, *files, study.workdir / "verdicts" / name, progress=False)
+    for compared, files in bar:
+        judge_files(judge, *files, verdict_path(study.workdir, *compared), progress=False)
     return judge
 
 

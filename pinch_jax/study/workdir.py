@@ -41,6 +41,11 @@ def read_command(workdir: Path) -> str:
     return path.read_text("utf-8", errors="replace").strip() if path.exists() else ""
 
 
+def verdict_path(workdir: Path, run: str, baseline_run: str, language: str) -> Path:
+    """Returns where the verdicts on two runs in a language are kept."""
+    return workdir / "verdicts" / f"{run}--{baseline_run}--{language}.jsonl"
+
+
 def claim_workdir(config: Config, workdir: Path) -> None:
     """Writes the config into the work directory, once all else that could be refused was checked.
 
