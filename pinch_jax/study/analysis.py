@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
-from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
+from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.records import (
     ALL_ORDERS,
     TABLES,
@@ -30,6 +30,7 @@ from pinch_jax.study.records import (
     Finding,
     ResponseShares,
     Score,
+    Tables,
     Variance,
     read_study,
 )
@@ -42,18 +43,7 @@ OF_OUTCOMES = ("exact_match", "answer_match", "right_language", "wrong_language"
 OF_OUTCOMES += ("echo", "chrf")
 
 
-class Analysis(NamedTuple):
-    """What `analyse` writes: a table each, and findings.json."""
-
-    scores: tuple[Score, ...]
-    draws: tuple[DrawScore, ...]
-    variance: tuple[Variance, ...]
-    responses: tuple[ResponseShares, ...]
-    outcomes: tuple[Outcomes, ...]
-    findings: tuple[Finding, ...]
-
-
-def analyse(workdir: Path) -> Analysis:
+def analyse(workdir: Path) -> Tables:
     """Returns the tables and findings of a study, and writes them into it.
 
     Raises:
@@ -67,7 +57,7 @@ def analyse(workdir: Path) -> Analysis:
             f"{ReferenceJudge.name!r}; delete that folder, and run `pinch study` again"
         )
     results = read_results(workdir, study, means_of)
-    analysis = Analysis(
+    analysis = Tables(
         scores=score_rows(results),
         draws=draw_rows(results),
         variance=tuple(variance_rows(results)),
@@ -94,7 +84,7 @@ def analyse(workdir: Path) -> Analysis:
     return analysis
 
 
-def summary(analysis: Analysis) -> list[str]:
+def summary(analysis: Tables) -> list[str]:
     """Returns what came out in lines for a terminal: the findings, and the means of sweeps."""
     lines = []
     if analysis.findings:

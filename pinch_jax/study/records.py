@@ -169,18 +169,24 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
-    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
+class Tables:
+    """What `analyse` writes: a table each, and findings.json."""
 
-    workdir: Path
-    config: dict[str, Any]
-    study: dict[str, Any]
     scores: tuple[Score, ...]
     draws: tuple[DrawScore, ...]
     variance: tuple[Variance, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Records(Tables):
+    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
+
+    workdir: Path
+    config: dict[str, Any]
+    study: dict[str, Any]
 
     @property
     def languages(self) -> tuple[str, ...]:
