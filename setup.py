@@ -60,7 +60,7 @@ setup(
         "regex",
         "sacrebleu",
         "safetensors",
-        "scipy",
+        "scipy>=1.12",
         # offset_mapping, which older ones call otherwise.
         "sentencepiece>=0.2.3",
         "tenacity",

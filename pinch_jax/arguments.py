@@ -24,7 +24,6 @@ flags.DEFINE_multi_string(
     "beside", None, "work directory of another study, whose curves stand beside; several times"
 )
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
-flags.DEFINE_string("plot", None, "file to draw the mixture into, such as mixture.png")
 flags.DEFINE_string("steps", None, "a:b: only these steps")
 flags.DEFINE_string(
     "model", None, "what config.model.source can be, which it is unless told; a run's `model` too"

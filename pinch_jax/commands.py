@@ -71,9 +71,9 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
-    from pinch_jax.study.completing import complete_run
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import make_run
+    from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
     from pinch_jax.waiting import is_primary
@@ -92,35 +92,26 @@ def train() -> None:
     print(f"run: {run.directory}")
 
 
-@_command("config", "against", "steps", "table", "plot")
+@_command("config", "against", "steps", "table")
 def mixture() -> None:
-    """What each step of a mixture holds, as JSON lines, tables or a picture."""
-    if FLAGS.against is not None and FLAGS.plot:
-        raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
+    """What each step of a mixture holds, as JSON lines or tables."""
     config = read_config()
 
     import sys
 
     from pinch_jax.data.dropping import left_out_lines
-    from pinch_jax.report.mixture_diff import diff_lines, diff_table
-    from pinch_jax.report.mixture_table import mixture_lines, mixture_table
+    from pinch_jax.report.mixture import diff_lines, diff_table, mixture_lines, mixture_table
     from pinch_jax.study.inputs import Inputs
 
     plan = Inputs(config, progress=False, languages=config.mixture_languages).plan()
     for line in left_out_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
-    if FLAGS.plot:
-        from pinch_jax.report.mixture_plot import plot_mixture  # and with it all that draws
-
-        plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
     if FLAGS.against is not None:
         other = read_config("against")
         against = Inputs(other, progress=False, languages=other.mixture_languages).plan()
         steps = read_steps(max(plan.steps, against.steps)) if FLAGS.steps else None
         tell = diff_table if FLAGS.table else diff_lines
         lines = tell(plan, against, steps)
-    elif FLAGS.plot and not FLAGS.table:
-        lines = [f"plot: {FLAGS.plot}"]
     else:
         tell = mixture_table if FLAGS.table else mixture_lines
         lines = tell(plan, read_steps(plan.steps))
@@ -225,8 +216,7 @@ def confusion() -> None:
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
     from pinch_jax.report.comparison import read_others
-    from pinch_jax.report.markdown import write_markdown
-    from pinch_jax.report.page import write_report
+    from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 

@@ -13,8 +13,7 @@ from pinch_jax.evaluate.judge import ReferenceJudge
 from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import AGGREGATES, ALL_ORDERS, TABLES, DrawScore
-from pinch_jax.study.variance import Variance
+from pinch_jax.study.records import AGGREGATES, ALL_ORDERS, TABLES, DrawScore, Variance
 
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)

@@ -17,12 +17,14 @@ from pinch_jax.corpus.translation.translate import Estimate
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.errors import UserError
 from pinch_jax.model.source import open_model
-from pinch_jax.report.corpus_report import build_corpus, say_costs, say_report
-from pinch_jax.report.corpus_table import (
+from pinch_jax.report.corpus_report import (
+    build_corpus,
     corpus_tables,
     costs_table,
     report_corpus,
-    write_corpus_report,
+    say_costs,
+    say_report,
+    token_shares,
 )
 from pinch_jax.report.fertility_table import fertility_tables, read_texts
 from pinch_jax.text.template import Renderer, Template
@@ -106,24 +108,21 @@ def corpora():
 
 
 @pytest.mark.parametrize("name", ["cldr_instructions", "cldr_statements"])
-def test_the_report_counts_the_tokens_that_are_tuned_on(name, corpora, tmp_path):
+def test_the_report_counts_the_tokens_that_are_tuned_on(name, corpora):
     renderer = open_model("tiny").renderer
     report = report_corpus(name, corpora[name], renderer, "en", None)
     tokenized = tokenize_corpus(corpora[name].train, renderer.tokenizer.pad_id, renderer.example)
     for code, own in tokenized.languages.items():
-        counted = report.languages[code]
-        assert counted.tokens == own.lengths.sum()
-        assert counted.supervised_tokens == own.supervised_lengths.sum()
+        counted = report["languages"][code]
+        assert counted["tokens"] == own.lengths.sum()
+        assert counted["supervised_tokens"] == own.supervised_lengths.sum()
         # 10 of 40 examples in this language, the rest in English, told from the same means.
         own_tokens, english = own.lengths.sum(), tokenized.languages["en"].lengths.sum()
         share = 100 * own_tokens * 10 / (own_tokens * 10 + english * 30)
-        assert report.shares(25, [code])["tokens"] == pytest.approx(share)
-    write_corpus_report(report, tmp_path / "x" / "report.json")
-    written = json.loads((tmp_path / "x" / "report.json").read_text())
-    assert written["languages"]["he"]["tokens"] == report.languages["he"].tokens
-    assert written["languages"]["en"]["percent_of_tokens_at_10_percent"]["tokens"] == 10
-    together = {entry["percent_of_examples"]: entry for entry in written["others_together"]}
-    he, zh, en = (report.languages[c].supervised_tokens for c in ("he", "zh", "en"))
+        assert token_shares(report["languages"], "en", 25, [code])["tokens"] == pytest.approx(share)
+    assert report["languages"]["en"]["percent_of_tokens_at_10_percent"]["tokens"] == 10
+    together = {entry["percent_of_examples"]: entry for entry in report["others_together"]}
+    he, zh, en = (report["languages"][c]["supervised_tokens"] for c in ("he", "zh", "en"))
     expected = 100 * 50 * (he + zh) / 2 / (50 * (he + zh) / 2 + 50 * en)
     assert together[50]["supervised_tokens"] == pytest.approx(expected)
     assert "he  Hebrew" in corpus_tables(report)
@@ -132,14 +131,14 @@ def test_the_report_counts_the_tokens_that_are_tuned_on(name, corpora, tmp_path)
 def test_texts_alone_have_neither_template_nor_supervision_of_it(corpora):
     alone = Renderer(Template((), (), ()), load_tokenizer(BUNDLED))
     report = report_corpus("x", corpora["cldr_instructions"], alone, "en", None)
-    for code, own in report.languages.items():
+    for code, own in report["languages"].items():
         texts = [
             text
             for example in corpora["cldr_instructions"].train[code]
             for text in (example.prompt, example.response)
         ]
-        assert own.tokens == sum(len(alone.tokenizer.encode(text)) for text in texts)
-        assert own.fertility.characters == sum(map(len, texts))
+        assert own["tokens"] == sum(len(alone.tokenizer.encode(text)) for text in texts)
+        assert own["characters"] == sum(map(len, texts))
 
 
 def test_files_of_ones_own_are_compared_language_by_language(tmp_path):

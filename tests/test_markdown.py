@@ -8,8 +8,7 @@ import pytest
 
 from pinch_jax.report.content import make_content
 from pinch_jax.report.drawing import PAPER
-from pinch_jax.report.markdown import plain, write_markdown
-from pinch_jax.report.page import drawings_of, real_minus
+from pinch_jax.report.page import drawings_of, plain, real_minus, write_markdown
 from pinch_jax.study.records import read_records
 from pinch_jax.study.workdir import write_command
 
@@ -45,7 +44,7 @@ def tables(page):
 def test_every_figure_is_a_picture_that_stands_alone(workdir, page):
     content = make_content(read_records(workdir))
     shown = re.findall(r"!\[(.+?)\]\((.+?)\)", page.read_text("utf-8"))
-    drawings = drawings_of(content.first.curve, content.sections)
+    drawings = drawings_of(content)
     assert shown == [(d.title, f"made_up/{d.name}.svg") for d in drawings] and len(shown) > 7
     for _, name in shown:
         root = ElementTree.parse(page.parent / name).getroot()
@@ -56,16 +55,16 @@ def test_every_figure_is_a_picture_that_stands_alone(workdir, page):
 
 def test_it_says_what_the_page_says(workdir, page, tables):
     text, content = page.read_text("utf-8"), make_content(read_records(workdir))
-    sentences = [content.first.answer, *(section.result for section in content.sections)]
+    sentences = [content["first"]["answer"], *(section.result for section in content["sections"])]
     for sentence in sentences:
         assert plain(real_minus(sentence)) in text
-    shown = [entry for section in content.sections for entry in section.tables]
+    shown = [entry for section in content["sections"] for entry in section.tables]
     told = [[[cell.replace("\u00a0", " ") for cell in row] for row in table] for table in tables]
-    for entry in (*shown, *content.provenance):
+    for entry in (*shown, *content["provenance"]):
         rows = [[plain(cell).strip() for cell in row] for row in (entry.columns, *entry.rows)]
         assert told.count(rows) == 1, entry.summary
         assert f"<summary>Table: {plain(entry.summary)}</summary>" in text or entry.open
-    for finding in content.findings:
+    for finding in content["findings"]:
         verdict = f"{finding['sign']} {finding['verdict']}"
         (findings,) = [table for table in tables if table[0][1] == "The paper's claim"]
         row = next(row for row in findings if row[0] == str(finding["number"]))

@@ -14,8 +14,7 @@ from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.main import main
-from pinch_jax.report import mixture_diff, mixture_plot, mixture_table
-from pinch_jax.report.drawing import BASE_COLOUR, language_colours
+from pinch_jax.report import mixture
 
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
@@ -61,8 +60,8 @@ CORPUS = tokenize_corpus(EXAMPLES, 0, render)
 
 
 def planned(spec, examples=100, epochs=2, seed=0, **how):
-    mixture = parse_mixture(spec, LANGUAGES, examples, seed=seed, recipes=RECIPES, **how)
-    return plan_batches(mixture, CORPUS, Shape(), epochs)
+    parsed = parse_mixture(spec, LANGUAGES, examples, seed=seed, recipes=RECIPES, **how)
+    return plan_batches(parsed, CORPUS, Shape(), epochs)
 
 
 PLAN = planned("weights:en=6,fi=3,translation-en-fi=1")
@@ -96,7 +95,7 @@ def counted(plan, steps):
 
 @pytest.mark.parametrize("steps", [None, range(3, 8)])
 def test_the_tables_hold_what_the_batches_hold(steps):
-    lines = mixture_table.mixture_table(PLAN, steps)
+    lines = mixture.mixture_table(PLAN, steps)
     steps = steps or range(PLAN.steps)
     units = counted(PLAN, steps)
     sums, per_step = tables(lines)
@@ -119,7 +118,7 @@ def test_the_tables_hold_what_the_batches_hold(steps):
 
 
 def test_json_lines_hold_counts_and_ids_of_each_step():
-    lines = [json.loads(line) for line in mixture_table.mixture_lines(PLAN, range(1, 4))]
+    lines = [json.loads(line) for line in mixture.mixture_lines(PLAN, range(1, 4))]
     assert [line["step"] for line in lines] == [1, 2, 3]
     for line in lines:
         assert list(line) == ["step", "examples", "tokens", "supervised_tokens", "ids"]
@@ -143,7 +142,7 @@ def seen(plan):
 def test_every_example_that_two_runs_do_not_have_alike_is_told(other, steps):
     first, second = planned("pinch:30"), planned(other, examples=80, epochs=1, seed=1)
     told = {}
-    for line in mixture_diff.diff_lines(first, second, steps):
+    for line in mixture.diff_lines(first, second, steps):
         record = json.loads(line)
         a, b = ([tuple(place) for place in record[run]] for run in ("config", "against"))
         assert record["id"] not in told
@@ -167,9 +166,9 @@ def test_every_example_that_two_runs_do_not_have_alike_is_told(other, steps):
     assert told == differing
 
 
-def test_a_person_sees_counts_by_language_and_the_beginning_of_long_lists():
+def test_a_person_sees_counts_by_language_and_by_change():
     first, second = planned("pinch:30", epochs=1), planned("pinch:60", epochs=1)
-    lines = mixture_diff.diff_table(first, second)
+    lines = mixture.diff_table(first, second)
     (counts,) = tables(lines)
     pairs = [
         {(member, id) for id, places in seen(plan).items() for _, member in places}
@@ -181,85 +180,15 @@ def test_a_person_sees_counts_by_language_and_the_beginning_of_long_lists():
         assert counts[member] == [str(count) for count in expected]
     moved = {id for _, id in pairs[0] & pairs[1]} ^ {id for _, id in pairs[0]}
     moved &= {id for _, id in pairs[1]}  # those dropped in Finnish are in one run only
-    at = lines.index(f"in another language: {len(moved)}")
-    assert len(moved) > 20 and lines[at + 21].startswith(f"  … {len(moved) - 20} more")
-    for line in lines[at + 1 : at + 21]:
-        id, a, i, b, j = re.fullmatch(r"  (x\d+) +(\w+) at (\d+) *→ (\w+) at (\d+)", line).groups()
-        assert id in moved
-        assert [(int(i), a)] == seen(first)[id] and [(int(j), b)] == seen(second)[id]
-    everywhere = mixture_diff.diff_table(first, second, range(first.steps))
-    assert not any("more" in line for line in everywhere) and len(everywhere) > len(lines)
-    assert mixture_diff.diff_table(first, first)[-1].startswith("every example is in the same")
+    assert f"in another language: {len(moved)}" in lines and len(moved) > 20
+    everywhere = mixture.diff_table(first, second, range(first.steps))
+    assert lines[:-4] == everywhere[:-4]
+    assert mixture.diff_table(first, first)[-1].startswith("every example is in the same")
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        "weights:en=6,fi=3,translation-en-fi=1",
-        "linear:pinch:10..uniform:fi,sw",
-        "cosine:monolingual:en@0.2..uniform:ar,en@0.7",
-        "piecewise:monolingual:en..uniform:fi,sw@0.5",
-    ],
-)
-def test_what_is_due_is_the_integral_of_the_share_before_anything_is_dropped(spec):
-    plan = planned(spec)
-    counts = mixture_table.count_steps(plan)
-    due = mixture_plot.due_examples(plan, counts)
-    done = np.cumsum(counts.counts["examples"].sum(axis=1))
-    middles = (np.arange(20_000) + 0.5) / 20_000
-    for column, member in enumerate(counts.members):
-        integral = 200 * np.cumsum([share_at(plan.mixture, member, x) for x in middles]) / 20_000
-        assert np.allclose(due[:, column], integral[100 * done - 1], atol=1e-3)
-
-
-def share_at(mixture, member, x):
-    """The share of a member at the fraction x of the run, read off the schedule's knots."""
-    index, schedule = mixture.languages.index(member), mixture.schedule
-    if not schedule:
-        return float(mixture.shares[index])
-    knots = [float(knot) for knot in schedule.knots]
-    shares = [float(row[index]) for row in schedule.shares]
-    if schedule.shape == "piecewise":
-        return shares[max(i for i, knot in enumerate(knots) if knot <= x)]
-    leg, u = divmod(min(float(np.interp(x, knots, range(len(knots)))), len(knots) - 1 - 1e-9), 1)
-    u = (1 - np.cos(np.pi * u)) / 2 if schedule.shape == "cosine" else u
-    return shares[int(leg)] * (1 - u) + shares[int(leg) + 1] * u
-
-
-def test_the_picture_tells_each_member_its_counts_and_its_deviation(tmp_path):
-    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "a name")
-    texts = re.findall(r">([^<>]+)</text>", (tmp_path / "mixture.svg").read_text())
-    words = [" ".join(text.split()) for text in texts]
-    examples = counted(PLAN, range(PLAN.steps))[0]
-    done, total = np.cumsum(examples, axis=0), np.cumsum(examples.sum(axis=1))
-    assert "a name" in words
-    for member, share in (("en", 0.6), ("fi", 0.3), ("translation-en-fi", 0.1)):
-        own = examples[:, MEMBERS.index(member)]
-        ahead = done[:, MEMBERS.index(member)] - share * total
-        told = f"{own.sum()} examples, {own.min()} to {own.max()} a step"
-        assert " ".join(f"{mixture_table.label(member)}: {told}".split()) in words
-        least, most = (f"{end:+.2f}".replace("-", "−") for end in (ahead.min(), ahead.max()))
-        assert f"ahead of its share: {least} to {most}" in words
-
-
-def test_a_long_run_is_drawn_as_means_of_stretches_and_a_picture_needs_a_known_suffix(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(mixture_plot, "MOST_STRETCHES", 5)
-    counts = mixture_table.count_steps(PLAN).counts["examples"]
-    edges, means = mixture_plot.stretches(counts)
-    assert len(edges) == 6 and edges[0] == 0 and edges[-1] == PLAN.steps > 6
-    for first, last, mean in zip(edges, edges[1:], means, strict=False):
-        assert np.allclose(mean, counts[first:last].mean(axis=0))
-    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.png", "")
-    assert (tmp_path / "mixture.png").read_bytes().startswith(b"\x89PNG")
-    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "")
-    drawn = (tmp_path / "mixture.svg").read_text()
-    assert BASE_COLOUR in drawn and language_colours(LANGUAGES)["fi"] in drawn
-    with pytest.raises(ValueError, match=r"--plot=.*mixture\.foo: end its name with .*\.png"):
-        mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.foo", "")
+def test_steps_that_are_not_in_the_run_are_refused():
     with pytest.raises(ValueError, match=rf"--steps: none of them .* part of 0:{PLAN.steps}"):
-        mixture_table.mixture_table(PLAN, range(99, 99))
+        mixture.mixture_table(PLAN, range(99, 99))
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections

@@ -16,8 +16,7 @@ from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import contains_words
 from pinch_jax.study.analysis import response_shares
-from pinch_jax.study.answers import Answers
-from pinch_jax.study.comparisons import Results
+from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments.same_language import answers_in_language
 from pinch_jax.study.measures import in_language
 from pinch_jax.study.outcomes import (

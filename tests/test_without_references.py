@@ -16,7 +16,7 @@ from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import seal
 from pinch_jax.report import run_sections
 from pinch_jax.study.analysis import majority_answers, response_shares
-from pinch_jax.study.answers import Answers
+from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.records import TABLES, read_records
 from pinch_jax.study.runner import plan_study
 

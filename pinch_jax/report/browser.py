@@ -2,12 +2,14 @@
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from pinch_jax.evaluate.records import read_responses, read_verdicts
 from pinch_jax.evaluate.scores import outcomes
 from pinch_jax.languages import in_order, language
 from pinch_jax.study.records import Records
+from pinch_jax.study.workdir import verdict_path
 
 # An outcome of the candidate as the page writes it.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
@@ -15,9 +17,9 @@ NOT_JUDGED = "-"
 # The model that the page opens with, if it ran.
 FIRST_SHOWN = ("pinch:1", "pinch:n40")
 
-Prompts = dict[str, dict[str, Any]]
-Answers = dict[str, tuple[Prompts, dict[str, dict[str, str]]]]
-Comparison = tuple[str, str, str]
+# Language -> (prompt id -> its record, run -> prompt id -> response).
+Answers = dict[str, tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]]
+Texts = list[tuple[str, tuple[str, ...]]]
 
 
 def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
@@ -34,7 +36,7 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
       responses   code -> {run: [index into texts, ...] in the order of the prompts}
       comparisons [[candidate run, baseline run, code, verdict letters], ...]
     """
-    answers = _answers(records)
+    answers = _answers(records, records.runs)
     verdicts = _verdicts(records)
     available = max((len(prompts) for prompts, _ in answers.values()), default=0)
     shown = available
@@ -51,39 +53,37 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
         shown = min(shown - 1, max(1, int(0.95 * shown * limit_bytes / size)))
 
 
-def _answers(records: Records) -> Answers:
-    """Returns language -> (prompt id -> its record, run -> prompt id -> response)."""
+def _answers(records: Records, runs: Iterable[str]) -> Answers:
     answers: Answers = {}
-    for run in records.runs:
+    for run in runs:
         folder = records.workdir / "runs" / run / "responses"
         for path in sorted(folder.glob("*.jsonl")):
             prompts, responses = answers.setdefault(path.stem, ({}, {}))
             held = {identity: line for (_, identity), line in read_responses(path).items()}
-            for identity, line in held.items():
-                prompts.setdefault(identity, line)
+            prompts.update(held | prompts)
             responses[run] = {identity: line["response"] for identity, line in held.items()}
     return {code: answers[code] for code in in_order(answers, records.languages)}
 
 
-def _verdicts(records: Records) -> dict[Comparison, dict[str, str]]:
+def _verdicts(records: Records) -> dict[tuple[str, str, str], dict[str, str]]:
     """Returns (candidate, baseline, language) -> prompt id -> verdict letter."""
-    verdicts: dict[Comparison, dict[str, str]] = {}
+    verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
     for arm in records.study["arms"]:
         for code, baseline in arm["baseline_runs"].items():
-            path = records.workdir / "verdicts" / f"{arm['run']}--{baseline}--{code}.jsonl"
-            if arm["run"] == baseline or (arm["run"], baseline, code) in verdicts:
+            compared = arm["run"], baseline, code
+            if arm["run"] == baseline or compared in verdicts:
                 continue
+            path = verdict_path(records.workdir, *compared)
             judged = outcomes(read_verdicts(path)) if path.exists() else {}
-            verdicts[arm["run"], baseline, code] = {
-                identity: LETTERS[outcome] for identity, outcome in judged.items()
-            }
+            letters = {identity: LETTERS[outcome] for identity, outcome in judged.items()}
+            verdicts[compared] = letters
     return verdicts
 
 
 def _layout(
     records: Records,
     answers: Answers,
-    verdicts: dict[Comparison, dict[str, str]],
+    verdicts: dict[tuple[str, str, str], dict[str, str]],
     shown: int,
 ) -> dict[str, Any]:
     """Returns the page's data for at most `shown` prompts a language."""
@@ -118,34 +118,31 @@ def _layout(
     return data
 
 
-Texts = list[tuple[str, tuple[str, ...]]]
-
-
 def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[Texts]:
     """Returns (language, (prompt, reference, a response of each run)) in all languages, by prompt.
 
     Of what every run answered in every language, they are the shortest prompt of each task in the
     first language, the shortest of all first.
     """
-    folders = [records.workdir / "runs" / run / "responses" for run in runs]
-    codes = [c for c in records.languages if all((f / f"{c}.jsonl").exists() for f in folders)]
-    files = {code: [read_responses(f / f"{code}.jsonl") for f in folders] for code in codes}
-    identities = [{identity for _, identity in file} for held in files.values() for file in held]
-    common = set.intersection(*identities) if identities else set()
-    asked = next(iter(files.values()))[0].values() if common else ()
+    answers = _answers(records, runs)
+    held = {code: of for code, of in answers.items() if all(run in of[1] for run in runs)}
+    if not held:
+        return []
+    given = [responses[run].keys() for _, responses in held.values() for run in runs]
+    common = set.intersection(*map(set, given))
+    asked, _ = next(iter(held.values()))
     shortest: dict[str, str] = {}
-    for record in sorted(asked, key=lambda record: len(record["prompt"])):
-        if record["id"] in common:
-            shortest.setdefault(record["task"], record["id"])
-    return [
-        [(code, _texts([file[code, identity] for file in held])) for code, held in files.items()]
-        for identity in list(shortest.values())[:count]
-    ]
+    for identity in sorted(asked, key=lambda identity: len(asked[identity]["prompt"])):
+        if identity in common:
+            shortest.setdefault(asked[identity]["task"], identity)
 
+    def texts(identity: str, code: str) -> tuple[str, ...]:
+        prompts, responses = held[code]
+        asked = prompts[identity]["prompt"], prompts[identity]["reference"] or "–"
+        return (*asked, *(responses[run][identity] for run in runs))
 
-def _texts(lines: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Returns the texts of one prompt's records."""
-    return (lines[0]["prompt"], lines[0]["reference"] or "–", *(line["response"] for line in lines))
+    shown = list(shortest.values())[:count]
+    return [[(code, texts(identity, code)) for code in held] for identity in shown]
 
 
 def direction(text: str) -> str:

@@ -35,18 +35,19 @@ def _tips(**titles: str) -> list[alt.Tooltip]:
     ]
 
 
-def _listed(field: str, order: Sequence[str], title: str | None = None, **axis: Any) -> dict:
-    """Returns the arguments of a channel whose values stand in this order."""
-    shown = alt.Axis(title=title, grid=False, **axis)
-    return {"shorthand": f"{field}:N", "sort": list(order), "axis": shown}
+def _listed(order: Sequence[str], title: str | None = None) -> alt.Y:
+    """Returns the names of rows in this order, from the top to the bottom."""
+    axis = alt.Axis(title=title, grid=False)
+    return alt.Y("name:N", sort=list(order), axis=axis).scale(domain=list(order))
 
 
 def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[str, Any]:
-    """Returns lines over evenly spaced places.
+    """Returns lines over evenly spaced places, which have these labels.
 
-    A row is a `kind` ("thick", "thin" or "dot"), the name of its `line`, its place `at`, `x`,
-    `score`, `low`, `high`, `told`, and the `ink` of a thin line.
+    A row is a `kind` ("thick", "thin" or "dot"), the name of its `line`, its place `at`, `score`,
+    `low`, `high`, `told`, and the `ink` of a thin line.
     """
+    rows = [{**row, "x": labels[row["at"]]} for row in rows]
     last = max(len(labels) - 1, 1)
     top = 10 * -(-max(54.0, *(row.get("high", row["score"]) for row in rows)) // 10)
     values = {
@@ -129,26 +130,18 @@ def cell_chart(
     A row is the `name` of its row, its `column`, `value`, `text`, `told`, and the `mark` beside
     the text. A column without a row is a gap.
     """
+    scale = alt.Scale(domain=[0, 100], range=[WASH, GREEN], interpolate="rgb")
+    title, strong = "percent of the responses", "datum.value > 60"
     if diverging:
         scale = alt.Scale(domain=[0, 50, 100], range=[ORANGE, WASH, BLUE], interpolate="rgb")
-        title, strong = (
-            "score (%): 50 is as good as the baseline",
-            "datum.value !== null && abs(datum.value - 50) > 30",
-        )
-    else:
-        scale = alt.Scale(domain=[0, 100], range=[WASH, GREEN], interpolate="rgb")
-        title, strong = "percent of the responses", "datum.value > 60"
+        title = "score (%): 50 is as good as the baseline"
+        strong = "datum.value !== null && abs(datum.value - 50) > 30"
     legend = alt.Legend(title=title, titleLimit=300, values=[0, 25, 50, 75, 100])
     colour = alt.Color("value:Q", scale=scale, legend=legend)
-    x = alt.X(
-        **_listed(
-            "column", columns, title="language of the instructions", orient="top", labelAngle=0
-        )
-    )
+    across = alt.Axis(title="language of the instructions", grid=False, orient="top", labelAngle=0)
+    x = alt.X("column:N", sort=list(columns), axis=across)
     x = x.scale(domain=list(columns), paddingInner=0.04)
-    y = alt.Y(**_listed("name", order, title="tuned on")).scale(
-        domain=list(order), paddingInner=0.06
-    )
+    y = _listed(order, "tuned on").scale(domain=list(order), paddingInner=0.06)
     chart = alt.Chart(_data(rows))
     ink = alt.when(strong).then(alt.value(PAPER)).otherwise(alt.value(INK))
     tips = _tips(name="tuned on", column="asked in", told="percent")
@@ -169,7 +162,7 @@ def bar_chart(rows: Rows, x: str, reference: float | None, dots: Rows = ()) -> d
     point its `name`, `score`, `told` and `kind`.
     """
     order = list(dict.fromkeys(row["name"] for row in (*rows, *dots)))
-    y = alt.Y(**_listed("name", order)).scale(domain=order)
+    y = _listed(order)
     top = 100 if max(row["score"] for row in (*rows, *dots)) > 1 else 1
     score = alt.X("score:Q", title=x, axis=alt.Axis(tickCount=5)).scale(domain=[0, top])
     kinds = list(dict.fromkeys(row["kind"] for row in (*rows, *dots)))
@@ -201,7 +194,7 @@ def stacked_chart(
     A row is its `name`, its `kind`, `value` and `told`; `low` and `high`, where it has them, are an
     interval from the left.
     """
-    y = alt.Y(**_listed("name", order)).scale(domain=list(order))
+    y = _listed(order)
     place = {kind: index for index, kind in enumerate(colours)}
     placed = [{**row, "place": place[row["kind"]]} for row in rows]
     colour = alt.Color("kind:N", legend=alt.Legend(columns=columns)).scale(
@@ -220,19 +213,14 @@ def stacked_chart(
 def trace_chart(rows: Rows, x: str, y: str) -> dict[str, Any]:
     """Returns many lines of which the pointer tells one; a row is its `line`, `at` and `value`."""
     hover = alt.selection_point("hover", fields=["line"], on="pointerover", empty=False)
-    wide = alt.when(hover).then(alt.value(2.6)).otherwise(alt.value(1))
-    ink = alt.when(hover).then(alt.value(ORANGE)).otherwise(alt.value(BLUE))
-    chart = (
-        alt.Chart(_data(rows))
-        .mark_line(opacity=0.6)
-        .encode(
-            alt.X("at:Q", title=x, axis=alt.Axis(grid=False)),
-            alt.Y("value:Q", title=y),
-            alt.Detail("line:N"),
-            color=ink,
-            strokeWidth=wide,
-            tooltip=_tips(line="tuned on"),
-        )
+    lines = alt.Chart(_data(rows)).mark_line(opacity=0.6)
+    chart = lines.encode(
+        alt.X("at:Q", title=x, axis=alt.Axis(grid=False)),
+        alt.Y("value:Q", title=y),
+        alt.Detail("line:N"),
+        color=alt.when(hover).then(alt.value(ORANGE)).otherwise(alt.value(BLUE)),
+        strokeWidth=alt.when(hover).then(alt.value(2.6)).otherwise(alt.value(1)),
+        tooltip=_tips(line="tuned on"),
     )
     return fitted(chart.add_params(hover), 200)
 

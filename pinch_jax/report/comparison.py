@@ -66,15 +66,11 @@ def comparison(
         arms = sorted((row for rows in held.values() for row in rows), key=lambda r: float(r.x))
         labels = {row.x: dose_label(row) for row in arms}
         places = {x: at for at, x in enumerate(labels)}
-        points = [
-            point
-            for study, rows in held.items()
-            for point in line(
-                studies[study], name, rows[0].language, {"kind": "thick", "line": study}, places
-            )
-        ]
-        named = [{**point, "x": [*labels.values()][point["at"]]} for point in points]
-        spec = charts.curve_chart(named, figure.x, [*labels.values()], "")
+        points = []
+        for study, rows in held.items():
+            look = {"kind": "thick", "line": study}
+            points += line(studies[study], name, rows[0].language, look, places)
+        spec = charts.curve_chart(points, figure.x, [*labels.values()], "")
         title = title_of(records, name)
         drawings.append(Drawing(f"studies_{name}", title, spec, _languages(held, studies, name)))
         table += [

@@ -7,12 +7,18 @@ from typing import Any
 from altair.utils.schemapi import debug_mode
 
 from pinch_jax.languages import language
-from pinch_jax.report import tables
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
-from pinch_jax.report.first_screen import FirstScreen, first_screen, leading_models
+from pinch_jax.report.first_screen import first_screen, leading_models
 from pinch_jax.report.sections import figure_of, make_sections, ran
-from pinch_jax.report.tables import DataFile, Section, Table, csv_file
+from pinch_jax.report.tables import (
+    DataFile,
+    Table,
+    csv_file,
+    finding_number,
+    settings_table,
+    whole_file,
+)
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
@@ -44,57 +50,29 @@ VERDICTS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """A report's parts in their order.
-
-    Attributes:
-        first: what is to be read in ten seconds.
-        verdicts: how many of the paper's findings hold, in a sentence; "" if none was asked for.
-        findings: the paper's, each in words.
-        not_run: experiments of the paper that the study leaves out.
-        sample: prompts in every language and some models' answers, None if there are none.
-        command: what was typed, "" if that is not known.
-        files: the tables of the work directory, whole.
-    """
-
-    first: FirstScreen
-    verdicts: str
-    findings: list[dict[str, Any]]
-    findings_file: DataFile
-    not_run: list[str]
-    sections: list[Section]
-    sample: dict[str, Any] | None
-    command: str
-    provenance: list[Table]
-    files: list[DataFile]
-
-
 # Altair would check every row of every chart against Vega-Lite's schema: a sixth of the time.
 @debug_mode(False)
-def make_content(records: Records, others: Mapping[str, Records] | None = None) -> Content:
-    """Returns what there is to say of a study, and of others beside it."""
+def make_content(records: Records, others: Mapping[str, Records] | None = None) -> dict[str, Any]:
+    """Returns what there is to say of a study, and of others beside it, for the templates."""
     sections, shown = make_sections(records), ran(records)
     if others:
         figures = {name: figure_of(records, name) for name in shown}
         curves = {name: held for name, held in figures.items() if isinstance(held, Curve)}
         sections.insert(0, comparison(records, others, curves))
     not_run = [name for name in EXPERIMENTS if name not in shown] if records.findings else []
-    return Content(
-        first=first_screen(records, sections),
-        verdicts=_verdicts(records),
-        findings=[_finding(finding) for finding in records.findings],
-        findings_file=_findings_file(records),
-        not_run=[experiment(name).words.title for name in not_run],
-        sections=sections,
-        sample=_sample(records),
-        command=read_command(records.workdir),
-        provenance=_provenance(records),
-        files=[
-            tables.whole_file(records.workdir / name)
-            for name in ("scores.csv", "draws.csv", "responses.csv", "outcomes.csv")
-        ],
-    )
+    tables = ("scores.csv", "draws.csv", "responses.csv", "outcomes.csv")
+    return {
+        "first": first_screen(records, sections),
+        "verdicts": _verdicts(records),
+        "findings": [_finding(finding) for finding in records.findings],
+        "findings_file": _findings_file(records),
+        "not_run": [experiment(name).words.title for name in not_run],
+        "sections": sections,
+        "sample": _sample(records),
+        "command": read_command(records.workdir),
+        "provenance": _provenance(records),
+        "files": [whole_file(records.workdir / name) for name in tables],
+    }
 
 
 def _verdicts(records: Records) -> str:
@@ -111,26 +89,15 @@ def _verdicts(records: Records) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    """Returns a finding in words."""
+    """Returns a finding with its number in words, and what its verdict looks like."""
     kind, sign = VERDICTS[finding.verdict]
-    return {
-        "number": finding.number,
-        "claim": finding.claim,
-        "measure": tables.finding_number(finding),
-        "unit": finding.unit,
-        "verdict": finding.verdict,
-        "kind": kind,
-        "sign": sign,
-        "rule": finding.rule,
-        "detail": finding.detail,
-    }
+    looks = {"measure": finding_number(finding), "kind": kind, "sign": sign}
+    return dataclasses.asdict(finding) | looks
 
 
 def _findings_file(records: Records) -> DataFile:
-    fields = ("number", "claim", "experiment", "value", "unit", "low", "high", "verdict", "rule")
-    fields += ("detail",)
-    rows = [[getattr(finding, field) for field in fields] for finding in records.findings]
-    return csv_file("findings.csv", fields, rows)
+    fields = [field.name for field in dataclasses.fields(Finding)]
+    return csv_file("findings.csv", fields, map(dataclasses.astuple, records.findings))
 
 
 def _sample(records: Records) -> dict[str, Any] | None:
@@ -150,12 +117,6 @@ def _sample(records: Records) -> dict[str, Any] | None:
     }
 
 
-def _config(records: Records) -> dict[str, Any]:
-    """Returns the study's configuration but for where this machine keeps corpora."""
-    corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
-    return records.config | {"corpus": corpus}
-
-
 def _provenance(records: Records) -> list[Table]:
     """Returns the tables that say how the study was made."""
     study = records.study
@@ -167,10 +128,13 @@ def _provenance(records: Records) -> list[Table]:
         "runs saved by sharing between experiments": study["runs_saved"],
         "compilations": study["compilations"],
     }
+    # Where this machine keeps corpora is nobody's concern.
+    corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
+    config = records.config | {"corpus": corpus}
     return [
-        tables.settings_table("configuration", "config.json of the study.", _config(records)),
-        tables.settings_table("model", "The pretrained model.", study["model"]),
-        tables.settings_table("versions", "Versions of what the study ran on.", study["versions"]),
-        tables.settings_table("seeds", "Seeds of everything random.", study["seeds"]),
-        tables.settings_table("machine", "What the machine did.", machine),
+        settings_table("configuration", "config.json of the study.", config),
+        settings_table("model", "The pretrained model.", study["model"]),
+        settings_table("versions", "Versions of what the study ran on.", study["versions"]),
+        settings_table("seeds", "Seeds of everything random.", study["seeds"]),
+        settings_table("machine", "What the machine did.", machine),
     ]

@@ -48,8 +48,6 @@ CONFIG: Mapping[str, Any] = {
     },
     "rule": {"color": INK},
 }
-# How a figure lies beside the page.
-FORMATS = ("svg", "png", "pdf")
 _NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
 _IDENTITY = re.compile(r'(\bid="|url\(#|href="#)([\w-]+)')
 # One colour a language, in the order of a study: hues a golden angle apart and three lightnesses
@@ -93,20 +91,12 @@ class Drawing:
         return named.replace("<svg", head, 1)
 
     def write(self, folder: Path) -> None:
-        """Writes the chart into a folder in every format."""
+        """Writes the chart into a folder as SVG, PNG and PDF."""
         folder.mkdir(parents=True, exist_ok=True)
-        for kind in FORMATS:
-            write_picture(self.svg, folder / f"{self.name}.{kind}")
-
-
-def write_picture(svg: str, path: Path) -> None:
-    """Writes an SVG in the format, one of `FORMATS`, that a file's suffix names."""
-    made = {
-        ".svg": lambda: svg.encode(),
-        ".png": lambda: vl_convert.svg_to_png(svg, scale=2),
-        ".pdf": lambda: vl_convert.svg_to_pdf(svg),
-    }
-    path.write_bytes(made[path.suffix]())
+        path = folder / f"{self.name}.svg"
+        path.write_text(self.svg, "utf-8")
+        path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(self.svg, scale=2))
+        path.with_suffix(".pdf").write_bytes(vl_convert.svg_to_pdf(self.svg))
 
 
 def fitted(

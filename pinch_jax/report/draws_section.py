@@ -7,8 +7,8 @@ from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.tables import Section, Table, csv_table, whole_file
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.records import Records
-from pinch_jax.study.variance import PLANNED_DRAWS, POINTS, POWER, Variance
+from pinch_jax.study.records import Records, Variance
+from pinch_jax.study.variance import PLANNED_DRAWS, POINTS, POWER
 
 WORDS = Words(
     short="Draws",
@@ -58,17 +58,13 @@ def _result(rows: list[Variance]) -> str:
     ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
     part = f"{' to '.join(ends)} %" if ends else "nothing"
     most = PLANNED_DRAWS[-1]
-    needed = _needed(max(getattr(row, f"prompts_{most}") for row in rows))
+    prompts = max(getattr(row, f"prompts_{most}") for row in rows)
+    needed = f"{prompts:,.0f} prompts a language"
+    needed = needed if math.isfinite(prompts) else "no number of prompts"
     return (
         f"The choice of examples gives {part} of the variance. With {most} draws, {needed} would "
         f"tell a difference of {POINTS:g} points from the first mixture in {100 * POWER:.0f} % of "
         "such studies, whichever the other is."
-    )
-
-
-def _needed(prompts: float) -> str:
-    return (
-        f"{prompts:,.0f} prompts a language" if math.isfinite(prompts) else "no number of prompts"
     )
 
 
@@ -77,22 +73,15 @@ def _table(records: Records, rows: list[Variance]) -> Table:
     columns += tuple(f"prompts, {draws} draws" for draws in PLANNED_DRAWS)
 
     def cells(row: Variance) -> tuple[str, ...]:
-        value, sd, share = (
-            f"{number(middle)} [{number(low)}, {number(high)}]"
-            for middle, low, high in (
-                (row.value, row.low, row.high),
-                (row.draw_sd, row.draw_sd_low, row.draw_sd_high),
-                (row.draw_share, row.draw_share_low, row.draw_share_high),
-            )
+        numbers = (
+            (row.value, row.low, row.high),
+            (row.draw_sd, row.draw_sd_low, row.draw_sd_high),
+            (row.draw_share, row.draw_share_low, row.draw_share_high),
         )
-        needed = [getattr(row, f"prompts_{draws}") for draws in PLANNED_DRAWS]
-        return (
-            _named(records, row),
-            value,
-            sd,
-            share,
-            *("no number" if math.isinf(count) else f"{count:,.0f}" for count in needed),
-        )
+        told = (f"{number(mean)} [{number(low)}, {number(high)}]" for mean, low, high in numbers)
+        needed = (getattr(row, f"prompts_{draws}") for draws in PLANNED_DRAWS)
+        prompts = ("no number" if math.isinf(count) else f"{count:,.0f}" for count in needed)
+        return (_named(records, row), *told, *prompts)
 
     return Table(
         f"what would tell a difference of {POINTS:g} points",
@@ -101,5 +90,5 @@ def _table(records: Records, rows: list[Variance]) -> Table:
         columns,
         tuple(map(cells, rows)),
         tuple(range(1, len(columns))),
-        True,
+        open=True,
     )

@@ -1,10 +1,10 @@
 """How finely a tokenizer cuts texts of one's own, language by language."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from pinch_jax.corpus.fertility import Fertility, fertility
+from pinch_jax.corpus.fertility import fertility
 from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
 from pinch_jax.report.text_table import number, text_table
@@ -22,12 +22,26 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
         UserError: the pattern lacks {language}, or a file is not UTF-8 or has no text.
     """
     texts = read_texts(pattern)
+    # Texts that say the same are compared with those of the base language.
+    parallel = (f"tokens / {base}",) if base in texts else ()
+    columns = ("language", "characters", "words", "tokens", *COLUMNS, *parallel)
     tables = []
     for path in tokenizers:
         tokenizer = load_tokenizer(path)
         counts = {code: fertility(lines, tokenizer) for code, lines in texts.items()}
+        rows = [
+            [
+                name_of(code),
+                *(f"{count:,}" for count in (own.characters, own.words, own.tokens)),
+                *fertility_cells(
+                    own.tokens_per_word, own.tokens_per_character, own.continued_fraction
+                ),
+                *(number(own.tokens / counts[base].tokens, 2) for _ in parallel),
+            ]
+            for code, own in counts.items()
+        ]
         title = f"{tokenizer.path}: {tokenizer.vocab_size:,} tokens"
-        tables.append(f"{title}\n\n{fertility_table(counts, base)}")
+        tables.append("\n".join([title, "", *text_table(columns, rows)]))
     return "\n\n".join(tables)
 
 
@@ -59,28 +73,9 @@ def _lines(file: Path) -> list[str]:
     return texts
 
 
-def fertility_table(counts: Mapping[str, Fertility], base: str) -> str:
-    """Returns a row a language; the last column compares texts that say the same."""
-    parallel = (f"tokens / {base}",) if base in counts else ()
-    rows = [
-        [
-            name_of(code),
-            f"{own.characters:,}",
-            f"{own.words:,}",
-            f"{own.tokens:,}",
-            *fertility_cells(own),
-            *(number(own.tokens / counts[base].tokens, 2) for _ in parallel),
-        ]
-        for code, own in counts.items()
-    ]
-    columns = ("language", "characters", "words", "tokens", *COLUMNS, *parallel)
-    return "\n".join(text_table(columns, rows))
-
-
-def fertility_cells(own: Fertility) -> tuple[str, str, str]:
-    """Returns what stands under `COLUMNS`."""
-    return (
-        number(own.tokens_per_word, 2),
-        number(own.tokens_per_character, 3),
-        f"{number(100 * own.continued_fraction)} %",
-    )
+def fertility_cells(
+    tokens_per_word: float | None, tokens_per_character: float | None, continued: float | None
+) -> list[str]:
+    """Returns what stands under `COLUMNS`; None is a dash."""
+    percent = None if continued is None else 100 * continued
+    return [number(tokens_per_word, 2), number(tokens_per_character, 3), f"{number(percent)} %"]

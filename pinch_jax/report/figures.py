@@ -8,6 +8,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import LINES, Drawing
 from pinch_jax.report.groups import in_groups
+from pinch_jax.report.tables import Table
 from pinch_jax.study.experiments.figure import (
     BASE,
     OWN,
@@ -50,36 +51,24 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     rows = []
     for name, told in thick.items():
         rows += line(records, experiment, name, {"kind": "thick", "line": told}, places)
-    shown = figure.dots
+    first, shown = next(iter(thick)), figure.dots
     if figure.dots:
-        rows += dots(records, experiment, next(iter(thick)), places)
-    elif drawn := draw_dots(records, experiment, next(iter(thick)), places):
-        rows, shown = rows + drawn, ONE_DRAW
+        rows += [
+            {"kind": "dot", "line": row.series, "at": places[row.x], **_told(row)}
+            for row in records.experiment(experiment, first)
+            if row.series != ALL_ORDERS
+        ]
+    elif drawn := [r for r in records.draws if (r.experiment, r.language) == (experiment, first)]:
+        shown = ONE_DRAW
+        rows += [
+            {"kind": "dot", "line": f"draw {row.draw}", "at": places[row.x]}
+            | {"score": row.score, "told": f"{row.score:.1f}"}
+            for row in drawn
+        ]
     for place, code in enumerate(thin if figure.each else ()):
         look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
         rows += line(records, experiment, code, look, places)
-    named = [{**row, "x": labels[row["at"]]} for row in rows]
-    return charts.curve_chart(named, figure.x, labels, shown)
-
-
-def dots(
-    records: Records, experiment: str, name: str, places: Mapping[str, int]
-) -> list[dict[str, Any]]:
-    """Returns a small point for each series of a mean."""
-    rows = [row for row in records.experiment(experiment, name) if row.series != ALL_ORDERS]
-    return [{"kind": "dot", "line": r.series, "at": places[r.x], **_told(r)} for r in rows]
-
-
-def draw_dots(
-    records: Records, experiment: str, name: str, places: Mapping[str, int]
-) -> list[dict[str, Any]]:
-    """Returns a small point for each draw of a mean; none where sets were drawn once."""
-    rows = (row for row in records.draws if (row.experiment, row.language) == (experiment, name))
-    return [
-        {"kind": "dot", "line": f"draw {row.draw}", "at": places[row.x], "score": row.score}
-        | {"told": f"{row.score:.1f}"}
-        for row in rows
-    ]
+    return charts.curve_chart(rows, figure.x, labels, shown)
 
 
 def line(
@@ -212,6 +201,30 @@ def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[str
             cell |= {"differs": row.p_holm < SIGNIFICANT}
         cells[row.run, column] = cell
     return cells
+
+
+def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
+    """Returns the scores of a heat map with their intervals, a row a model."""
+    held = _cells(records, experiment, figure)
+    columns = (*figure.means.values(), *records.judged_in(experiment))
+
+    def shown(run: str, column: str) -> str:
+        cell = held.get((run, column), {"value": None})
+        if cell["value"] is None:
+            return "—"
+        return cell["told"] + (" *" if cell.get("differs") else "")
+
+    return Table(
+        "scores and 95 % intervals",
+        "Score (%) and its 95 % interval; a column is the language of the instructions. "
+        "* differs from 50 (Holm over the cells, p < 0.05).",
+        ("tuned on", *columns),
+        tuple(
+            (records.names[run], *(shown(run, column) for column in columns))
+            for run in dict.fromkeys(run for run, _ in held)
+        ),
+        tuple(range(1, len(columns) + 1)),
+    )
 
 
 def _cell(run: str, column: str, value: float, told: str) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
-from pinch_jax.report.outcome_tables import mean_shares
+from pinch_jax.report.outcome_section import mean_shares
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends
 from pinch_jax.report.text_table import number
@@ -36,43 +37,25 @@ JUDGES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class FirstScreen:
-    """What is to be read in ten seconds.
+def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
+    """Returns what is to be read in ten seconds.
 
-    Attributes:
-        answer: to the question of the title, in a sentence or two.
-        models: name -> what becomes of its answers, as (number, interval): right, in a wrong
-            language, wrong in another way.
-        curve: the first curve of the study, without the lines of the languages.
-        facts: (what, number) of what the numbers rest on.
-        judge: what it prefers, and how far it is to be trusted.
-        caveat: what the intervals hold for.
+    `answer` is to the question of the title; `models` are name -> what becomes of its answers, as
+    (number, interval): right, in a wrong language, wrong in another way. `facts` are what the
+    numbers rest on, and `caveat` is what the intervals hold for.
     """
-
-    answer: str
-    models: Mapping[str, list[tuple[str, str]]]
-    curve: Drawing | None
-    facts: list[tuple[str, str]]
-    judge: str
-    caveat: str
-
-
-def first_screen(records: Records, sections: list[Section]) -> FirstScreen:
-    """Returns the first screen of a study."""
     leading, shares = leading_models(records), mean_shares(records)
     judge, draws = records.config["study"]["judge"], records.study.get("draws", 1)
-    answered = "none" in leading or len(leading) > 1
-    return FirstScreen(
-        answer=_answer(records, leading, shares) or _best(sections),
-        models={_called(records, what, run): _three(shares[run]) for what, run in leading.items()}
-        if answered
-        else {},
-        curve=_curve(records),
-        facts=_facts(records),
-        judge=JUDGES.get(judge, f"The judge is {judge}."),
-        caveat=ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
-    )
+    shown = leading if "none" in leading or len(leading) > 1 else {}
+    best = sections[0].result if sections else ""
+    return {
+        "answer": _answer(records, leading, shares) or best,
+        "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
+        "curve": _curve(records),
+        "facts": _facts(records),
+        "judge": JUDGES.get(judge, f"The judge is {judge}."),
+        "caveat": ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
+    }
 
 
 def leading_models(records: Records) -> dict[str, str]:
@@ -88,18 +71,17 @@ def leading_models(records: Records) -> dict[str, str]:
     for run, spec in records.runs.items():
         held = records.examples_of(run)
         rest = {code: count for code, count in held.items() if code != base}
-        even = bool(rest) and max(rest.values()) - min(rest.values()) <= 1
-        few = sum(rest.values())
+        even = bool(rest) and set(rest) == others and max(rest.values()) - min(rest.values()) <= 1
         if run not in answered:
             continue
         if spec == PRETRAINED:
             found["none"] = run
         elif held and not rest:
             found["base"] = run
-        elif even and set(rest) == others and abs(held.get(base, 0) - max(rest.values())) <= 1:
+        elif even and abs(held.get(base, 0) - max(rest.values())) <= 1:
             found["even"] = run
-        elif even and set(rest) == others and few < least:
-            least, found["pinch"] = few, run
+        elif even and sum(rest.values()) < least:
+            least, found["pinch"] = sum(rest.values()), run
     return {what: found[what] for what in ("none", "base", "pinch", "even") if what in found}
 
 
@@ -151,11 +133,6 @@ def _answer(
     if even[1] > pinch[RIGHT][2]:
         return f"{said} More helps more: with an even split, {even[0]:.0f} % are right."
     return f"{said} With an even split, {even[0]:.0f} % are right."
-
-
-def _best(sections: list[Section]) -> str:
-    """Returns the result of the first section, which is the answer where there is no other."""
-    return sections[0].result if sections else ""
 
 
 def _curve(records: Records) -> Drawing | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.study.config import BUILT_IN
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.records import Records
 
@@ -36,12 +35,9 @@ def groups_of(records: Records, runs: Iterable[str]) -> dict[str, list[str]]:
     runs = list(runs)
     if len(runs) <= MOST_ROWS:
         return {"": runs}
-    held = experiments_of(records.study)
-    homes = {
-        run: title_of(records, name)
-        for name in reversed([name for name in (*BUILT_IN, *held) if name in held])
-        for run in records.candidates_of.get(name, ())
-    }
+    order = list(experiments_of(records.study))
+    arms = sorted(records.study["arms"], key=lambda arm: -order.index(arm["experiment"]))
+    homes = {arm["run"]: title_of(records, arm["experiment"]) for arm in arms}
     first = homes[next(run for run in runs if run in homes)]
     groups: dict[str, list[str]] = {}
     for run in runs:

@@ -4,25 +4,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from scipy.optimize import isotonic_regression
+
 NAME_HEIGHT = 13.5
 """Of a name, in pixels."""
 
 
 def apart(values: Sequence[float], gap: float, top: float) -> list[float]:
     """Returns values moved apart by a gap at least, as little as that takes, from 0 to the top."""
-    order = sorted(range(len(values)), key=lambda place: values[place])
-    groups: list[list[float]] = []  # [sum of wanted starts, members], of neighbours that touch
-    for rank, place in enumerate(order):
-        groups.append([values[place] - gap * rank, 1])
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
-            total, members = groups.pop()
-            groups[-1][0] += total
-            groups[-1][1] += members
-    most = top - gap * (len(values) - 1)
-    means = [(total / members, members) for total, members in groups]
-    starts = [max(min(mean, most), 0.0) for mean, members in means for _ in range(int(members))]
-    moved = dict(zip(order, (s + gap * rank for rank, s in enumerate(starts)), strict=True))
-    return [moved[place] for place in range(len(values))]
+    steps = gap * np.arange(len(values))
+    order = np.argsort(values, kind="stable")
+    starts = isotonic_regression(np.asarray(values)[order] - steps).x
+    moved = np.empty(len(values))
+    moved[order] = np.maximum(np.minimum(starts, top - steps[-1]), 0.0) + steps
+    return moved.tolist()
 
 
 def beside_points(

@@ -1,4 +1,4 @@
-"""The report of a study: one page that needs no network, its figures and its data beside it."""
+"""The report of a study: a page that needs no network, or Markdown; figures and data beside it."""
 
 import base64
 import hashlib
@@ -11,15 +11,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from pinch_jax.errors import UserError
 from pinch_jax.report.browser import browser_json, direction
 from pinch_jax.report.content import PROSE, make_content
 from pinch_jax.report.drawing import CONFIG, THEME, Drawing, bundled_script
-from pinch_jax.report.tables import Section
 from pinch_jax.study.records import Records, read_records
 
 TEMPLATES = Path(__file__).parent / "templates"
 # With figures, tables and the script the page then stays below 12 MB.
 BROWSER_BYTES = 7_000_000
+# What would be taken for Markdown inside a text; the bracket of an interval would not.
+_SPECIAL = re.compile(r"([\\`*_|~$#]|\[(?![−\d]))")
 
 
 def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> Path:
@@ -34,19 +36,27 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     workdir = Path(workdir)
     records = read_records(workdir)
     content = make_content(records, others)
-    shown_below = [section.file for section in content.sections]
-    files = {f.name: f for f in [content.findings_file, *content.files, *shown_below]}
-    drawings = drawings_of(content.first.curve, content.sections)
+    shown_below = [section.file for section in content["sections"]]
+    files = {f.name: f for f in [content["findings_file"], *content["files"], *shown_below]}
+    below = {file.name for file in shown_below}
+    drawings = drawings_of(content)
     browser, shown, available = browser_json(records, BROWSER_BYTES)
-    page = _render(
+    script = bundled_script((TEMPLATES / "report.js").read_text("utf-8"))
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    page = _template("report.html.j2", autoescape=True).render(
         content=content,
+        prose=PROSE,
         shown=shown,
         available=available,
         draws=records.study.get("draws", 1),
         browser_data=Markup(browser),  # It holds no "<": nothing in it can be markup.
         figure_data=Markup(_figure_json(drawings)),
         file_names=list(files),
-        other_files=[f for f in content.files if f.name not in {file.name for file in shown_below}],
+        other_files=[file for file in content["files"] if file.name not in below],
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        # Only this may run in the page, and nothing is fetched (CSP).
+        script=Markup(script),
+        script_hash=base64.b64encode(digest).decode("ascii"),
     )
     target = workdir / "report"
     (target / "data").mkdir(parents=True, exist_ok=True)
@@ -59,9 +69,51 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     return path
 
 
-def drawings_of(first: Drawing | None, sections: list[Section]) -> list[Drawing]:
+def write_markdown(workdir: Path, path: Path) -> Path:
+    """Writes a report as Markdown and returns its path.
+
+    A folder beside it, named like it, holds the figures as SVG and the tables as CSV.
+
+    Raises:
+        UserError: as `write_report` does, or `path` does not end in .md.
+    """
+    if path.suffix != ".md":
+        raise UserError(f"--markdown={path}: end its name with .md, such as docs/results/tiny.md")
+    content = make_content(read_records(workdir))
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    for drawing in drawings_of(content):
+        (folder / f"{drawing.name}.svg").write_text(drawing.svg, "utf-8")
+    for file in content["files"]:
+        (folder / file.name).write_bytes(file.content)
+    template = _template("report.md.j2", autoescape=False)
+    text = template.render(content=content, prose=PROSE, folder=folder.name)
+    path.write_text(re.sub(r"\n{3,}", "\n\n", text), "utf-8")
+    return path
+
+
+def _template(name: str, autoescape: bool) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        # Without a line break before a %.
+        "minus": lambda text: re.sub(r"(?<=\d) %", "\u00a0%", real_minus(text)),
+        "direction": direction,
+        "svg": lambda drawing: Markup(drawing.inline),
+        "plain": lambda text: plain(real_minus(text)),
+    }
+    return environment.get_template(name)
+
+
+def drawings_of(content: Mapping[str, Any]) -> list[Drawing]:
     """Returns all drawings of a report, that of its first screen too."""
-    drawn = [drawing for section in sections for drawing in section.drawings]
+    first = content["first"]["curve"]
+    drawn = [drawing for section in content["sections"] for drawing in section.drawings]
     return [*([first] if first else []), *drawn]
 
 
@@ -70,9 +122,10 @@ def real_minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
-def _unbroken(text: str) -> str:
-    """Returns a text with minus signs and without a line break before a %."""
-    return re.sub(r"(?<=\d) %", "\u00a0%", real_minus(text))
+def plain(text: str) -> str:
+    """Returns a text of one line that Markdown shows as it is, also inside a table."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "<br>".join(_SPECIAL.sub(r"\\\1", escaped).split("\n"))
 
 
 def _figure_json(drawings: list[Drawing]) -> str:
@@ -80,25 +133,3 @@ def _figure_json(drawings: list[Drawing]) -> str:
     data = {"config": CONFIG, "theme": THEME, "figures": {d.name: d.spec for d in drawings}}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
-
-
-def _render(**content: Any) -> str:
-    """Returns the page; only this may run in it, and nothing is fetched (CSP)."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"minus": _unbroken, "direction": direction}
-    environment.filters["svg"] = lambda drawing: Markup(drawing.inline)
-    script = bundled_script((TEMPLATES / "report.js").read_text("utf-8"))
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return environment.get_template("report.html.j2").render(
-        prose=PROSE,
-        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(digest).decode("ascii"),
-        **content,
-    )

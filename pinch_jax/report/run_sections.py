@@ -11,93 +11,30 @@ from pinch_jax.languages import in_order, language
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import (
     BASE_COLOUR,
-    GREEN,
-    ORANGE,
-    THIN,
-    VERMILION,
     Drawing,
     language_colours,
 )
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.figures import by_family
 from pinch_jax.report.groups import in_groups
-from pinch_jax.report.outcome_tables import mean_shares, outcome_tables
-from pinch_jax.report.tables import Section, csv_file, csv_table, whole_file
+from pinch_jax.report.outcome_section import outcome_section
+from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
-from pinch_jax.study.outcomes import KINDS, RIGHT
 from pinch_jax.study.records import Records, ResponseShares
 
-# The kinds of study/outcomes.py, with their colours.
-KIND_NAMES = dict(
-    zip(
-        KINDS,
-        (
-            *("right, word for word", "right, otherwise worded", "wrong answer"),
-            *("wrong language, right answer", "wrong language, wrong answer"),
-            *("echo of the prompt", "too short or nothing"),
-        ),
-        strict=True,
-    )
-)
-KIND_COLOURS = (GREEN, "#7fbfa8", "#d3d9df", "#dd9a8b", VERMILION, ORANGE, THIN)
 # A longer training curve is thinned to so many points in its file, and in its figure.
 KEPT_POINTS, DRAWN_POINTS = 250, 60
 
 
 def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
     """Returns the sections that stand before those of the experiments, and those behind them."""
-    before = [outcomes(records)] if records.outcomes else []
+    before = [outcome_section(records)] if records.outcomes else []
     behind = [draws_section(records)] if records.variance else []
     behind += [exact_match(records)] if own_language_rows(records) else []
     if records.tuned_runs:
         behind += [training(records), composition(records)]
     return before, behind
-
-
-def outcomes(records: Records) -> Section:
-    """Returns what became of the questions that have an answer."""
-    words = Words(
-        short="Answers",
-        title="Right, wrong, or no answer",
-        lead="What became of the questions that have an answer? Right: the reference, or the right "
-        "answer and no other one in other words. Wrong answer: in the language of the prompt, and "
-        "not the answer. Wrong language: in another language than the prompt; the answer may be "
-        "right there. Echo: the prompt once more. Too short: no language shows, and it is not the "
-        "answer.",
-        caption="A bar is a model, mean of all languages. The line is the 95 % interval of what is "
-        "right. The tables have every language by itself.",
-    )
-    means = mean_shares(records)
-    kinds = dict(zip(KIND_NAMES.values(), KIND_COLOURS, strict=True))
-
-    def chart(runs: list[str]) -> tuple[Mapping[str, Any], str]:
-        rows = []
-        for run in sorted(runs, key=lambda run: -means[run][RIGHT][0]):
-            for kind, told in KIND_NAMES.items():
-                value = means[run][kind][0]
-                if not math.isnan(value):
-                    row = {"name": records.names[run], "kind": told, "value": value}
-                    rows.append(row | {"told": f"{value:.1f} %"})
-            _, low, high = means[run][RIGHT]
-            rows[-1] |= {"low": low, "high": high}
-        order = list(dict.fromkeys(row["name"] for row in rows))
-        return charts.stacked_chart(rows, "percent of the responses", kinds, order), ""
-
-    drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
-    result = "No model answered in all languages of the study."
-    if means:
-        ranked = sorted(means, key=lambda run: -means[run][RIGHT][0])
-        best, worst = (
-            f"“{records.names[run]}”, {show(Estimate(*means[run][RIGHT]), 0)} %"
-            for run in (ranked[0], ranked[-1])
-        )
-        result = (
-            f"Most answers are right after tuning on {best}. Fewest are right with {worst}. These "
-            "are means of all languages."
-        )
-    file = whole_file(records.workdir / "outcomes.csv")
-    return Section("outcomes", words, result, drawings, outcome_tables(records), file)
 
 
 def own_language_rows(records: Records) -> list[ResponseShares]:

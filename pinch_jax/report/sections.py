@@ -3,11 +3,10 @@
 import dataclasses
 
 from pinch_jax.report import tables
-from pinch_jax.report.figures import draw
+from pinch_jax.report.figures import cell_table, draw
 from pinch_jax.report.groups import title_of
 from pinch_jax.report.run_sections import run_sections
 from pinch_jax.report.tables import Section
-from pinch_jax.study.config import BUILT_IN
 from pinch_jax.study.experiments.figure import SCORE, Figure, HeatMap, Scatter
 from pinch_jax.study.experiments.interface import Beside
 from pinch_jax.study.experiments.registry import experiments_of
@@ -22,10 +21,9 @@ def make_sections(records: Records) -> list[Section]:
 
 
 def ran(records: Records) -> list[str]:
-    """Returns the experiments with something to show: the paper's in its order, ours, sweeps."""
-    held = experiments_of(records.study)
-    order = [name for name in dict.fromkeys((*BUILT_IN, *held)) if name in held]
-    return [name for name in order if _has_data(records, name, held[name].figure)]
+    """Returns the experiments with something to show, in the order of the page."""
+    held = experiments_of(records.study).items()
+    return [name for name, of in held if _has_data(records, name, of.figure)]
 
 
 def _has_data(records: Records, name: str, figure: Figure | None) -> bool:
@@ -54,7 +52,7 @@ def section(records: Records, name: str) -> Section:
     else:
         file = tables.score_file(records, name)
     own = isinstance(figure, HeatMap) and figure.of == SCORE
-    table = tables.cell_table(records, name, figure) if own else tables.csv_table(records, file)
+    table = cell_table(records, name, figure) if own else tables.csv_table(records, file)
     return Section(
         id=name,
         words=words,

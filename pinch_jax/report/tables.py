@@ -12,9 +12,11 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.text_table import number
-from pinch_jax.study.experiments.figure import HeatMap, Scatter
+from pinch_jax.study.experiments.figure import Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
 from pinch_jax.study.records import Finding, Records
+from pinch_jax.study.tables import csv_text
+from pinch_jax.study.workdir import flat
 
 AGGREGATE_NAMES = {
     "mean": "mean of all",
@@ -73,14 +75,9 @@ class Section:
     beside: Sequence[Beside] = ()
 
 
-def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> DataFile:
+def csv_file(name: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> DataFile:
     """Returns rows as a CSV file; NaN is an empty cell."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow("" if isinstance(c, float) and math.isnan(c) else c for c in row)
-    return DataFile(name, buffer.getvalue().encode("utf-8"))
+    return DataFile(name, csv_text(columns, rows).encode("utf-8"))
 
 
 def score_file(records: Records, experiment: str) -> DataFile:
@@ -94,33 +91,6 @@ def score_file(records: Records, experiment: str) -> DataFile:
 def whole_file(path: Path) -> DataFile:
     """Returns a file of the work directory unchanged."""
     return DataFile(path.name, path.read_bytes())
-
-
-def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
-    """Returns the scores of a heat map with their intervals, a row a model."""
-    rows = records.experiment(experiment)
-    held = {(row.run, row.language): row for row in rows}
-    judged = records.judged_in(experiment)
-    columns = (*figure.means, *judged)
-
-    def shown(run: str, column: str) -> str:
-        row = held.get((run, column))
-        if row is None or row.run == row.baseline_run:
-            return "—"
-        return interval(row.estimate) + (" *" if not row.is_mean and row.p_holm < 0.05 else "")
-
-    cells = [
-        (records.names[run], *(shown(run, column) for column in columns))
-        for run in dict.fromkeys(row.run for row in rows)
-    ]
-    return Table(
-        "scores and 95 % intervals",
-        "Score (%) and its 95 % interval; a column is the language of the instructions. "
-        "* differs from 50 (Holm over the cells, p < 0.05).",
-        ("tuned on", *figure.means.values(), *judged),
-        tuple(cells),
-        tuple(range(1, len(columns) + 1)),
-    )
 
 
 def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
@@ -199,16 +169,8 @@ def finding_number(finding: Finding) -> str:
 
 def settings_table(summary: str, caption: str, settings: dict[str, Any]) -> Table:
     """Returns nested settings as rows of dotted names."""
-    return Table(summary, caption, ("name", "value"), tuple(_flat("", settings)))
-
-
-def _flat(prefix: str, settings: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    for name, value in settings.items():
-        if isinstance(value, dict) and value:
-            rows.extend(_flat(f"{prefix}{name}.", value))
-        elif isinstance(value, list):
-            rows.append((prefix + name, ", ".join(map(str, value))))
-        else:
-            rows.append((prefix + name, str(value)))
-    return rows
+    rows = (
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in flat(settings).items()
+    )
+    return Table(summary, caption, ("name", "value"), tuple(rows))

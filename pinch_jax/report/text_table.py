@@ -21,8 +21,8 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     return [line(columns), rule, *(line(row) if row else rule for row in rows)]
 
 
-def number(value: float, digits: int = 1) -> str:
+def number(value: float | None, digits: int = 1) -> str:
     """Returns a number as text, with a real minus sign; a missing one is a dash."""
-    if math.isnan(value):
+    if value is None or math.isnan(value):
         return "–"
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")

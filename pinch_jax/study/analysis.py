@@ -1,31 +1,28 @@
 """From the responses and verdicts of a study to its tables and findings."""
 
 import collections
-import csv
 import dataclasses
-import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.evaluate.judge import ReferenceJudge
 from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
-from pinch_jax.study.answers import Answers
-from pinch_jax.study.comparisons import Results, Scored, draws_of, read_results, shown_x
-from pinch_jax.study.config import BUILT_IN
+from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, read_results
+from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
+from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
-from pinch_jax.study.experiments.registry import means_of
-from pinch_jax.study.findings import findings_of
-from pinch_jax.study.measures import mean_of_orders
-from pinch_jax.study.outcomes import Outcomes, outcome_rows, write_outcomes
+from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
+from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
+from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.records import (
     ALL_ORDERS,
     TABLES,
@@ -33,25 +30,20 @@ from pinch_jax.study.records import (
     Finding,
     ResponseShares,
     Score,
+    Tables,
+    Variance,
     read_study,
 )
-from pinch_jax.study.variance import Variance, variance_rows
+from pinch_jax.study.tables import csv_text
+from pinch_jax.study.variance import variance_rows
 
 NAN = math.nan
+# What responses.csv has the mean of.
+OF_OUTCOMES = ("exact_match", "answer_match", "right_language", "wrong_language", "too_short")
+OF_OUTCOMES += ("echo", "chrf")
 
 
-class Analysis(NamedTuple):
-    """What `analyse` writes: a table each, and findings.json."""
-
-    scores: tuple[Score, ...]
-    draws: tuple[DrawScore, ...]
-    variance: tuple[Variance, ...]
-    responses: tuple[ResponseShares, ...]
-    outcomes: tuple[Outcomes, ...]
-    findings: tuple[Finding, ...]
-
-
-def analyse(workdir: Path) -> Analysis:
+def analyse(workdir: Path) -> Tables:
     """Returns the tables and findings of a study, and writes them into it.
 
     Raises:
@@ -65,22 +57,25 @@ def analyse(workdir: Path) -> Analysis:
             f"{ReferenceJudge.name!r}; delete that folder, and run `pinch study` again"
         )
     results = read_results(workdir, study, means_of)
-    analysis = Analysis(
+    analysis = Tables(
         scores=score_rows(results),
         draws=draw_rows(results),
-        variance=variance_rows(results),
+        variance=tuple(variance_rows(results)),
         responses=tuple(
             response_shares([results.answers[run, code] for run in runs], runs[0], code, study)
             for runs in results.draws.values()
             for code in dict.fromkeys(code for run, code in results.answers if run == runs[0])
         ),
         outcomes=outcome_rows(results),
-        findings=tuple(findings_of(results)),
+        findings=findings_of(results),
     )
-    _write_table(workdir / "scores.csv", Score, analysis.scores)
-    _write_table(workdir / "draws.csv", DrawScore, analysis.draws)
-    _write_table(workdir / "variance.csv", Variance, analysis.variance)
-    _write_table(workdir / "responses.csv", ResponseShares, analysis.responses)
+    for name, row_type in (
+        ("scores", Score),
+        ("draws", DrawScore),
+        ("variance", Variance),
+        ("responses", ResponseShares),
+    ):
+        _write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))
     write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
     text = json.dumps(findings, ensure_ascii=False, indent=1)
@@ -89,7 +84,7 @@ def analyse(workdir: Path) -> Analysis:
     return analysis
 
 
-def summary(analysis: Analysis) -> list[str]:
+def summary(analysis: Tables) -> list[str]:
     """Returns what came out in lines for a terminal: the findings, and the means of sweeps."""
     lines = []
     if analysis.findings:
@@ -124,74 +119,56 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     scored = results.scored
     estimates = [entry.score.estimate() for entry in scored]
     p_holm = [NAN] * len(scored)
-    for experiment in dict.fromkeys(entry.arm["experiment"] for entry in scored):
+    for name in dict.fromkeys(entry.arm["experiment"] for entry in scored):
         cells = [
             place
             for place, entry in enumerate(scored)
-            if entry.arm["experiment"] == experiment and not (entry.is_mean or entry.is_itself)
+            if entry.arm["experiment"] == name and not (entry.is_mean or entry.is_itself)
         ]
         for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
             p_holm[place] = p
     rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
     orders = mean_of_orders(results.find("breadth", "mean_unseen"))
-    rows += [
-        _summary_row(mean.estimate(), "breadth", "mean_unseen", series=ALL_ORDERS, x=str(x))
+    several = [
+        (Score("breadth", "", ALL_ORDERS, str(x), "mean_unseen"), mean.estimate())
         for x, mean in orders.items()
     ]
     if (pearson := share_correlation(results)) is not None:
-        rows.append(_summary_row(pearson, "pretraining_share", "pearson"))
+        several.append((Score("pretraining_share", "", "", "", "pearson"), pearson))
+    rows += [dataclasses.replace(row, **_numbers(estimate)) for row, estimate in several]
     return tuple(rows)
 
 
-def _summary_row(estimate: Estimate, experiment: str, language: str, **named: str) -> Score:
-    """Returns a row for a number that is of several arms."""
-    empty = {field.name: NAN if field.type is float else "" for field in _fields(Score)}
-    named |= {"experiment": experiment, "language": language}
-    held = {"score": estimate.value, "low": estimate.low, "high": estimate.high, "p": estimate.p}
-    return Score(**(empty | named | held))
+def _numbers(held: Estimate) -> dict[str, float]:
+    return {"score": held.value, "low": held.low, "high": held.high, "p": held.p}
 
 
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
     arm, same, held = entry.arm, entry.same_language.estimate(), entry.values
-    return Score(
-        experiment=arm["experiment"],
-        spec=arm["spec"],
-        series=arm["series"],
-        x=shown_x(arm),
-        language=entry.language,
+    row = Score(
+        **entry.named,
         run=arm["run"],
         # A mean may be over several baselines.
         baseline_run=arm["baseline_runs"].get(entry.language, ""),
         draws=len(draws_of(arm)),
         prompts=entry.prompts,
-        wins=held.count(1.0) if held else NAN,
-        ties=held.count(0.5) if held else NAN,
-        losses=held.count(0.0) if held else NAN,
-        flip_rate=flip_rate(held) if held else NAN,
-        score=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        p=NAN if entry.is_itself else estimate.p,
-        p_holm=p_holm,
+        **_numbers(estimate),
         score_same_language=same.value,
         low_same_language=same.low,
         high_same_language=same.high,
+    )
+    if entry.is_itself:
+        return dataclasses.replace(row, p=NAN)
+    wins, ties, losses = (held.count(value) for value in (1.0, 0.5, 0.0))
+    return dataclasses.replace(
+        row, wins=wins, ties=ties, losses=losses, flip_rate=flip_rate(held), p_holm=p_holm
     )
 
 
 def draw_rows(results: Results) -> tuple[DrawScore, ...]:
     """Returns the rows of draws.csv: each score in each draw, if there are several."""
     return tuple(
-        DrawScore(
-            experiment=entry.arm["experiment"],
-            spec=entry.arm["spec"],
-            series=entry.arm["series"],
-            x=shown_x(entry.arm),
-            language=entry.language,
-            draw=str(draw),
-            run=drawn["run"],
-            score=float(score),
-        )
+        DrawScore(**entry.named, draw=str(draw), run=drawn["run"], score=float(score))
         for entry in results.scored
         if len(entry.score.draws) > 1
         for draw, (drawn, score) in enumerate(
@@ -208,16 +185,12 @@ def response_shares(
     `chance` is the exact match of always giving the most frequent training answer of the task.
     What needs a reference or an answer is over the prompts that have one, NaN if none has.
     """
-    answers = draws[0]
+    records = draws[0].records
     held = [outcome for draw in draws for outcome in draw.outcomes.values()]
     majority = study["majority_answers"][language]
-    by_chance = [
-        majority.get(record["task"]) == record["answer"]
-        for record in answers.records.values()
-        if record["answer"]
-    ]
+    answered = [record for record in records.values() if record["answer"]]
 
-    def share(values: Sequence[float | None]) -> float:
+    def share(values: Iterable[float | None]) -> float:
         told = [value for value in values if value is not None]
         return float(np.mean(told)) if told else NAN
 
@@ -225,33 +198,57 @@ def response_shares(
         run=run,
         spec=study["runs"][run]["spec"],
         language=language,
-        prompts=len(answers.records),
-        exact_match=share([outcome.exact_match for outcome in held]),
-        answer_match=share([outcome.answer_match for outcome in held]),
-        right_language=share([outcome.right_language for outcome in held]),
-        wrong_language=share([outcome.wrong_language for outcome in held]),
-        too_short=share([outcome.too_short for outcome in held]),
-        echo=share([outcome.echo for outcome in held]),
-        chrf=share([outcome.chrf for outcome in held]),
-        chance=share(by_chance),
+        prompts=len(records),
+        **{name: share(getattr(outcome, name) for outcome in held) for name in OF_OUTCOMES},
+        chance=share(majority.get(record["task"]) == record["answer"] for record in answered),
     )
 
 
-def _fields(row_type: type) -> tuple[dataclasses.Field, ...]:
-    return dataclasses.fields(row_type)
+def findings_of(results: Results) -> tuple[Finding, ...]:
+    """Returns the paper's findings in its order, then those of experiments of one's own.
+
+    Each is held against this study by its interval alone. What the rule does not settle is "cannot
+    tell"; what lacks an experiment that could settle it is "not run". There are none of the
+    paper's where none of its experiments was run.
+    """
+    chosen = experiments_of(results.study)
+    own = {name: held for name, held in chosen.items() if name not in EXPERIMENTS}
+    paper = EXPERIMENTS if set(EXPERIMENTS) & set(chosen) else ()
+    every = {name: experiment(name) for name in paper} | own
+    claims = [(name, *of) for name, held in every.items() for of in held.findings]
+    return tuple(_finding(results, *claim, number) for number, claim in enumerate(claims, 1))
+
+
+def _finding(
+    results: Results, name: str, claim: Claim, rule: Callable[[Results], Decision], number: int
+) -> Finding:
+    try:
+        decision = rule(results)
+        detail = decision.detail + (where_own_models(results) if claim.against_own else "")
+    except NotRun as missing:
+        decision, detail = Decision(NOTHING, NOT_RUN, ""), f"not run: {missing}"
+    held = decision.number
+    value, low, high = (None if math.isnan(n) else n for n in (held.value, held.low, held.high))
+    return Finding(
+        number=number,
+        claim=claim.claim,
+        experiment=name,
+        value=value,
+        unit=claim.unit + decision.of,
+        low=low,
+        high=high,
+        verdict=decision.verdict,
+        rule=claim.rule,
+        detail=detail,
+    )
 
 
 def _write_table(path: Path, row_type: type, rows: Iterable[Any]) -> None:
-    """Writes rows as CSV; NaN is an empty cell."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(field.name for field in _fields(row_type))
-    for row in rows:
-        writer.writerow(_cell(value) for value in dataclasses.astuple(row))
-    write_text(path, table.getvalue())
+    """Writes rows as CSV, numbers with six digits."""
 
+    def cell(value: Any) -> Any:
+        told = isinstance(value, float) and not math.isnan(value)
+        return f"{value:.6g}" if told else value
 
-def _cell(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    return "" if math.isnan(value) else f"{value:.6g}"
+    columns = [field.name for field in dataclasses.fields(row_type)]
+    write_text(path, csv_text(columns, (map(cell, dataclasses.astuple(row)) for row in rows)))

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,16 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
-from pinch_jax.evaluate.records import read_verdicts, seen_by_judge
+from pinch_jax.evaluate.outcome import Outcome, classify
+from pinch_jax.evaluate.records import (
+    other_answers,
+    read_responses,
+    read_verdicts,
+    seen_by_judge,
+    words_of_records,
+)
 from pinch_jax.evaluate.scores import outcomes
-from pinch_jax.study.answers import Answers, read_answers
+from pinch_jax.study.workdir import verdict_path
 
 Arm = Mapping[str, Any]
 # (study.json, an arm of it) -> the means of the arm: name -> its languages.
@@ -26,6 +33,14 @@ class Comparison(NamedTuple):
     run: str
     baseline_run: str
     language: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a run answered in one language: the records and what each is, by prompt id."""
+
+    records: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +59,18 @@ class Scored:
     prompts: int
     values: tuple[float, ...]
     languages: tuple[str, ...]
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What names it in the tables."""
+        arm = self.arm
+        return {
+            "experiment": arm["experiment"],
+            "spec": arm["spec"],
+            "series": arm["series"],
+            "x": arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}",
+            "language": self.language,
+        }
 
     @property
     def is_itself(self) -> bool:
@@ -81,7 +108,7 @@ class Results:
         ]
 
     def mean(self, draws: Sequence[Mapping[str, float]]) -> Mean:
-        """Returns the mean over draws and prompts; a draw is {prompt id: value from 0 to 100}."""
+        """Returns the mean in percent over draws and prompts; a draw is {prompt id: 0 to 1}."""
         return _mean_of_draws(draws, self.prompts)
 
 
@@ -101,7 +128,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     answered = dict.fromkeys(
         (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
     )
-    answers = read_answers(workdir, answered)
+    answers = _read_answers(workdir, answered)
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     knowledge = study["judge"]["knowledge"]
     values = {
@@ -119,7 +146,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
             return itself, itself
         even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
         score, same_language = (
-            _mean_of_draws([_percent(held.get(pair, even)) for pair in pairs], prompts)
+            _mean_of_draws([held.get(pair, even) for pair in pairs], prompts)
             for held in (values, same)
         )
         return score, same_language
@@ -140,14 +167,34 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     return Results(study, answers, entries, prompts, _drawn(study))
 
 
+def _read_answers(
+    workdir: Path, answered: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Answers]:
+    """Returns (run, language) -> what the run answered in it, for those that are asked for."""
+    folder = workdir / "runs"
+    held = {
+        (run, language): read_responses(folder / run / "responses" / f"{language}.jsonl", kept=True)
+        for run, language in answered
+    }
+    # Each prompt once.
+    asked = {key: record for records in held.values() for key, record in records.items()}
+    words = words_of_records(asked.values())
+    fields = ("prompt", "response", "language", "reference", "answer")
+    answers = {}
+    for key, records in held.items():
+        own = {identity: record for (_, identity), record in records.items()}
+        others = other_answers(own)
+        outcomes = {
+            identity: classify(*map(record.get, fields), others=others[identity], words=words)
+            for identity, record in own.items()
+        }
+        answers[key] = Answers(own, outcomes)
+    return answers
+
+
 def draws_of(arm: Arm) -> Sequence[Arm]:
     """Returns the runs of each draw of an arm; a study from before there were draws has one."""
     return arm.get("draws", (arm,))
-
-
-def shown_x(arm: Arm) -> str:
-    """Returns where an arm stands on the x axis, as the tables say it."""
-    return arm["x"] if isinstance(arm["x"], str) else f"{arm['x']:g}"
 
 
 def compared(arm: Arm, language: str) -> tuple[Comparison, ...]:
@@ -173,7 +220,7 @@ def _read_outcomes(
     answers: Mapping[tuple[str, str], Answers],
     knowledge: str,
 ) -> dict[str, float]:
-    path = workdir / "verdicts" / f"{pair.run}--{pair.baseline_run}--{pair.language}.jsonl"
+    path = verdict_path(workdir, *pair)
     if not path.exists():
         raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
     verdicts = read_verdicts(path)
@@ -206,14 +253,10 @@ def _same_language(
     }
 
 
-def _percent(values: Mapping[str, float]) -> dict[str, float]:
-    return {identity: 100.0 * value for identity, value in values.items()}
-
-
 def _mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
-    """Returns the mean over draws {prompt id: value} and over the prompts that they have."""
+    """Returns the mean in percent over draws {prompt id: value} and the prompts that they have."""
     values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]
-    return means_over_prompts(np.array(values)[:, :, None])[0]
+    return means_over_prompts(100.0 * np.array(values)[:, :, None])[0]
 
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:

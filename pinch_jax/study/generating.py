@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +68,17 @@ def generate_answers(
         if output is None:
             responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)
             return _answered(prompts, responses)
+        weights = bench.fingerprint(None)
+        part = output.with_name(f"{output.name}-{weights[:12]}.part")
         with only_writer(lock_of(output)), stoppable("while answering"):
-            return _written_answers(bench, prompts, output, bar.update)
-
-
-def _written_answers(
-    bench: Workbench, prompts: Sequence[Record], output: Path, progress: Callable[[int], None]
-) -> list[Record]:
-    weights, seed = bench.fingerprint(None), bench.config.seed
-    part = output.with_name(f"{output.name}-{weights[:12]}.part")
-    texts = [record["prompt"] for record in prompts]
-    answered = _answered(
-        prompts,
-        answer_prompts(bench.answers, bench.pretrained, weights, texts, seed, part, progress),
-    )
-    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in answered]
-    write_text(output, "".join(lines))
-    part.unlink()
-    return answered
+            responses = answer_prompts(
+                bench.answers, bench.pretrained, weights, texts, config.seed, part, bar.update
+            )
+            answered = _answered(prompts, responses)
+            lines = (json.dumps(r, ensure_ascii=False, allow_nan=False) for r in answered)
+            write_text(output, "".join(f"{line}\n" for line in lines))
+            part.unlink()
+            return answered
 
 
 def _answered(prompts: Sequence[Record], responses: Sequence[str]) -> list[Record]:

@@ -96,8 +96,8 @@ def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:
 
     A run stands for all draws of its tuning set.
     """
-    first = [run for run in runs if run in results.draws]
-    keys = [(run, code) for run in first for code in results.study["languages"]]
+    languages = results.study["languages"]
+    keys = [(run, code) for run in runs if run in results.draws for code in languages]
     return [key for key in keys if key in results.answers]
 
 
@@ -110,7 +110,7 @@ def in_language(results: Results, answered: Iterable[tuple[str, str]]) -> Estima
     for run, code in dict.fromkeys(answered):
         draws = [
             {
-                identity: 100.0 * outcome.right_language
+                identity: float(outcome.right_language)
                 for identity, outcome in results.answers[drawn, code].outcomes.items()
                 if outcome.too_short is False
             }

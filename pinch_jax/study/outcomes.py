@@ -6,25 +6,21 @@ the languages of the study. Only questions that have an answer are counted. What
 language has it.
 """
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
-from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.files import write_text
-from pinch_jax.study.answers import Answers
-from pinch_jax.study.comparisons import Results
+from pinch_jax.study.comparisons import Answers, Results
+from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
 # Every response is of one of these.
@@ -39,6 +35,9 @@ OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
 NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "draw", "prompts")
 ENDS = ("", "_low", "_high")
+COLUMNS = (*NAMES, *(share + end for share in SHARES for end in ENDS))
+# (run, language) -> prompt id -> what the response is.
+Kinds = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,76 +66,68 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     mean is over the others, if there are any. The intervals are those of evaluate/intervals.py;
     that of a mean is over draws and prompts, which the languages share.
     """
-    languages = results.study["languages"]
-    asked = {code: answers.records for (_, code), answers in results.answers.items()}
-    others = {code: other_answers(records) for code, records in asked.items()}
+    languages, kinds = results.study["languages"], _kinds(results)
     untold = {
         code
         for (_, code), answers in results.answers.items()
         if any(outcome.language is None for outcome in answers.outcomes.values())
     }
-    by_run: dict[str, dict[str, dict[str, str]]] = {}
-    for (run, code), answers in results.answers.items():
-        kinds = {i: _kind(i, answers, asked, others) for i in answers.outcomes}
-        told = {identity: kind for identity, kind in kinds.items() if kind}
-        if told:
-            by_run.setdefault(run, {})[code] = told
     sets = {("", runs[0]): runs for runs in results.draws.values()}
     for runs in results.draws.values():
         if len(set(runs)) > 1:
             sets |= {(str(draw), run): (run,) for draw, run in enumerate(runs)}
     rows = []
     for (draw, run), runs in sets.items():
-        if run not in by_run:
-            continue
         spec = results.study["runs"][run]["spec"]
-        by_task = {code: _by_task(results, runs, code, by_run) for code in by_run[run]}
-        groups = {code: (code,) for code in by_task}
-        if all(code in by_task for code in languages):
+        groups = {code: (code,) for answered, code in kinds if answered == run}
+        if all(code in groups for code in languages):
             groups[MEAN] = tuple(code for code in languages if code not in untold) or languages
         for name, codes in groups.items():
             hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
-            for task in dict.fromkeys(task for code in codes for task in by_task[code]):
-                columns = [by_task[code][task] for code in codes if task in by_task[code]]
+            for task, columns in _by_task(results, kinds, runs, codes).items():
                 size = max(len(column[0]) for column in columns)
                 shares = _shares(columns) | hidden
                 rows.append(Outcomes(run, spec, name, task, size, shares, draw))
     return tuple(rows)
 
 
-def _kind(
-    identity: str,
-    answers: Answers,
-    asked: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    others: Mapping[str, Mapping[str, tuple[str, ...]]],
-) -> str | None:
-    """Returns what a response is; one in a wrong language is held against that language's answer.
+def _kinds(results: Results) -> Kinds:
+    """Returns what each response is; one in a wrong language is held against that one's answer."""
+    asked = {code: answers.records for (_, code), answers in results.answers.items()}
+    others = {code: other_answers(records) for code, records in asked.items()}
 
-    `asked` and `others` are the records of each language, and the answers that are wrong.
-    """
-    outcome = answers.outcomes[identity]
-    if outcome.kind != "wrong_language" or identity not in asked.get(outcome.identified, ()):
-        return outcome.kind
-    said = normalise(answers.records[identity]["response"])
-    right = asked[outcome.identified][identity]["answer"]
-    wrong = others[outcome.identified][identity]
-    return ELSEWHERE if names_only(said, right, wrong) else "wrong_language"
+    def kind(identity: str, answers: Answers) -> str | None:
+        outcome = answers.outcomes[identity]
+        code = outcome.identified
+        if outcome.kind != "wrong_language" or identity not in asked.get(code, ()):
+            return outcome.kind
+        said = normalise(answers.records[identity]["response"])
+        right = names_only(said, asked[code][identity]["answer"], others[code][identity])
+        return ELSEWHERE if right else "wrong_language"
+
+    kinds = {
+        key: {i: held for i in answers.outcomes if (held := kind(i, answers))}
+        for key, answers in results.answers.items()
+    }
+    return {key: held for key, held in kinds.items() if held}
 
 
 def _by_task(
-    results: Results,
-    runs: Sequence[str],
-    language: str,
-    by_run: Mapping[str, Mapping[str, Mapping[str, str]]],
-) -> dict[str, list[dict[str, str]]]:
-    """Returns task -> {prompt: kind of its response} of each run, all tasks together first."""
-    records = results.answers[runs[0], language].records
-    tasks: dict[str, list[dict[str, str]]] = {ALL_TASKS: [{} for _ in runs]}
-    for place, run in enumerate(runs):
-        for identity, kind in by_run[run][language].items():
-            for task in (ALL_TASKS, records[identity]["task"]):
-                tasks.setdefault(task, [{} for _ in runs])[place][identity] = kind
-    return tasks
+    results: Results, kinds: Kinds, runs: Sequence[str], codes: Sequence[str]
+) -> dict[str, list[list[dict[str, str]]]]:
+    """Returns task -> {prompt: kind} of each run, of each language that has the task."""
+    records = {code: results.answers[runs[0], code].records for code in codes}
+
+    def of_task(task: str, run: str, code: str) -> dict[str, str]:
+        told = kinds[run, code].items()
+        return {i: kind for i, kind in told if task in (ALL_TASKS, records[code][i]["task"])}
+
+    tasks = (records[code][i]["task"] for code in codes for run in runs for i in kinds[run, code])
+    columns = {
+        task: [[of_task(task, run, code) for run in runs] for code in codes]
+        for task in dict.fromkeys((ALL_TASKS, *tasks))
+    }
+    return {task: [column for column in held if any(column)] for task, held in columns.items()}
 
 
 def _shares(
@@ -161,13 +152,12 @@ def _shares(
 
 def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
     """Writes outcomes.csv."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow([*NAMES, *(share + end for share in SHARES for end in ENDS)])
-    for row in rows:
-        values = [f"{value:.6g}" for share in SHARES for value in row.shares[share]]
-        writer.writerow([*(getattr(row, name) for name in NAMES), *values])
-    write_text(path, table.getvalue())
+    cells = (
+        [getattr(row, name) for name in NAMES]
+        + [f"{value:.6g}" for share in SHARES for value in row.shares[share]]
+        for row in rows
+    )
+    write_text(path, csv_text(COLUMNS, cells))
 
 
 def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
@@ -176,16 +166,11 @@ def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
     Raises:
       UserError: a column is missing.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = {*NAMES, *(share + end for share in SHARES for end in ENDS)}
-        if missing := columns - set(reader.fieldnames or ()):
-            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
-        return tuple(
-            Outcomes(
-                **{name: row[name] for name in NAMES[:-1]},
-                prompts=int(row["prompts"]),
-                shares={share: tuple(float(row[share + end]) for end in ENDS) for share in SHARES},
-            )
-            for row in reader
+    return tuple(
+        Outcomes(
+            **{name: row[name] for name in NAMES[:-1]},
+            prompts=int(row["prompts"]),
+            shares={share: tuple(float(row[share + end]) for end in ENDS) for share in SHARES},
         )
+        for row in read_rows(path, COLUMNS)
+    )

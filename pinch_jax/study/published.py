@@ -19,7 +19,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import write_bytes
 from pinch_jax.json_input import check_fields, parse_object
-from pinch_jax.study.responses import missing_responses, write_responses
+from pinch_jax.study.responses import write_responses
 from pinch_jax.study.run import Run
 from pinch_jax.study.runner import Study
 from pinch_jax.study.workdir import read_config
@@ -76,11 +76,7 @@ def adopt_answers(study: Study, folder: Path) -> list[str]:
             f"--answers={folder} has no answers of this study; its runs are named like "
             f"{study.distinct[0].directory.name}"
         )
-    lacking = [
-        run
-        for run in there
-        if missing_responses(study.bench, run, study.languages[run.directory.name])
-    ]
+    lacking = [run for run in there if study.lacks_answers(run)]
 
     def adopt():
         for run in lacking:
@@ -99,10 +95,7 @@ def _adopt(study: Study, run: Run, source: Path) -> None:
         asked = [examples[answer["language"], answer["id"]] for answer in answers]
     except KeyError as unknown:
         raise UserError(f"{source}: the corpus has no prompt {unknown}; {_REPAIR}") from None
-    records = [
-        response_record(example, answer["response"])
-        for example, answer in zip(asked, answers, strict=True)
-    ]
+    records = [response_record(example, "") for example in asked]
     config = json.loads(study.bench.config.to_json())
     if head != (ours := _head(run.directory.name, config, records)):
         differing = next(name for name in ours if head.get(name) != ours[name])

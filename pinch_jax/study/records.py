@@ -1,9 +1,9 @@
 """A finished work directory, read into plain records: what the figures and the page are made of."""
 
-import csv
 import dataclasses
 import functools
 import json
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import Outcomes, read_outcomes
-from pinch_jax.study.variance import Variance
+from pinch_jax.study.tables import read_rows
 from pinch_jax.study.workdir import read_config
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
@@ -28,42 +28,18 @@ TABLES = (
 )
 # The series of a mean over the orders of adding languages.
 ALL_ORDERS = "all orders"
-Row = TypeVar("Row")
+Table = TypeVar("Table", bound="Row | ResponseShares")
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
-    """One row of scores.csv; scores and their 95 % intervals are in percent.
-
-    `run` is that of the first of the `draws`. Wins, ties and losses are those of all draws.
-    """
+class Row:
+    """What a row of a table of scores is about: an arm, in a language or a mean of several."""
 
     experiment: str
     spec: str
     series: str
     x: str
     language: str
-    run: str
-    baseline_run: str
-    draws: float
-    prompts: float
-    wins: float
-    ties: float
-    losses: float
-    flip_rate: float
-    score: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    score_same_language: float
-    low_same_language: float
-    high_same_language: float
-
-    @property
-    def estimate(self) -> Estimate:
-        """The score with its interval and its p."""
-        return Estimate(self.score, self.low, self.high, self.p)
 
     @property
     def is_mean(self) -> bool:
@@ -72,17 +48,71 @@ class Score:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawScore:
+class Score(Row):
+    """One row of scores.csv; scores and their 95 % intervals are in percent.
+
+    `run` is that of the first of the `draws`. Wins, ties and losses are those of all draws. NaN is
+    what a row has none of.
+    """
+
+    run: str = ""
+    baseline_run: str = ""
+    draws: float = math.nan
+    prompts: float = math.nan
+    wins: float = math.nan
+    ties: float = math.nan
+    losses: float = math.nan
+    flip_rate: float = math.nan
+    score: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    p_holm: float = math.nan
+    score_same_language: float = math.nan
+    low_same_language: float = math.nan
+    high_same_language: float = math.nan
+
+    @property
+    def estimate(self) -> Estimate:
+        """The score with its interval and its p."""
+        return Estimate(self.score, self.low, self.high, self.p)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawScore(Row):
     """One row of draws.csv: the score of one draw, in percent; `run` is its own."""
 
-    experiment: str
-    spec: str
-    series: str
-    x: str
-    language: str
     draw: str
     run: str
     score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Variance(Row):
+    """One row of variance.csv.
+
+    `above` is the tuning set whose score is taken off, "" for a score itself. `draw_sd` is how far
+    draws lie apart in points, what prompts add to that taken off. `draw_share` is the percent of
+    the variance of this study's number that the choice of examples gives. `prompts_3`, `prompts_5`
+    and `prompts_10` are the prompts a language with which so many draws would tell a difference of
+    `POINTS` in `POWER` of the studies: infinite where no number of prompts would, NaN of a score.
+    """
+
+    above: str
+    draws: float
+    prompts: float
+    value: float
+    low: float
+    high: float
+    draw_sd: float
+    draw_sd_low: float
+    draw_sd_high: float
+    draw_share: float
+    draw_share_low: float
+    draw_share_high: float
+    prompts_3: float
+    prompts_5: float
+    prompts_10: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,18 +169,24 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
-    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
+class Tables:
+    """What `analyse` writes: a table each, and findings.json."""
 
-    workdir: Path
-    config: dict[str, Any]
-    study: dict[str, Any]
     scores: tuple[Score, ...]
     draws: tuple[DrawScore, ...]
     variance: tuple[Variance, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Records(Tables):
+    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
+
+    workdir: Path
+    config: dict[str, Any]
+    study: dict[str, Any]
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -171,14 +207,6 @@ class Records:
         """Returns how many examples of each language a run's set holds; none are left out."""
         held = self.study["runs"][run].get("budgets", {})
         return {code: count for code, count in held.items() if count}
-
-    @functools.cached_property
-    def candidates_of(self) -> dict[str, tuple[str, ...]]:
-        """Each experiment's candidates alone."""
-        runs: dict[str, dict[str, None]] = {}
-        for arm in self.study["arms"]:
-            runs.setdefault(arm["experiment"], {})[arm["run"]] = None
-        return {name: tuple(named) for name, named in runs.items()}
 
     @functools.cached_property
     def runs(self) -> dict[str, str]:
@@ -240,6 +268,7 @@ def read_records(workdir: Path) -> Records:
             )
     check_sealed(workdir, "run `pinch report` again")
     findings = json.loads((workdir / "findings.json").read_text("utf-8"))
+    names = [field.name for field in dataclasses.fields(Finding)]
     outcomes = read_outcomes(workdir / "outcomes.csv")
     return Records(
         workdir=workdir,
@@ -250,29 +279,16 @@ def read_records(workdir: Path) -> Records:
         variance=_read_table(workdir / "variance.csv", Variance),
         outcomes=tuple(row for row in outcomes if not row.draw),
         responses=_read_table(workdir / "responses.csv", ResponseShares),
-        findings=tuple(
-            Finding(**{field.name: entry[field.name] for field in dataclasses.fields(Finding)})
-            for entry in findings
-        ),
+        findings=tuple(Finding(**{name: entry[name] for name in names}) for entry in findings),
     )
 
 
-def _read_table(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
-    """Returns the rows of a CSV file; an empty number is NaN."""
+def _read_table(path: Path, row_type: type[Table]) -> tuple[Table, ...]:
+    """Returns the rows of a table; an empty number is NaN."""
     fields = dataclasses.fields(row_type)
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {field.name for field in fields} - set(reader.fieldnames or ())
-        if missing:
-            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
-        return tuple(
-            row_type(
-                **{
-                    field.name: row[field.name]
-                    if field.type is str
-                    else float(row[field.name] or "nan")
-                    for field in fields
-                }
-            )
-            for row in reader
-        )
+
+    def cell(field: dataclasses.Field, text: str) -> str | float:
+        return text if field.type is str else float(text or "nan")
+
+    rows = read_rows(path, [field.name for field in fields])
+    return tuple(row_type(*(cell(field, row[field.name]) for field in fields)) for row in rows)

@@ -1,6 +1,5 @@
 """A run's responses to the held-out prompts: which are there, and how the others are made."""
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from absl import logging
@@ -26,19 +25,19 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
         UserError: a file of responses is damaged.
     """
 
-    def unanswered(code):
-        return not agreed(f"reading {path_of(code)}", lambda: _has_answered(bench, run, code))
+    def answered(code):
+        doing = f"reading {response_path(run, code)}"
+        return agreed(doing, lambda: _has_answered(bench, run, code))
 
-    path_of = functools.partial(response_path, run)
-    return [code for code in languages if unanswered(code)]
+    return [code for code in languages if not answered(code)]
 
 
 def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
     path = response_path(run, language)
     if not path.exists():
         return False
-    by = _made_by(bench, run)
-    unanswered = [_kept_record(example, "", by) for example in _asked(bench, language)]
+    by = {"by": _made_by(bench, run)}
+    unanswered = [response_record(example, "") | by for example in _asked(bench, language)]
     held = read_responses(path, kept=True).values()
     if [record | {"response": ""} for record in held] == unanswered:
         return True
@@ -55,17 +54,12 @@ def _made_by(bench: Workbench, run: Run) -> str:
     return answers_key(bench.answers, run.fingerprint, bench.config.seed)
 
 
-def _kept_record(example: Example, response: str, by: str) -> dict[str, str]:
-    """Returns the record of a response with what has made it."""
-    return response_record(example, response) | {"by": by}
-
-
 def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Example, str]]) -> None:
     """Writes responses to held-out prompts, a file for each language."""
     lines: dict[str, list[str]] = {}
-    by = _made_by(bench, run)
+    by = {"by": _made_by(bench, run)}
     for example, response in responses:
-        line = json_line(_kept_record(example, response, by))
+        line = json_line(response_record(example, response) | by)
         lines.setdefault(example.language, []).append(line)
     for code, some in lines.items():
         write_text(response_path(run, code), "".join(some))

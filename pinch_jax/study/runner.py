@@ -19,15 +19,15 @@ from pinch_jax.files import delete_unfinished, read_record, write_record
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
-from pinch_jax.study.completing import complete_run
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
+from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import check_workdir, claim_workdir
+from pinch_jax.study.workdir import check_workdir, claim_workdir, verdict_path
 from pinch_jax.waiting import is_primary, primary_alone
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -65,6 +65,10 @@ class Study:
             names = {run.directory.name for spec in specs for run in self.runs[spec]}
             needed.setdefault(arm.experiment, set()).update(names)
         return sum(map(len, needed.values())) - len(set().union(*needed.values()))
+
+    def lacks_answers(self, run: Run) -> bool:
+        """Returns whether a run has yet to answer: the same in all processes."""
+        return bool(missing_responses(self.bench, run, self.languages[run.directory.name]))
 
 
 def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
@@ -144,31 +148,18 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
         for number, run in enumerate(mine, 1):
             bar.set_description(f"run {number} of {len(mine)} {run.label}")
             with stoppable(f"at run {number} of {len(mine)}, {run.label}"):
-                _complete(study, run, bar)
-    lacking = [
-        run.directory.name
-        for run in study.distinct
-        if missing_responses(study.bench, run, study.languages[run.directory.name])
-    ]
-    if not lacking:
-        with stoppable("while judging"):
-            primary_alone("judging", lambda: _judge_alone(study, progress))
-    if is_primary() and lacking:
-        print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
-    return not lacking
-
-
-def _complete(study: Study, run: Run, bar: tqdm) -> None:
-    languages = study.languages[run.directory.name]
-    if not missing_responses(study.bench, run, languages):
-        bar.update(run.steps)
-        return
-    complete_run(study.bench, run, languages, bar)
-
-
-def _verdict_path(study: Study, candidate: Run, baseline: Run, language: str) -> Path:
-    name = f"{candidate.directory.name}--{baseline.directory.name}--{language}.jsonl"
-    return study.workdir / "verdicts" / name
+                if study.lacks_answers(run):
+                    complete_run(study.bench, run, study.languages[run.directory.name], bar)
+                else:
+                    bar.update(run.steps)
+    lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]
+    if lacking:
+        if is_primary():
+            print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
+        return False
+    with stoppable("while judging"):
+        primary_alone("judging", lambda: _judge_alone(study, progress))
+    return True
 
 
 def _judge_alone(study: Study, progress: bool) -> None:
@@ -180,7 +171,10 @@ def _judge_alone(study: Study, progress: bool) -> None:
 def _judge(study: Study, progress: bool) -> Judge:
     """Writes all verdicts of a study; returns whose they are."""
     comparisons = {
-        _verdict_path(study, candidate, baseline, language): (candidate, baseline, language)
+        (candidate.directory.name, baseline.directory.name, language): (
+            response_path(baseline, language),
+            response_path(candidate, language),
+        )
         for arm in study.arms
         for language, against in arm.baselines.items()
         for candidate, baseline in zip(study.runs[arm.spec], study.runs[against], strict=True)
@@ -194,9 +188,8 @@ def _judge(study: Study, progress: bool) -> Judge:
     records = (response_record(e, "") for some in asked.values() for e in some)
     judge = ReferenceJudge(words_of_records(records))
     bar = tqdm(comparisons.items(), "judging", unit="file", disable=not progress)
-    for path, (candidate, baseline, language) in bar:
-        files = response_path(baseline, language), response_path(candidate, language)
-        judge_files(judge, *files, path, progress=False)
+    for compared, files in bar:
+        judge_files(judge, *files, verdict_path(study.workdir, *compared), progress=False)
     return judge
 
 

@@ -14,46 +14,14 @@ import scipy.special
 
 from pinch_jax.evaluate.draws import TAIL, noise, reach
 from pinch_jax.evaluate.intervals import NORMAL, Contrast, Mean
-from pinch_jax.study.comparisons import Results, Scored, shown_x
+from pinch_jax.study.comparisons import Results, Scored
+from pinch_jax.study.records import Variance
 
 POINTS = 3.0
 """The difference that a study may want to tell."""
 POWER = 0.8
 """How often it is to be told where it is there."""
 PLANNED_DRAWS = (3, 5, 10)
-
-
-@dataclasses.dataclass(frozen=True)
-class Variance:
-    """One row of variance.csv.
-
-    `above` is the tuning set whose score is taken off, "" for a score itself. `draw_sd` is how far
-    draws lie apart in points, what prompts add to that taken off. `draw_share` is the percent of
-    the variance of this study's number that the choice of examples gives. `prompts_3`, `prompts_5`
-    and `prompts_10` are the prompts a language with which so many draws would tell a difference of
-    `POINTS` in `POWER` of the studies: infinite where no number of prompts would, NaN of a score.
-    """
-
-    experiment: str
-    spec: str
-    series: str
-    x: str
-    language: str
-    above: str
-    draws: float
-    prompts: float
-    value: float
-    low: float
-    high: float
-    draw_sd: float
-    draw_sd_low: float
-    draw_sd_high: float
-    draw_share: float
-    draw_share_low: float
-    draw_share_high: float
-    prompts_3: float
-    prompts_5: float
-    prompts_10: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,15 +81,11 @@ def components(number: Mean | Contrast) -> Components:
     return Components(count, *parts, max(0.0, prompts - both / count), both)
 
 
-def variance_rows(results: Results) -> tuple[Variance, ...]:
-    """Returns the rows of variance.csv: each mean score, and its difference from the first.
+def variance_rows(results: Results) -> Iterator[Variance]:
+    """Yields the rows of variance.csv: each mean score, and its difference from the first.
 
     With one draw there are none, since it tells nothing of the others.
     """
-    return tuple(_rows(results))
-
-
-def _rows(results: Results) -> Iterator[Variance]:
     first: dict[tuple[str, str, str], Scored] = {}
     for entry in results.scored:
         if not entry.is_mean or len(entry.score.draws) < 2:
@@ -134,24 +98,12 @@ def _rows(results: Results) -> Iterator[Variance]:
 
 
 def _row(entry: Scored, number: Mean | Contrast, above: str) -> Variance:
-    arm, estimate, parts = entry.arm, number.estimate(), components(number)
+    estimate, parts = number.estimate(), components(number)
     size, told = entry.prompts / len(entry.languages), {}
     for end, part in (("", parts.draw), ("_low", parts.draw_low), ("_high", parts.draw_high)):
         told |= {f"draw_sd{end}": math.sqrt(part), f"draw_share{end}": parts.share(part)}
     for draws in PLANNED_DRAWS:
         needed = size * parts.prompts_needed(draws) if above else math.nan
         told[f"prompts_{draws}"] = math.ceil(needed) if math.isfinite(needed) else needed
-    return Variance(
-        experiment=arm["experiment"],
-        spec=arm["spec"],
-        series=arm["series"],
-        x=shown_x(arm),
-        language=entry.language,
-        above=above,
-        draws=parts.draws,
-        prompts=size,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        **told,
-    )
+    held = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return Variance(**entry.named, above=above, draws=parts.draws, prompts=size, **held, **told)

@@ -41,6 +41,11 @@ def read_command(workdir: Path) -> str:
     return path.read_text("utf-8", errors="replace").strip() if path.exists() else ""
 
 
+def verdict_path(workdir: Path, run: str, baseline_run: str, language: str) -> Path:
+    """Returns where the verdicts on two runs in a language are kept."""
+    return workdir / "verdicts" / f"{run}--{baseline_run}--{language}.jsonl"
+
+
 def claim_workdir(config: Config, workdir: Path) -> None:
     """Writes the config into the work directory, once all else that could be refused was checked.
 
@@ -62,7 +67,7 @@ def check_workdir(config: Config, workdir: Path) -> None:
     """
     if not (workdir / "config.json").exists():
         return
-    ours, theirs = _flat(json.loads(config.to_json())), _flat(read_config(workdir))
+    ours, theirs = flat(json.loads(config.to_json())), flat(read_config(workdir))
     for field in sorted(ours.keys() | theirs.keys()):
         if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
             continue
@@ -89,11 +94,10 @@ def read_config(workdir: Path) -> dict[str, Any]:
     return read_record(path, "delete it, and give the config of this study to `pinch study`")
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested settings by their dotted names."""
+    found: dict[str, Any] = {}
     for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
+        nested = isinstance(value, Mapping) and value
+        found |= flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return found

@@ -13,7 +13,6 @@ from pinch_jax.study.experiments.interface import (
     Claim,
     Decision,
     Experiment,
-    Judged,
     Words,
     decide,
     own_models,
@@ -46,11 +45,6 @@ def arms(config: Config) -> list[Arm]:
             baselines = own_models(unseen)
             arms.append(Arm("breadth", uniform_spec(tuned), count, f"order {number}", baselines))
     return arms
-
-
-def means(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean of the languages that no arm is tuned on."""
-    return {"mean_unseen": judged.without(judged.seen)}
 
 
 def saturates(results: Results) -> Decision:
@@ -104,7 +98,7 @@ EXPERIMENT = Experiment(
         found="The unseen languages rise up to 4 tuning languages, to almost 50, then stay.",
     ),
     arms=arms,
-    means=means,
+    means=("mean_unseen",),
     findings=[(BREADTH, saturates)],
     figure=Curve(
         "number of tuning languages",

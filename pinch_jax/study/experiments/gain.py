@@ -5,16 +5,9 @@ from collections.abc import Sequence
 from pinch_jax.config import Config
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.figure import HeatMap
-from pinch_jax.study.experiments.interface import (
-    HEAT_CAPTION,
-    Arm,
-    Experiment,
-    Judged,
-    Words,
-    mean_non_english,
-    mean_of_all,
-    mean_other,
-)
+from pinch_jax.study.experiments.interface import HEAT_CAPTION, Arm, Experiment, Words
+
+ALL_MEANS = ("mean", "mean_non_english", "mean_other")
 
 
 def arms_of_others(config: Config, arms: Sequence[Arm]) -> list[Arm]:
@@ -28,11 +21,6 @@ def arms_of_others(config: Config, arms: Sequence[Arm]) -> list[Arm]:
     ]
 
 
-def means(judged: Judged) -> dict[str, list[str]]:
-    """Returns the means of all languages, of all but the base, and of those not tuned on."""
-    return mean_of_all(judged) | mean_non_english(judged) | mean_other(judged)
-
-
 EXPERIMENT = Experiment(
     words=Words(
         short="Gain",
@@ -41,7 +29,7 @@ EXPERIMENT = Experiment(
         "is the pretrained model without any tuning.",
         caption=HEAT_CAPTION,
     ),
-    means=means,
+    means=ALL_MEANS,
     arms_of_others=arms_of_others,
     figure=HeatMap(means={"mean": "mean", "mean_other": "others"}),
 )

@@ -15,6 +15,16 @@ from pinch_jax.study.comparisons import Results
 from pinch_jax.study.experiments.figure import Figure
 from pinch_jax.study.records import Records
 
+# Whether a mean is over a language, by the language that the others replace, those that the arm's
+# set holds examples of, and those that some set of the experiment does: so the means of all arms
+# are over the same ones.
+MEANS: dict[str, Callable[[str, str, Set[str], Set[str]], bool]] = {
+    "mean": lambda code, base, tuned, seen: True,
+    "mean_non_english": lambda code, base, tuned, seen: code != base,
+    "mean_seen": lambda code, base, tuned, seen: code != base and code in seen,
+    "mean_unseen": lambda code, base, tuned, seen: code not in seen,
+    "mean_other": lambda code, base, tuned, seen: code not in tuned,
+}
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "cannot tell", "not run"
 
 
@@ -35,27 +45,6 @@ class Arm:
     x: float | str
     series: str
     baselines: Mapping[str, str]
-
-
-class Judged(NamedTuple):
-    """The languages of an arm, from which its means choose theirs.
-
-    Attributes:
-        languages: those that it is judged in.
-        base: the language that the others replace.
-        tuned: those that its set holds examples of.
-        seen: those that some set of the experiment holds examples of, so that the means of all
-            arms can be over the same ones.
-    """
-
-    languages: Sequence[str]
-    base: str
-    tuned: Set[str]
-    seen: Set[str]
-
-    def without(self, left_out: Set[str]) -> list[str]:
-        """Returns the judged languages that are not among these."""
-        return [code for code in self.languages if code not in left_out]
 
 
 class Claim(NamedTuple):
@@ -133,30 +122,16 @@ BANDS = "A band is a 95 % interval. The dashed line is 50: as good as the baseli
 BARS = "The line across the end of a bar is its 95 % interval; 50 is dashed."
 
 
-def nothing_beside(records: Records, name: str) -> list[Beside]:
-    """Returns no number of the paper."""
-    return []
-
-
-def no_arms(config: Config) -> list[Arm]:
-    """Returns the comparisons of an experiment that looks at the models of another one."""
-    return []
-
-
-def mean_of_all(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean over all languages that an arm is judged in."""
-    return {"mean": list(judged.languages)}
-
-
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One experiment of a study.
 
     Attributes:
         words: of its section.
-        arms: its comparisons; raises UserError where the config lacks what they need.
-        means: name -> the languages that a mean is over; those without languages are left out. A
-            section of one's own shows "mean" and, where there is one, "mean_other".
+        arms: its comparisons, none where it looks at the models of others; raises UserError where
+            the config lacks what they need.
+        means: which means over its languages it has, by their names in `MEANS`; those
+            without languages are left out.
         findings: what the paper says of it, each with what decides, which raises `NotRun` where
             the study lacks it.
         figure: what is drawn of its scores; None draws a curve, bars or a heat map by their shape.
@@ -168,14 +143,20 @@ class Experiment:
     """
 
     words: Words
-    arms: Callable[[Config], list[Arm]] = no_arms
-    means: Callable[[Judged], dict[str, list[str]]] = mean_of_all
+    arms: Callable[[Config], list[Arm]] = lambda config: []
+    means: Sequence[str] = ("mean",)
     findings: Sequence[tuple[Claim, Callable[[Results], Decision]]] = ()
     figure: Figure | None = None
     result: Callable[[Records, str], str] | None = None
-    beside: Callable[[Records, str], list[Beside]] = nothing_beside
+    beside: Callable[[Records, str], list[Beside]] = lambda records, name: []
     needs: Sequence[str] = ()
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.means) - MEANS.keys():
+            raise UserError(
+                f"means={self.means} of an Experiment: no {sorted(unknown)}; choose from {[*MEANS]}"
+            )
 
 
 def check_several(config: Config, experiment: str) -> None:
@@ -202,13 +183,3 @@ def uniform_spec(languages: Sequence[str]) -> str:
 def own_models(languages: Sequence[str]) -> dict[str, str]:
     """Returns each language with the set of its own model: what it is held against."""
     return {code: monolingual_spec(code) for code in languages}
-
-
-def mean_non_english(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean over all languages but the base."""
-    return {"mean_non_english": judged.without({judged.base})}
-
-
-def mean_other(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean over the languages that an arm is not tuned on."""
-    return {"mean_other": judged.without(judged.tuned)}

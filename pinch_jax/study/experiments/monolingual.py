@@ -3,7 +3,7 @@
 Source: Shaham et al. (2024), arXiv 2401.01854, section 3.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pinch_jax.config import Config
 from pinch_jax.languages import language
@@ -15,7 +15,6 @@ from pinch_jax.study.experiments.interface import (
     Experiment,
     Words,
     check_several,
-    mean_other,
     monolingual_spec,
     own_models,
 )
@@ -28,12 +27,12 @@ OF_OTHERS = HeatMap(means={"mean_other": "others"})
 def arms(config: Config) -> list[Arm]:
     """Returns the table of the languages that have a model of their own."""
     check_several(config, "monolingual")
-    return table("monolingual", config.monolingual_languages)
+    codes = config.monolingual_languages
+    return table("monolingual", codes, own_models(codes))
 
 
-def table(experiment: str, languages: Sequence[str]) -> list[Arm]:
-    """Returns every monolingual model in every language, against the language's own."""
-    baselines = own_models(languages)
+def table(experiment: str, languages: Sequence[str], baselines: Mapping[str, str]) -> list[Arm]:
+    """Returns the models of these languages, each against all of the baselines."""
     return [Arm(experiment, monolingual_spec(code), code, "", baselines) for code in languages]
 
 
@@ -77,7 +76,7 @@ EXPERIMENT = Experiment(
         found="Every model follows instructions in the other languages to some degree.",
     ),
     arms=arms,
-    means=mean_other,
+    means=("mean_other",),
     figure=OF_OTHERS,
     result=carries_over,
     beside=beside,

@@ -17,7 +17,6 @@ from pinch_jax.study.experiments.interface import (
     Words,
     check_several,
     decide,
-    mean_other,
     monolingual_spec,
     uniform_spec,
 )
@@ -84,7 +83,7 @@ EXPERIMENT = Experiment(
         found="Bilingual sets beat both of their halves in the other 10 languages.",
     ),
     arms=arms,
-    means=mean_other,
+    means=("mean_other",),
     findings=[(PAIRS, beats_both_halves)],
     figure=Bars("mean score in the other languages (%)", "mean_other"),
     result=pairs_win,

@@ -20,7 +20,6 @@ from pinch_jax.study.experiments.interface import (
     Experiment,
     Words,
     decide,
-    mean_non_english,
     monolingual_spec,
     own_models,
 )
@@ -188,7 +187,7 @@ EXPERIMENT = Experiment(
         "slowly.",
     ),
     arms=arms,
-    means=mean_non_english,
+    means=("mean_non_english",),
     findings=[(PINCH, lifts), (REPLACEMENT, replaces)],
     figure=Curve(
         P_AXIS,

@@ -16,13 +16,10 @@ from pinch_jax.study.experiments.interface import (
     Claim,
     Decision,
     Experiment,
-    Judged,
     Words,
     decide,
-    mean_of_all,
-    mean_other,
-    monolingual_spec,
 )
+from pinch_jax.study.experiments.monolingual import table
 from pinch_jax.study.measures import cells_of, entries_of, show
 from pinch_jax.study.records import Records
 
@@ -39,16 +36,8 @@ TRANSFER = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns every monolingual model against the untuned one, in all languages."""
-    baselines = dict.fromkeys(config.languages, PRETRAINED)
-    return [
-        Arm("pretrained", monolingual_spec(code), code, "", baselines)
-        for code in config.monolingual_languages
-    ]
-
-
-def means(judged: Judged) -> dict[str, list[str]]:
-    """Returns the mean of all languages, and of those that the model is not tuned on."""
-    return mean_of_all(judged) | mean_other(judged)
+    untuned = dict.fromkeys(config.languages, PRETRAINED)
+    return table("pretrained", config.monolingual_languages, untuned)
 
 
 def transfer(results: Results) -> Decision:
@@ -95,7 +84,7 @@ EXPERIMENT = Experiment(
         "tuned on another language. " + BARS,
     ),
     arms=arms,
-    means=means,
+    means=("mean", "mean_other"),
     findings=[(TRANSFER, transfer)],
     figure=Bars("score against the untuned model (%)", OWN, "tuned on another language"),
     result=tuning_changes,

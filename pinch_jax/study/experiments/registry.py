@@ -9,9 +9,9 @@ from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
-from pinch_jax.study.config import PRETRAINED, experiment_name
+from pinch_jax.study.config import BUILT_IN, experiment_name
 from pinch_jax.study.experiments import sweep
-from pinch_jax.study.experiments.interface import Arm, Experiment, Judged
+from pinch_jax.study.experiments.interface import MEANS, Arm, Experiment
 
 
 @functools.cache
@@ -39,8 +39,10 @@ def experiment(named: str) -> Experiment:
 
 
 def experiments_of(study: Mapping[str, Any]) -> dict[str, Experiment]:
-    """Returns the experiments of a study.json by name, sweeps too."""
-    return _by_name(study["experiments"]) | dict.fromkeys(study.get("sweeps", ()), sweep.EXPERIMENT)
+    """Returns the experiments of a study.json by name: the paper's in its order, ours, sweeps."""
+    sweeps = dict.fromkeys(study.get("sweeps", ()), sweep.EXPERIMENT)
+    chosen = _by_name(study["experiments"]) | sweeps
+    return {name: chosen[name] for name in (*BUILT_IN, *chosen) if name in chosen}
 
 
 def _by_name(named: Iterable[str]) -> dict[str, Experiment]:
@@ -70,17 +72,13 @@ def arms_of(config: Config) -> list[Arm]:
         for arm in held.arms(config)
     ]
     arms += [arm for one in config.study.sweeps for arm in sweep.arms(config, one)]
-    every = list(arms)
-    for name, held in chosen.items():
-        if held.arms_of_others is None:
-            continue
-        if not arms:
-            raise UserError(
-                f"config.study.experiments={config.study.experiments}: {name!r} looks at the "
-                "models of the others; add some"
-            )
-        every += held.arms_of_others(config, arms)
-    return every
+    of_others = {name: held.arms_of_others for name, held in chosen.items() if held.arms_of_others}
+    if of_others and not arms:
+        raise UserError(
+            f"config.study.experiments={config.study.experiments}: {next(iter(of_others))!r} looks "
+            "at the models of the others; add some"
+        )
+    return [*arms, *(arm for make in of_others.values() for arm in make(config, arms))]
 
 
 def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:
@@ -95,16 +93,13 @@ def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:
 
 def means_of(study: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns the means of an arm of study.json: name -> its languages; those that have some."""
-    name = arm["experiment"]
-    tuned = {run: _tuned_on(entry) for run, entry in study["runs"].items()}
+    name, base = arm["experiment"], study["base"]
+    # The untuned model has no examples.
+    held = {run: entry.get("examples", {}) for run, entry in study["runs"].items()}
+    tuned = {run: {code for code, count in of.items() if count} for run, of in held.items()}
     seen = {code for a in study["arms"] if a["experiment"] == name for code in tuned[a["run"]]}
-    judged = Judged(list(arm["baseline_runs"]), study["base"], tuned[arm["run"]], seen)
-    means = experiments_of(study)[name].means(judged)
+    means = {
+        mean: [c for c in arm["baseline_runs"] if MEANS[mean](c, base, tuned[arm["run"]], seen)]
+        for mean in experiments_of(study)[name].means
+    }
     return {mean: languages for mean, languages in means.items() if languages}
-
-
-def _tuned_on(run: Mapping[str, Any]) -> set[str]:
-    """Returns the languages that a run's set holds examples of; the untuned model has none."""
-    if run["spec"] == PRETRAINED:
-        return set()
-    return {language for language, count in run["examples"].items() if count > 0}

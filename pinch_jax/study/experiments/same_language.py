@@ -73,7 +73,7 @@ EXPERIMENT = Experiment(
         "repeats the instruction counts as such, too; the table counts it apart.",
         caption="A row is a model, the best first. A column is a language of instructions. The "
         "deeper the colour, the more responses are in the language of the instruction.",
-        found="The tuned models answer in the language of the instruction.",
+        found=SAME_LANGUAGE.claim,
     ),
     findings=[(SAME_LANGUAGE, answers_in_language)],
     figure=HeatMap(means={}, of="right_language"),

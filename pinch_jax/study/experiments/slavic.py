@@ -9,13 +9,7 @@ from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import Mean
 from pinch_jax.languages import language
 from pinch_jax.study.comparisons import Scored
-from pinch_jax.study.experiments.interface import (
-    HEAT_CAPTION,
-    Arm,
-    Experiment,
-    Words,
-    mean_other,
-)
+from pinch_jax.study.experiments.interface import HEAT_CAPTION, Arm, Experiment, Words, own_models
 from pinch_jax.study.experiments.monolingual import OF_OTHERS, carries_over, table
 
 _SLAVIC_BRANCHES = {
@@ -28,7 +22,8 @@ _INTELLIGIBLE = ({"sr", "hr"}, {"sk", "cs"})
 
 def arms(config: Config) -> list[Arm]:
     """Returns the table of config.study.slavic_languages."""
-    return table("slavic", config.study.slavic_languages)
+    codes = config.study.slavic_languages
+    return table("slavic", codes, own_models(codes))
 
 
 def _branch(code: str) -> str:
@@ -71,7 +66,7 @@ EXPERIMENT = Experiment(
         found="None of the three predicts how well a language carries over.",
     ),
     arms=arms,
-    means=mean_other,
+    means=("mean_other",),
     figure=OF_OTHERS,
     result=carries_over,
 )

@@ -8,7 +8,7 @@ from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
-from pinch_jax.study.experiments.gain import means
+from pinch_jax.study.experiments.gain import ALL_MEANS
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
         "that the sweep names: the model of each language itself, the untuned one, or a mixture.",
         caption="The thick line or the bar is the mean of the languages. " + BANDS,
     ),
-    means=means,
+    means=ALL_MEANS,
 )
 
 
@@ -44,12 +44,8 @@ def shape_of(records: Records, experiment: str) -> Figure:
         return Curve(x, {"mean": "mean of the languages"})
     if len(records.judged_in(experiment)) < 2:
         return Bars("score (%)", "mean")
-    return HeatMap({"mean": "mean"} | _other_mean(records, experiment))
-
-
-def _other_mean(records: Records, experiment: str) -> dict[str, str]:
-    """Returns the column of the languages that sets are not tuned on, where there are such."""
-    return {"mean_other": "others"} if records.experiment(experiment, "mean_other") else {}
+    others = records.experiment(experiment, "mean_other")
+    return HeatMap({"mean": "mean"} | ({"mean_other": "others"} if others else {}))
 
 
 def arms(config: Config, sweep: Sweep) -> list[Arm]:
@@ -82,13 +78,11 @@ def _places(config: Config, specs: Sequence[str]) -> list[float] | list[str]:
     That is the percent of what is not in the base language where all are pinches, the number of
     languages where all are even splits, and else their names.
     """
-    members = [_examples(config, spec) for spec in specs]
-    base = config.mixture.base
-    splits = all(re.match("uniform:|monolingual:", spec) for spec in specs)
+    base, budgets = config.mixture.base, [config.mixture_of(spec).budgets for spec in specs]
     if are_pinches(specs, base):
-        places = [100 * (1 - held.get(base, 0) / sum(held.values())) for held in members]
-    elif splits:
-        places = [float(len(held)) for held in members]
+        places = [100 * (1 - held.get(base, 0) / sum(held.values())) for held in budgets]
+    elif all(re.match("uniform:|monolingual:", spec) for spec in specs):
+        places = [float(sum(count > 0 for count in held.values())) for held in budgets]
     else:
         return list(specs)
     return places if len(set(places)) == len(places) else list(specs)
@@ -97,12 +91,6 @@ def _places(config: Config, specs: Sequence[str]) -> list[float] | list[str]:
 def are_pinches(specs: Iterable[str], base: str) -> bool:
     """Returns whether mixtures differ in how much of them is not in the base language."""
     return all(spec.startswith("pinch:") or spec == f"monolingual:{base}" for spec in specs)
-
-
-def _examples(config: Config, spec: str) -> dict[str, int]:
-    """Returns what each language that has a part gives."""
-    budgets = config.mixture_of(spec).budgets
-    return {member: count for member, count in budgets.items() if count}
 
 
 def parse_sweep(text: str, name: str) -> Sweep:

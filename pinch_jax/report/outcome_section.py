@@ -1,0 +1,145 @@
+"""The section of answers: right, wrong or none; by model, by language and by task."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
+from pinch_jax.report import charts
+from pinch_jax.report.drawing import GREEN, ORANGE, THIN, VERMILION
+from pinch_jax.report.groups import in_groups
+from pinch_jax.report.tables import Section, Table, interval, whole_file
+from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.interface import Words
+from pinch_jax.study.measures import show
+from pinch_jax.study.outcomes import ALL_TASKS, ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT, TOO_SHORT
+from pinch_jax.study.records import Records
+
+# The columns of the table of kinds.
+SHOWN = {
+    RIGHT: "right",
+    "exact": "word for word",
+    "wrong_answer": "wrong answer",
+    OTHER_LANGUAGE: "wrong language",
+    ELSEWHERE: "right in it",
+    "echo": "echo",
+    TOO_SHORT: "too short",
+}
+# The kinds of study/outcomes.py as the legend has them, and their colours.
+COLOURS = {
+    "exact": ("right, word for word", GREEN),
+    "answer": ("right, otherwise worded", "#7fbfa8"),
+    "wrong_answer": ("wrong answer", "#d3d9df"),
+    ELSEWHERE: ("wrong language, right answer", "#dd9a8b"),
+    "wrong_language": ("wrong language, wrong answer", VERMILION),
+    "echo": ("echo of the prompt", ORANGE),
+    TOO_SHORT: ("too short or nothing", THIN),
+}
+# The share of a kind, in a language or MEAN, of a task.
+Column = tuple[str, str, str]
+
+
+def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, float]]]:
+    """Returns run -> what became of its responses, mean of all languages; the untuned one first."""
+    rows = [row for row in records.outcomes if (row.language, row.task) == (MEAN, ALL_TASKS)]
+    rows.sort(key=lambda row: row.spec != PRETRAINED)
+    return {row.run: row.shares for row in rows}
+
+
+def outcome_section(records: Records) -> Section:
+    """Returns what became of the questions that have an answer."""
+    words = Words(
+        short="Answers",
+        title="Right, wrong, or no answer",
+        lead="What became of the questions that have an answer? Right: the reference, or the right "
+        "answer and no other one in other words. Wrong answer: in the language of the prompt, and "
+        "not the answer. Wrong language: in another language than the prompt; the answer may be "
+        "right there. Echo: the prompt once more. Too short: no language shows, and it is not the "
+        "answer.",
+        caption="A bar is a model, mean of all languages. The line is the 95 % interval of what is "
+        "right. The tables have every language by itself.",
+    )
+    means = mean_shares(records)
+
+    def chart(runs: list[str]) -> tuple[Mapping[str, Any], str]:
+        rows = []
+        for run in sorted(runs, key=lambda run: -means[run][RIGHT][0]):
+            for kind, (told, _) in COLOURS.items():
+                value = means[run][kind][0]
+                if not math.isnan(value):
+                    row = {"name": records.names[run], "kind": told, "value": value}
+                    rows.append(row | {"told": f"{value:.1f} %"})
+            _, low, high = means[run][RIGHT]
+            rows[-1] |= {"low": low, "high": high}
+        order = list(dict.fromkeys(row["name"] for row in rows))
+        colours = dict(COLOURS.values())
+        return charts.stacked_chart(rows, "percent of the responses", colours, order), ""
+
+    drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
+    result = "No model answered in all languages of the study."
+    if means:
+        ranked = sorted(means, key=lambda run: -means[run][RIGHT][0])
+        best, worst = (
+            f"“{records.names[run]}”, {show(Estimate(*means[run][RIGHT]), 0)} %"
+            for run in (ranked[0], ranked[-1])
+        )
+        result = (
+            f"Most answers are right after tuning on {best}. Fewest are right with {worst}. These "
+            "are means of all languages."
+        )
+    file = whole_file(records.workdir / "outcomes.csv")
+    return Section("outcomes", words, result, drawings, outcome_tables(records), file)
+
+
+def outcome_tables(records: Records) -> tuple[Table, ...]:
+    """Returns the tables: kinds by model, what is right by language, and by task."""
+    sizes = {row.task: row.prompts for row in records.outcomes if row.language == MEAN}
+    tasks = sorted(sizes, key=lambda task: (task != ALL_TASKS, -sizes[task]))
+    kinds = {told: (share, MEAN, ALL_TASKS) for share, told in SHOWN.items()}
+    languages = {code: (RIGHT, code, ALL_TASKS) for code in records.study["languages"]}
+    languages = {"mean of all": (RIGHT, MEAN, ALL_TASKS)} | languages
+    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": (RIGHT, MEAN, t) for t in tasks}
+    return (
+        _table(
+            records,
+            "kinds of responses, mean of all languages",
+            "Percent of the responses, and 95 % intervals. Right, wrong answer, wrong language, "
+            "echo and too short add up to 100; “word for word” is a part of what is right, “right "
+            "in it” of what is in a wrong language.",
+            kinds,
+            is_open=True,
+        ),
+        _table(
+            records,
+            "right answers by language",
+            "Percent of the questions that were answered rightly, and 95 % intervals.",
+            languages,
+        ),
+        _table(
+            records,
+            "right answers by task, mean of all languages",
+            "Percent of the questions that were answered rightly, and 95 % intervals; behind a "
+            "task its questions in each language.",
+            by_task,
+        ),
+    )
+
+
+def _table(
+    records: Records, summary: str, caption: str, columns: Mapping[str, Column], is_open=False
+) -> Table:
+    """Returns a row a model, with an interval in each column."""
+    held = {(row.run, row.language, row.task): row.shares for row in records.outcomes}
+    runs = sorted({run for run, *_ in held}, key=list(records.runs).index)
+    runs.sort(key=lambda run: records.runs[run] != PRETRAINED)
+
+    def cell(run: str, share: str, language: str, task: str) -> str:
+        shares = held.get((run, language, task))
+        return interval(Estimate(*shares[share]) if shares else NOTHING, 0)
+
+    rows = [
+        (records.names[run], *(cell(run, *column) for column in columns.values())) for run in runs
+    ]
+    told = tuple(row for row in rows if set(row[1:]) != {"–"})
+    numeric = tuple(range(1, 1 + len(columns)))
+    return Table(summary, caption, ("tuned on", *columns), told, numeric, is_open)
