@@ -14,59 +14,52 @@ from pinch_jax.errors import UserError
 config_flags.DEFINE_config_file(
     "config", None, "configuration file, such as ml_collections_configs/tiny.py"
 )
-flags.DEFINE_string("workdir", None, "directory that holds all of a study")
-flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
-flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 config_flags.DEFINE_config_file(
     "against", None, "a second configuration file: say what differs, example by example"
+)
+_TEXTS = {
+    "workdir": "directory that holds all of a study",
+    "plot": "file to draw the mixture into, such as mixture.png",
+    "steps": "a:b: only these steps",
+    "model": "what config.model.source can be, which it is unless told; a run's `model` too",
+    "prompts": "JSON lines with a `prompt`",
+    "source": "the model to read, as config.model.source names it",
+    "target": "directory to write",
+    "output": "file or directory to write",
+    "baseline": "responses, JSON lines",
+    "candidate": "responses, JSON lines",
+    "data_dir": "where corpora are kept, as config.corpus.data_dir",
+    "markdown": "file to write the report into as Markdown too, with its figures beside it",
+    "answers": "of study: a folder that `pinch publish` wrote, whose answers are taken over; of "
+    "confusion: answers, as the benchmark's CSV (.gz too) or as JSON lines",
+    "words": "English words, one a line (.gz too), such as /usr/share/dict",
+    "texts": "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines "
+    "with a `text` or with `ids`",
+    "coordinator": "host:port of process 0; `auto` asks the cluster",
+}
+for _name, _what in _TEXTS.items():
+    flags.DEFINE_string(_name, None, _what)
+flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
+flags.DEFINE_string(
+    "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
 )
 flags.DEFINE_multi_string(
     "beside", None, "work directory of another study, whose curves stand beside; several times"
 )
-flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
-flags.DEFINE_string("steps", None, "a:b: only these steps")
-flags.DEFINE_string(
-    "model", None, "what config.model.source can be, which it is unless told; a run's `model` too"
-)
-flags.DEFINE_string("prompts", None, "JSON lines with a `prompt`")
-flags.DEFINE_string("source", None, "the model to read, as config.model.source names it")
-flags.DEFINE_string("target", None, "directory to write")
-flags.DEFINE_string(
-    "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
-)
-flags.DEFINE_string("output", None, "file or directory to write")
-flags.DEFINE_string("baseline", None, "responses, JSON lines")
-flags.DEFINE_string("candidate", None, "responses, JSON lines")
-flags.DEFINE_string("data_dir", None, "where corpora are kept, as config.corpus.data_dir")
-flags.DEFINE_string(
-    "markdown", None, "file to write the report into as Markdown too, with its figures beside it"
-)
-flags.DEFINE_string(
-    "answers",
-    None,
-    "of study: a folder that `pinch publish` wrote, whose answers are taken over; of confusion: "
-    "answers, as the benchmark's CSV (.gz too) or as JSON lines",
-)
-flags.DEFINE_string("words", None, "English words, one a line (.gz too), such as /usr/share/dict")
 flags.DEFINE_multi_string(
     "sweep",
     None,
     "mixtures of your own in the place of the paper's experiments: pinch:0,1,2,5, or whole ones "
     "with ; between them; @pretrained or @SPEC behind them is what they are held against",
 )
+flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
+flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
+flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
-flags.DEFINE_string(
-    "texts",
-    None,
-    "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines with a "
-    "`text` or with `ids`",
-)
-flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
 flags.DEFINE_enum(
     "judge", "reference", ["reference", "model"], "who judges: the references, or --model"
 )
-flags.DEFINE_string("coordinator", None, "host:port of process 0; `auto` asks the cluster")
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
 flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 1)
@@ -75,12 +68,7 @@ PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
 
 
 def read_config(name: str = "config"):
-    """Returns the configuration of a file with the fields that were set.
-
-    Raises:
-        UserError: there is no such file, or it gives no configuration.
-        UserError: the flag is missing, or a field is faulty.
-    """
+    """Returns the configuration of a file with the fields that were set, checked."""
     from pinch_jax.config import from_config_dict
 
     config = required(name)
@@ -113,7 +101,7 @@ def input_path(name: str) -> Path:
 
 
 def output_path(name: str, folder: bool = False) -> Path:
-    """Returns what a flag names and can be written, before anything is begun.
+    """Returns what a flag names, as far as it can be told that it can be written.
 
     Raises:
         UserError: the flag is missing; a folder is in the place of a file or the reverse; it, or
@@ -121,7 +109,7 @@ def output_path(name: str, folder: bool = False) -> Path:
     """
     path = Path(required(name)).expanduser()
     for read in ("prompts", "texts", "baseline", "candidate", "answers", "words"):
-        given = read in FLAGS and FLAGS[read].value
+        given = FLAGS[read].value
         if given and Path(given).expanduser().resolve() == path.resolve():
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")
     if path.exists() and path.is_dir() != folder:
@@ -176,11 +164,7 @@ def read_shard() -> tuple[int, int]:
 
 
 def read_steps(count: int) -> range:
-    """Returns which of so many steps --steps asks for, all without it.
-
-    Raises:
-        UserError: it is not a:b, or the run has not all of them.
-    """
+    """Returns which of so many steps --steps asks for, by default all."""
     first, colon, last = (FLAGS.steps or ":").partition(":")
     try:
         steps = range(int(first or 0), int(last or count))

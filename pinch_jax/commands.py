@@ -92,9 +92,11 @@ def train() -> None:
     print(f"run: {run.directory}")
 
 
-@_command("config", "against", "steps", "table")
+@_command("config", "against", "steps", "table", "plot")
 def mixture() -> None:
-    """What each step of a mixture holds, as JSON lines or tables."""
+    """What each step of a mixture holds, as JSON lines, tables or a picture."""
+    if FLAGS.against is not None and FLAGS.plot:
+        raise UserError(f"--plot={FLAGS.plot} draws one mixture; leave out --against")
     config = read_config()
 
     import sys
@@ -106,12 +108,18 @@ def mixture() -> None:
     plan = Inputs(config, progress=False, languages=config.mixture_languages).plan()
     for line in left_out_lines(plan):
         print(line, file=sys.stderr)  # the output is for programs
+    if FLAGS.plot:
+        from pinch_jax.report.mixture_plot import plot_mixture  # and with it all that draws
+
+        plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
     if FLAGS.against is not None:
         other = read_config("against")
         against = Inputs(other, progress=False, languages=other.mixture_languages).plan()
         steps = read_steps(max(plan.steps, against.steps)) if FLAGS.steps else None
         tell = diff_table if FLAGS.table else diff_lines
         lines = tell(plan, against, steps)
+    elif FLAGS.plot and not FLAGS.table:
+        lines = [f"plot: {FLAGS.plot}"]
     else:
         tell = mixture_table if FLAGS.table else mixture_lines
         lines = tell(plan, read_steps(plan.steps))

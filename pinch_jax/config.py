@@ -12,11 +12,7 @@ from typing import Any
 
 import ml_collections
 
-from pinch_jax.config_fields import (
-    Seed,
-    build,
-    check_distinct,
-)
+from pinch_jax.config_fields import Seed, build, check_distinct
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
@@ -88,20 +84,16 @@ class Config:
         return tuple(code for code in self.languages if code in chosen)
 
     def _check_study_languages(self) -> None:
-        if others := [c for c in self.study.monolingual_languages if c not in self.languages]:
-            raise UserError(
-                f"config.study.monolingual_languages={self.study.monolingual_languages}: "
-                f"{others[0]!r} is not in config.languages={self.languages}; add it there, or "
-                "leave it out here"
-            )
-        for name in ("unseen", "breadth"):
-            missing = [x for x in self.study.tuning_languages if x not in self.languages]
-            if name in self.study.experiments and missing:
-                raise UserError(
-                    f"config.study.tuning_languages={self.study.tuning_languages}: {missing[0]!r} "
-                    f"is not in config.languages={self.languages}; add it there, or leave {name!r} "
-                    "out of config.study.experiments"
-                )
+        needed = {"monolingual_languages": self.study.monolingual_languages}
+        if {"unseen", "breadth"} & {*self.study.experiments}:
+            needed["tuning_languages"] = self.study.tuning_languages
+        for name, codes in needed.items():
+            for code in codes:
+                if code not in self.languages:
+                    raise UserError(
+                        f"config.study.{name}={codes}: {code!r} is not in config.languages="
+                        f"{self.languages}; add it there, or leave it out here"
+                    )
 
     def _check_sweeps(self) -> None:
         for sweep in self.study.sweeps:

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import operator
 import sys
 import types
 import typing
@@ -32,17 +33,15 @@ NotNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 
 _BOUNDS = {
-    Gt: ("gt", "above", lambda value, end: value > end),
-    Ge: ("ge", "at least", lambda value, end: value >= end),
-    Lt: ("lt", "below", lambda value, end: value < end),
-    Le: ("le", "at most", lambda value, end: value <= end),
+    Gt: ("above", operator.gt),
+    Ge: ("at least", operator.ge),
+    Lt: ("below", operator.lt),
+    Le: ("at most", operator.le),
 }
 
 
 def build(cls: type, values: Any, path: str) -> Any:
-    """Returns a dataclass from a mapping, checked against its fields and their types.
-
-    `path` is what the mapping is called in messages: "config.train".
+    """Returns a dataclass from a mapping, which is called `path` in messages: "config.train".
 
     Raises:
         UserError: a field is unknown, missing, of the wrong type, or a number that is not finite
@@ -121,10 +120,9 @@ def _canonical(code: str, path: str) -> str:
 
 
 def _check_bounds(bounds: tuple[Any, ...], value: Any, path: str) -> None:
-    told = [(_BOUNDS[type(bound)], bound) for bound in bounds]
-    ends = [(words, holds, getattr(bound, name)) for (name, words, holds), bound in told]
-    if not all(holds(value, end) for _, holds, end in ends):
-        wanted = " and ".join(f"{words} {end:,}" for words, _, end in ends)
+    told = [(*_BOUNDS[type(bound)], *dataclasses.astuple(bound)) for bound in bounds]
+    if not all(holds(value, end) for _, holds, end in told):
+        wanted = " and ".join(f"{words} {end:,}" for words, _, end in told)
         raise UserError(f"{path}={value!r}: must be {wanted}")
 
 
@@ -132,10 +130,18 @@ def choose(path: str, value: Any, known: tuple[Any, ...]) -> None:
     """Raises UserError, with the nearest known value, when `value` is none of them."""
     if value not in known:
         near = difflib.get_close_matches(str(value), [str(k) for k in known], 1)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(map(str, known))}"
-        )
+        others = ", ".join(map(str, known))
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {others}"
         raise UserError(f"{path}: {value!r} is not known; {hint}")
+
+
+def check_divides(made: Any, path: str, part: str, whole: str) -> None:
+    """Raises UserError unless one field of a dataclass divides another one."""
+    divisor, number = getattr(made, part), getattr(made, whole)
+    if number % divisor:
+        raise UserError(
+            f"{path}.{part}={divisor} does not divide {path}.{whole}={number}; choose a divisor"
+        )
 
 
 def check_distinct(path: str, values: tuple[Any, ...]) -> None:

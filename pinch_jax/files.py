@@ -6,6 +6,7 @@ all in its `checksums.json`, written last.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -41,20 +42,24 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Lets an error of the system say which file it is about: of a full disk it does not know."""
+    """Lets an error of the system say which file it is about: of a full disk it does not know.
+
+    What a library says of one in an error of its own becomes that of the system.
+    """
     try:
         yield
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+    except Exception as error:
+        if (full := os.strerror(errno.ENOSPC)) in str(error):
+            raise OSError(errno.ENOSPC, full, str(path)) from error
+        raise
 
 
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yields a new folder that is called `target` once the block has ended, and not before.
-
-    What an earlier call left unfinished is deleted.
-    """
+    """Yields a new folder, which is called `target` once the block has ended, and not before."""
     part = target.with_name(target.name + UNFINISHED)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -108,7 +113,7 @@ def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict
     """Returns what `with_checksum` was given; `place` and `remedy` are for the message.
 
     Raises:
-        UserError: the object has no checksum, or is not the one that its checksum was made of.
+        UserError: the object has no checksum, or another one's.
     """
     plain = dict(record)
     found = plain.pop(CHECKSUM, None)
@@ -124,12 +129,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(path: Path, remedy: str) -> dict[str, Any]:
-    """Returns the object that `write_record` wrote; `remedy` says what to do if it is damaged.
-
-    Raises:
-        UserError: there is no such file.
-        UserError: it is not what was written.
-    """
+    """Returns the object that `write_record` wrote; raises UserError if it is not that one."""
     return without_checksum(path, read_object(path, remedy), remedy)
 
 
@@ -144,11 +144,7 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (place, object) for each line of a file of ours; the place is for messages.
-
-    Raises:
-        UserError: a line is not what was written.
-    """
+    """Yields (place, object) for each line of `json_line`; raises UserError for another line."""
     for place, record in read_objects(path, remedy):
         yield place, without_checksum(place, record, remedy)
 
@@ -180,26 +176,23 @@ def seal(folder: Path, names: Iterable[str] | None = None) -> None:
     if names is None:
         below = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in below)
-    held = {name: _file_checksum(folder / name) for name in sorted(names) if name != CHECKSUMS}
+    held = {name: file_checksum(folder / name) for name in sorted(names) if name != CHECKSUMS}
     write_record(folder / CHECKSUMS, {"sha256": held})
 
 
 def check_sealed(folder: Path, remedy: str) -> None:
-    """Checks that the files of a folder are those that it was sealed with; others may be there.
-
-    Raises:
-        UserError: one of them is gone or another one, or the folder was never sealed.
-    """
+    """Raises UserError unless all files are there that a folder was sealed with, unchanged."""
     if not (folder / CHECKSUMS).exists():
         raise UserError(f"{folder} has no {CHECKSUMS}: it is not whole, or not of today; {remedy}")
     for name, expected in read_record(folder / CHECKSUMS, remedy)["sha256"].items():
         path = folder / name
         if not path.exists():
             raise UserError(f"{path} is gone; {remedy}")
-        if _file_checksum(path) != expected:
+        if file_checksum(path) != expected:
             raise UserError(f"{path} does not match its checksum: it was damaged; {remedy}")
 
 
-def _file_checksum(path: Path) -> str:
+def file_checksum(path: Path) -> str:
+    """Returns the SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

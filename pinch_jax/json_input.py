@@ -40,11 +40,7 @@ def parse_json(place: Any, content: bytes | str, remedy: str = REPAIR) -> Any:
 
 
 def parse_object(place: Any, content: bytes | str, remedy: str = REPAIR) -> dict[str, Any]:
-    """Returns the JSON object of a text.
-
-    Raises:
-        UserError: as `parse_json` does, or it is no object.
-    """
+    """Returns the JSON object of a text; raises UserError as `parse_json` does, or for another."""
     value = parse_json(place, content, remedy)
     if not isinstance(value, dict):
         raise UserError(f"{place}: not a JSON object; {remedy}")
@@ -52,20 +48,12 @@ def parse_object(place: Any, content: bytes | str, remedy: str = REPAIR) -> dict
 
 
 def read_object(path: Path, remedy: str = REPAIR) -> dict[str, Any]:
-    """Returns the JSON object of a file.
-
-    Raises:
-        UserError: as `parse_object` does.
-    """
+    """Returns the JSON object of a file; raises UserError as `parse_object` does."""
     return parse_object(path, path.read_bytes(), remedy)
 
 
 def read_objects(path: Path, remedy: str = REPAIR) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (place, object) for each JSON object of a file; see `read_values`.
-
-    Raises:
-        UserError: as `parse_object` does.
-    """
+    """Yields (place, object) of a file as `read_values` does; UserError for what is no object."""
     if not path.exists():
         raise UserError(f"{path}: no such file; correct the path")
     with path.open("rb") as file:
@@ -78,10 +66,7 @@ def read_objects(path: Path, remedy: str = REPAIR) -> Iterator[tuple[str, dict[s
 def read_values(path: Any, file: BinaryIO, remedy: str = REPAIR) -> Iterator[tuple[str, Any]]:
     """Yields (place, value) for each JSON line, or each entry of a file that is one list or object.
 
-    Blank lines are left out.
-
-    Raises:
-        UserError: as `parse_json` does.
+    Blank lines are left out. Raises UserError as `parse_json` does.
     """
     lines = enumerate(file, start=1)
     first = next(((number, line) for number, line in lines if line.strip(_BLANK)), None)

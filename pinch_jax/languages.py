@@ -88,8 +88,7 @@ class Language:
 def language(code: str) -> Language:
     """Returns the language that a code, in whatever spelling, stands for: `he` for `iw`.
 
-    Raises:
-      UserError: CLDR does not name such a language, script or territory.
+    Raises UserError where CLDR does not name such a language, script or territory.
     """
     base, script, territory = _resolved(code)
     shortest = _shortest(base, script, territory)
@@ -161,12 +160,9 @@ def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
 def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
     """Removes the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
     whole = base, script, territory
-    for kept in ((), (script,), (territory,)):
-        named = {"script": "", "territory": ""}
-        if kept:
-            named["script" if kept[0] == script else "territory"] = kept[0]
-        if _maximal(base, named["script"], named["territory"]) == whole:
-            return base, *kept
+    for shorter in ((base, "", ""), (base, script, ""), (base, "", territory), whole):
+        if _maximal(*shorter) == whole:
+            return tuple(filter(None, shorter))
     return tuple(filter(None, whole))
 
 

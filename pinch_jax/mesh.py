@@ -20,9 +20,8 @@ from jax.sharding import PartitionSpec as P
 from pinch_jax.errors import UserError
 from pinch_jax.mesh_config import MeshConfig
 
-# One row for each kind of parameter. A path that matches no row, or two, is an error: a
-# parameter that nobody placed would be copied to every device without a word.
-# Layers are stacked, so the first axis of everything under `layers/` is L.
+# One row for each kind of parameter: one that nobody placed would be copied to every device
+# without a word. Layers are stacked, so the first axis of everything under `layers/` is L.
 PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"embedding|head", P("tensor", "fsdp")),
     (r"layers/attention/(query|key|value)", P(None, "fsdp", "tensor", None)),
@@ -97,11 +96,7 @@ def path_name(path: tuple[Any, ...]) -> str:
 
 
 def parameter_spec(path: str) -> P:
-    """Returns the one row of the table that places a parameter.
-
-    Raises:
-        UserError: no row or more than one row matches.
-    """
+    """Returns the row of the table that places a parameter: exactly one, or it is an error."""
     rows = [spec for pattern, spec in PARAMETER_AXES if re.fullmatch(pattern, path)]
     if len(rows) != 1:
         raise ValueError(
@@ -112,10 +107,10 @@ def parameter_spec(path: str) -> P:
 
 
 def parameter_shardings(mesh: Mesh, params: Any) -> Any:
-    """Returns the tree of shardings for a tree of parameters (arrays or shapes).
+    """Returns the tree of shardings for a tree of parameters, arrays or shapes.
 
     Raises:
-        UserError: a parameter's axis is not divisible by the mesh axes that split it.
+        UserError: the mesh axes that split a parameter's axis cannot divide it.
     """
 
     def place(path, leaf):
@@ -174,10 +169,9 @@ def activation_sharding(mesh: Mesh) -> Any:
 
 @functools.cache
 def local_rows(mesh: Mesh, rows: int, process: int | None = None) -> np.ndarray:
-    """Returns which rows of a global batch a process's devices hold, in ascending order.
+    """Returns which rows of a global batch the devices of a process, by default this one, hold.
 
-    On a TPU pod they lie apart: a mesh follows the torus, not the hosts. `process` is this one
-    unless told.
+    They are in ascending order. On a TPU pod they lie apart: a mesh follows the torus, not hosts.
     """
     process = jax.process_index() if process is None else process
     held = batch_sharding(mesh).devices_indices_map((rows,)).items()
@@ -213,3 +207,18 @@ def gathered(tree: Any) -> Any:
     if jax.process_count() == 1:
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def check_finite(tree: Any, what: str) -> None:
+    """Raises UserError when an array of a tree has a NaN or an infinity; names the first such.
+
+    It waits for the arrays, and reads each of them once where it lies. `what` begins the message.
+    """
+    for path, finite in jax.tree_util.tree_leaves_with_path(jax.device_get(_all_finite(tree))):
+        if not finite:
+            raise UserError(f"{what}: {path_name(path)} has numbers that are not finite")
+
+
+@jax.jit
+def _all_finite(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.all(jnp.isfinite(x)), tree)

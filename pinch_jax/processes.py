@@ -38,7 +38,14 @@ def start_processes(
             )
         return
     if coordinator == "auto":
-        coordinator, processes, process = _of_cluster(processes, process, timeout_seconds)
+        detect = clusters.ClusterEnv.auto_detect_unset_distributed_params
+        known = None, processes, process, None, None
+        coordinator, processes, process, _ = detect(*known, timeout_seconds)
+        if coordinator is None:
+            raise UserError(
+                "--coordinator=auto: JAX finds no cluster here; write HOST:PORT of process 0, and "
+                "give --processes and --process"
+            )
     if processes is None or process is None or not 0 <= process < processes:
         raise UserError(
             f"--processes={processes} --process={process}: with --coordinator give both, "
@@ -83,28 +90,11 @@ def leave(code: int = 1) -> None:
         os._exit(code)
 
 
-def _of_cluster(
-    processes: int | None, process: int | None, timeout_seconds: int
-) -> tuple[str, int | None, int | None]:
-    """Returns coordinator, processes and process, as jax.distributed.initialize() finds them."""
-    coordinator, processes, process, _ = clusters.ClusterEnv.auto_detect_unset_distributed_params(
-        None, processes, process, None, None, timeout_seconds
-    )
-    if coordinator is None:
-        raise UserError(
-            "--coordinator=auto: JAX finds no cluster here; write HOST:PORT of process 0, and "
-            "give --processes and --process"
-        )
-    return coordinator, processes, process
-
-
 def devices_of_task() -> list[int] | None:
     """Returns which of the GPUs that are visible are this task's; None where all of them are.
 
-    Tasks that share a node and see the same GPUs share them out evenly, in order.
-
-    Raises:
-        UserError: they cannot be shared out.
+    Tasks that share a node and see the same GPUs share them out evenly, in order; UserError where
+    they cannot.
     """
     task, tasks = _place_on_node()
     gpus = _visible_gpus()

@@ -21,13 +21,12 @@ class Interrupted(KeyboardInterrupt):
 def listen() -> None:
     """Lets Ctrl-C, and the first SIGTERM, which schedulers send, raise KeyboardInterrupt.
 
-    While a module is imported it waits: C++ that is about to start would end the process with -6.
-    So it does in what Python calls by itself, where every exception is dropped.
+    It waits where an exception would be lost, or end the process (`_is_deaf`).
     A process that was started to leave Ctrl-C unheard, such as a shell's background job, does so.
     """
 
     def stop(number, frame):
-        if _importing(frame) or _unheard(frame):
+        if _is_deaf(frame):
             again = threading.Timer(POLL_SECONDS, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -41,19 +40,17 @@ def listen() -> None:
             signal.signal(number, stop)
 
 
-def _importing(frame: types.FrameType | None) -> bool:
-    while frame:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+def _is_deaf(frame: types.FrameType | None) -> bool:
+    """Returns whether a module is imported here, or garbage collected.
 
-
-def _unheard(frame: types.FrameType | None) -> bool:
-    """Returns whether Python would drop an exception: while it collects garbage."""
+    An exception would end C++ that is about to start with -6, and be dropped by the collection.
+    """
     collecting = {getattr(call, "__code__", None) for call in gc.callbacks}
     while frame:
-        if frame.f_code in collecting or frame.f_code.co_name == "__del__":
+        code = frame.f_code
+        if code.co_filename.startswith("<frozen importlib"):
+            return True
+        if code in collecting or code.co_name == "__del__":
             return True
         frame = frame.f_back
     return False

@@ -5,6 +5,7 @@ own, of 30 s on CPUs, and one process may have work for hours that the others do
 """
 
 import itertools
+import json
 import sys
 import threading
 import time
@@ -35,13 +36,13 @@ def is_primary() -> bool:
     return jax.process_index() == 0
 
 
-def agreed(what: str, find: Callable[[], int]) -> int:
-    """Returns what `find` returns in the first process, in every process, where it is not called.
+def agreed(what: str, find: Callable[[], Result]) -> Result:
+    """Returns, in every process, what `find` returns in the first: something that JSON can say.
 
     Hosts may see different files, and the one that writes them sees them first. `what` is for the
     messages of those that wait.
     """
-    return int(_told(what, lambda: str(int(find()))))
+    return json.loads(_told(what, lambda: json.dumps(find())))
 
 
 def primary_first(what: str, call: Callable[[], Result]) -> Result:
@@ -98,11 +99,7 @@ def _told(what: str, say: Callable[[], str]) -> str:
 
 
 def wait_for_all(what: str) -> None:
-    """Returns returns, in every process, when all have come to `what`; says who is late.
-
-    Raises:
-        TimeoutError: a process did not come in a week.
-    """
+    """Returns, in every process, when all have come to `what`; TimeoutError says who did not."""
     if jax.process_count() == 1:
         return
     name, client = f"pinch/here/{next(_calls)}", distributed.global_state.client

@@ -14,7 +14,8 @@ from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.main import main
-from pinch_jax.report import mixture
+from pinch_jax.report import mixture, mixture_plot
+from pinch_jax.report.drawing import BASE_COLOUR, language_colours
 
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
@@ -184,6 +185,75 @@ def test_a_person_sees_counts_by_language_and_by_change():
     everywhere = mixture.diff_table(first, second, range(first.steps))
     assert lines[:-4] == everywhere[:-4]
     assert mixture.diff_table(first, first)[-1].startswith("every example is in the same")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "weights:en=6,fi=3,translation-en-fi=1",
+        "linear:pinch:10..uniform:fi,sw",
+        "cosine:monolingual:en@0.2..uniform:ar,en@0.7",
+        "piecewise:monolingual:en..uniform:fi,sw@0.5",
+    ],
+)
+def test_what_is_due_is_the_integral_of_the_share_before_anything_is_dropped(spec):
+    plan = planned(spec)
+    members = mixture.members_of(plan)
+    counts = mixture.count_steps(plan, range(plan.steps), members)["examples"]
+    due = mixture_plot.due_examples(plan, counts)
+    done = np.cumsum(counts.sum(axis=1))
+    middles = (np.arange(20_000) + 0.5) / 20_000
+    for column, member in enumerate(members):
+        integral = 200 * np.cumsum([share_at(plan.mixture, member, x) for x in middles]) / 20_000
+        assert np.allclose(due[:, column], integral[100 * done - 1], atol=1e-3)
+
+
+def share_at(parsed, member, x):
+    """The share of a member at the fraction x of the run, read off the schedule's knots."""
+    index, schedule = parsed.languages.index(member), parsed.schedule
+    if not schedule:
+        return float(parsed.shares[index])
+    knots = [float(knot) for knot in schedule.knots]
+    shares = [float(row[index]) for row in schedule.shares]
+    if schedule.shape == "piecewise":
+        return shares[max(i for i, knot in enumerate(knots) if knot <= x)]
+    leg, u = divmod(min(float(np.interp(x, knots, range(len(knots)))), len(knots) - 1 - 1e-9), 1)
+    u = (1 - np.cos(np.pi * u)) / 2 if schedule.shape == "cosine" else u
+    return shares[int(leg)] * (1 - u) + shares[int(leg) + 1] * u
+
+
+def test_the_picture_tells_each_member_its_counts_and_its_deviation(tmp_path):
+    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "a name")
+    texts = re.findall(r">([^<>]+)</text>", (tmp_path / "mixture.svg").read_text())
+    words = [" ".join(text.split()) for text in texts]
+    examples = counted(PLAN, range(PLAN.steps))[0]
+    done, total = np.cumsum(examples, axis=0), np.cumsum(examples.sum(axis=1))
+    assert "a name" in words
+    for member, share in (("en", 0.6), ("fi", 0.3), ("translation-en-fi", 0.1)):
+        own = examples[:, MEMBERS.index(member)]
+        ahead = done[:, MEMBERS.index(member)] - share * total
+        told = f"{own.sum()} examples, {own.min()} to {own.max()} a step"
+        assert " ".join(f"{mixture.label(member)}: {told}".split()) in words
+        least, most = (f"{end:+.2f}".replace("-", "−") for end in (ahead.min(), ahead.max()))
+        assert f"ahead of its share: {least} to {most}" in words
+
+
+def test_a_long_run_is_drawn_as_means_of_stretches_and_a_picture_needs_a_known_suffix(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mixture_plot, "MOST_STRETCHES", 5)
+    counts = mixture.count_steps(PLAN, range(PLAN.steps), MEMBERS)["examples"]
+    edges, means = mixture_plot.stretches(counts)
+    assert len(edges) == 6 and edges[0] == 0 and edges[-1] == PLAN.steps > 6
+    for first, last, mean in zip(edges, edges[1:], means, strict=False):
+        assert np.allclose(mean, counts[first:last].mean(axis=0))
+    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.png", "")
+    assert (tmp_path / "mixture.png").read_bytes().startswith(b"\x89PNG")
+    mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.svg", "")
+    drawn = (tmp_path / "mixture.svg").read_text()
+    assert BASE_COLOUR in drawn and language_colours(LANGUAGES)["fi"] in drawn
+    with pytest.raises(ValueError, match=r"--plot=.*mixture\.foo: end its name with .*\.png"):
+        mixture_plot.plot_mixture(PLAN, tmp_path / "mixture.foo", "")
 
 
 def test_steps_that_are_not_in_the_run_are_refused():

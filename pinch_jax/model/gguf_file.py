@@ -5,7 +5,6 @@ key heads are in the order of rotary pairs instead of halves. Gemma's norms hold
 itself instead of its offset from one.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +67,23 @@ ROPE_FACTORS = "rope_freqs.weight"
 
 
 class GgufFile:
-    """The config and the tensors of a GGUF file; `Tensors` of loading.py.
+    """The config and the tensors of a GGUF file; `Tensors` of loading.py, read as float32.
 
     Attributes:
-        path: the file.
-        files: the same, as all that decides the weights.
+        files: the file, all that decides the weights.
         has_tokenizer: whether it carries one.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
-        shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
     """
 
+    places = staticmethod(places)
+
     def __init__(self, path: str | Path):
-        self._gguf = _library()
+        try:
+            import gguf
+        except ImportError:
+            raise UserError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
+        self._gguf = gguf
         self.path = Path(path)
         self.files = (self.path,)
         self._metadata, self._tensors = read_gguf_header(self.path)
@@ -108,15 +111,13 @@ class GgufFile:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor in float32; only its rows are dequantised."""
         tensor = self._tensors[self._names[name]]
-        rows, rest = index[0], index[1:]
+        values = self._rows(tensor, index[0])
         if self.architecture == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
             # Whole heads lie together, and `Place` asks for whole heads.
-            values = _halves(self._rows(tensor, rows), self.decoder.head_dim)
-        else:
-            values = self._rows(tensor, rows)
+            values = _halves(values, self.decoder.head_dim)
         if self.decoder.norm_offset and name.endswith("norm.weight"):
             values = values - np.float32(1)
-        return values[(slice(None), *rest)]
+        return values[(slice(None), *index[1:])]
 
     def _rows(self, tensor: TensorInfo, rows: slice = slice(None)) -> np.ndarray:
         kind = self._gguf.GGMLQuantizationType(tensor.kind)
@@ -222,12 +223,3 @@ def _halves(values: np.ndarray, head_dim: int) -> np.ndarray:
     """Returns rows [heads * H, D], each head's as halves: a pair's first members, then seconds."""
     pairs = values.reshape(-1, head_dim // 2, 2, values.shape[-1])
     return pairs.swapaxes(1, 2).reshape(values.shape)
-
-
-@functools.cache
-def _library() -> Any:
-    try:
-        import gguf
-    except ImportError:
-        raise UserError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
-    return gguf

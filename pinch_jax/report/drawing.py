@@ -27,6 +27,7 @@ THEME = {
 # Of many thin lines: of middle lightness, for the light and the dark page alike.
 LINES = ("#8a6fb5", "#4f8fc0", "#5f9a5b", "#b08a3e", "#b5627f", "#3f9d97")
 WIDTH = 760
+SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 CONFIG: Mapping[str, Any] = {
     "aria": False,
@@ -93,10 +94,17 @@ class Drawing:
     def write(self, folder: Path) -> None:
         """Writes the chart into a folder as SVG, PNG and PDF."""
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.svg"
-        path.write_text(self.svg, "utf-8")
-        path.with_suffix(".png").write_bytes(vl_convert.svg_to_png(self.svg, scale=2))
-        path.with_suffix(".pdf").write_bytes(vl_convert.svg_to_pdf(self.svg))
+        for suffix in SUFFIXES:
+            self.save(folder / (self.name + suffix))
+
+    def save(self, path: Path) -> None:
+        """Writes the chart as what the suffix of a file, one of `SUFFIXES`, says."""
+        made = {
+            ".svg": self.svg.encode,
+            ".png": lambda: vl_convert.svg_to_png(self.svg, scale=2),
+            ".pdf": lambda: vl_convert.svg_to_pdf(self.svg),
+        }
+        path.write_bytes(made[path.suffix]())
 
 
 def fitted(

@@ -45,9 +45,8 @@ def mixture_table(plan: BatchPlan, steps: range | None = None) -> list[str]:
         raise UserError(f"--steps: none of them is in this run; write a part of 0:{plan.steps}")
     whole = len(steps) == plan.steps
     span = f"steps {steps.start:,} to {steps.stop - 1:,} of {plan.steps:,}"
-    seen, dropped = plan.totals()["examples"], plan.dropped
-    members = [m for m in plan.mixture.languages if seen.get(m, 0) + dropped[m]]
-    counts = _count_steps(plan, steps, members)
+    dropped, members = plan.dropped, members_of(plan)
+    counts = count_steps(plan, steps, members)
     rows = [(label(member), [place], dropped[member]) for place, member in enumerate(members)]
     rows.append(("total", range(len(members)), sum(dropped.values())))
     sums, each = [], []
@@ -73,7 +72,13 @@ def mixture_table(plan: BatchPlan, steps: range | None = None) -> list[str]:
     ]
 
 
-def _count_steps(plan: BatchPlan, steps: range, members: list[str]) -> dict[str, np.ndarray]:
+def members_of(plan: BatchPlan) -> list[str]:
+    """Returns the members that have an example in the run, or had one that was dropped."""
+    planned = plan.planned()
+    return [member for member in plan.mixture.languages if planned[member]]
+
+
+def count_steps(plan: BatchPlan, steps: range, members: list[str]) -> dict[str, np.ndarray]:
     """Returns int64 [steps, members] of each unit."""
     counts = {unit: np.zeros((len(steps), len(members)), np.int64) for unit in UNITS}
     for row, step in enumerate(steps):
