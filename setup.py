@@ -39,6 +39,7 @@ setup(
         "altair>=6.3,<7",
         # The bounds of numbers, in the types of config fields.
         "annotated-types",
+        "array-record",
         # The names of the bundled corpus: another release of CLDR would be another corpus.
         "Babel==2.18.0",
         "etils[epath]",
@@ -46,6 +47,8 @@ setup(
         "grain",
         # Words in scripts that set no spaces between them, by ICU's dictionaries.
         "icu4py>=1.2",
+        # TensorFlow Datasets needs it and does not say so.
+        "importlib_resources",
         # Templates of others are run in its sandbox, out of which older ones let them.
         "jinja2>=3.1.6",
         "markdown-it-py",
@@ -65,6 +68,7 @@ setup(
         "sentencepiece>=0.2.3",
         "tenacity",
         "tensorboardX",
+        "tensorflow-datasets>=4.9.9",
         "tokenizers",
         "tqdm",
         # Carries Vega, Vega-Lite and vega-embed of one release each, which the page inlines.

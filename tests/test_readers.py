@@ -6,6 +6,7 @@ import json
 import pyarrow
 import pyarrow.parquet
 import pytest
+import tensorflow_datasets as tfds
 
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.facts import TASKS
@@ -125,22 +126,48 @@ def test_alpaca_farm_gives_instructions_without_references(tmp_path, name):
         read(f"alpaca_farm:{path}?without=oast")
 
 
-def test_records_are_the_same_from_json_lines_and_parquet(tmp_path):
+def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):
     records = [
         {"id": "x", "prompt": "Two and two?", "response": "Four.", "answer": "four"},
         {"id": "y", "prompt": "Kääntäisitkö?", "response": " ", "answer": ""},
     ]
     records = [r | {"task": "sums", "fact": f"f{i}"} for i, r in enumerate(records)]
+
+    class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {name: tfds.features.Text() for name in records[0]}
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                disable_shuffling=True,
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"heldout": enumerate(records)}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    builder = Made(data_dir=tmp_path, file_format="array_record")
+    tfds.disable_progress_bar()
+    builder.download_and_prepare()
     sources = [
+        f"tfds:{builder.data_dir}?split=heldout",
         f"jsonl:{written(tmp_path / 'made.jsonl', records)}",
         f"parquet:{written(tmp_path / 'made.parquet', records)}",
     ]
-    made, other = (read(source) for source in sources)
-    assert other == made
+    made, *others = (read(source) for source in sources)
+    assert [others[0], others[1]] == [made, made]
     assert [vars(e) for e in made] == [
         r | {"language": "en", "english_answer": False, "response": r["response"].strip()}
         for r in records
     ]
+    with pytest.raises(ValueError, match="split=train"):
+        read(f"tfds:{builder.data_dir}")
+    with pytest.raises(ValueError, match=r"split='test'.*heldout"):
+        read(f"tfds:{builder.data_dir}?split=test")
 
 
 def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
@@ -221,7 +248,7 @@ def test_what_is_wrong_with_a_file_is_named_by_place_and_field(tmp_path, reader,
 def test_broken_missing_and_unknown_files_are_named(tmp_path):
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(gzip.compress(b'{"prompt": "a", "response": ""}\n' * 99)[:-9])
-    for path, told in ((cut, "broken"), (tmp_path, "no known format")):
+    for path, told in ((cut, "broken"), (tmp_path, "split=train")):
         with pytest.raises(ValueError, match=f"{path}.*{told}"):
             read(f"jsonl:{path}")
     with pytest.raises(ValueError, match=r"http://a/b\.jsonl: not within reach"):
@@ -229,6 +256,8 @@ def test_broken_missing_and_unknown_files_are_named(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(ValueError, match=r"a\.txt: no known format"):
         read(f"jsonl:{tmp_path}/a.txt")
+    with pytest.raises(ValueError, match="only a TFDS directory has splits"):
+        read(f"jsonl:{cut}?split=train")
     for name in ("b.jsonl", "b-*.jsonl"):
         with pytest.raises(UserError, match="no such file"):
             read(f"jsonl:{tmp_path}/{name}")
@@ -252,10 +281,10 @@ def test_the_bundled_facts_are_a_source_whose_prefixes_are_fair():
 
 
 def test_a_source_is_parsed_to_its_parts_and_back():
-    text = "oasst:gs://bucket/m.jsonl?without=a,b&first=5"
+    text = "oasst:gs://bucket/m.jsonl?without=a,b&split=x"
     source = parse_source(text)
     assert (source.reader, source.path) == ("oasst", "gs://bucket/m.jsonl")
-    assert source.without == ("a", "b") and source.first == 5 and str(source) == text
+    assert source.without == ("a", "b") and source.split == "x" and str(source) == text
     assert not parse_source("lima:/d/train.jsonl").parallel
     counted = parse_source("cldr:train?without=month_after&first=7")
     assert counted.parallel and counted.first == 7

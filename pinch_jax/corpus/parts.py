@@ -87,7 +87,9 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
         if source.bundled
     }
     for file in (file for path in sorted(paths) for file in files_of(path)):
-        if file.is_file():
+        # Of what TFDS prepared, this file stands for all: it says how large they are.
+        file = file / "dataset_info.json" if file.is_dir() else file
+        if file.exists():
             with file.open("rb") as stream:
                 checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
     return checksums

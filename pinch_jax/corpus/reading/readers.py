@@ -6,19 +6,20 @@
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
     cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
                       languages; here any prefix of either is a fair sample of it
-    jsonl:PATH, parquet:PATH
+    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference; or with `messages` of one turn; or with Alpaca's `instruction`,
                       `input` and `output`; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last two readers may have an `id`; one without is known by its place, so that every language needs
+last three readers may have an `id`; one without is known by its place, so that every language needs
 as many of them.
 
 PATH ends in .jsonl, .json (lines or a list) or .tsv, also with .gz, or in .parquet; a `*` in its
-name stands for shards. Options:
+name stands for shards. Any of them may be a directory that TFDS prepared. Options:
 
     ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
+    ?split=SPLIT        of a TFDS directory, also as `train[:10%]`
     ?first=N            only the first N examples, of what is not left out
 
 Options are joined by "&". `{language}` in a source means that it brings every language itself, as
@@ -37,10 +38,10 @@ from pinch_jax.corpus.reading.topics import topic_examples
 from pinch_jax.errors import UserError
 from pinch_jax.languages import spellings
 
-OPTIONS = ("without", "first")
+OPTIONS = ("without", "split", "first")
 BUNDLED = "cldr"
 # Each row of these is an example, which may have no id but its place.
-_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet")
+_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Source:
     reader: str
     path: str
     without: tuple[str, ...]
+    split: str
     first: int | None
 
     @property
@@ -60,10 +62,11 @@ class Source:
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        return self.bundled or "{language}" in self.path
+        return self.bundled or "{language}" in f"{self.path} {self.split}"
 
     def __str__(self) -> str:
-        values = {"without": ",".join(self.without), "first": self.first}
+        values = {name: getattr(self, name) for name in OPTIONS}
+        values["without"] = ",".join(self.without)
         options = "&".join(f"{name}={value}" for name, value in values.items() if value)
         return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
 
@@ -91,15 +94,15 @@ def parse_source(text: str) -> Source:
             )
         options[name] = value
     without = tuple(part for part in options["without"].split(",") if part)
-    if reader == BUNDLED and path not in SPLITS:
-        raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout'")
+    if reader == BUNDLED and (path not in SPLITS or options["split"]):
+        raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
     first = options["first"]
     if first and not (first.isdecimal() and int(first)):
         raise UserError(
             f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
         )
     number = int(first) if first else None
-    return Source(reader, path, without, number)
+    return Source(reader, path, without, options["split"], number)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -123,7 +126,8 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
     for code in languages:
         path = path_of(source.path, code)
         try:
-            whole[code] = tuple(READERS[source.reader](source, read_rows(path), code))
+            rows = read_rows(path, source.split.replace("{language}", code))
+            whole[code] = tuple(READERS[source.reader](source, rows, code))
             chosen[code] = _chosen(source, code, whole[code])
             _check_ids(path, chosen[code])
         except UserError as error:
@@ -278,4 +282,5 @@ READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = 
     BUNDLED: lambda source, rows, language: fair_examples(language, source.path == "heldout"),
     "jsonl": _records,
     "parquet": _records,
+    "tfds": _records,
 }

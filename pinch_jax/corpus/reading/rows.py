@@ -1,7 +1,7 @@
 """Rows of the files that corpora are published as, each with its place for messages.
 
-JSON lines, a JSON list, TSV with a header (all also as .gz), and Parquet. A `*` in a file's name
-stands for all shards.
+JSON lines, a JSON list, TSV with a header (all also as .gz), Parquet, and a prepared TFDS
+directory of ArrayRecord files. A `*` in a file's name stands for all shards.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 from etils import epath
@@ -99,14 +100,21 @@ def files_of(path: str) -> list[epath.Path]:
     return sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
 
 
-def read_rows(path: str) -> Iterator[Row]:
-    """Yields the records of a file, or of files.
+def read_rows(path: str, split: str = "") -> Iterator[Row]:
+    """Yields the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
-      UserError: there is nothing of that name, or it is broken, out of reach or of no known
-        format, or a record is not one.
+      UserError: there is nothing of that name.
+      UserError: a file is broken, out of reach or of no known format, or a record is not one;
+        `split` is missing, unknown, or given for a file.
     """
-    records = itertools.chain.from_iterable(_file_records(file) for file in _files(path))
+    files = _files(path)
+    if files[0].is_dir():
+        records = _tfds_records(files[0], split)
+    elif split:
+        raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
+    else:
+        records = itertools.chain.from_iterable(_file_records(file) for file in files)
     for index, (place, record) in enumerate(records):
         if not isinstance(record, Mapping):
             raise UserError(f"{place}: not an object with fields; repair or delete it")
@@ -185,3 +193,35 @@ def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
         rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
         for number, row in enumerate(rows, start=1):
             yield f"{file}, row {number}", row
+
+
+def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
+    import tensorflow_datasets as tfds  # which takes seconds, and few read with it
+
+    if not split:
+        raise UserError(f"{directory}: which split of it? Write it as ?split=train")
+    try:
+        source = tfds.builder_from_directory(directory).as_data_source(split)
+    except (ValueError, KeyError, OSError, NotImplementedError) as error:
+        told = " ".join(str(error).split())
+        raise UserError(
+            f"{directory}, split={split!r}: not readable ({told}); name a directory that holds a "
+            "dataset_info.json, prepared with file_format='array_record', and a split of it"
+        ) from error
+    for start in range(0, len(source), _ROWS_AT_ONCE):
+        places = range(start, min(start + _ROWS_AT_ONCE, len(source)))
+        for number, record in zip(places, source.__getitems__(places), strict=True):
+            yield f"{directory}, {split} record {number}", _plain(record)
+
+
+def _plain(value: Any) -> Any:
+    """Returns what TFDS decodes as the same in plain Python: text for bytes, lists for arrays."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value.decode() if isinstance(value, bytes) else value
