@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinch_jax.data.packing import Room
+from pinch_jax.data.config import BatchConfig
+from pinch_jax.data.packing import place_in_rows, step_bounds
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.judge import Pair, Place
 from pinch_jax.files import digest
@@ -16,6 +17,7 @@ from pinch_jax.mesh import (
     MeshConfig,
     activation_sharding,
     batch_ways,
+    check_finite,
     local_rows,
     make_mesh,
     parameter_shardings,
@@ -32,7 +34,6 @@ from pinch_jax.model.decoder import (
     unembed,
 )
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import Model
 from pinch_jax.model.source import open_model
 from pinch_jax.text.rows import check_ids
@@ -165,10 +166,19 @@ def pack(texts: Sequence[np.ndarray], ways: int):
     while start < len(texts):
         width = max(LEAST_WIDTH, 1 << int(lengths[start] - 1).bit_length())
         rows = ways * max(BATCH_TOKENS // (width * ways), 1)
-        room = Room(rows, width, ROW_PROMPTS, 0)
+        shape = BatchConfig(
+            rows=rows,
+            row_multiple=0,
+            row_tokens=width,
+            row_supervised_tokens=ROW_PROMPTS,
+            examples=0,
+            microbatches=1,
+            max_dropped_fraction=0.0,
+        )
+        # One token of a prompt is looked at.
         ones = np.ones_like(lengths[start:])
-        stop = start + int(room.steps(lengths[start:], ones)[1])
-        row, before, place = room.place(lengths[start:stop], ones[: stop - start])
+        stop = start + int(step_bounds(shape, lengths[start:], ones)[1])
+        row, before, place = place_in_rows(shape, lengths[start:stop], ones[: stop - start])
         tokens, positions, segments = np.zeros((3, rows, width), np.int32)
         ends = np.zeros((rows, ROW_PROMPTS), np.int32)
         members = {}
