@@ -113,21 +113,6 @@ def test_every_batch_is_on_disk_before_the_next_one_is_judged(files):
     assert len(judge_files(Watching(batch_size=3), *files, progress=False)) == 8
 
 
-def test_only_the_wanted_languages_are_judged(tmp_path):
-    both = [RECORD | {"language": code, "response": "A"} for code in ("en", "fi")]
-    for name in ("baseline", "candidate"):
-        text = "".join(json.dumps(record) + "\n" for record in both)
-        (tmp_path / name).write_text(text, "utf-8")
-    files = tmp_path / "baseline", tmp_path / "candidate", tmp_path / "out"
-    finnish = judge_files(Scripted(), *files, languages=["fi"], progress=False)
-    assert {verdict.language for verdict in finnish} == {"fi"}
-    judge = Scripted()
-    assert len(judge_files(judge, *files, progress=False)) == 4
-    assert len(judge.seen) == 2
-    with pytest.raises(ValueError, match="'sw'"):
-        judge_files(Scripted(), *files, languages=["sw"], progress=False)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

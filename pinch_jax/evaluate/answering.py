@@ -41,23 +41,22 @@ def answer_prompts(
 
     first = agreed("reading the answers that are there", read)
     responses = [""] * len(prompts)
+
+    def enter(members: Sequence[int], some: Sequence[str]) -> None:
+        for member, response in zip(members, some, strict=True):
+            responses[member] = response
+        progress(len(members))
+
     for line in known:
-        _enter(responses, line["prompts"], line["responses"])
-        progress(len(line["prompts"]))
+        enter(line["prompts"], line["responses"])
     if is_primary() and not known:
         write_text(part, json_line({"key": key}))
     for members, some in answers.stream(params, prompts, seed, first):
-        _enter(responses, members, some)
         if is_primary():
             with part.open("a", encoding="utf-8") as file:
                 file.write(json_line({"prompts": members, "responses": some}))
-        progress(len(members))
+        enter(members, some)
     return responses
-
-
-def _enter(responses: list[str], members: Sequence[int], some: Sequence[str]) -> None:
-    for member, response in zip(members, some, strict=True):
-        responses[member] = response
 
 
 def _read(part: Path, key: str) -> list[dict]:

@@ -152,13 +152,9 @@ class PromptBatch:
 def batch_prompts(
     prompts: Sequence[Sequence[int]], rows: int, widths: Sequence[int], pad_id: int
 ) -> list[PromptBatch]:
-    """Returns all prompts in batches of `rows`, grouped by length.
+    """Returns all prompts in batches of `rows`, grouped by length, the last filled with padding.
 
-    A batch is as wide as the smallest of `widths` that holds it: each width is compiled once.
-    The last batch is filled with rows of padding.
-
-    Raises:
-        UserError: a prompt is longer than the largest width.
+    A batch is as wide as the smallest of `widths` that holds it; UserError if a prompt is longer.
     """
     lengths = np.array([len(p) for p in prompts], np.int64)
     if len(lengths) and lengths.max() > max(widths):

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.data.batches import BatchPlan, BatchShape
+from pinch_jax.data.batches import BatchPlan
+from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
@@ -23,7 +24,7 @@ from pinch_jax.evaluate.decode import (
 )
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.mesh import batch_sharding, local_rows, put_batch, replicated
+from pinch_jax.mesh import local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.text.rows import check_ids
@@ -48,15 +49,15 @@ class HeldoutLoss:
         model: DecoderConfig,
         renderer: Renderer,
         heldout: Mapping[str, Sequence[Example]],
-        shape: BatchShape,
+        shape: BatchConfig,
         mesh: jax.sharding.Mesh,
         shard: Shard,
         dtype: Any,
     ):
         pad_id = renderer.tokenizer.pad_id
-        told = {code: [e for e in examples if e.response] for code, examples in heldout.items()}
         self.plans: dict[str, BatchPlan] = {}
-        for code, examples in told.items():
+        for code, own in heldout.items():
+            examples = [example for example in own if example.response]
             if not examples:
                 continue
             tokenized = tokenize_corpus({code: examples}, pad_id, renderer.example)
@@ -147,10 +148,7 @@ class Answers:
         seed: int,
         progress: Callable[[int], None] = lambda count: None,
     ) -> list[str]:
-        """Returns a response to each prompt; all processes get all of them.
-
-        `progress(n)` is told of n responses.
-        """
+        """Returns, in all processes, a response to each prompt; `progress(n)` is told of n."""
         responses = [""] * len(prompts)
         for members, some in self.stream(params, prompts, seed):
             for member, response in zip(members, some, strict=True):
@@ -163,46 +161,35 @@ class Answers:
     ) -> Iterator[tuple[list[int], list[str]]]:
         """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
 
-        Which prompts a batch has depends on `prompts` alone, and what is drawn for one of them on
-        itself and `seed`.
+        Which prompts a batch has depends on `prompts` alone, what is drawn on it and `seed`.
         """
         ids = [self.renderer.prompt(p) for p in prompts]
         for prompt, own in zip(prompts, ids, strict=True):
             where = f"the prompt {prompt[:60]!r}"
             check_ids(own, self.model.vocab_size, self.renderer.tokenizer, where)
-        pad_id = self.renderer.tokenizer.pad_id
-        mine, sharding = local_rows(self.mesh, self.rows), batch_sharding(self.mesh)
+        pad_id, mine = self.renderer.tokenizer.pad_id, local_rows(self.mesh, self.rows)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
         words = sampling_keys(seed, prompts)
 
         def decode(number):
             batch, keys = batches[number], np.zeros((self.rows, 2), np.uint32)
             keys[: len(batch.members)] = words[batch.members]
-            arrays = [
-                jax.make_array_from_process_local_data(sharding, x[mine], x.shape)
-                for x in (batch.ids, batch.padding, keys)
-            ]
-            return self.decode(params, *arrays)
+            local = batch.ids[mine], batch.padding[mine], keys[mine]
+            return self.decode(params, *put_batch(self.mesh, self.rows, local))
 
         # The devices are given a batch while the one before it becomes text.
         ahead = decode(first) if first < len(batches) else None
         for number in range(first, len(batches)):
             output, ahead = ahead, decode(number + 1) if number + 1 < len(batches) else None
             members = batches[number].members.tolist()
-            rows = np.asarray(output)[: len(members)]
-            yield (
-                members,
-                [
-                    self.renderer.tokenizer.decode(until_stop(row, self.stop_ids).tolist())
-                    for row in rows
-                ],
-            )
+            ids = [until_stop(row, self.stop_ids) for row in np.asarray(output)[: len(members)]]
+            yield members, [self.renderer.tokenizer.decode(own.tolist()) for own in ids]
 
 
 def answer_metrics(
     answers: Answers, heldout: Mapping[str, Sequence[Example]], seed: int, params: Params, step: int
 ) -> dict[str, float]:
-    """Returns returns, for each language, the fraction of prompts with each outcome; an evaluator.
+    """Returns, for each language, the fraction of prompts with each outcome; an evaluator.
 
     What needs a reference is over the prompts that have one, and absent if none has.
     """

@@ -169,18 +169,15 @@ class Contrast:
         means, value = list(self.weights), self.value
         if math.isnan(value):
             return NOTHING
+        weights = np.array([*self.weights.values()])
         ends = [mean.over_prompts().estimate() for mean in means]
+        below = [mean.value - end.low for mean, end in zip(means, ends, strict=True)]
+        above = [end.high - mean.value for mean, end in zip(means, ends, strict=True)]
         correlation = _correlation(means)
         by_draw, added = self.draws, draw_variance(self.draws, self.influence)
 
         def distance(down: bool) -> float:
-            far = np.array(
-                [
-                    weight
-                    * (mean.value - end.low if down == (weight > 0) else end.high - mean.value)
-                    for (mean, weight), end in zip(self.weights.items(), ends, strict=True)
-                ]
-            )
+            far = weights * np.where((weights > 0) == down, below, above)
             variance = max(0.0, far @ correlation @ far) / Z2
             return reach(variance, added, by_draw) * math.sqrt(variance + added)
 
@@ -224,12 +221,8 @@ def _mean_over_prompts(values: np.ndarray) -> Mean:
     """Returns the mean of values [draw, prompt], the same weight for each draw that has some."""
     present = np.isfinite(values)
     sizes = present.sum(axis=1)
-    draws = np.array(
-        [
-            row[held].mean() if held.any() else math.nan
-            for row, held in zip(values, present, strict=True)
-        ]
-    )
+    pairs = zip(values, present, strict=True)
+    draws = np.array([row[held].mean() if held.any() else math.nan for row, held in pairs])
     told = draws[sizes > 0]
     centred = np.where(present, values - draws[:, None], 0.0) / np.maximum(sizes, 1)[:, None]
     return Mean(

@@ -19,6 +19,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import (
     ORDERS,
+    Records,
     Verdict,
     chosen,
     other_answers,
@@ -33,10 +34,7 @@ Place = Literal["first", "second"]
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two responses in the order the judge sees them, and the record they answer.
-
-    `others` are answers that are wrong, such as the topics that a text is not about.
-    """
+    """Two responses in the order the judge sees them, the record they answer, wrong answers."""
 
     record: Mapping[str, Any]
     first: str
@@ -47,8 +45,8 @@ class Pair:
 class Judge(Protocol):
     """Whoever chooses between two responses.
 
-    `name` is kept with each verdict; `batch_size` pairs are judged at once and then written.
-    `knowledge` is a checksum of what else its choices depend on, beside the name and the pair.
+    `name` is kept with each verdict, `batch_size` pairs are judged at once and then written, and
+    `knowledge` is a checksum of what else its choices depend on.
     """
 
     name: str
@@ -76,17 +74,9 @@ class ReferenceJudge:
         self._words, self.knowledge = words, words.checksum
 
     def choose(self, pairs: Sequence[Pair]) -> list[Place]:
-        """Returns the better response of each pair.
-
-        Raises:
-          UserError: a pair has no reference.
-        """
-        return [
-            "first"
-            if self.quality(pair, pair.first) >= self.quality(pair, pair.second)
-            else "second"
-            for pair in pairs
-        ]
+        """Returns the better response of each pair; raises UserError if one has no reference."""
+        qualities = ((self.quality(p, p.first), self.quality(p, p.second)) for p in pairs)
+        return ["first" if first >= second else "second" for first, second in qualities]
 
     def quality(self, pair: Pair, response: str) -> tuple[bool, bool, bool, bool, bool, float]:
         """Returns what ranks a response: says anything, language, no echo, right, exact, chrF."""
@@ -109,11 +99,7 @@ class ReferenceJudge:
 
 
 def check_references(heldout: Iterable[Example]) -> None:
-    """Checks that `ReferenceJudge` can judge the responses to these prompts.
-
-    Raises:
-      UserError: some of them have no reference; names one and how many.
-    """
+    """Raises UserError when a prompt has no reference for `ReferenceJudge` to judge by."""
     examples = tuple(heldout)
     if without := [example for example in examples if not example.response]:
         raise UserError(
@@ -125,42 +111,39 @@ def check_references(heldout: Iterable[Example]) -> None:
 
 
 def judge_files(
-    judge: Judge,
-    baseline: Path,
-    candidate: Path,
-    output: Path,
-    languages: Sequence[str] | None = None,
-    progress: bool = True,
+    judge: Judge, baseline: Path, candidate: Path, output: Path, progress: bool = True
 ) -> list[Verdict]:
     """Returns the verdicts on two response files in both orders, adding the new ones to `output`.
 
-    They are in the order of the baseline's lines, baseline_first before candidate_first.
-    `languages` restricts them; None judges every language of the files. What the judge raises
-    ends the work; the verdicts before it are kept.
+    They are in the order of the baseline's lines, baseline_first before candidate_first. What the
+    judge raises ends the work; the verdicts before it are kept.
 
     Raises:
-      UserError: a response file does not exist.
-      UserError: the files do not answer the same prompts, or none in `languages`; a line is
-        not a record or comes twice; `output` is of another judge or about other prompts.
+      UserError: a response file is not there or damaged; the files do not answer the same prompts;
+        `output` is of another judge or about other prompts.
     """
     baseline_records, candidate_records = read_responses(baseline), read_responses(candidate)
     _check_same_prompts(baseline, baseline_records, candidate, candidate_records)
-    keys = [(*key, order) for key in baseline_records for order in ORDERS]
     seen = seen_by_judge(baseline_records, candidate_records, judge.knowledge)
     verdicts = _read_own_verdicts(judge, output, seen) if output.exists() else {}
-    wanted = [key for key in keys if languages is None or key[0] in languages]
-    if not wanted:
-        raise UserError(f"{baseline}: no responses in languages={languages}; nothing to judge")
+    wanted = [(*key, order) for key in baseline_records for order in ORDERS]
     unjudged = [key for key in wanted if key not in verdicts]
     others = other_answers(baseline_records)
+
+    def pair(key: tuple[str, str, str]) -> Pair:
+        asked, order = key[:2], key[2]
+        ours, theirs = (held[asked]["response"] for held in (baseline_records, candidate_records))
+        first, second = (ours, theirs) if order == ORDERS[0] else (theirs, ours)
+        return Pair(baseline_records[asked], first, second, others[asked])
+
     output.parent.mkdir(parents=True, exist_ok=True)
     name = f"judge {output.stem}"
     bar = tqdm(total=len(unjudged), desc=name, unit="verdict", disable=not progress)
     with output.open("a", encoding="utf-8") as file, bar:
         for start in range(0, len(unjudged), judge.batch_size):
             batch = unjudged[start : start + judge.batch_size]
-            pairs = [_pair(baseline_records, candidate_records, others, key) for key in batch]
-            for key, choice in zip(batch, judge.choose(pairs), strict=True):
+            choices = judge.choose([pair(key) for key in batch])
+            for key, choice in zip(batch, choices, strict=True):
                 verdicts[key] = _verdict(key, choice, judge.name, seen[key[:2]])
                 file.write(json_line(dataclasses.asdict(verdicts[key])))
             file.flush()
@@ -169,10 +152,7 @@ def judge_files(
 
 
 def _check_same_prompts(
-    baseline: Path,
-    baseline_records: Mapping[tuple[str, str], Mapping[str, Any]],
-    candidate: Path,
-    candidate_records: Mapping[tuple[str, str], Mapping[str, Any]],
+    baseline: Path, baseline_records: Records, candidate: Path, candidate_records: Records
 ) -> None:
     for here, there, lacking in (
         (baseline_records, candidate_records, candidate),
@@ -219,19 +199,6 @@ def _read_own_verdicts(
         lines = [json_line(dataclasses.asdict(verdict)) for verdict in valid.values()]
         write_text(output, "".join(lines))
     return valid
-
-
-def _pair(
-    baseline: Mapping[tuple[str, str], Mapping[str, Any]],
-    candidate: Mapping[tuple[str, str], Mapping[str, Any]],
-    others: Mapping[tuple[str, str], tuple[str, ...]],
-    key: tuple[str, str, str],
-) -> Pair:
-    language, identity, order = key
-    asked = language, identity
-    responses = baseline[asked]["response"], candidate[asked]["response"]
-    first, second = responses if order == ORDERS[0] else reversed(responses)
-    return Pair(baseline[asked], first, second, others[asked])
 
 
 def _verdict(key: tuple[str, str, str], choice: Place, judge: str, seen: str) -> Verdict:

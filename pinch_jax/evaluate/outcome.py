@@ -4,13 +4,7 @@ import dataclasses
 import functools
 
 from pinch_jax.corpus.language_id import NO_WORDS, TOO_SHORT, StudyWords, identify, no_words
-from pinch_jax.evaluate.text_match import (
-    chrf_score,
-    contains_words,
-    names_only,
-    normalise,
-    repeats,
-)
+from pinch_jax.evaluate.text_match import chrf_score, contains_words, names_only, normalise, repeats
 
 RIGHT_KINDS = ("exact", "answer")
 

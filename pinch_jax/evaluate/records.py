@@ -14,6 +14,7 @@ from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.languages import language
 
 Key = TypeVar("Key", bound=Hashable)
+Records = Mapping[Key, Mapping[str, Any]]
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
 ORDERS = ("baseline_first", "candidate_first")
@@ -32,7 +33,7 @@ def response_record(example: Example, response: str) -> dict[str, str]:
     }
 
 
-def other_answers(records: Mapping[Key, Mapping[str, Any]]) -> dict[Key, tuple[str, ...]]:
+def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
     """Returns for each prompt the answers that are wrong: whoever names them hedges.
 
     They are those of its task in its language. What the prompt names itself may be repeated,
@@ -64,9 +65,7 @@ def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
 
 
 def seen_by_judge(
-    baseline: Mapping[Key, Mapping[str, Any]],
-    candidate: Mapping[Key, Mapping[str, Any]],
-    knowledge: str,
+    baseline: Records[Key], candidate: Records[Key], knowledge: str
 ) -> dict[Key, str]:
     """Returns for each prompt the checksum of all that a judge knows, whatever the order."""
     others = other_answers(baseline)
@@ -86,9 +85,6 @@ class Verdict:
     `order` is baseline_first or candidate_first, `choice` first or second, and `winner`, which
     follows from both, baseline or candidate. `seen` is what `seen_by_judge` says of the prompt: a
     verdict on other responses is none on these.
-
-    Raises:
-      UserError: a field has none of its values, or the winner is not the one that was chosen.
     """
 
     id: str
@@ -121,9 +117,7 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     `kept`: it is a run's own, and every line has a checksum; else those that have one are checked.
 
     Raises:
-      UserError: there is no such file.
-      UserError: a line is not a record, lacks a field, repeats an id or is damaged; the file is
-        empty.
+      UserError: the file is not there or empty, or a line is no record, damaged or of a known id.
     """
     if not path.exists():
         raise UserError(f"{path}: no such response file; generate the responses first")
@@ -148,11 +142,7 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
-    """Returns the verdicts of a file, in the order of its lines.
-
-    Raises:
-      UserError: a line is not a verdict, or damaged.
-    """
+    """Returns the verdicts of a file, in order; raises UserError for a line that is none."""
     verdicts, remedy = [], "delete the line, and judge again"
     for place, record in read_kept_lines(path, remedy):
         try:

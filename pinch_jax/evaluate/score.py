@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.evaluate.decode import PromptBatch, batch_prompts
-from pinch_jax.mesh import local_rows, put_batch, replicated
+from pinch_jax.mesh import batch_ways, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 
@@ -69,7 +68,7 @@ class Scorer:
 
     def batches(self, texts: Sequence[Sequence[int]]) -> list[PromptBatch]:
         """Returns the texts of two ids or more, each with others of about its length."""
-        ways = math.prod(self.mesh.shape[axis] for axis in ("data", "fsdp"))
+        ways = batch_ways(self.mesh)
         alike: dict[int, list[int]] = {}
         for index, text in enumerate(texts):
             if len(text) > 1:
@@ -88,7 +87,7 @@ class Scorer:
         texts: Sequence[Sequence[int]],
         progress: Callable[[int], None] = lambda count: None,
     ) -> list[np.ndarray]:
-        """Returns returns, for each text, the log-probabilities (nats) of its ids after the first.
+        """Returns, for each text, the log-probabilities (nats) of its ids after the first.
 
         All processes get all of them; `progress(n)` is told of n texts.
         """

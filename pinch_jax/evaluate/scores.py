@@ -14,8 +14,7 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
     It wins what it wins in both orders, loses what it loses in both, and ties where the two
     verdicts differ.
 
-    Raises:
-      UserError: there are several languages, or a prompt lacks one of its two orders.
+    Raises UserError where there are several languages, or a prompt lacks one of its two orders.
 
     Source: Shaham et al. (2024), arXiv 2401.01854, section 2.
     """
@@ -38,11 +37,7 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
 
 
 def score_verdicts(verdicts: Iterable[Verdict]) -> float:
-    """Returns the discounted-tie score in percent, the mean over the prompts of all languages.
-
-    Raises:
-      UserError: there is no verdict, or a prompt lacks one of its two orders.
-    """
+    """Returns the discounted-tie score in percent, the mean over the prompts of all languages."""
     by_language: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_language.setdefault(verdict.language, []).append(verdict)
