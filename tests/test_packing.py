@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinch_jax.data.packing import Room
+from pinch_jax.data.config import BatchConfig
+from pinch_jax.data.packing import fits_row, place_in_rows, step_bounds
 
 quick = settings(deadline=None, derandomize=True, max_examples=200)
 
+
+def room_of(rows, row_tokens, row_supervised_tokens, examples):
+    return BatchConfig(rows, 0, row_tokens, row_supervised_tokens, examples, 1, 1.0)
+
+
 rooms = st.builds(
-    Room, st.integers(1, 6), st.integers(4, 40), st.integers(1, 20), st.sampled_from((0, 1, 3, 8))
+    room_of,
+    st.integers(1, 6),
+    st.integers(4, 40),
+    st.integers(1, 20),
+    st.sampled_from((0, 1, 3, 8)),
 )
 
 
@@ -26,7 +36,7 @@ def packings(draw):
 
 
 def steps(room, tokens, supervised):
-    bounds = room.steps(tokens, supervised)
+    bounds = step_bounds(room, tokens, supervised)
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
@@ -47,7 +57,7 @@ def test_rows_hold_their_examples_end_to_end_and_nothing_over_the_rim(packing):
     room, tokens, supervised = packing
     for step in steps(*packing):
         used, slots = np.zeros((2, room.rows), int)
-        places = zip(*room.place(tokens[step], supervised[step]), strict=True)
+        places = zip(*place_in_rows(room, tokens[step], supervised[step]), strict=True)
         for i, (row, offset, slot) in enumerate(places, start=step.start):
             assert (offset, slot) == (used[row], slots[row])
             used[row] += tokens[i]
@@ -64,17 +74,17 @@ def test_a_step_closes_only_when_the_next_example_has_no_room(packing):
             continue
         one_more = slice(step.start, step.stop + 1)
         with pytest.raises(ValueError, match="no room in one step"):
-            room.place(tokens[one_more], supervised[one_more])
+            place_in_rows(room, tokens[one_more], supervised[one_more])
 
 
 def test_a_long_run_of_full_steps_never_closes_one_too_early():
     random = np.random.default_rng(0)
-    room = Room(rows=4, row_tokens=40, row_supervised_tokens=40, examples=0)
+    room = room_of(rows=4, row_tokens=40, row_supervised_tokens=40, examples=0)
     tokens = random.integers(5, 30, 3000).astype(np.int32)
     for step in steps(room, tokens, tokens // 2)[:-1]:
         one_more = tokens[step.start : step.stop + 1]
         with pytest.raises(ValueError, match="no room in one step"):
-            room.place(one_more, one_more // 2)
+            place_in_rows(room, one_more, one_more // 2)
 
 
 @given(rooms, st.lists(st.integers(2, 48), max_size=20))
@@ -82,19 +92,19 @@ def test_a_long_run_of_full_steps_never_closes_one_too_early():
 def test_an_example_fits_where_a_row_of_its_own_could_hold_it(room, lengths):
     tokens = np.array(lengths, np.int32)
     supervised = np.maximum(tokens // 2, 1)
-    for i, fits in enumerate(room.fits(tokens, supervised)):
+    for i, fits in enumerate(fits_row(room, tokens, supervised)):
         alone = tokens[i : i + 1], supervised[i : i + 1]
         assert fits == (
             tokens[i] <= room.row_tokens and supervised[i] <= room.row_supervised_tokens
         )
         if fits:
-            room.place(*alone)
+            place_in_rows(room, *alone)
 
 
 def test_lengths_as_in_real_corpora_leave_less_than_a_twentieth_empty():
     random = np.random.default_rng(0)
     tokens = np.clip(random.lognormal(5.3, 0.9, 20_000), 8, 1024).astype(np.int32)
     supervised = np.maximum(tokens * random.uniform(0.3, 0.95, len(tokens)), 1).astype(np.int32)
-    room = Room(rows=32, row_tokens=1024, row_supervised_tokens=1024, examples=0)
+    room = room_of(rows=32, row_tokens=1024, row_supervised_tokens=1024, examples=0)
     capacity = len(steps(room, tokens, supervised)) * room.rows * room.row_tokens
     assert 1 - tokens.sum() / capacity < 0.05

@@ -97,7 +97,6 @@ def test_chance_depends_on_its_seed_and_not_on_the_order_of_the_config():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("kin", 2, ("en", "fi"), "en"), "no selection by 'kin'; use one of .*'typology'"),
         (("family", 3, ("en", "fi"), "en"), "cannot select 3 of the 2 languages .* 1 to 2"),
         (("family", 0, ("en", "fi"), "en"), "cannot select 0 of"),
         (

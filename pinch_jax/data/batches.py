@@ -4,24 +4,15 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import Mixture
 from pinch_jax.data.order import indices_of
-from pinch_jax.data.packing import Room
+from pinch_jax.data.packing import place_in_rows
 from pinch_jax.data.tokenized import TokenizedCorpus
-
-
-class BatchShape(Protocol):
-    """The part of the batch's configuration that decides its shape."""
-
-    rows: int
-    row_multiple: int
-    row_tokens: int
-    row_supervised_tokens: int
-    examples: int
 
 
 class Batch(NamedTuple):
@@ -53,12 +44,12 @@ class BatchPlan:
       bounds: int32 [steps, 2]; step i holds the examples from bounds[i, 0] to bounds[i, 1].
       budgets: distinct examples of each of `mixture.languages`.
       dropped: examples longer than a row, counted per language over all epochs.
-      longest: tokens, and supervised tokens, that a row needs to have room for each example.
+      longest: tokens, and supervised tokens, of a row with room for each example.
     """
 
     mixture: Mixture
     corpus: TokenizedCorpus
-    shape: BatchShape
+    shape: BatchConfig
     language: np.ndarray
     example: np.ndarray
     bounds: np.ndarray
@@ -85,15 +76,12 @@ class BatchPlan:
         wanted = np.arange(count) if rows is None else np.asarray(rows, np.int64)
         target = np.full(count, -1)
         target[wanted] = np.arange(len(wanted))
-        batch = _empty(
-            len(wanted),
-            self.shape.row_tokens,
-            self.shape.row_supervised_tokens,
-            self.corpus.pad_id,
-        )
+        batch = _empty(len(wanted), self.shape, self.corpus.pad_id)
         for i, (row, offset, slot) in enumerate(zip(*place, strict=True), start=here.start):
             if target[row] >= 0:
-                _write(batch, target[row], offset, slot, *self._example(i))
+                tokenized = self.corpus.languages[self.mixture.languages[self.language[i]]]
+                ids, prompt_length = tokenized.example(int(self.example[i]))
+                _write(batch, target[row], offset, slot, ids, prompt_length)
         return batch
 
     def rows_at(self, step: int) -> int:
@@ -117,6 +105,11 @@ class BatchPlan:
     def totals(self) -> dict[str, dict[str, int]]:
         """Returns the counts of `counts_at` over the whole run."""
         return self._counts(slice(None))
+
+    def planned(self) -> dict[str, int]:
+        """Returns how many examples each member has in all epochs, the dropped ones too."""
+        left = self.totals()["examples"]
+        return {m: left.get(m, 0) + self.dropped[m] for m in self.mixture.languages}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -143,44 +136,35 @@ class BatchPlan:
         lengths = self.corpus.lengths(
             self.mixture.languages, self.language[part], self.example[part]
         )
-        return room_of(self.shape).place(*lengths)
+        return place_in_rows(self.shape, *lengths)
 
     def _rows(self, row: np.ndarray) -> int:
         """Returns the number of rows if those of `row` hold examples; the first is never empty."""
         multiple = self.shape.row_multiple
         return -(-(int(row.max()) + 1) // multiple) * multiple if multiple else self.shape.rows
 
-    def _example(self, i: int) -> tuple[np.ndarray, int]:
-        language = self.mixture.languages[self.language[i]]
-        return self.corpus.languages[language].example(int(self.example[i]))
-
     def _counts(self, part: slice) -> dict[str, dict[str, int]]:
         counts: dict[str, dict[str, int]] = {"examples": {}, "tokens": {}, "supervised_tokens": {}}
         for index, language in enumerate(self.mixture.languages):
             example = self.example[part][self.language[part] == index]
             if len(example):
-                tokenized = self.corpus.languages[language]
+                held = self.corpus.languages[language]
+                supervised = held.supervised_lengths[example]
                 counts["examples"][language] = len(example)
-                counts["tokens"][language] = int(tokenized.lengths[example].sum())
-                counts["supervised_tokens"][language] = int(
-                    tokenized.supervised_lengths[example].sum()
-                )
+                counts["tokens"][language] = int(held.lengths[example].sum())
+                counts["supervised_tokens"][language] = int(supervised.sum())
         return counts
 
 
-def room_of(shape: BatchShape) -> Room:
-    """Returns what a step of this shape has room for."""
-    return Room(shape.rows, shape.row_tokens, shape.row_supervised_tokens, shape.examples)
-
-
-def _empty(rows: int, row_tokens: int, slots: int, pad_id: int) -> Batch:
+def _empty(rows: int, shape: BatchConfig, pad_id: int) -> Batch:
+    long, wide = (rows, shape.row_tokens), (rows, shape.row_supervised_tokens)
     return Batch(
-        tokens=np.full((rows, row_tokens), pad_id, np.int32),
-        segments=np.zeros((rows, row_tokens), np.int32),
-        positions=np.zeros((rows, row_tokens), np.int32),
-        supervised=np.zeros((rows, slots), np.int32),
-        targets=np.full((rows, slots), pad_id, np.int32),
-        weights=np.zeros((rows, slots), np.float32),
+        tokens=np.full(long, pad_id, np.int32),
+        segments=np.zeros(long, np.int32),
+        positions=np.zeros(long, np.int32),
+        supervised=np.zeros(wide, np.int32),
+        targets=np.full(wide, pad_id, np.int32),
+        weights=np.zeros(wide, np.float32),
     )
 
 

@@ -4,8 +4,15 @@ import dataclasses
 import math
 from typing import Literal
 
-from pinch_jax.config_fields import Count, CountOrZero, Fraction, Rows, Tokens, check_fields
-from pinch_jax.errors import UserError
+from pinch_jax.config_fields import (
+    Count,
+    CountOrZero,
+    Fraction,
+    Rows,
+    Tokens,
+    check_divides,
+    check_fields,
+)
 from pinch_jax.languages import LanguageCode
 
 
@@ -43,16 +50,9 @@ class BatchConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "config.batch")
-        if self.row_multiple and self.rows % self.row_multiple:
-            raise UserError(
-                f"config.batch.row_multiple={self.row_multiple} does not divide "
-                f"config.batch.rows={self.rows}; choose a divisor of it, or 0"
-            )
-        if self.rows % self.microbatches:
-            raise UserError(
-                f"config.batch.microbatches={self.microbatches} does not divide "
-                f"config.batch.rows={self.rows}; choose a divisor of it"
-            )
+        if self.row_multiple:
+            check_divides(self, "config.batch", "row_multiple", "rows")
+        check_divides(self, "config.batch", "microbatches", "rows")
 
     @property
     def decisive(self) -> dict[str, int]:

@@ -20,7 +20,7 @@ def left_out_lines(plan: BatchPlan) -> list[str]:
 
 def _unfit_line(plan: BatchPlan) -> str:
     """Returns what does not fit a row, and what is left of the mixture."""
-    planned, left = _planned(plan), plan.totals()["examples"]
+    planned, left = plan.planned(), plan.totals()["examples"]
     lost = ", ".join(
         f"{count:,} of {planned[member]:,} in {member!r}"
         for member, count in plan.dropped.items()
@@ -36,8 +36,7 @@ def _unfit_line(plan: BatchPlan) -> str:
 def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
     """Checks that no member of any of these sets loses more than this fraction of its examples.
 
-    The fraction is that of each member, since a pinch may be lost whole in a set that hardly
-    shrinks. `plans` are by what their sets are called.
+    A pinch may be lost whole in a set that hardly shrinks. `plans` are by what sets are called.
 
     Raises:
       UserError: one loses more; names the worst, and the row that has room for all.
@@ -58,17 +57,10 @@ def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
     )
 
 
-def _planned(plan: BatchPlan) -> dict[str, int]:
-    """Returns how many examples each member has in all epochs, also those that are dropped."""
-    left = plan.totals()["examples"]
-    planned = {m: left.get(m, 0) + plan.dropped[m] for m in plan.mixture.languages}
-    return {member: count for member, count in planned.items() if count}
-
-
 def _worst(plan: BatchPlan) -> float:
-    return max(plan.dropped[member] / count for member, count in _planned(plan).items())
+    return max(plan.dropped[m] / count for m, count in plan.planned().items() if count)
 
 
 def _shares(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
-    return ", ".join(f"{member} {100 * n / total:.3g} %" for member, n in counts.items())
+    return ", ".join(f"{member} {100 * n / total:.3g} %" for member, n in counts.items() if n)

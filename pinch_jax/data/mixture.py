@@ -9,15 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pinch_jax.config_fields import CountOrZero, check_fields
 from pinch_jax.data.names import Names, Spec
 from pinch_jax.data.order import apportion, interleave, permutation, shuffled
 from pinch_jax.data.schedule import Schedule
 from pinch_jax.errors import UserError
-
-Composition = Literal["disjoint", "parallel"]
-Granularity = Literal["example", "step"]
-COMPOSITIONS = ("disjoint", "parallel")
-GRANULARITIES = ("example", "step")
 
 
 class TooFewExamples(UserError):
@@ -30,36 +26,28 @@ class Mixture:
 
     Attributes:
       languages: all members, in the config's order, also those that give nothing.
-      shares: the exact share of each of `languages`; they add up to 1.
+      shares: the exact share of each of `languages`, or its mean over a `schedule`; adds up to 1.
       examples: N, the same in every arm of a study; 0 where `supervised_tokens` counts.
       base: the language that the others replace.
       seed: what every draw depends on, together with the names of the members.
       composition: "disjoint": an id appears once, in one language; "parallel": each language takes
         the first ids of one list, so ids repeat across languages.
-      granularity: "example": each step carries the whole mixture; "step": each step carries one
-        language, and the steps interleave.
-      supervised_tokens: the size in supervised tokens, if it is not in examples.
-      schedule: how the shares change over the run, if they do; `shares` are then their mean.
+      granularity: "step": each step carries one language; "example": each carries all of them.
     """
 
     languages: tuple[str, ...]
     shares: tuple[Fraction, ...]
-    examples: int
+    examples: CountOrZero
     base: str = "en"
     seed: int = 0
-    composition: Composition = "disjoint"
-    granularity: Granularity = "example"
-    supervised_tokens: int = 0
+    composition: Literal["disjoint", "parallel"] = "disjoint"
+    granularity: Literal["example", "step"] = "example"
+    supervised_tokens: CountOrZero = 0
     schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        for name in ("examples", "supervised_tokens"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise UserError(f"config.mixture.{name}={value!r}: must be a whole number")
-        if min(self.examples, self.supervised_tokens) < 0 or not (
-            self.examples or self.supervised_tokens
-        ):
+        check_fields(self, "config.mixture")
+        if not self.examples and not self.supervised_tokens:
             raise UserError(f"config.mixture.examples={self.examples}: must be at least 1")
         if self.examples and self.supervised_tokens:
             raise UserError(
@@ -71,17 +59,12 @@ class Mixture:
                 f"config.mixture.supervised_tokens={self.supervised_tokens}: a schedule counts "
                 "examples; set config.mixture.examples instead, or a spec without a schedule"
             )
-        for name, known in (("composition", COMPOSITIONS), ("granularity", GRANULARITIES)):
-            if getattr(self, name) not in known:
-                raise UserError(
-                    f"config.mixture.{name}={getattr(self, name)!r}: must be one of {known}"
-                )
 
     @functools.cached_property
     def budgets(self) -> dict[str, int]:
-        """Examples, or supervised tokens, of each of `languages`; they add up to the size exactly.
+        """Examples, or supervised tokens, of each of `languages`, within one of its share.
 
-        Each is within one of its share, or of the integral of its share.
+        They add up to the size exactly.
         """
         if self.schedule:
             counts = np.bincount(self._epoch, minlength=len(self.languages))
@@ -122,8 +105,7 @@ def parse_mixture(
 ) -> Mixture:
     """Returns the mixture that a name such as "pinch:10" or a table stands for.
 
-    `recipes` are members beside the languages, in it only where the spec names them. `how` are the
-    composition, the granularity, and the supervised tokens of a `Mixture`, if not the usual ones.
+    `recipes` are in it only where the spec names them; `how` are the other fields of a `Mixture`.
 
     Raises:
       UserError: names the field, the value and the fix; `names.Names` has the grammar.
@@ -131,11 +113,8 @@ def parse_mixture(
     members = (*languages, *recipes)
     for member in members:
         if members.count(member) > 1:
-            field = "mixture.recipes" if member in recipes else "languages"
-            raise UserError(
-                f"config.{field}={list(recipes or languages)}: {member!r} stands twice; name it "
-                "once"
-            )
+            field, values = ("mixture.recipes", recipes) if recipes else ("languages", languages)
+            raise UserError(f"config.{field}={list(values)}: {member!r} stands twice; name it once")
     names = Names(tuple(languages), tuple(recipes), examples, base)
     schedule = names.schedule(spec)
     shares = schedule.mean() if schedule else tuple(names.shares(spec).values())
@@ -153,16 +132,12 @@ def assign(
     Disjoint: the list's places belong to the members other than the base by their shares relative
     to each other, interleaved; a member takes the first of its own, and the base the first of what
     nobody took. So the owner of a place does not change with P, and arms are nested: from P to a
-    larger P', the others keep their places and gain some, and, as the first N places are those of
-    every arm, what the base keeps is unchanged. It holds as long as no other budget falls, so for
-    every pinch; in a table of uneven weights rounding may take one example from a member whose
-    share grows. Arms that differ in the others' relative shares cannot all be nested where there
-    are three languages or more: no one assignment of places has every choice of budgets among its
-    parts. A budget in tokens is met to the nearest example, by `supervised_lengths` [available] of
-    each member; what the base then takes may reach further down the list.
+    larger P', the others keep their places and gain some, and what the base keeps is unchanged. It
+    holds for every pinch; in a table of uneven weights rounding may take one example from a member
+    whose share grows, and arms that differ in the others' relative shares cannot all be nested.
 
-    Raises:
-      TooFewExamples: the corpus has too few examples for a budget.
+    A budget in tokens is met to the nearest example, by `supervised_lengths` [available] of each
+    member; what the base then takes may reach further down the list. Raises TooFewExamples.
     """
     study = permutation(available, mixture.seed, "study")
 

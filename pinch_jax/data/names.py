@@ -27,11 +27,8 @@ SELECTION = re.compile(r"(\d+)-by-(typology|family|script|random)(\d*)")
 class Names:
     """What the names of mixtures refer to.
 
-    Attributes:
-      languages: those that `pinch:P` spreads over, in the config's order.
-      recipes: members that stand in a mixture only where they are named.
-      examples: N; 0 where the mixture is counted in tokens.
-      base: the language that the others replace.
+    `pinch:P` spreads over the `languages`; `recipes` are members only where they are named, and
+    `base` is replaced by the others. `examples` is N, 0 where tokens are counted.
     """
 
     languages: tuple[str, ...]
@@ -57,12 +54,9 @@ class Names:
         Raises:
           UserError: the spec cannot be read or asks for what is not there.
         """
-        if isinstance(spec, Mapping):
-            weights = self._table(spec, spec)
-        elif isinstance(spec, str):
-            weights = self._named(spec)
-        else:
+        if not isinstance(spec, str | Mapping):
             raise _error(spec, f"is neither a name nor a table; write e.g. {FORMS}")
+        weights = self._named(spec) if isinstance(spec, str) else self._table(spec, spec)
         total = sum(weights.values())
         return {member: weights.get(member, Fraction(0)) / total for member in self.members}
 
@@ -77,31 +71,33 @@ class Names:
         )
 
     def _named(self, spec: str) -> dict[str, Fraction]:
-        kind, *parts = spec.split(":")
-        if kind == "monolingual" and len(parts) == 1:
-            members = self._list(spec, parts[0])
-            if len(members) != 1:
-                raise _error(spec, "is one language; for several write e.g. 'uniform:es,en'")
-            return {members[0]: Fraction(1)}
-        if kind == "uniform" and len(parts) == 1:
-            return dict.fromkeys(self._list(spec, parts[0]), Fraction(1))
-        if kind == "weights" and len(parts) == 1:
-            return self._weights(spec, parts[0])
-        if kind == "pinch" and len(parts) in (1, 2):
-            if self.base not in self.languages:
-                known = list(self.languages)
-                raise _error(spec, f"base={self.base!r} is not in config.languages={known}; add it")
-            members = self._list(spec, parts[1]) if len(parts) == 2 else list(self.languages)
-            if parts[0].startswith("n"):
-                return self._pinch_of_examples(spec, parts[0][1:], members)
-            return self._pinch_of_percent(spec, parts[0], members)
+        match spec.split(":"):
+            case ["monolingual", member]:
+                members = self._list(spec, member)
+                if len(members) != 1:
+                    raise _error(spec, "is one language; for several write e.g. 'uniform:es,en'")
+                return {members[0]: Fraction(1)}
+            case ["uniform", members]:
+                return dict.fromkeys(self._list(spec, members), Fraction(1))
+            case ["weights", weights]:
+                return self._weights(spec, weights)
+            case ["pinch", amount]:
+                return self._pinch(spec, amount, list(self.languages))
+            case ["pinch", amount, members]:
+                return self._pinch(spec, amount, self._list(spec, members))
         raise _error(spec, f"is not the name of a mixture; write e.g. {FORMS}")
+
+    def _pinch(self, spec: str, amount: str, members: list[str]) -> dict[str, Fraction]:
+        if self.base not in self.languages:
+            known = list(self.languages)
+            raise _error(spec, f"base={self.base!r} is not in config.languages={known}; add it")
+        if amount.startswith("n"):
+            return self._pinch_of_examples(spec, amount[1:], members)
+        return self._pinch_of_percent(spec, amount, members)
 
     def _pinch_of_percent(self, spec: str, percent: str, members: list[str]) -> dict[str, Fraction]:
         if not re.fullmatch(r"-?\d+(\.\d+)?", percent):
-            raise _error(
-                spec, f"P={percent!r} is not a number; write e.g. 'pinch:10' or 'pinch:0.5'"
-            )
+            raise _error(spec, f"P={percent!r} is not a number; write e.g. 'pinch:10'")
         pinch = Fraction(percent)
         if not 0 <= pinch <= 100:
             raise _error(spec, "P must be between 0 and 100; write e.g. 'pinch:10'")
@@ -113,20 +109,16 @@ class Names:
 
     def _pinch_of_examples(self, spec: str, count: str, members: list[str]) -> dict[str, Fraction]:
         if not re.fullmatch(r"\d+", count):
-            raise _error(
-                spec, f"n{count} is not a whole number of examples; write e.g. 'pinch:n40'"
-            )
+            raise _error(spec, f"n{count} is not a whole number; write e.g. 'pinch:n40'")
         if not self.examples:
             raise _error(
-                spec,
-                "counts examples, and config.mixture.supervised_tokens counts tokens; write "
-                "e.g. 'pinch:1', or set config.mixture.examples instead",
+                spec, "counts examples; write 'pinch:1', or set config.mixture.examples instead"
             )
         if int(count) > self.examples:
             raise _error(
                 spec,
-                f"{count} examples are more than config.mixture.examples={self.examples}; write "
-                f"at most 'pinch:n{self.examples}' or raise config.mixture.examples",
+                f"{count} examples are more than config.mixture.examples={self.examples}; raise "
+                f"that, or write at most 'pinch:n{self.examples}'",
             )
         others = self._others(spec, members)
         weights = dict.fromkeys(others, Fraction(int(count), len(others)))
@@ -142,9 +134,8 @@ class Names:
     def _list(self, spec: str, part: str) -> list[str]:
         if chosen := SELECTION.fullmatch(part):
             count, strategy, seed = chosen.groups()
-            return list(
-                select_languages(strategy, int(count), self.languages, self.base, int(seed or 0))
-            )
+            k, draw = int(count), int(seed or 0)
+            return list(select_languages(strategy, k, self.languages, self.base, draw))
         members = [member.strip() for member in part.split(",")]
         for member in members:
             self._check_known(spec, member)
@@ -179,18 +170,12 @@ class Names:
         return weights
 
     def _check_known(self, spec: Spec, member: str) -> None:
-        if member not in self.members:
-            if member.partition("-")[0] in RECIPES:
-                raise _error(
-                    spec,
-                    f"{member!r} is not in config.mixture.recipes; add it there",
-                )
-            and_recipes = f" or config.mixture.recipes={list(self.recipes)}" if self.recipes else ""
-            raise _error(
-                spec,
-                f"{member!r} is not in config.languages={list(self.languages)}{and_recipes}; "
-                "use one of these or add it there",
-            )
+        if member in self.members:
+            return
+        if member.partition("-")[0] in RECIPES:
+            raise _error(spec, f"{member!r} is not in config.mixture.recipes; add it there")
+        known = list(self.languages)
+        raise _error(spec, f"{member!r} is not in config.languages={known}; add it, or use these")
 
 
 def _error(spec: object, problem: str) -> UserError:

@@ -1,51 +1,47 @@
-"""Which step and row each example goes to, planned from lengths alone."""
+"""Which step and row each example goes to, planned from lengths alone.
 
-import dataclasses
+A step has room for so many tokens and supervised tokens in each row of its shape, and for so many
+examples; 0 means as many as fit.
+"""
 
 import numba
 import numpy as np
 
+from pinch_jax.data.config import BatchConfig
 
-@dataclasses.dataclass(frozen=True)
-class Room:
-    """What a step has room for: tokens and supervised tokens of each of its rows.
 
-    A step also closes when it holds `examples`; 0 means as many as fit.
+def fits_row(shape: BatchConfig, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
+    """Returns which examples fit into an empty row: bool [examples]."""
+    return (tokens <= shape.row_tokens) & (supervised <= shape.row_supervised_tokens)
+
+
+def step_bounds(shape: BatchConfig, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
+    """Returns the bounds of the steps, int32 [steps + 1]; step i is bounds[i] to bounds[i + 1].
+
+    Each example must fit into a row. A step takes as many of the next examples as `place_in_rows`
+    can place at once, so examples keep their order from step to step.
     """
+    return _steps(tokens, supervised, *_row(shape), shape.examples)
 
-    rows: int
-    row_tokens: int
-    row_supervised_tokens: int
-    examples: int
 
-    def fits(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
-        """Returns which examples fit into an empty row: bool [examples]."""
-        return (tokens <= self.row_tokens) & (supervised <= self.row_supervised_tokens)
+def place_in_rows(
+    shape: BatchConfig, tokens: np.ndarray, supervised: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (row, tokens before it, supervised tokens before it) of each example of one step.
 
-    def steps(self, tokens: np.ndarray, supervised: np.ndarray) -> np.ndarray:
-        """Returns the bounds of the steps, int32 [steps + 1]; step i is bounds[i] to bounds[i + 1].
+    The longest first, each into the fullest row with room for it; within a row the examples
+    stand in their order.
+    """
+    row, count = np.empty(len(tokens), np.int64), len(tokens)
+    scratch = np.empty((2, shape.rows), np.int64)
+    left = _place(tokens, supervised, 0, count, *_row(shape), row, *scratch)
+    if left:
+        raise ValueError(f"{left} tokens of these examples have no room in one step")
+    return row, _before(row, tokens, shape.rows), _before(row, supervised, shape.rows)
 
-        Each example must fit into a row. A step takes as many of the next examples as `place` can
-        place at once, so examples keep their order from step to step.
-        """
-        return _steps(tokens, supervised, *dataclasses.astuple(self))
 
-    def place(
-        self, tokens: np.ndarray, supervised: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns (row, tokens before it, supervised tokens before it) of each example of one step.
-
-        The longest first, each into the fullest row with room for it; within a row the examples
-        stand in their order.
-        """
-        row = np.empty(len(tokens), np.int64)
-        scratch = np.empty((2, self.rows), np.int64)
-        left = _place(
-            tokens, supervised, 0, len(tokens), *dataclasses.astuple(self)[:3], row, *scratch
-        )
-        if left:
-            raise ValueError(f"{left} tokens of these examples have no room in one step")
-        return row, _before(row, tokens, self.rows), _before(row, supervised, self.rows)
+def _row(shape: BatchConfig) -> tuple[int, int, int]:
+    return shape.rows, shape.row_tokens, shape.row_supervised_tokens
 
 
 @numba.njit(cache=True)

@@ -4,15 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from pinch_jax.data.batches import BatchPlan, BatchShape, room_of
+from pinch_jax.data.batches import BatchPlan
+from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import Mixture, assign
 from pinch_jax.data.order import indices_of, interleave, permutation
+from pinch_jax.data.packing import fits_row, step_bounds
 from pinch_jax.data.tokenized import TokenizedCorpus
 from pinch_jax.errors import UserError
 
 
 def plan_batches(
-    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int
+    mixture: Mixture, corpus: TokenizedCorpus, shape: BatchConfig, epochs: int
 ) -> BatchPlan:
     """Returns the plan of a run over `epochs` epochs, in each of which every example is seen once.
 
@@ -22,13 +24,13 @@ def plan_batches(
     Raises:
       UserError: the corpus has too few examples, or none of them fits into a row.
     """
-    _check(mixture, corpus, shape, epochs)
     members = mixture.languages
-    owned = assign(
-        mixture,
-        len(corpus.ids),
-        {member: held.supervised_lengths for member, held in corpus.languages.items()},
-    )
+    for member, share in zip(members, mixture.shares, strict=True):
+        if share and member not in corpus.languages:
+            known = list(corpus.languages)
+            raise UserError(f"config.languages: the corpus has no {member!r}, only {known}")
+    supervised_lengths = {name: own.supervised_lengths for name, own in corpus.languages.items()}
+    owned = assign(mixture, len(corpus.ids), supervised_lengths)
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
         raise UserError(
@@ -41,18 +43,14 @@ def plan_batches(
         rank = np.argsort(indices_of(sorted(members), members))
         place = np.argsort(rank[language], kind="stable")
         language = language[place]
-    example, tokens, supervised = np.empty((3, len(language)), np.int32)
+    example = np.empty(len(language), np.int32)
     for index, member in enumerate(members):
         mine = np.flatnonzero(language == index)
-        if not len(mine):  # it has no share, and may not be in the corpus
-            continue
-        rows = _rounds(member, owned.pop(member), len(mine), mixture.seed)
-        example[mine] = rows
-        tokens[mine] = corpus.languages[member].lengths[rows]
-        supervised[mine] = corpus.languages[member].supervised_lengths[rows]
+        if len(mine):
+            example[mine] = _rounds(member, owned.pop(member), len(mine), mixture.seed)
+    tokens, supervised = corpus.lengths(members, language, example)
 
-    room = room_of(shape)
-    fits = room.fits(tokens, supervised)
+    fits = fits_row(shape, tokens, supervised)
     if not fits.any():
         raise UserError(
             f"config.batch.row_tokens={shape.row_tokens}, config.batch.row_supervised_tokens="
@@ -67,24 +65,12 @@ def plan_batches(
     if apart:
         ends = np.searchsorted(rank[language], np.arange(len(members) + 1))
         parts = [slice(*pair) for pair in pairwise(ends)]
-        steps = [_pairs(room.steps(tokens[p], supervised[p])) + p.start for p in parts]
+        steps = [_pairs(step_bounds(shape, tokens[p], supervised[p])) + p.start for p in parts]
         bounds = _in_turn(mixture, steps, place[fits])
     else:
-        bounds = _pairs(room.steps(tokens, supervised))
+        bounds = _pairs(step_bounds(shape, tokens, supervised))
     dropped = dict(zip(members, lost.tolist(), strict=True))
     return BatchPlan(mixture, corpus, shape, language, example, bounds, budgets, dropped, longest)
-
-
-def _check(mixture: Mixture, corpus: TokenizedCorpus, shape: BatchShape, epochs: int) -> None:
-    if epochs < 1:
-        raise UserError(f"config.train.epochs={epochs}: must be at least 1")
-    for name in ("rows", "row_tokens", "row_supervised_tokens"):
-        if getattr(shape, name) < 1:
-            raise UserError(f"config.batch.{name}={getattr(shape, name)}: must be at least 1")
-    for member, share in zip(mixture.languages, mixture.shares, strict=True):
-        if share and member not in corpus.languages:
-            known = list(corpus.languages)
-            raise UserError(f"config.languages: the corpus has no {member!r}, only {known}")
 
 
 def _rounds(member: str, own: np.ndarray, turns: int, seed: int) -> np.ndarray:

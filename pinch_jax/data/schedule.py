@@ -13,7 +13,6 @@ from pinch_jax.data.order import check_members, indices_of, key, shuffled
 from pinch_jax.data.rounding import random_turns, until_whole
 from pinch_jax.errors import UserError
 
-Shape = Literal["linear", "cosine", "piecewise"]
 SHAPES = ("linear", "cosine", "piecewise")
 FORMS = (
     "'linear:monolingual:en..pinch:100', 'cosine:pinch:0@0.2..pinch:100@0.8' "
@@ -35,19 +34,16 @@ class Schedule:
       shares: at each knot, the share of each member; they add up to 1.
     """
 
-    shape: Shape
+    shape: Literal["linear", "cosine", "piecewise"]
     knots: tuple[Fraction, ...]
     shares: tuple[tuple[Fraction, ...], ...]
 
     def legs(self) -> list[tuple[Fraction, Fraction, tuple[Fraction, ...], tuple[Fraction, ...]]]:
         """Returns (start, end, shares at its start, shares at its end) of the parts of the run."""
-        stops = (*self.knots[1:], Fraction(1)) if self.shape == "piecewise" else self.knots
-        legs = [(Fraction(0), self.knots[0], self.shares[0], self.shares[0])]
-        if self.shape == "piecewise":
-            legs += zip(self.knots, stops, self.shares, self.shares, strict=True)
-        else:
-            legs += zip(self.knots, self.knots[1:], self.shares, self.shares[1:], strict=False)
-            legs.append((self.knots[-1], Fraction(1), self.shares[-1], self.shares[-1]))
+        starts, stops = (Fraction(0), *self.knots), (*self.knots, Fraction(1))
+        at_start = (self.shares[0], *self.shares)
+        at_stop = at_start if self.shape == "piecewise" else (*self.shares, self.shares[-1])
+        legs = zip(starts, stops, at_start, at_stop, strict=True)
         return [leg for leg in legs if leg[0] < leg[1]]
 
     def mean(self) -> tuple[Fraction, ...]:
@@ -120,13 +116,11 @@ def parse_schedule(
         knots.append(Fraction(knot) if at else None)
     if len(specs) < 2:
         raise error(f"a schedule goes from one mixture to another; write e.g. {FORMS}")
-    if shape == "piecewise" and knots[0] is None:
-        given, knots[0] = knots[1:], Fraction(0)
-    else:
-        given = knots
-    if all(knot is None for knot in given):
-        pieces = len(specs) if shape == "piecewise" else len(specs) - 1
+    pieces = len(specs) if shape == "piecewise" else len(specs) - 1
+    if all(knot is None for knot in knots):
         knots = [Fraction(i, pieces) for i in range(len(specs))]
+    elif shape == "piecewise" and knots[0] is None:
+        knots[0] = Fraction(0)
     if None in knots:
         raise error("some points have an @ and some have none; give all of them one, or none")
     if sorted(set(knots)) != knots or knots[-1] > 1 or (shape == "piecewise" and knots[0] != 0):

@@ -25,18 +25,13 @@ def select_languages(
     """Returns k of `languages`, the base first, in the order in which the strategy takes them.
 
     "typology" takes the language farthest from all that it has (`by_typology`). "family" and
-    "script" take one of the family or script that was taken least often so far, and so spread over
-    as many as there are. "random" is drawn by `seed`, and so is who comes first in a tie; the order
-    of `languages` decides nothing.
+    "script" take one of the family or script that was taken least often so far. "random" is drawn
+    by `seed`, and so is who comes first in a tie; the order of `languages` decides nothing.
 
     Raises:
-      UserError: there is no such strategy, there are not k languages, or the base is not among
-        them; or URIEL's vectors are not installed or lack a language.
+      UserError: there are not k languages, the base is not among them, or what the strategy goes
+        by is not known of a language or not installed.
     """
-    if strategy not in STRATEGIES:
-        raise UserError(
-            f"config.mixture.spec: no selection by {strategy!r}; use one of {[*STRATEGIES]}"
-        )
     if base not in languages:
         raise UserError(
             f"config.mixture.base={base!r}: a selection begins with it, but it is not in "
@@ -78,46 +73,34 @@ def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
     return tuple(codes[i] for i in taken)
 
 
-def by_family(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Returns the base, then each time one of the language family with the fewest so far.
+def by_group(kind: str, base: str, others: Sequence[str]) -> tuple[str, ...]:
+    """Returns the base, then each time one of the family, or script, with the fewest so far.
 
     Raises:
       UserError: the family of a language is unknown.
     """
-    if unknown := [c for c in (base, *others) if language(c).family == UNKNOWN_FAMILY]:
+    groups = {code: getattr(language(code), kind) for code in (base, *others)}
+    unknown = [code for code, group in groups.items() if group == UNKNOWN_FAMILY]
+    if kind == "family" and unknown:
         raise UserError(
             f"config.languages: the family of {unknown[0]!r} is not known; leave it out, or select "
             "by script, by typology, at random or by hand"
         )
-    return _spread(base, others, lambda code: language(code).family)
-
-
-def by_script(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Returns the base, then each time one of the script with the fewest so far."""
-    return _spread(base, others, lambda code: language(code).script)
-
-
-def _spread(base: str, others: Sequence[str], group: Callable[[str], str]) -> tuple[str, ...]:
     taken, left = [base], list(others)
-    counts = Counter([group(base)])
+    counts = Counter([groups[base]])
     while left:
-        rarest = min(left, key=lambda code: counts[group(code)])
+        rarest = min(left, key=lambda code: counts[groups[code]])
         left.remove(rarest)
         taken.append(rarest)
-        counts[group(rarest)] += 1
+        counts[groups[rarest]] += 1
     return tuple(taken)
-
-
-def by_chance(base: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Returns the base, then the others as they come: `select_languages` has shuffled them."""
-    return base, *others
 
 
 STRATEGIES: dict[str, Callable[[str, Sequence[str]], tuple[str, ...]]] = {
     "typology": by_typology,
-    "family": by_family,
-    "script": by_script,
-    "random": by_chance,
+    "family": functools.partial(by_group, "family"),
+    "script": functools.partial(by_group, "script"),
+    "random": lambda base, others: (base, *others),
 }
 
 
@@ -125,12 +108,9 @@ def uriel_vectors(languages: Sequence[str]) -> np.ndarray:
     """Returns URIEL's features of syntax, int64 [languages, 103], each 0 or 1.
 
     They are the set "syntax_knn", without a gap: what its sources do not say, URIEL's authors
-    predicted from the nearest languages by family, place and features. The sources alone have 12 of
-    the features for Croatian and none for Slovak. Sounds are left out: the models read text.
-
-    The file comes with lang2vec 1.1.2, whose code is not imported: it needs `pkg_resources`, which
-    setuptools has dropped. urielplus is kept better, but has the sources alone; it would fill the
-    gaps by fitting a model with scikit-learn, and it writes into its own installation.
+    predicted from the nearest languages. Sounds are left out: the models read text. The file comes
+    with lang2vec 1.1.2, whose code is not imported: it needs `pkg_resources`, which setuptools has
+    dropped. urielplus has the sources alone, and gaps.
 
     Source: Littell et al. (2017), "URIEL and lang2vec: representing languages as typological,
     geographical, and phylogenetic vectors".

@@ -5,30 +5,20 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, seal
+from pinch_jax.files import check_sealed, seal, whole_folder
+from pinch_jax.locks import lock_of, only_writer
 
 Render = Callable[[str, str], tuple[list[int], int]]
 # Part of what ids are kept by: raised when the same tokenizer and template give others.
 ENCODING_VERSION = 2
-
-
-class Example(Protocol):
-    """The part of a corpus's example that is rendered."""
-
-    id: str
-    prompt: str
-    response: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +81,7 @@ class TokenizedCorpus:
         `member` [examples] are indices into `members`, `example` rows of theirs.
         """
         tokens, supervised = np.empty((2, len(member)), np.int32)
-        for index in np.unique(member):
+        for index in np.flatnonzero(np.bincount(member)):
             mine = np.flatnonzero(member == index)
             tokenized = self.languages[members[index]]
             tokens[mine] = tokenized.lengths[example[mine]]
@@ -136,24 +126,21 @@ class Cache:
             digest.update(json.dumps([example.prompt, example.response]).encode())
         folder = self.directory / f"{name}-{digest.hexdigest()[:32]}"
         if not folder.exists():
-            self._write(make(), folder)
+            # Another study may be at the same corpus.
+            with only_writer(lock_of(folder)):
+                if not folder.exists():
+                    _write(make(), folder)
         check_sealed(folder, f"delete {folder}, and it is made anew")
         return TokenizedLanguage(
             *(np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
         )
 
-    def _write(self, tokenized: TokenizedLanguage, folder: Path) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=self.directory, prefix=".unfinished-"))
+
+def _write(tokenized: TokenizedLanguage, folder: Path) -> None:
+    with whole_folder(folder) as part:
         for name in ARRAYS:
-            np.save(unfinished / f"{name}.npy", getattr(tokenized, name))
-        seal(unfinished)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:
-            if not folder.exists():  # another process was not quicker: something is wrong
-                raise
-            shutil.rmtree(unfinished)
+            np.save(part / f"{name}.npy", getattr(tokenized, name))
+        seal(part)
 
 
 def tokenize_corpus(
@@ -165,17 +152,15 @@ def tokenize_corpus(
 ) -> TokenizedCorpus:
     """Returns the examples of each member as ids.
 
-    `render(prompt, response)` returns the ids of an example and the length of the prompt in them:
-    `Renderer.example` of `pinch_jax.text.template`.
+    `render(prompt, response)` returns ids and the length of the prompt in them.
 
     Raises:
       UserError: the members do not have the same ids in the same order, an id stands twice, or an
         example has no token before the first supervised one, or no supervised one.
     """
-    (first, ids), *others = (
-        (name, tuple(example.id for example in own)) for name, own in examples.items()
-    )
-    for other, own in others:
+    ids_of = {name: tuple(example.id for example in own) for name, own in examples.items()}
+    first, ids = next(iter(ids_of.items()))
+    for other, own in ids_of.items():
         if own != ids:
             raise UserError(f"{other} and {first} are not parallel: their ids differ")
     if len(set(ids)) < len(ids):

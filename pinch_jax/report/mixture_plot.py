@@ -19,7 +19,7 @@ from pinch_jax.report.drawing import (
     language_colours,
     write_picture,
 )
-from pinch_jax.report.mixture_table import StepCounts, count_steps, label, planned_examples
+from pinch_jax.report.mixture_table import StepCounts, count_steps, label
 
 # More steps than this are drawn as means of so many stretches of the run.
 MOST_STRETCHES = 240
@@ -89,7 +89,7 @@ def due_examples(plan: BatchPlan, counted: StepCounts) -> np.ndarray:
     integral.
     """
     examples = np.cumsum(counted.counts["examples"].sum(axis=1))
-    planned = planned_examples(plan)
+    planned = plan.planned()
     total = sum(planned.values())
     constant = np.array([planned[member] for member in counted.members]) / total
     schedule = plan.mixture.schedule

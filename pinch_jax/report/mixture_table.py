@@ -38,19 +38,13 @@ def count_steps(plan: BatchPlan, steps: range | None = None) -> StepCounts:
     steps = range(plan.steps) if steps is None else steps
     if not steps:
         raise UserError(f"--steps: none of them is in this run; write a part of 0:{plan.steps}")
-    planned = planned_examples(plan)
+    planned = plan.planned()
     members = tuple(member for member in plan.mixture.languages if planned[member])
     counts = {unit: np.zeros((len(steps), len(members)), np.int64) for unit in UNITS}
     for row, step in enumerate(steps):
         for unit, held in plan.counts_at(step).items():
             counts[unit][row] = [held.get(member, 0) for member in members]
     return StepCounts(steps, members, counts)
-
-
-def planned_examples(plan: BatchPlan) -> dict[str, int]:
-    """Returns how many examples each member has in all epochs, the dropped ones too."""
-    seen = plan.totals()["examples"]
-    return {member: seen.get(member, 0) + plan.dropped[member] for member in plan.mixture.languages}
 
 
 def mixture_lines(plan: BatchPlan, steps: range) -> Iterator[str]:
