@@ -50,7 +50,7 @@ def write_chain(directory, tokenizer_directory, tokens, lacking=0, ends=(), **co
         told = json.dumps({"eos_token_id": ids})
         (tokenizer_directory / "generation_config.json").write_text(told)
     told = write_config(decoder, max_position_embeddings=512, **config)
-    export_model(directory, told, decoder, params, companions=tokenizer_directory)
+    export_model(directory, told, params, companions=tokenizer_directory)
     return directory
 
 

@@ -99,7 +99,7 @@ def written(architecture, directory, kinds=(), more=None, decoder=None):
     """Returns (the tensors of transformers, the file) of random parameters as a GGUF."""
     decoder = decoder or DECODERS[architecture]
     config = write_config(decoder, max_position_embeddings=128)
-    export_model(directory / "peer", config, decoder, random_params(decoder))
+    export_model(directory / "peer", config, random_params(decoder))
     tensors = load_file(directory / "peer" / "model.safetensors")
     extra = dict(more or {})
     if decoder.rope_scaling and decoder.rope_scaling.kind == "llama3":

@@ -57,7 +57,7 @@ class CountedDirectory(HuggingFaceDirectory):
 def exported(family, directory, **options):
     """Returns random parameters, after they were written as a Hugging Face directory."""
     decoder, params = DECODERS[family], random_params(DECODERS[family])
-    export_model(directory, write_config(decoder), decoder, params, **options)
+    export_model(directory, write_config(decoder), params, **options)
     return params
 
 
@@ -133,7 +133,7 @@ def test_a_host_holds_no_more_than_the_model_and_the_parameter_it_puts_together(
         LLAMA_LIKE, embed_dim=96, mlp_dim=512, layers=6, vocab_size=1000, heads=6, head_dim=16
     )
     params = random_params(decoder)
-    export_model(tmp_path / "model", write_config(decoder), decoder, params)
+    export_model(tmp_path / "model", write_config(decoder), params)
     leaves = jax.tree.leaves(params)
     whole, largest = sum(x.nbytes for x in leaves), max(x.nbytes for x in leaves)
     source = HuggingFaceDirectory(tmp_path / "model")

@@ -25,8 +25,7 @@ from pinch_jax.model.export import export_model
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.orbax_directory import CHUNK_BYTES, OrbaxDirectory, OrbaxParams, save_orbax
-from pinch_jax.model.source import open_model, open_tensors, stored_weights
-from pinch_jax.model.weights import own_places
+from pinch_jax.model.source import open_model, open_tensors
 from pinch_jax.text.tokenizer import load_tokenizer
 
 GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
@@ -83,7 +82,7 @@ def test_a_model_of_others_becomes_one_of_ours(tmp_path):
     params = random_params(decoder)
     write_bundled(tmp_path)
     tokenizer = load_tokenizer(tmp_path)
-    export_model(tmp_path / "theirs", write_config(decoder), decoder, params, tokenizer=tokenizer)
+    export_model(tmp_path / "theirs", write_config(decoder), params, tokenizer=tokenizer)
     convert(tmp_path / "theirs", tmp_path / "orbax", "orbax")
     convert(tmp_path / "orbax", tmp_path / "ours", "model")
     theirs, ours = (open_model(tmp_path / name) for name in ("theirs", "ours"))
@@ -96,13 +95,13 @@ def test_a_model_of_others_becomes_one_of_ours(tmp_path):
 def test_a_gguf_file_becomes_an_orbax_directory(tmp_path):
     decoder = dataclasses.replace(LLAMA_LIKE, qkv_bias=False)
     config = write_config(decoder, max_position_embeddings=64)
-    export_model(tmp_path / "theirs", config, decoder, random_params(decoder))
+    export_model(tmp_path / "theirs", config, random_params(decoder))
     tensors = load_file(tmp_path / "theirs" / "model.safetensors")
     write_gguf(tmp_path / "model.gguf", "llama", config, tensors, kinds={})
     assert convert(tmp_path / "model.gguf", tmp_path / "orbax", "orbax") == "a GGUF file"
     ours = open_tensors(tmp_path / "orbax")
     assert ours.decoder == GgufFile(tmp_path / "model.gguf").decoder
-    assert_same(stored_weights(ours).load(), random_params(decoder))
+    assert_same(load_params(ours, decoder), random_params(decoder))
 
 
 class CountedDirectory(OrbaxDirectory):
@@ -119,10 +118,10 @@ class CountedDirectory(OrbaxDirectory):
 @pytest.mark.parametrize("axes", [(2, 2, 2), (1, 4, 2)])
 def test_parameters_arrive_where_the_mesh_wants_them(axes, tmp_path):
     decoder, params = LLAMA_LIKE, random_params(LLAMA_LIKE)
-    export_model(tmp_path / "model", write_config(decoder), decoder, params, by_orbax=True)
+    export_model(tmp_path / "model", write_config(decoder), params, by_orbax=True)
     source = CountedDirectory(tmp_path / "model")
     shardings = parameter_shardings(make_mesh(MeshConfig(*axes)), abstract_params(source.decoder))
-    loaded = load_params(source, decoder, shardings=shardings, where=own_places(decoder))
+    loaded = load_params(source, decoder, shardings=shardings)
     assert_same(loaded, params)
     # Once, although some devices hold the same.
     assert source.elements == sum(leaf.size for leaf in jax.tree.leaves(params))
@@ -140,7 +139,7 @@ def test_a_host_holds_the_model_once(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
         source = OrbaxParams(tmp_path / "params")
-        loaded = load_params(source, decoder, where=own_places(decoder))
+        loaded = load_params(source, decoder)
         peaks.append(tracemalloc.get_traced_memory()[1])
     finally:
         tracemalloc.stop()
@@ -170,8 +169,7 @@ def test_what_orbax_writes_we_read_and_the_other_way_round(options, tmp_path):
         placed = jax.device_put(params, parameter_shardings(mesh, params))
         checkpointer.save(tmp_path / "theirs", args=ocp.args.PyTreeSave(placed))
     source = OrbaxParams(tmp_path / "theirs")
-    where = own_places(LLAMA_LIKE)
-    assert_same(load_params(source, LLAMA_LIKE, dtype=None, where=where), params)
+    assert_same(load_params(source, LLAMA_LIKE, dtype=None), params)
 
     save_orbax(tmp_path / "ours", params)
     with ocp.StandardCheckpointer() as checkpointer:
@@ -183,7 +181,6 @@ def test_what_does_not_fit_is_listed(tmp_path):
     export_model(
         tmp_path / "model",
         write_config(LLAMA_LIKE),
-        LLAMA_LIKE,
         random_params(LLAMA_LIKE),
         by_orbax=True,
     )
@@ -195,7 +192,7 @@ def test_what_does_not_fit_is_listed(tmp_path):
     path.rename(tmp_path / "old")
     save_orbax(path, params)
     with pytest.raises(ValueError) as caught:
-        stored_weights(open_tensors(tmp_path / "model")).load()
+        load_params(open_tensors(tmp_path / "model"), LLAMA_LIKE)
     assert str(caught.value) == (
         f"the weights in {path} do not fit: missing head (48, 24); left over more/scale; "
         "final_norm/scale is (25,), not (24,)"

@@ -43,7 +43,6 @@ def theirs(request, tmp_path_factory):
     export_model(
         directory,
         write_config(decoder),
-        decoder,
         random_params(decoder),
         tokenizer=load_tokenizer(root),
     )

@@ -22,7 +22,7 @@ from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
-from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+from pinch_jax.model.weights import open_weights, save_weights
 from pinch_jax.study.scoring import score_file
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.template import Renderer, Template, make_renderer
@@ -31,7 +31,7 @@ from pinch_jax.text.vocabulary import needed_tokens
 
 
 def load_weights(path, config):
-    return load_params(WeightsFile(path), config, where=own_places(config))
+    return load_params(open_weights(path), config)
 
 
 def assert_same(ours, theirs):

@@ -28,32 +28,32 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
 }
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-)
+# The sizes of a decoder, by the names of DecoderConfig.
+_NAMES = {
+    "vocab_size": "vocab_size",
+    "layers": "num_hidden_layers",
+    "embed_dim": "hidden_size",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "mlp_dim": "intermediate_size",
+}
+# A file may leave these two out.
+SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
 def family_of(config: Config) -> Family:
-    """Returns the family of a config.json.
-
-    Raises:
-        UserError: it is none of ours.
-    """
+    """Returns the family of a config.json; raises UserError if it is none of ours."""
+    families = {family.model_type: family for family in FAMILIES}
     model_type = text_part(config).get("model_type")
-    for family in FAMILIES:
-        if family.model_type == model_type:
-            return family
-    known = ", ".join(family.model_type for family in FAMILIES)
-    what = f"the families are {known}"
-    if model_type is None:
-        what += "; the models of a work directory are its runs/RUN/model"
-    raise _unsupported("model_type", model_type, what)
+    if model_type not in families:
+        what = f"the families are {', '.join(families)}"
+        if model_type is None:
+            what += "; the models of a work directory are its runs/RUN/model"
+        raise _unsupported("model_type", model_type, what)
+    return families[model_type]
 
 
 def text_part(config: Config) -> Config:
@@ -73,8 +73,7 @@ def read_config(config: Config, path: Path | None = None) -> DecoderConfig:
     """Returns the decoder that a config.json describes; `path`, where it is, is for messages.
 
     Raises:
-        UserError: it asks for something that the decoder does not do; the message names the
-            field and its value.
+        UserError: it asks for something that the decoder does not do; names field and value.
     """
     try:
         return _decoder(config)
@@ -96,31 +95,21 @@ def _decoder(config: Config) -> DecoderConfig:
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
     if c[activation] not in ACTIVATIONS:
         raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
-    heads = c["num_attention_heads"]
-    head_dim = c["head_dim"] or c["hidden_size"] // heads
+    c["num_key_value_heads"] = c["num_key_value_heads"] or c["num_attention_heads"]
+    c["head_dim"] = c["head_dim"] or c["hidden_size"] // c["num_attention_heads"]
+    divisor = c.get("query_pre_attn_scalar", c["head_dim"])
     return DecoderConfig(
-        vocab_size=c["vocab_size"],
-        layers=c["num_hidden_layers"],
-        embed_dim=c["hidden_size"],
-        heads=heads,
-        kv_heads=c["num_key_value_heads"] or heads,
-        head_dim=head_dim,
-        mlp_dim=c["intermediate_size"],
+        **{ours: c[theirs] for ours, theirs in _NAMES.items()},
         activation=ACTIVATIONS[c[activation]],
         norm_epsilon=c["rms_norm_eps"],
         tied_embeddings=c["tie_word_embeddings"],
         attention_softcap=float(c.get("attn_logit_softcapping") or 0),
         logit_softcap=float(c.get("final_logit_softcapping") or 0),
-        query_scale=_query_scale(c, head_dim),
+        query_scale=None if divisor == c["head_dim"] else float(divisor),
         **_read_windows(c),
         **_read_ropes(c),
         **family.fixed,
     )
-
-
-def _query_scale(c: Config, head_dim: int) -> float | None:
-    divisor = c.get("query_pre_attn_scalar", head_dim)
-    return None if divisor == head_dim else float(divisor)
 
 
 def _read_windows(c: Config) -> dict[str, int]:
@@ -239,14 +228,7 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
     activation = {ours: theirs for theirs, ours in ACTIVATIONS.items()}[decoder.activation]
     windowed = not all(decoder.global_layers)
     divisor = decoder.query_scale or decoder.head_dim
-    known = {
-        "vocab_size": decoder.vocab_size,
-        "num_hidden_layers": decoder.layers,
-        "hidden_size": decoder.embed_dim,
-        "num_attention_heads": decoder.heads,
-        "num_key_value_heads": decoder.kv_heads,
-        "head_dim": decoder.head_dim,
-        "intermediate_size": decoder.mlp_dim,
+    known = {theirs: getattr(decoder, ours) for ours, theirs in _NAMES.items()} | {
         "hidden_act": activation,
         "hidden_activation": activation,
         "rms_norm_eps": decoder.norm_epsilon,

@@ -14,15 +14,14 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import seal, whole_folder
 from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.decoder import Params
-from pinch_jax.model.directory import DESCRIPTION, describe_model, open_directory, save_model
+from pinch_jax.model.directory import DESCRIPTION, describe_model, save_model
 from pinch_jax.model.export import MAX_SHARD_BYTES, export_model
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.gguf_file import GgufFile
-from pinch_jax.model.hugging_face import HuggingFaceDirectory
+from pinch_jax.model.loading import load_params, restore_rows
 from pinch_jax.model.model import Model
-from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory, save_orbax
-from pinch_jax.model.source import open_model, open_tensors, read_details, stored_weights
-from pinch_jax.model.trimming import restore_rows
+from pinch_jax.model.orbax_directory import PARAMS, save_orbax
+from pinch_jax.model.source import open_model, open_tensors, read_details
 from pinch_jax.text.tokenizer import load_tokenizer
 
 # What a directory is written for.
@@ -53,28 +52,28 @@ def convert(
     choose("--format", target_format, tuple(FORMATS))
     if target.exists():
         raise UserError(f"--target={target} is there already; name a directory that is not")
-    if (source / DESCRIPTION).exists():
-        model = open_directory(source)
-        params = model.weights.load(dtype=None)
-        if target_format == "huggingface":
-            _export_own(target, model, params, max_shard_bytes)
-        else:
-            _write_own(target, model, params, target_format)
-        return f"a {FORMATS['model']}"
-    tensors = open_tensors(source)
-    params = stored_weights(tensors).load(dtype=None)
-    if target_format == "model":
-        _write_own(target, open_model(source), params, target_format)
+    ours, by_orbax = (source / DESCRIPTION).exists(), target_format == "orbax"
+    if ours and target_format == "huggingface":
+        _export_own(target, open_model(source), max_shard_bytes)
+    elif ours or target_format == "model":
+        _write_own(target, open_model(source), by_orbax)
     else:
-        by_orbax = target_format == "orbax"
-        _export_theirs(target, source, tensors, params, by_orbax, max_shard_bytes)
-    kinds = {GgufFile: "a GGUF file", OrbaxDirectory: "an Orbax directory"}
-    return kinds.get(type(tensors), f"a {FORMATS['huggingface']}")
+        _export_theirs(target, source, max_shard_bytes, by_orbax)
+    return _kind(source)
 
 
-def _write_own(target: Path, model: Model, params: Params, target_format: str) -> None:
+def _kind(source: Path) -> str:
+    if source.suffix == ".gguf":
+        return "a GGUF file"
+    if (source / DESCRIPTION).exists():
+        return f"a {FORMATS['model']}"
+    return "an Orbax directory" if (source / PARAMS).exists() else f"a {FORMATS['huggingface']}"
+
+
+def _write_own(target: Path, model: Model, by_orbax: bool) -> None:
+    params = model.weights.load(dtype=None)
     with whole_folder(target) as part:
-        if target_format == "orbax":
+        if by_orbax:
             describe_model(part, model)
             save_orbax(part / PARAMS, params)
             seal(part)
@@ -82,45 +81,28 @@ def _write_own(target: Path, model: Model, params: Params, target_format: str) -
             save_model(part, model, params, dtype=None)
 
 
-def _export_own(target: Path, model: Model, params: Params, max_shard_bytes: int) -> None:
-    decoder = model.decoder
+def _export_own(target: Path, model: Model, max_shard_bytes: int) -> None:
+    decoder, params = model.decoder, model.weights.load(dtype=None)
     if model.trimming:
         decoder, params = _made_whole(model, params)
     if decoder.scale_embeddings and not decoder.norm_offset:
         decoder, params = _with_scaled_rows(decoder, params)
-    export_model(
-        target,
-        write_config(decoder, **{**model.details, "eos_token_id": write_ids(model.end_ids)}),
-        decoder,
-        params,
-        tokenizer=model.tokenizer,
-        max_shard_bytes=max_shard_bytes,
-    )
+    details = {**model.details, "eos_token_id": write_ids(model.end_ids)}
+    config_json, tokenizer = write_config(decoder, **details), model.tokenizer
+    export_model(target, config_json, params, None, tokenizer, max_shard_bytes)
 
 
-def _export_theirs(
-    target: Path,
-    source: Path,
-    tensors: HuggingFaceDirectory | OrbaxDirectory | GgufFile,
-    params: Params,
-    by_orbax: bool,
-    max_shard_bytes: int,
-) -> None:
+def _export_theirs(target: Path, source: Path, max_shard_bytes: int, by_orbax: bool) -> None:
+    tensors = open_tensors(source)
+    params = load_params(tensors, tensors.decoder, dtype=None)
     config_json: Mapping[str, Any] = tensors.config_json
     is_file = isinstance(tensors, GgufFile)
     if is_file or "text_config" in config_json:
         # A file of another kind, or a decoder taken out of an image model.
         config_json = write_config(tensors.decoder, **read_details(source, config_json))
-    export_model(
-        target,
-        config_json,
-        tensors.decoder,
-        params,
-        companions=None if is_file else source,
-        tokenizer=load_tokenizer(source) if is_file and tensors.has_tokenizer else None,
-        max_shard_bytes=max_shard_bytes,
-        by_orbax=by_orbax,
-    )
+    companions = None if is_file else source
+    tokenizer = load_tokenizer(source) if is_file and tensors.has_tokenizer else None
+    export_model(target, config_json, params, companions, tokenizer, max_shard_bytes, by_orbax)
 
 
 def _with_scaled_rows(decoder: DecoderConfig, params: Params) -> tuple[DecoderConfig, Params]:
@@ -146,7 +128,5 @@ def _made_whole(model: Model, params: Params) -> tuple[DecoderConfig, Params]:
             f"{model.path} was trimmed from another model than the one that is now at "
             f"{trimming.path}; put that one back"
         )
-    stored = whole.weights
-    where = stored.places(whole.decoder)
-    kept = trimming.vocabulary.kept
-    return whole.decoder, restore_rows(params, kept, stored.tensors, where)
+    kept, tensors = trimming.vocabulary.kept, whole.weights.tensors
+    return whole.decoder, restore_rows(params, kept, tensors, whole.decoder)

@@ -12,7 +12,7 @@ from pinch_jax.json_input import read_object
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.model import Model, StoredWeights, Trimming
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxParams
-from pinch_jax.model.weights import WeightsFile, own_places, save_weights
+from pinch_jax.model.weights import open_weights, save_weights
 from pinch_jax.text.template import read_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
@@ -23,12 +23,7 @@ VOCABULARY = "vocabulary.npy"
 
 
 def open_directory(directory: Path) -> Model:
-    """Returns the model of a directory that `save_model` wrote.
-
-    Raises:
-        UserError: there is no such directory.
-        UserError: a file of it is missing or damaged, or a field is not one of a decoder.
-    """
+    """Returns the model of a directory that `save_model` wrote; UserError if it is damaged."""
     check_sealed(directory, f"delete {directory}, and have it made or copied anew")
     described = read_object(directory / DESCRIPTION)
     names = DecoderConfig.FIRST_NAMES
@@ -38,15 +33,13 @@ def open_directory(directory: Path) -> Model:
     if whole := described.get("trimmed"):
         trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
         tokenizer = TrimmedTokenizer(tokenizer, trimming.vocabulary)
-    if (directory / PARAMS).exists():
-        tensors = OrbaxParams(directory / PARAMS)
-    else:
-        tensors = WeightsFile(directory / WEIGHTS)
+    by_orbax = (directory / PARAMS).exists()
+    tensors = OrbaxParams(directory / PARAMS) if by_orbax else open_weights(directory / WEIGHTS)
     files = directory / DESCRIPTION, *tensors.files
     return Model(
         decoder=decoder,
         renderer=read_renderer(described["template"], tokenizer),
-        weights=StoredWeights(tensors, decoder, files, own_places),
+        weights=StoredWeights(tensors, decoder, files),
         pretraining_share=described["pretraining_share"],
         details=described.get("details", {}),
         path=str(directory.absolute()),

@@ -12,7 +12,8 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.files import whole_folder
 from pinch_jax.mesh import path_name
-from pinch_jax.model.families import DecoderConfig, Params
+from pinch_jax.model.config_json import read_config
+from pinch_jax.model.families import Params
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
@@ -47,19 +48,17 @@ class _Tensor(NamedTuple):
     layer: int | None
     size_bytes: int
 
-    def value(self, dtype: Any) -> np.ndarray:
-        part = np.asarray(self.leaf if self.layer is None else self.leaf[self.layer])
-        return self.place.to_theirs(part if dtype is None else part.astype(dtype))
+    def value(self) -> np.ndarray:
+        part = self.leaf if self.layer is None else self.leaf[self.layer]
+        return self.place.to_theirs(np.asarray(part))
 
 
 def export_model(
     target: Path,
     config_json: Mapping[str, Any],
-    decoder: DecoderConfig,
     params: Params,
     companions: Path | None = None,
     tokenizer: Tokenizer | None = None,
-    dtype: Any = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
     by_orbax: bool = False,
 ) -> None:
@@ -68,11 +67,9 @@ def export_model(
     Args:
         target: the directory, not there yet.
         config_json: what `write_config` returns, or the config.json that the model came with.
-        decoder: what it describes.
         params: numpy or jax arrays; one file's worth of them is fetched at a time.
         companions: a directory whose tokenizer files and generation config go with the model.
         tokenizer: what is written of a model that has no such directory.
-        dtype: of the tensors; None keeps that of the parameters.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
         by_orbax: the weights are written as `OrbaxDirectory` has them, not for transformers.
 
@@ -82,12 +79,11 @@ def export_model(
     if target.exists():
         raise UserError(f"--target={target} is there already; name a directory that is not")
     with whole_folder(target) as part:
-        tensors = _tensors(decoder, params, dtype)
         if by_orbax:
             save_orbax(part / PARAMS, params)
         else:
-            _write_shards(part, _shards(tensors, max_shard_bytes), dtype)
-        written = np.dtype(dtype or tensors[0].leaf.dtype).name
+            _write_shards(part, _shards(_tensors(config_json, params), max_shard_bytes))
+        written = np.dtype(params["embedding"].dtype).name
         # Older versions know the type by the second name.
         types = {"dtype": written, "torch_dtype": written}
         _write_json(part / "config.json", dict(config_json) | types)
@@ -101,18 +97,15 @@ def export_model(
             _write_json(part / GENERATION, ids)
 
 
-def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor]:
+def _tensors(config_json: Mapping[str, Any], params: Params) -> list[_Tensor]:
     """Returns what is to be written, layer by layer, as readers of such files want it."""
-    where, tensors = places(decoder), []
+    decoder, tensors = read_config(config_json), []
+    where = places(decoder)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         place = where[path_name(path)]
-        size_bytes = leaf.size * np.dtype(dtype or leaf.dtype).itemsize
-        if not place.stacked:
-            tensors.append(_Tensor(place.name, place, leaf, None, size_bytes))
-            continue
-        for layer in range(decoder.layers):
-            name = place.name.format(layer)
-            tensors.append(_Tensor(name, place, leaf, layer, size_bytes // decoder.layers))
+        for layer in range(decoder.layers) if place.stacked else (None,):
+            size_bytes = leaf.nbytes // (decoder.layers if place.stacked else 1)
+            tensors.append(_Tensor(place.name.format(layer), place, leaf, layer, size_bytes))
     return sorted(tensors, key=lambda tensor: (tensor.layer is not None, tensor.layer or 0))
 
 
@@ -127,22 +120,19 @@ def _shards(tensors: Sequence[_Tensor], max_shard_bytes: int) -> list[list[_Tens
     return shards
 
 
-def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]], dtype: Any) -> None:
-    files = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
-    files = files if len(shards) > 1 else [SINGLE]
-    for file, shard in zip(files, shards, strict=True):
-        values = {tensor.name: tensor.value(dtype) for tensor in shard}
+def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]]) -> None:
+    count, weight_map = len(shards), {}
+    for number, shard in enumerate(shards, start=1):
+        file = SINGLE if count == 1 else f"model-{number:05}-of-{count:05}.safetensors"
+        values = {tensor.name: tensor.value() for tensor in shard}
         save_tensors(directory / file, values, {"format": "pt"})
-    if len(shards) > 1:
-        pairs = zip(files, shards, strict=True)
-        index = {
-            "metadata": {"total_size": sum(t.size_bytes for shard in shards for t in shard)},
-            "weight_map": {tensor.name: file for file, shard in pairs for tensor in shard},
-        }
+        weight_map |= dict.fromkeys(values, file)
+    if count > 1:
+        total_bytes = sum(tensor.size_bytes for shard in shards for tensor in shard)
+        index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
         _write_json(directory / INDEX, index)
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(
-        json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

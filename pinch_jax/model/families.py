@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
-from pinch_jax.config_fields import Count, CountOrZero, NotNegative, Positive, check_fields
+from pinch_jax.config_fields import (
+    Count,
+    CountOrZero,
+    NotNegative,
+    Positive,
+    check_divides,
+    check_fields,
+)
 from pinch_jax.errors import UserError
 
 # Parameters by name, layers stacked on a leading axis.
@@ -23,7 +30,7 @@ class RopeScaling:
 
     "linear" divides every frequency by `factor`. "llama3" divides those that turn less than
     `low_turns` times in `original_tokens` positions, leaves those that turn more than
-    `high_turns` times, and goes smoothly from one to the other between them.
+    `high_turns` times, and goes smoothly from one to the other.
     """
 
     kind: Literal["linear", "llama3"]
@@ -99,11 +106,7 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         path = "config.model.decoder"
         check_fields(self, path)
-        if self.heads % self.kv_heads:
-            raise UserError(
-                f"{path}.kv_heads={self.kv_heads} does not divide {path}.heads={self.heads}; "
-                "choose a divisor of it"
-            )
+        check_divides(self, path, "kv_heads", "heads")
         if self.head_dim % 2:
             raise UserError(
                 f"{path}.head_dim={self.head_dim} is odd; rotary embeddings turn pairs of "
@@ -148,10 +151,9 @@ class DecoderConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """What all models of one architecture have in common.
+    """What all models of one architecture have in common; its names are those of transformers.
 
     Attributes:
-        model_type, architecture: what transformers calls it, in a config.json.
         fixed: the fields of DecoderConfig that no config.json of the family can change.
         fields: every key of a config.json that decides the decoder, with the value that
             transformers assumes where a file leaves it out. Keys of other families mean nothing.

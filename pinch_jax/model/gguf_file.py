@@ -68,16 +68,16 @@ ROPE_FACTORS = "rope_freqs.weight"
 
 
 class GgufFile:
-    """The config and the tensors of a GGUF file; `Tensors` of loading.py.
+    """The config and the tensors of a GGUF file; `Tensors` of loading.py, read as float32.
 
     Attributes:
-        path: the file.
-        files: the same, as all that decides the weights.
+        files: the file, all that decides the weights.
         has_tokenizer: whether it carries one.
         config_json: what its metadata say, as a config.json.
         decoder: the decoder that this describes.
-        shapes, dtypes: of each tensor, by the names of transformers; all are read as float32.
     """
+
+    places = staticmethod(places)
 
     def __init__(self, path: str | Path):
         self._gguf = _library()
@@ -108,15 +108,13 @@ class GgufFile:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor in float32; only its rows are dequantised."""
         tensor = self._tensors[self._names[name]]
-        rows, rest = index[0], index[1:]
+        values = self._rows(tensor, index[0])
         if self.architecture == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
             # Whole heads lie together, and `Place` asks for whole heads.
-            values = _halves(self._rows(tensor, rows), self.decoder.head_dim)
-        else:
-            values = self._rows(tensor, rows)
+            values = _halves(values, self.decoder.head_dim)
         if self.decoder.norm_offset and name.endswith("norm.weight"):
             values = values - np.float32(1)
-        return values[(slice(None), *rest)]
+        return values[(slice(None), *index[1:])]
 
     def _rows(self, tensor: TensorInfo, rows: slice = slice(None)) -> np.ndarray:
         kind = self._gguf.GGMLQuantizationType(tensor.kind)

@@ -1,7 +1,7 @@
 """Where each parameter lies in a Hugging Face directory: the name of its tensor, and its axes.
 
-Our layers are stacked and our axes are kept apart; theirs are one tensor a layer, with axes
-merged (all heads in one) and matrices transposed.
+Our layers are stacked and our axes apart; theirs are one tensor a layer, with axes merged (all
+heads in one) and matrices transposed.
 """
 
 import dataclasses
@@ -19,9 +19,8 @@ Axes = tuple[tuple[int, ...], ...]
 class Place:
     """Where a parameter lies.
 
-    Attributes:
-        name: the tensor; `{}` stands for the number of the layer.
-        axes: which of our axes (those of one layer) each of its axes merges, in order.
+    `{}` in the `name` of the tensor is the number of the layer; `axes` says which of our axes
+    (those of one layer) each of its axes merges, in order.
     """
 
     name: str
@@ -100,7 +99,7 @@ _FOUR_NORMS = {
 
 
 def places(config: DecoderConfig) -> dict[str, Place]:
-    """Returns returns, by its path, the place of every parameter that a decoder may have."""
+    """Returns, by its path, the place of every parameter that a decoder may have."""
     layer = _LAYER | (_FOUR_NORMS if config.post_norms else _TWO_NORMS)
     stacked = {
         f"layers/{path}": Place(f"model.layers.{{}}.{name}", axes)

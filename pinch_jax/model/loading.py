@@ -5,7 +5,7 @@ holds more than the parameter that is being put together.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -14,52 +14,47 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import path_name
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layout import Index, Place, places
+from pinch_jax.model.layout import Index, Place
 
 # What is read of a parameter at a time, where it is not in layers.
 PART_BYTES = 64 * 2**20
 ALIGNMENT_BYTES = 64
+# The parameters that have a row for each token.
+TOKEN_ROWS = ("embedding", "head")
 
 
 class Tensors(Protocol):
-    """Tensors on disk, by the names that transformers gives them, of which blocks can be read.
+    """Tensors on disk, of which blocks can be read.
 
     Attributes:
         path: where they are, for messages.
-        shapes, dtypes: of each tensor, without reading it.
+        shapes, dtypes: of each tensor by its name, without reading it.
+        places: returns which of them each parameter of a decoder is.
     """
 
     path: Any
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, np.dtype]
+    places: Callable[[DecoderConfig], Mapping[str, Place]]
 
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor."""
 
 
 def load_params(
-    tensors: Tensors,
-    config: DecoderConfig,
-    dtype: Any = np.float32,
-    shardings: Any = None,
-    where: Mapping[str, Place] | None = None,
+    tensors: Tensors, config: DecoderConfig, dtype: Any = np.float32, shardings: Any = None
 ) -> Params:
     """Returns the parameters of a decoder, each tensor used once.
 
-    Args:
-        tensors: what is on disk.
-        config: the decoder that it describes.
-        dtype: of the matrices, norms and biases being in float32; None keeps those of the file.
-        shardings: a tree such as `mesh.parameter_shardings` returns; without it the parameters
-            are numpy arrays.
-        where: the place of each parameter; those of transformers unless it is told.
+    Matrices are of `dtype`, norms and biases in float32; None keeps those of the file. `shardings`
+    is a tree such as `mesh.parameter_shardings` returns; without it they are numpy arrays.
 
     Raises:
         UserError: tensors are missing, left over or misshapen; all of them are listed.
     """
     from pinch_jax.model.decoder import abstract_params, is_vector
 
-    wanted, where = abstract_params(config), where or places(config)
+    wanted, where = abstract_params(config), tensors.places(config)
     _check(tensors, wanted, where)
 
     def parameter(path, like, sharding=None):
@@ -68,7 +63,6 @@ def load_params(
             kind = _stored_dtype(tensors, place, like.shape)
         else:
             kind = np.dtype(np.float32 if is_vector(path) else dtype)
-
         held: dict[Any, np.ndarray] = {}
 
         def block(index: Index) -> np.ndarray:
@@ -90,17 +84,12 @@ def read_block(
     tensors: Tensors, place: Place, shape: tuple[int, ...], index: Index, dtype: np.dtype
 ) -> np.ndarray:
     """Returns the block `index` of a parameter of a shape, read a layer or some rows at a time."""
-    first = range(shape[0])[index[0]]
-    sizes = [
-        len(first),
-        *(len(range(n)[part]) for n, part in zip(shape[1:], index[1:], strict=True)),
-    ]
-    block = _aligned(sizes, dtype)
+    sizes = [len(range(size)[part]) for size, part in zip(shape, index, strict=True)]
+    block, first = _aligned(sizes, dtype), range(shape[0])[index[0]]
     if place.stacked:
+        within = place.stored_index(index[1:], shape[1:])
         for row, layer in enumerate(first):
-            stored = tensors.read(
-                place.name.format(layer), place.stored_index(index[1:], shape[1:])
-            )
+            stored = tensors.read(place.name.format(layer), within)
             block[row] = place.to_ours(stored, index[1:], shape[1:])
         return block
     rows = max(PART_BYTES // max(block[:1].nbytes, 1), 1)
@@ -134,16 +123,56 @@ def _stored_dtype(tensors: Tensors, place: Place, shape: tuple[int, ...]) -> np.
 
 
 def _check(tensors: Tensors, wanted: Params, where: Mapping[str, Place]) -> None:
-    shapes = {}
+    shapes, found = {}, tensors.shapes
     for path, leaf in jax.tree_util.tree_leaves_with_path(wanted):
         shapes |= tensor_names(where[path_name(path)], leaf.shape)
-    found = tensors.shapes
     faults = [f"missing {name} {shapes[name]}" for name in sorted(shapes.keys() - found.keys())]
     faults += [f"left over {name}" for name in sorted(found.keys() - shapes.keys())]
-    faults += [
-        f"{name} is {found[name]}, not {shapes[name]}"
-        for name in sorted(shapes.keys() & found.keys())
-        if found[name] != shapes[name]
-    ]
+    for name in sorted(shapes.keys() & found.keys()):
+        if found[name] != shapes[name]:
+            faults.append(f"{name} is {found[name]}, not {shapes[name]}")
     if faults:
         raise UserError(f"the weights in {tensors.path} do not fit: " + "; ".join(faults))
+
+
+class TrimmedTensors:
+    """The tensors of a decoder, embedding and head with the kept rows alone; `Tensors` too.
+
+    Of Gemma's 262,144 tokens a corpus needs a tenth: the table, its moments and the logits are as
+    much smaller. The softmax is over the kept tokens alone, so that these are a little likelier,
+    and the model can say nothing that needs another one.
+    """
+
+    def __init__(self, whole: Tensors, decoder: DecoderConfig, kept: np.ndarray):
+        self.path, self.dtypes, self.places = whole.path, whole.dtypes, whole.places
+        self._whole, self._kept = whole, kept
+        where = whole.places(decoder)
+        self._trimmed = {where[name].name for name in TOKEN_ROWS if name in where}
+        self.shapes = {
+            name: (len(kept), *shape[1:]) if name in self._trimmed else shape
+            for name, shape in whole.shapes.items()
+        }
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a tensor; rows between the kept ones are read and dropped."""
+        if name not in self._trimmed:
+            return self._whole.read(name, index)
+        rows = self._kept[index[0]]
+        if not len(rows):
+            return self._whole.read(name, (slice(0, 0), *index[1:]))
+        first, last = int(rows[0]), int(rows[-1])
+        return self._whole.read(name, (slice(first, last + 1), *index[1:]))[rows - first]
+
+
+def restore_rows(
+    params: Params, kept: np.ndarray, whole: Tensors, decoder: DecoderConfig
+) -> Params:
+    """Returns parameters with all rows of `whole`, what was trimmed, but the kept ones as here."""
+    restored, where = dict(params), whole.places(decoder)
+    for name in TOKEN_ROWS:
+        if name in params:
+            shape, everything = whole.shapes[where[name].name], (slice(None), slice(None))
+            dtype = np.dtype(params[name].dtype)
+            restored[name] = read_block(whole, where[name], shape, everything, dtype)
+            restored[name][kept] = params[name]
+    return restored

@@ -8,71 +8,45 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 
 from pinch_jax.errors import UserError
+from pinch_jax.files import file_checksum
 from pinch_jax.model.config_json import read_ids
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layout import Place, places
-from pinch_jax.model.loading import Tensors, load_params
-from pinch_jax.model.trimming import TrimmedTensors
+from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
 
 
-class Weights(Protocol):
-    """Where the parameters of a decoder come from.
-
-    Attributes:
-        checksum: sha256 of what decides them; a fingerprint knows a model by it.
-    """
-
-    @property
-    def checksum(self) -> str: ...  # noqa: D102
-
-    def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
-        """Returns parameters for arithmetic in a dtype, as `in_precision` does.
-
-        They are laid out by `shardings`; without, on the host.
-        """
-
-
 @dataclasses.dataclass(frozen=True)
 class StoredWeights:
-    """Weights in files: `tensors` of `decoder`, each parameter in its place.
-
-    `files` are all that decide them, the description of the decoder among them.
-    """
+    """The weights of a decoder in files, which are all that decides them."""
 
     tensors: Tensors
     decoder: DecoderConfig
     files: tuple[Path, ...]
-    places: Callable[[DecoderConfig], Mapping[str, Place]] = places
 
     @functools.cached_property
     def checksum(self) -> str:
-        """The sha256 of the files; what they are called does not count."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        """The sha256 of the files, by which a fingerprint knows a model, whatever their names."""
+        checksums = (bytes.fromhex(file_checksum(path)) for path in self.files)
+        return hashlib.sha256(b"".join(checksums)).hexdigest()
 
     def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
-        """Returns the parameters; UserError lists the tensors that do not fit."""
-        where = self.places(self.decoder)
-        return load_params(self.tensors, self.decoder, dtype, shardings, where)
+        """Returns parameters as `load_params` does; UserError lists tensors that do not fit."""
+        return load_params(self.tensors, self.decoder, dtype, shardings)
 
     def trimmed(self, decoder: DecoderConfig, vocabulary: Vocabulary) -> "StoredWeights":
         """Returns the weights of `decoder`, which has the rows of the kept tokens alone."""
-        tensors = TrimmedTensors(self.tensors, self.places(self.decoder), vocabulary.kept)
+        tensors = TrimmedTensors(self.tensors, self.decoder, vocabulary.kept)
         return dataclasses.replace(self, tensors=tensors, decoder=decoder)
 
 
@@ -124,7 +98,7 @@ class Model:
 
     decoder: DecoderConfig
     renderer: Renderer
-    weights: Weights
+    weights: StoredWeights | DrawnWeights
     pretraining_share: Mapping[str, float] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     path: str = ""

@@ -19,7 +19,7 @@ from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import read_json
 from pinch_jax.model.layout import Index
-from pinch_jax.model.weights import DTYPES
+from pinch_jax.model.weights import DTYPES, own_places
 
 PARAMS = "params"
 METADATA = "_METADATA"
@@ -30,13 +30,9 @@ FILE_BYTES = 32 << 20
 
 
 class OrbaxParams:
-    """A tree of parameters that Orbax has saved; `Tensors` of loading.py.
+    """A tree of parameters that Orbax has saved; `Tensors` of loading.py, by their paths."""
 
-    Attributes:
-        path: its directory.
-        files: all that decides the weights.
-        shapes, dtypes: of each parameter, by its path.
-    """
+    places = staticmethod(own_places)
 
     def __init__(self, path: Path):
         if not (path / METADATA).exists():
@@ -45,9 +41,8 @@ class OrbaxParams:
         if (path / CHECKSUMS).exists():
             check_sealed(path, "take the directory anew from where it was")
         self.path = path
-        self.files = tuple(
-            sorted(p for p in path.rglob("*") if p.is_file() and p.name != CHECKSUMS)
-        )
+        held = (p for p in path.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+        self.files = tuple(sorted(held))
         self._arrays = _open_arrays(path)
         self.shapes = {name: tuple(array.shape) for name, array in self._arrays.items()}
         self.dtypes = {name: array.dtype.numpy_dtype for name, array in self._arrays.items()}
@@ -64,12 +59,7 @@ class OrbaxParams:
 
 
 class OrbaxDirectory(OrbaxParams):
-    """A directory such as a Hugging Face one, its weights by Orbax.
-
-    Attributes:
-        config_json: its config.json.
-        decoder: the decoder that this describes.
-    """
+    """A directory such as a Hugging Face one, with a config.json, its weights by Orbax."""
 
     def __init__(self, path: str | Path):
         super().__init__(Path(path) / PARAMS)

@@ -11,10 +11,8 @@ from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import GENERATION, TOKEN_IDS
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory, read_json
-from pinch_jax.model.layout import places
 from pinch_jax.model.model import Model, StoredWeights
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory
-from pinch_jax.model.weights import own_places
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -38,8 +36,7 @@ def open_model(
         field: what names it, for messages.
 
     Raises:
-        UserError: there is no such model.
-        UserError: it is none that the decoder can be.
+        UserError: there is no such model, or none that the decoder can be.
     """
     path = locate(source, field)
     if (path / DESCRIPTION).exists():
@@ -49,7 +46,7 @@ def open_model(
     return Model(
         decoder=tensors.decoder,
         renderer=make_renderer(load_tokenizer(path), template),
-        weights=stored_weights(tensors),
+        weights=StoredWeights(tensors, tensors.decoder, tensors.files),
         details=read_details(path, tensors.config_json),
         path=str(path.absolute()),
     )
@@ -72,12 +69,6 @@ def open_tensors(path: Path) -> HuggingFaceDirectory | OrbaxDirectory | GgufFile
     if path.suffix == ".gguf":
         return GgufFile(path)
     return OrbaxDirectory(path) if (path / PARAMS).exists() else HuggingFaceDirectory(path)
-
-
-def stored_weights(tensors: HuggingFaceDirectory | OrbaxDirectory | GgufFile) -> StoredWeights:
-    """Returns the weights of a model of others."""
-    where = own_places if isinstance(tensors, OrbaxDirectory) else places
-    return StoredWeights(tensors, tensors.decoder, tuple(tensors.files), where)
 
 
 def locate(source: str | Path, field: str = "config.model.source") -> Path:

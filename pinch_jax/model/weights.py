@@ -1,8 +1,6 @@
-"""Parameters on disk in our own layout: safetensors, one tensor a leaf, named by its path."""
+"""Files of safetensors; in our own layout one tensor a parameter, named by its path."""
 
-import errno
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pinch_jax.errors import UserError
+from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
 from pinch_jax.mesh import path_name
 from pinch_jax.model.families import DecoderConfig, Params
@@ -39,13 +38,8 @@ def save_tensors(
     """Writes a file of safetensors, which may be read by whoever may read the others."""
     path.touch()
     mode = path.stat().st_mode
-    try:
+    with naming(path):
         save_file(tensors, path, metadata)
-    except SafetensorError as error:
-        full = errno.ENOSPC
-        if f"os error {full}" not in str(error):
-            raise
-        raise OSError(full, os.strerror(full), str(path)) from error
     path.chmod(mode)  # the library makes it readable by its owner alone
 
 
@@ -69,31 +63,6 @@ def open_safetensors(path: Path) -> Any:
         raise UserError(f"{path} {why}") from error
 
 
-class WeightsFile:
-    """What `save_weights` wrote; `Tensors` of loading.py.
-
-    Attributes:
-        path: the file.
-        files: the same, as all that decides the weights.
-        shapes, dtypes: of each parameter, by its path.
-    """
-
-    def __init__(self, path: Path):
-        if not path.exists():
-            raise UserError(f"no weights at {path}")
-        self.path, self.files = path, (path,)
-        with open_safetensors(path) as file:
-            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
-            self.dtypes = {name: DTYPES[part.get_dtype()] for name, part in parts.items()}
-
-    def read(self, name: str, index: Index) -> np.ndarray:
-        """Returns a block of a parameter, read from disk when it is asked for."""
-        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with open_safetensors(self.path) as file:
-            return file.get_slice(name)[index]
-
-
 def own_places(config: DecoderConfig) -> dict[str, Place]:
     """Returns the place of every parameter in a file of ours: its path, its axes as they are."""
     from pinch_jax.model.decoder import abstract_params
@@ -104,3 +73,54 @@ def own_places(config: DecoderConfig) -> dict[str, Place]:
         name: Place(name, tuple((axis,) for axis in range(len(shape))))
         for name, shape in shapes.items()
     }
+
+
+class SafetensorsFiles:
+    """Tensors in files of safetensors, by names of one's own; `Tensors` of loading.py.
+
+    Attributes:
+        path: where they are, for messages.
+        files: all that decides the weights.
+        shapes, dtypes: of each tensor, by name.
+    """
+
+    places = staticmethod(own_places)
+
+    def __init__(self, path: Path, files: Iterable[Path], name_of: Callable[[str], str | None]):
+        """`name_of` a stored name is what the tensor is called here; None leaves it out."""
+        self.path, self.files = path, tuple(files)
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtypes: dict[str, np.dtype] = {}
+        # The file that holds a tensor, and what it is called there.
+        self._stored: dict[str, tuple[Path, str]] = {}
+        for file in self.files:
+            with open_safetensors(file) as opened:
+                for stored in opened.keys():  # noqa: SIM118 (it is no mapping)
+                    if name := name_of(stored):
+                        self._enter(file, stored, name, opened.get_slice(stored))
+
+    def _enter(self, file: Path, stored: str, name: str, part: Any) -> None:
+        if part.get_dtype() not in DTYPES:
+            raise UserError(
+                f"{stored} in {file} is of type {part.get_dtype()}, which is not supported: "
+                f"only {', '.join(DTYPES)}"
+            )
+        if name in self._stored:
+            raise UserError(f"{stored} in {file} is there twice; remove one of the two")
+        self._stored[name] = file, stored
+        self.shapes[name] = tuple(part.get_shape())
+        self.dtypes[name] = DTYPES[part.get_dtype()]
+
+    def read(self, name: str, index: Index) -> np.ndarray:
+        """Returns a block of a tensor, read from disk when it is asked for."""
+        path, stored = self._stored[name]
+        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
+        with open_safetensors(path) as file:
+            return file.get_slice(stored)[index]
+
+
+def open_weights(path: Path) -> SafetensorsFiles:
+    """Returns what `save_weights` wrote."""
+    if not path.exists():
+        raise UserError(f"no weights at {path}")
+    return SafetensorsFiles(path, [path], lambda name: name)

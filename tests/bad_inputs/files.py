@@ -239,7 +239,7 @@ def _write_models(root: Path) -> None:
     good = root / "model"
     config = write_config(decoder, eos_token_id=1)
     tokenizer = load_tokenizer(root / "tokenizer")
-    export_model(good, config, decoder, params, tokenizer=tokenizer)
+    export_model(good, config, params, tokenizer=tokenizer)
 
     def changed(name: str) -> Path:
         return Path(shutil.copytree(good, root / f"model_{name}"))
@@ -297,7 +297,7 @@ def _write_models(root: Path) -> None:
     nan = changed("nan")
     shutil.rmtree(nan)
     lost = params | {"embedding": np.full_like(params["embedding"], np.nan)}
-    export_model(nan, config, decoder, lost, tokenizer=tokenizer)
+    export_model(nan, config, lost, tokenizer=tokenizer)
     _write_ggufs(root)
     ours = root / "ours"
     ours.mkdir()

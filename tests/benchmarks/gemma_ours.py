@@ -25,11 +25,9 @@ from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.score import make_score
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import abstract_params
-from pinch_jax.model.layout import places
-from pinch_jax.model.loading import load_params
+from pinch_jax.model.loading import TrimmedTensors, load_params
 from pinch_jax.model.source import locate, open_tensors
-from pinch_jax.model.trimming import TrimmedTensors
-from pinch_jax.train.optimizer import OptimizerConfig
+from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import init_state, make_train_step
 
 OPTIMIZER = OptimizerConfig(
@@ -49,7 +47,7 @@ def load(trimmed: bool):
     tensors = open_tensors(locate("gemma3-270m"))
     decoder = tensors.decoder
     if trimmed:
-        tensors = TrimmedTensors(tensors, places(decoder), np.arange(TRIMMED_ROWS))
+        tensors = TrimmedTensors(tensors, decoder, np.arange(TRIMMED_ROWS))
         decoder = dataclasses.replace(decoder, vocab_size=TRIMMED_ROWS)
     shardings = parameter_shardings(make_mesh(MeshConfig()), abstract_params(decoder))
     return decoder, load_params(tensors, decoder, shardings=shardings)

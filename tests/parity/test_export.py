@@ -45,7 +45,7 @@ def test_an_exported_directory_loads_with_the_same_logits(name, tmp_path):
     params = load_params(source, source.decoder)
     # Not its own config.json, but ours, and in several files.
     config = write_config(source.decoder, max_position_embeddings=256)
-    export_model(tmp_path / "ours", config, source.decoder, params, max_shard_bytes=20_000)
+    export_model(tmp_path / "ours", config, params, max_shard_bytes=20_000)
     convert(tmp_path / "source", tmp_path / "converted")
     tokens = random_tokens(source.decoder.vocab_size)
     for directory in (tmp_path / "ours", tmp_path / "converted"):
