@@ -20,7 +20,7 @@ from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.checkpoint import state_shardings
-from pinch_jax.train.optimizer import OptimizerConfig
+from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import TrainState, init_state, make_train_step
 
 GEMMA_LIKE = DecoderConfig(

@@ -14,8 +14,7 @@ from pinch_jax.mesh import path_name, put_batch
 from pinch_jax.model.config import REMAT_POLICIES
 from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.train.cross_entropy import cross_entropy
-from pinch_jax.train.optimizer import learning_rate, make_optimizer
-from pinch_jax.train.step import summed_loss
+from pinch_jax.train.step import learning_rate, make_optimizer, summed_loss
 
 LOSS = functools.partial(summed_loss, GEMMA_LIKE, jnp.float32, no_sharding)
 gradient_of_sum = jax.jit(jax.value_and_grad(LOSS))

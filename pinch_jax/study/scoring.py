@@ -12,9 +12,14 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.score import Scorer
 from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    check_finite,
+    make_mesh,
+    parameter_shardings,
+)
 from pinch_jax.model.decoder import abstract_params
-from pinch_jax.model.finite import check_finite
 from pinch_jax.model.source import open_model
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer

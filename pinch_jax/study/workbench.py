@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding, parameter_shardings
+from pinch_jax.mesh import activation_sharding, check_finite, parameter_shardings
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.model.finite import check_finite
 from pinch_jax.model.model import Model
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings

@@ -3,10 +3,6 @@
 Orbax and TensorStore do not notice a changed byte of an array, so that each checkpoint is sealed.
 """
 
-import contextlib
-import errno
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -14,53 +10,31 @@ import orbax.checkpoint as ocp
 from absl import logging
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, seal, sync_folder
-from pinch_jax.mesh import parameter_shardings, replicated
-from pinch_jax.model.finite import check_finite
+from pinch_jax.files import check_sealed, naming, seal, sync_folder
+from pinch_jax.mesh import check_finite, parameter_shardings, replicated
 from pinch_jax.train.step import TrainState
 from pinch_jax.waiting import agreed, is_primary
 
+# How Orbax calls the state inside of a checkpoint's directory.
+ITEM = "default"
+
 
 def state_shardings(mesh: jax.sharding.Mesh, state: TrainState) -> TrainState:
-    """Returns the sharding of every leaf: moments lie where their parameters do.
-
-    `state` may be arrays or shapes.
-    """
-    params = parameter_shardings(mesh, state.params)
-    whole = replicated(mesh)
+    """Returns the sharding of every leaf, array or shape: moments lie where parameters do."""
+    params, whole = parameter_shardings(mesh, state.params), replicated(mesh)
     structure = jax.tree.structure(state.params)
 
     def is_params(tree):
         return jax.tree.structure(tree) == structure
 
     def place(tree):
-        return params if is_params(tree) else jax.tree.map(lambda _: whole, tree)
+        return params if is_params(tree) else whole
 
     return TrainState(whole, params, jax.tree.map(place, state.opt_state, is_leaf=is_params))
 
 
-@contextlib.contextmanager
-def _full_disk_named(directory: Path) -> Iterator[None]:
-    """Lets what TensorStore says of a full disk, in a ValueError, be told as such."""
-    try:
-        yield
-    except ValueError as error:
-        told = os.strerror(errno.ENOSPC)
-        if told not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, told, str(directory)) from error
-
-
-# How Orbax calls the state inside of a checkpoint's directory.
-ITEM = "default"
-
-
 class Checkpoints:
-    """The two newest checkpoints of a run, in one directory: one may be damaged.
-
-    Attributes:
-        directory: where they are kept.
-    """
+    """The two newest checkpoints of a run, in one directory: one may be damaged."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -71,15 +45,11 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def save(self, state: TrainState) -> None:
-        """Writes a state in the background; `close` waits for it.
-
-        Raises:
-            UserError: it has a NaN or an infinity; nothing is written.
-        """
+        """Writes a state in the background; UserError, and nothing written, if it is not finite."""
         step = int(state.step)
         if self._manager.latest_step() != step:
             check_finite(state, f"the state after step {step} is not kept")
-            with _full_disk_named(self.directory):
+            with naming(self.directory):
                 self._manager.wait_until_finished()
                 self._saving = step
                 self._manager.save(step, args=ocp.args.StandardSave(state))
@@ -87,11 +57,8 @@ class Checkpoints:
     def restore(self, mesh: jax.sharding.Mesh, like: TrainState) -> TrainState | None:
         """Returns the newest whole state, laid out on this mesh; None where there is none.
 
-        Damaged ones that are newer are named and deleted: the run comes by them again.
-        `like`: arrays or shapes of the state that is wanted.
-
-        Raises:
-            UserError: all are damaged.
+        Damaged ones that are newer are named and deleted: the run comes by them again; UserError if
+        all are damaged. `like` has arrays or shapes of the state that is wanted.
         """
         if (step := self._newest_whole()) is None:
             return None
@@ -125,22 +92,20 @@ class Checkpoints:
 
     def _fault(self, step: int) -> str:
         """Returns what is wrong with a checkpoint, "" being nothing; no process differs in that."""
-        path, fault = self.directory / str(step), ""
+        path = self.directory / str(step)
 
-        def damaged():
-            nonlocal fault
+        def fault():
             try:
                 check_sealed(path / ITEM, "this checkpoint cannot be used")
             except ValueError as error:
-                fault = str(error)
-            return bool(fault)
+                return str(error)
+            return ""
 
-        is_damaged = agreed(f"checking {path}", damaged)
-        return (fault or f"{path} is damaged") if is_damaged else ""
+        return agreed(f"checking {path}", fault)
 
     def close(self) -> None:
         """Waits for what is being written."""
-        with _full_disk_named(self.directory):
+        with naming(self.directory):
             self._manager.close()
 
     def __enter__(self) -> "Checkpoints":

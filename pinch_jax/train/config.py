@@ -13,6 +13,7 @@ from pinch_jax.config_fields import (
     CountOrZero,
     Fraction,
     Positive,
+    check_distinct,
     check_fields,
     choose,
 )
@@ -81,11 +82,7 @@ class LoraConfig:
         check_fields(self, "config.lora")
         for name in self.projections:
             choose("config.lora.projections", name, tuple(PROJECTIONS))
-            if self.projections.count(name) > 1:
-                raise UserError(
-                    f"config.lora.projections={self.projections}: {name!r} stands twice; name it "
-                    "once"
-                )
+        check_distinct("config.lora.projections", self.projections)
         if not self.projections:
             raise UserError(
                 f"config.lora.projections=(): name some of {', '.join(PROJECTIONS)}; without "

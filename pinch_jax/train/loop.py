@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import jax
 
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.mesh import any_process, local_rows, put_batch
-from pinch_jax.model.finite import check_finite
+from pinch_jax.mesh import any_process, check_finite, local_rows, put_batch
 from pinch_jax.stops import Interrupted, ignore
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.feed import feed
@@ -26,9 +25,8 @@ Evaluator = Callable[[dict, int], Mapping[str, float]]
 class Hooks:
     """What happens between the steps.
 
-    Attributes:
-        evaluators: (period_steps, evaluator) pairs; all are run at the end too.
-        progress: is told of the steps that were done.
+    `evaluators` are (period_steps, evaluator) pairs, all of which are run at the end too;
+    `progress` is told of the steps that were done.
     """
 
     checkpoints: Checkpoints
@@ -76,11 +74,7 @@ class StopSignal:
 
 
 def train_loop(
-    state: TrainState,
-    plan: BatchPlan,
-    train_step: Callable,
-    mesh: jax.sharding.Mesh,
-    hooks: Hooks,
+    state: TrainState, plan: BatchPlan, train_step: Callable, mesh: jax.sharding.Mesh, hooks: Hooks
 ) -> TrainState:
     """Returns the state after the last step of the plan; all of its numbers are finite.
 

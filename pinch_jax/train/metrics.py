@@ -38,11 +38,8 @@ class MetricWriter:
     def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
         """Takes scalars of a step, also such as the device has not computed yet.
 
-        Those of a step that is not logged are only checked, when the next logged one is read: no
-        step is waited for on their account.
-
-        Raises:
-            UserError: one of an earlier step is NaN or infinite; names the first such step.
+        Those of a step that is not logged are only checked, when the next logged one is read.
+        Raises UserError, which names the step, where one of an earlier step is NaN or infinite.
         """
         self._waiting.append((step, metrics, logged))
         while logged and self._waiting and self._waiting[0][0] <= step - LAG_STEPS:

@@ -14,16 +14,20 @@ from pinch_jax.model.decoder import (
     Shard,
     forward,
     in_precision,
+    is_vector,
     no_sharding,
     unembed,
 )
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.cross_entropy import cross_entropy
 from pinch_jax.train.lora import combine
-from pinch_jax.train.optimizer import OptimizerConfig, learning_rate, make_optimizer
 
 # What is frozen where all parameters are trained.
 NOTHING: Params = {}
+# Optax counts steps, but one compiled step serves runs of different lengths: the schedule runs
+# over a fixed number of ticks, and a step says how far it has come.
+TICKS = 1 << 20
 
 
 class TrainState(NamedTuple):
@@ -32,6 +36,37 @@ class TrainState(NamedTuple):
     step: jax.Array
     params: Params
     opt_state: optax.OptState
+
+
+def learning_rate(config: OptimizerConfig, done_fraction: jax.Array) -> jax.Array:
+    """Returns the rate after `done_fraction` (0 to 1) of a run: linear warm-up, then cosine."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=config.learning_rate,
+        # At least one tick of each, which optax asks for.
+        warmup_steps=min(max(round(config.warmup_fraction * TICKS), 1), TICKS - 1),
+        decay_steps=TICKS,
+        end_value=config.learning_rate * config.final_rate_fraction,
+    )
+    return schedule(done_fraction * TICKS)
+
+
+def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+    """Returns clipping, Adam and weight decay; the step multiplies by the learning rate.
+
+    Norms and biases are not decayed.
+
+    Source: Loshchilov & Hutter 2019, arXiv 1711.05101.
+    """
+
+    def decayed(params):
+        return jax.tree_util.tree_map_with_path(lambda path, _: not is_vector(path), params)
+
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.scale_by_adam(config.beta1, config.beta2, config.epsilon, mu_dtype=jnp.float32),
+        optax.add_decayed_weights(config.weight_decay, mask=decayed),
+    )
 
 
 def init_state(optimizer: OptimizerConfig, params: Params) -> TrainState:
