@@ -32,7 +32,9 @@ def only_writer(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _acquired(path) as file:
-        told = {"by": _who(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        who = f"process {os.getpid()} on {socket.gethostname()}: {command}"
+        told = {"by": who, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         try:
             with naming(path):
                 file.truncate(0)
@@ -80,11 +82,6 @@ def _acquire(path: Path, file: IO[str]) -> None:
             say = f"waiting for {_holder(file)} (Ctrl-C ends the waiting)"
             print(say, file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)
-
-
-def _who() -> str:
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return f"process {os.getpid()} on {socket.gethostname()}: {command}"
 
 
 def _holder(file: IO[str]) -> str:

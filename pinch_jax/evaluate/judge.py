@@ -143,9 +143,10 @@ def judge_files(
         for start in range(0, len(unjudged), judge.batch_size):
             batch = unjudged[start : start + judge.batch_size]
             choices = judge.choose([pair(key) for key in batch])
-            for key, choice in zip(batch, choices, strict=True):
-                verdicts[key] = _verdict(key, choice, judge.name, seen[key[:2]])
-                file.write(json_line(dataclasses.asdict(verdicts[key])))
+            for (code, id, order), choice in zip(batch, choices, strict=True):
+                told = order, choice, chosen(order, choice), judge.name, seen[code, id]
+                verdict = verdicts[code, id, order] = Verdict(id, code, *told)
+                file.write(json_line(dataclasses.asdict(verdict)))
             file.flush()
             bar.update(len(batch))
     return [verdicts[key] for key in wanted]
@@ -199,10 +200,3 @@ def _read_own_verdicts(
         lines = [json_line(dataclasses.asdict(verdict)) for verdict in valid.values()]
         write_text(output, "".join(lines))
     return valid
-
-
-def _verdict(key: tuple[str, str, str], choice: Place, judge: str, seen: str) -> Verdict:
-    language, identity, order = key
-    if choice not in ("first", "second"):
-        raise UserError(f"judge={judge!r} chose {choice!r}; a choice is 'first' or 'second'")
-    return Verdict(identity, language, order, choice, chosen(order, choice), judge, seen)

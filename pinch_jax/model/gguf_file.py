@@ -5,7 +5,6 @@ key heads are in the order of rotary pairs instead of halves. Gemma's norms hold
 itself instead of its offset from one.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,11 @@ class GgufFile:
     places = staticmethod(places)
 
     def __init__(self, path: str | Path):
-        self._gguf = _library()
+        try:
+            import gguf
+        except ImportError:
+            raise UserError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
+        self._gguf = gguf
         self.path = Path(path)
         self.files = (self.path,)
         self._metadata, self._tensors = read_gguf_header(self.path)
@@ -220,12 +223,3 @@ def _halves(values: np.ndarray, head_dim: int) -> np.ndarray:
     """Returns rows [heads * H, D], each head's as halves: a pair's first members, then seconds."""
     pairs = values.reshape(-1, head_dim // 2, 2, values.shape[-1])
     return pairs.swapaxes(1, 2).reshape(values.shape)
-
-
-@functools.cache
-def _library() -> Any:
-    try:
-        import gguf
-    except ImportError:
-        raise UserError("to read GGUF files: pip install 'pinch_jax[gguf]'") from None
-    return gguf
