@@ -21,7 +21,7 @@ def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
     It is the scatter of `draws` [draw] without what would be there if all tuning sets were alike,
     because each draw answers each prompt a little differently: `influence` [draw, prompt] says how
     much that is. With few draws both are uncertain, and with all of it taken off intervals are too
-    narrow where draws matter. A quarter is ours; tests/benchmarks/coverage.py has what it gives.
+    narrow where draws matter. A quarter is ours: tests/benchmarks/interval_coverage.py.
 
     Source: Searle, Casella and McCulloch (1992), Variance Components.
     """

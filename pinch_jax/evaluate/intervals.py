@@ -245,7 +245,7 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     prompts right, and theirs divided by their number where they are independent. That share is
     learned from the prompts that differ from the rest, and near 0 and 100 they may be one or two,
     which say little; with few of them it is drawn towards 1. The form and the constant are ours:
-    tests/benchmarks/coverage.py has what they give.
+    tests/benchmarks/interval_coverage.py has what they give.
     """
     held = list(means)
     influence = functools.reduce(np.add, [mean.influence for mean in held]) / len(held)

@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the truth: one language, means over languages, differences.
 
-    python tests/benchmarks/coverage.py [studies [draws]]
+    python tests/benchmarks/interval_coverage.py [studies [draws]]
 
 Prints percent of the made-up studies (1,000 unless told; about ten minutes). One language is exact,
 by enumeration, up to 300 prompts. `ties` is how much of what is not certain is a tie. `alike` is
