@@ -26,11 +26,8 @@ def answer_prompts(
     """Returns a response to each prompt, going on behind the last batch that `part` holds.
 
     `part` grows by a line a batch; it is the caller's to delete once the responses are safe. One
-    that was begun for other prompts, parameters or settings is begun anew. `weights` names the
-    parameters; `progress(n)` is told of n responses.
-
-    Raises:
-        UserError: `part` is damaged.
+    that was begun for other prompts, parameters or settings is begun anew; UserError if it is
+    damaged. `weights` names the parameters; `progress(n)` is told of n responses.
     """
     key = answers_key(answers, weights, seed, prompts)
     known: list[dict] = []

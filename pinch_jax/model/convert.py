@@ -40,11 +40,9 @@ def convert(
 ) -> str:
     """Writes the model of `source` as the directory `target`; returns what it was.
 
-    `source` is a Hugging Face directory, a model directory of ours, either of the two with weights
-    by Orbax, or a GGUF file. Tensors keep their type; those of a GGUF file become float32.
-
-    "orbax" writes the weights by Orbax and all the rest as it was: of a model directory as "model"
-    does, of others as "huggingface".
+    `source` is in any format of `open_model`. Tensors keep their type; those of a GGUF file become
+    float32. "orbax" writes the weights by Orbax and all the rest as it was: of a model directory as
+    "model" does, of others as "huggingface".
 
     Raises:
         UserError: there is no such model, or it does not fit its config.

