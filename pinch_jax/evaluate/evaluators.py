@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -141,12 +141,19 @@ class Answers:
         )
         return jax.jit(decode, out_shardings=replicated(self.mesh))
 
-    def __call__(self, params: Params, prompts: Sequence[str], seed: int) -> list[str]:
-        """Returns, in all processes, a response to each prompt."""
+    def __call__(
+        self,
+        params: Params,
+        prompts: Sequence[str],
+        seed: int,
+        progress: Callable[[int], None] = lambda count: None,
+    ) -> list[str]:
+        """Returns, in all processes, a response to each prompt; `progress(n)` is told of n."""
         responses = [""] * len(prompts)
         for members, some in self.stream(params, prompts, seed):
             for member, response in zip(members, some, strict=True):
                 responses[member] = response
+            progress(len(members))
         return responses
 
     def stream(
