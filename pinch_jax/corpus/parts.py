@@ -1,14 +1,12 @@
 """What the sources of a corpus of one's own bring: each in one language, or in every one."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.example import Example, checksum
+from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.manifest import SPLITS
-from pinch_jax.corpus.reading.readers import Source, read_parallel, read_source
-from pinch_jax.corpus.reading.rows import files_of, path_of
+from pinch_jax.corpus.reading.readers import Source, read_parallel
 from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.errors import UserError
 
@@ -68,28 +66,3 @@ def _check_translated(part: Part, source: str) -> None:
                 f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
                 f"translations into {code!r}, or leave that language out"
             )
-
-
-def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
-    """Returns each file that is there to be read, with the sha256 of its content.
-
-    What comes with the package stands beside them, since another release may say it otherwise.
-    """
-    sources = [source for split in SPLITS for source in config.sources[split]]
-    patterns = [source.path for source in sources if not source.bundled]
-    if config.translation.by:
-        patterns.append(config.translation.path)
-    paths = {path_of(pattern, code) for pattern in patterns for code in languages}
-    checksums = {
-        f"{source} in {code}": checksum([(source.path, read_source(source, code))])
-        for source in sources
-        for code in languages
-        if source.bundled
-    }
-    for file in (file for path in sorted(paths) for file in files_of(path)):
-        # Of what TFDS prepared, this file stands for all: it says how large they are.
-        file = file / "dataset_info.json" if file.is_dir() else file
-        if file.exists():
-            with file.open("rb") as stream:
-                checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return checksums

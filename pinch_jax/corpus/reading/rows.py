@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 from etils import epath
 
 from pinch_jax.corpus.normalisation import is_blank
@@ -151,8 +149,12 @@ def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
         )
     try:
         yield from readers[suffix](file)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, pyarrow.ArrowInvalid) as e:
-        raise UserError(f"{file}: broken ({e}); copy or download it anew") from e
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _broken(file, error) from error
+
+
+def _broken(file: epath.Path, error: Exception) -> UserError:
+    return UserError(f"{file}: broken ({error}); copy or download it anew")
 
 
 @contextlib.contextmanager
@@ -188,11 +190,15 @@ def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
 
 
 def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+    import pyarrow.parquet  # which every config would wait for
+
     with file.open("rb") as stream:
-        batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
-        rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
-        for number, row in enumerate(rows, start=1):
-            yield f"{file}, row {number}", row
+        try:
+            batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+            yield from ((f"{file}, row {number}", row) for number, row in enumerate(rows, start=1))
+        except pyarrow.ArrowInvalid as error:
+            raise _broken(file, error) from error
 
 
 def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:

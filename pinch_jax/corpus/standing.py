@@ -1,0 +1,64 @@
+"""Whether a corpus of one's own that stands on disk is what a config asks for.
+
+Nothing is read but files' bytes, and none of what reads, checks or translates texts is imported.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from pinch_jax.corpus.config import CorpusConfig
+from pinch_jax.corpus.example import SPLITS, checksum
+from pinch_jax.corpus.manifest import Manifest
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.rows import files_of, path_of
+
+# Part of every recipe: raised when the same files come to be other examples.
+ASSEMBLY_VERSION = 3
+
+
+def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest) -> str:
+    """Returns why a corpus is not what a config asks for in some languages; "" if it is.
+
+    Sources that have gone since do not matter: what was made of them is there.
+    """
+    if absent := [code for code in languages if code not in manifest.languages]:
+        return f"it is not in {', '.join(absent)}"
+    recipe = full_recipe(config)
+    for field in sorted(recipe.keys() | manifest.recipe.keys()):
+        if recipe.get(field) != manifest.recipe.get(field):
+            return f"its {field} was {manifest.recipe.get(field)!r}, not {recipe.get(field)!r}"
+    for path, content in input_checksums(config, languages).items():
+        if manifest.inputs.get(path) != content:
+            return f"{path} has changed since"
+    return ""
+
+
+def full_recipe(config: CorpusConfig) -> dict[str, Any]:
+    """Returns all that decides what becomes of the same files."""
+    return config.recipe | {"assembly": ASSEMBLY_VERSION}
+
+
+def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str, str]:
+    """Returns each file that is there to be read, with the sha256 of its content.
+
+    What comes with the package stands beside them, since another release may say it otherwise.
+    """
+    sources = [source for split in SPLITS for source in config.sources[split]]
+    patterns = [source.path for source in sources if not source.bundled]
+    if config.translation.by:
+        patterns.append(config.translation.path)
+    paths = {path_of(pattern, code) for pattern in patterns for code in languages}
+    checksums = {
+        f"{source} in {code}": checksum([(source.path, read_source(source, code))])
+        for source in sources
+        for code in languages
+        if source.bundled
+    }
+    for file in (file for path in sorted(paths) for file in files_of(path)):
+        # Of what TFDS prepared, this file stands for all: it says how large they are.
+        file = file / "dataset_info.json" if file.is_dir() else file
+        if file.exists():
+            with file.open("rb") as stream:
+                checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return checksums
