@@ -117,9 +117,11 @@ def _answer(
     if not {"base", "pinch"} <= leading.keys():
         return ""
     base, pinch = shares[leading["base"]], shares[leading["pinch"]]
-    more = pinch[RIGHT][1] > base[RIGHT][2]
-    home = pinch[OTHER_LANGUAGE][2] < base[OTHER_LANGUAGE][1]
-    start = "A pinch helps" if more or home else "A pinch is not seen to help"
+    start = "Whether a pinch helps cannot be told"
+    if _above(pinch[RIGHT], base[RIGHT]) or _above(base[OTHER_LANGUAGE], pinch[OTHER_LANGUAGE]):
+        start = "A pinch helps"
+    elif _above(base[RIGHT], pinch[RIGHT]) or _above(pinch[OTHER_LANGUAGE], base[OTHER_LANGUAGE]):
+        start = "A pinch does harm"
     named = language(records.study["base"]).name
     said = (
         f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
@@ -130,9 +132,14 @@ def _answer(
     if "even" not in leading:
         return said
     even = shares[leading["even"]][RIGHT]
-    if even[1] > pinch[RIGHT][2]:
+    if _above(even, pinch[RIGHT]):
         return f"{said} More helps more: with an even split, {even[0]:.0f} % are right."
     return f"{said} With an even split, {even[0]:.0f} % are right."
+
+
+def _above(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Returns whether an interval lies above another one."""
+    return one[1] > other[2]
 
 
 def _curve(records: Records) -> Drawing | None:

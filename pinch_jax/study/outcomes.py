@@ -36,6 +36,8 @@ NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "draw", "prompts")
 ENDS = ("", "_low", "_high")
 COLUMNS = (*NAMES, *(share + end for share in SHARES for end in ENDS))
+# Of a response, and 0 of none: whole numbers are compared many times faster than words.
+_NUMBERS = {None: 0} | {kind: number for number, kind in enumerate(KINDS, start=1)}
 # (run, language) -> prompt id -> what the response is.
 Kinds = Mapping[tuple[str, str], Mapping[str, str]]
 
@@ -60,7 +62,7 @@ class Outcomes:
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     """Returns the outcomes of every tuning set, in its languages and, where it has all, their mean.
 
-    Where sets were drawn several times, those of each draw stand behind them.
+    Where sets were drawn several times, those of each draw stand behind them, over all tasks.
 
     In a language that cannot be identified nothing is told of the language of responses, and the
     mean is over the others, if there are any. The intervals are those of evaluate/intervals.py;
@@ -84,7 +86,7 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
             groups[MEAN] = tuple(code for code in languages if code not in untold) or languages
         for name, codes in groups.items():
             hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
-            for task, columns in _by_task(results, kinds, runs, codes).items():
+            for task, columns in _by_task(results, kinds, runs, codes, not draw).items():
                 size = max(len(column[0]) for column in columns)
                 shares = _shares(columns) | hidden
                 rows.append(Outcomes(run, spec, name, task, size, shares, draw))
@@ -113,9 +115,12 @@ def _kinds(results: Results) -> Kinds:
 
 
 def _by_task(
-    results: Results, kinds: Kinds, runs: Sequence[str], codes: Sequence[str]
+    results: Results, kinds: Kinds, runs: Sequence[str], codes: Sequence[str], each: bool
 ) -> dict[str, list[list[dict[str, str]]]]:
-    """Returns task -> {prompt: kind} of each run, of each language that has the task."""
+    """Returns task -> {prompt: kind} of each run, of each language that has the task.
+
+    `all` is one of the tasks, and the only one unless `each` is asked for.
+    """
     records = {code: results.answers[runs[0], code].records for code in codes}
 
     def of_task(task: str, run: str, code: str) -> dict[str, str]:
@@ -125,7 +130,7 @@ def _by_task(
     tasks = (records[code][i]["task"] for code in codes for run in runs for i in kinds[run, code])
     columns = {
         task: [[of_task(task, run, code) for run in runs] for code in codes]
-        for task in dict.fromkeys((ALL_TASKS, *tasks))
+        for task in dict.fromkeys((ALL_TASKS, *(tasks if each else ())))
     }
     return {task: [column for column in held if any(column)] for task, held in columns.items()}
 
@@ -137,14 +142,14 @@ def _shares(
     prompts = dict.fromkeys(identity for draws in languages for identity in draws[0])
     table = np.array(
         [
-            [[kinds[draw].get(identity, "") for kinds in languages] for identity in prompts]
+            [[_NUMBERS[kinds[draw].get(identity)] for kinds in languages] for identity in prompts]
             for draw in range(len(languages[0]))
         ]
     )
     shares = {}
     for share in SHARES:
-        values = 100.0 * np.isin(table, SUMS.get(share, (share,)))
-        means = means_over_prompts(np.where(table == "", np.nan, values))
+        values = 100.0 * np.isin(table, [_NUMBERS[kind] for kind in SUMS.get(share, (share,))])
+        means = means_over_prompts(np.where(table == 0, np.nan, values))
         estimate = mean_of(means).estimate()
         shares[share] = (estimate.value, estimate.low, estimate.high)
     return shares
