@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
@@ -133,7 +134,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     knowledge = study["judge"]["knowledge"]
     values = {
         pair: _read_outcomes(workdir, pair, answers, knowledge)
-        for pair in comparisons
+        for pair in slow(comparisons, "reading verdicts", "file")
         if pair.run != pair.baseline_run
     }
     same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
@@ -181,7 +182,7 @@ def _read_answers(
     words = words_of_records(asked.values())
     fields = ("prompt", "response", "language", "reference", "answer")
     answers = {}
-    for key, records in held.items():
+    for key, records in slow(held.items(), "reading answers", "file"):
         own = {identity: record for (_, identity), record in records.items()}
         others = other_answers(own)
         outcomes = {
@@ -190,6 +191,11 @@ def _read_answers(
         }
         answers[key] = Answers(own, outcomes)
     return answers
+
+
+def slow(items: Iterable[Any], what: str, unit: str) -> Iterable[Any]:
+    """Returns the items, with a bar on the screen where they take more than two seconds."""
+    return tqdm(items, what, unit=unit, delay=2, leave=False)
 
 
 def draws_of(arm: Arm) -> Sequence[Arm]:

@@ -19,7 +19,7 @@ from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.files import write_text
-from pinch_jax.study.comparisons import Answers, Results
+from pinch_jax.study.comparisons import Answers, Results, slow
 from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
@@ -79,7 +79,7 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
         if len(set(runs)) > 1:
             sets |= {(str(draw), run): (run,) for draw, run in enumerate(runs)}
     rows = []
-    for (draw, run), runs in sets.items():
+    for (draw, run), runs in slow(sets.items(), "what the answers are", "set"):
         spec = results.study["runs"][run]["spec"]
         groups = {code: (code,) for answered, code in kinds if answered == run}
         if all(code in groups for code in languages):
