@@ -223,12 +223,14 @@ def confusion() -> None:
 @_command("workdir", "beside", "markdown")
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
-    from pinch_jax.report.comparison import read_others
+    from pinch_jax.report.comparison import check_judges, read_others
     from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 
     workdir, others = read_workdir(), [Path(path).expanduser() for path in FLAGS.beside or ()]
+
+    check_judges(workdir, others)
 
     def write():
         print(*summary(analyse(workdir)), sep="\n")

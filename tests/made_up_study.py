@@ -285,6 +285,7 @@ def write_workdir(
     write_record(workdir / "study.json", study)
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
+    config["evaluate"] = {"prompts": prompts}
     write_record(workdir / "config.json", config)
     rows = [row for arm in held for row in score_rows(arm, prompts, rng)]
     for count in range(1, 7) if "breadth" in experiments else ():

@@ -1,12 +1,14 @@
 """Studies beside each other: a line a study, and only like with like."""
 
+import re
+
 import pytest
 from made_up_study import write_workdir
 from test_report import rewrite_scores, values
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import write_record
-from pinch_jax.report.comparison import comparison, read_others
+from pinch_jax.files import read_record, write_record
+from pinch_jax.report.comparison import check_judges, comparison, read_others
 from pinch_jax.report.page import write_report
 from pinch_jax.report.sections import figure_of
 from pinch_jax.study.records import read_records
@@ -45,10 +47,19 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
     assert 'id="studies"' in page and (small / "report/data/studies.csv").exists()
 
 
-def test_means_over_other_languages_are_said_to_be_no_like_for_like(small, large):
-    rewrite_scores(large, lambda row: {"experiment": "gone"} if row["language"] == "fi" else {})
+def test_what_is_not_like_is_told(small, large, tmp_path):
+    study = dict(read_record(large / "study.json", ""))
+    for arm in study["arms"]:
+        del arm["baseline_runs"]["fi"]
+    write_record(large / "study.json", study)
     (drawing,) = compared(small, large).drawings
-    assert drawing.note.startswith("Not like with like")
+    assert re.search(r"over different languages \(small: .*fi.*; large: ((?!fi).)*\)", drawing.note)
+    more = write_workdir(tmp_path / "more", experiments=("doses",), prompts=7, draws=3)
+    (drawing,) = compared(small, more).drawings
+    assert drawing.note == (
+        "Not like with like: the studies asked other prompts; the bands of small leave the choice "
+        "of examples out."
+    )
 
 
 def test_what_cannot_be_compared_is_refused(small, large, tmp_path):
@@ -57,7 +68,7 @@ def test_what_cannot_be_compared_is_refused(small, large, tmp_path):
     study = read_records(large).study
     write_record(large / "study.json", study | {"judge": {"name": "other-1", "knowledge": ""}})
     with pytest.raises(UserError, match="scores by two judges cannot be compared"):
-        compared(small, large)
+        check_judges(small, [large])
     other = write_workdir(tmp_path / "other", experiments=("mixed",))
     with pytest.raises(UserError, match="no curve of the same experiment"):
         compared(small, other)

@@ -20,6 +20,7 @@ from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments.same_language import answers_in_language
 from pinch_jax.study.measures import in_language
 from pinch_jax.study.outcomes import (
+    ABOVE_BASE,
     KINDS,
     SHARES,
     SUMS,
@@ -168,6 +169,21 @@ def test_the_models_with_a_pinch_are_those_over_all_languages_and_over_some():
     share = float(detail.partition("any P above 0 ")[2].partition(" ")[0])
     keys = [(run, code) for run in ("all", "some") for code in LANGUAGES]
     assert share == pytest.approx(in_language(told, keys).value, abs=0.05) and 40 < share < 60
+
+
+def test_what_a_set_is_above_the_base_language_alone_is_paired():
+    answers = answered("alone", dict.fromkeys(LANGUAGES, range(10)))
+    answers |= answered("pinch", dict.fromkeys(LANGUAGES, range(16)))
+    told = results(answers)
+    runs = {"alone": {"en": 9, "fi": 0}, "pinch": {"en": 8, "fi": 1}}
+    runs = {run: {"spec": "", "budgets": budgets} for run, budgets in runs.items()}
+    rows = outcome_rows(dataclasses.replace(told, study={**told.study, "base": "en", "runs": runs}))
+    alone, pinch = (found(rows, run, "mean").shares["right"] for run in ("alone", "pinch"))
+    assert alone[2] > pinch[1], "the intervals overlap"
+    value, low, high = found(rows, "pinch", "mean", ABOVE_BASE).shares["right"]
+    assert value == pytest.approx(pinch[0] - alone[0]) and 0 < low < value < high
+    assert found(rows, "alone", "mean", ABOVE_BASE).shares["right"] == (0, 0, 0)
+    assert not [row for row in outcome_rows(told) if row.task == ABOVE_BASE], "none is known"
 
 
 def found(rows, run, language, task="all"):

@@ -439,13 +439,13 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
         row for row in values(drawn.figures["pinch"]) if row.get("line", "").startswith("mean")
     ]
     for at in {row["at"] for row in means}:
-        own = [row["score"] for row in dots if row["at"] == at]
+        own = [r["score"] for r in dots if r["at"] == at and r["of"].startswith("mean")]
         (mean,) = {row["score"] for row in means if row["at"] == at}
         assert len(own) == 3 and sum(own) / 3 == pytest.approx(mean, abs=1e-3)
     (text,) = (
-        text for text, held in drawn.find("p", **{"class": "result"}) if "of examples" in text
+        text for text, held in drawn.find("p", **{"class": "result"}) if "The draw gives" in text
     )
-    assert "60\u00a0% of the variance" in text and "With 10 draws, 210 prompts" in text
+    assert "60\u00a0% of the variance" in text and "With 10 draws and 210 prompts" in text
     # One row a tuning set, not one a draw.
     records = read_records(three)
     assert 3 * len(records.runs) == len(records.study["runs"])

@@ -45,7 +45,7 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
     """Returns lines over evenly spaced places, which have these labels.
 
     A row is a `kind` ("thick", "thin" or "dot"), the name of its `line`, its place `at`, `score`,
-    `low`, `high`, `told`, and the `ink` of a thin line.
+    `low`, `high`, `told`, the `ink` of a thin line, and the line that a dot is `of`.
     """
     rows = [{**row, "x": labels[row["at"]]} for row in rows]
     last = max(len(labels) - 1, 1)
@@ -85,7 +85,8 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
         points = alt.Chart(_data([{**row, "what": dots} for row in values["dot"]]))
         drawn = points.mark_point(size=26, strokeWidth=1.4)
         shape = alt.Shape("what:N").scale(domain=[dots], range=["diamond"])
-        layers.append(drawn.encode(at, score, shape, stroke=alt.value(inks[0]), tooltip=tips))
+        stroke = alt.Stroke("of:N", legend=None).scale(domain=names, range=inks)
+        layers.append(drawn.encode(at, score, shape, stroke, tooltip=tips))
     layers[-1] = layers[-1].add_params(hover, pick)
     return fitted(alt.layer(*layers), CURVE_HEIGHT)
 

@@ -1,6 +1,6 @@
 """Studies beside each other: the curve of each experiment that they share, a line a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.errors import UserError
@@ -11,7 +11,8 @@ from pinch_jax.report.groups import title_of
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.records import Records, read_records, read_study
+from pinch_jax.study.experiments.registry import means_of
+from pinch_jax.study.records import Records, Score, read_records, read_study
 
 WORDS = Words(
     short="Studies",
@@ -26,22 +27,26 @@ def read_others(workdir: Path, others: list[Path]) -> dict[str, Records]:
     """Returns the records of other studies, by what each is called.
 
     Raises:
-        UserError: one of them is no finished study, is the same as another, or was judged by
-            another judge.
+        UserError: one of them is no finished study, or is called as another.
     """
-    judge = read_study(workdir)["judge"]["name"]
     found: dict[str, Records] = {}
     for path in others:
-        name, records = path.resolve().name, read_records(path)
+        name = path.resolve().name
         if name in found or name == workdir.resolve().name:
             raise UserError(f"--beside={path}: there are two studies called {name!r}; rename one")
-        if (other := records.study["judge"]["name"]) != judge:
+        found[name] = read_records(path)
+    return found
+
+
+def check_judges(workdir: Path, others: list[Path]) -> None:
+    """Raises UserError where another study was judged by another judge; reads nothing else."""
+    judge = read_study(workdir)["judge"]["name"]
+    for path in others:
+        if (other := read_study(path)["judge"]["name"]) != judge:
             raise UserError(
                 f"--beside={path}: its judge is {other!r}, and that of --workdir={workdir} is "
                 f"{judge!r}; scores by two judges cannot be compared"
             )
-        found[name] = records
-    return found
 
 
 def comparison(
@@ -72,7 +77,7 @@ def comparison(
             points += line(studies[study], name, rows[0].language, look, places)
         spec = charts.curve_chart(points, figure.x, [*labels.values()], "")
         title = title_of(records, name)
-        drawings.append(Drawing(f"studies_{name}", title, spec, _languages(held, studies, name)))
+        drawings.append(Drawing(f"studies_{name}", title, spec, _unlike(held, studies, name, mean)))
         table += [
             (study, name, row.x, row.language, row.series, row.score, row.low, row.high)
             for study, rows in held.items()
@@ -89,10 +94,25 @@ def comparison(
     return Section("studies", WORDS, said, drawings, (csv_table(records, file),), file)
 
 
-def _languages(held: Mapping, studies: Mapping[str, Records], name: str) -> str:
-    """Returns a warning where the means of studies are over other languages; "" where not."""
-    judged = {study: studies[study].judged_in(name) for study in held}
-    if len({frozenset(codes) for codes in judged.values()}) == 1:
-        return ""
-    told = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in judged.items())
-    return f"Not like with like: these means are over different languages ({told})."
+def _unlike(
+    held: Mapping[str, Sequence[Score]], studies: Mapping[str, Records], name: str, mean: str
+) -> str:
+    """Returns a warning where studies differ in more than what they are beside each other for."""
+    reasons = []
+    told = {study: _over(studies[study], rows[-1].run, name, mean) for study, rows in held.items()}
+    if len(set(told.values())) > 1:
+        each = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in told.items())
+        reasons.append(f"these means are over different languages ({each})")
+    configs = [studies[study].config for study in held]
+    if len({(c["corpus"]["name"], c["evaluate"]["prompts"]) for c in configs}) > 1:
+        reasons.append("the studies asked other prompts")
+    alone = [study for study in held if studies[study].study.get("draws", 1) == 1]
+    if 0 < len(alone) < len(held):
+        reasons.append(f"the bands of {', '.join(alone)} leave the choice of examples out")
+    return f"Not like with like: {'; '.join(reasons)}." if reasons else ""
+
+
+def _over(records: Records, run: str, name: str, mean: str) -> tuple[str, ...]:
+    """Returns the languages that an experiment's mean is over, where this run is judged."""
+    arms = (arm for arm in records.study["arms"] if (arm["experiment"], arm["run"]) == (name, run))
+    return tuple(sorted(means_of(records.study, next(arms)).get(mean, ())))

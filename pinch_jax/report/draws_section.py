@@ -10,14 +10,17 @@ from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records, Variance
 from pinch_jax.study.variance import PLANNED_DRAWS, POINTS, POWER
 
+# Nobody has more prompts in a language: more draws are needed.
+MOST_PROMPTS = 10_000
 WORDS = Words(
     short="Draws",
     title="Which examples, and which prompts",
-    lead="Each tuning set was drawn several times, from the same weights and with other examples. "
-    "How much of the variance of a difference is the choice of examples, and how much the choice "
+    lead="Each tuning set was drawn several times, from the same weights, with other examples in "
+    "another order. How much of the variance of a difference is the draw, and how much the choice "
     "of prompts? A difference is a mean score less that of the first mixture of the same curve.",
-    caption="A bar is the percent of the variance that draws give; the rest is prompts. The line "
-    "across its end is the 95 % interval, which is wide with few draws.",
+    caption="A bar is the percent that draws give of the variance of the mean over all draws; the "
+    "rest is prompts, and what a draw and a prompt do together. The line across its end is the "
+    "95 % interval, which is wide with few draws.",
 )
 
 
@@ -58,14 +61,14 @@ def _result(rows: list[Variance]) -> str:
     ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
     part = f"{' to '.join(ends)} %" if ends else "nothing"
     most = PLANNED_DRAWS[-1]
-    prompts = max(getattr(row, f"prompts_{most}") for row in rows)
-    needed = f"{prompts:,.0f} prompts a language"
-    needed = needed if math.isfinite(prompts) else "no number of prompts"
-    return (
-        f"The choice of examples gives {part} of the variance. With {most} draws, {needed} would "
-        f"tell a difference of {POINTS:g} points from the first mixture in {100 * POWER:.0f} % of "
-        "such studies, whichever the other is."
+    needed = max((getattr(row, f"prompts_{most}") for row in rows), default=math.inf)
+    told = (
+        f"With {most} draws and {needed:,.0f} prompts a language a difference of {POINTS:g} points "
+        f"from the first mixture would be told in {100 * POWER:.0f} % of such studies"
+        if needed <= MOST_PROMPTS
+        else f"More than {most} draws are needed to tell a difference of {POINTS:g} points"
     )
+    return f"The draw gives {part} of the variance. {told}, if draws scatter as they do here."
 
 
 def _table(records: Records, rows: list[Variance]) -> Table:
@@ -80,7 +83,7 @@ def _table(records: Records, rows: list[Variance]) -> Table:
         )
         told = (f"{number(mean)} [{number(low)}, {number(high)}]" for mean, low, high in numbers)
         needed = (getattr(row, f"prompts_{draws}") for draws in PLANNED_DRAWS)
-        prompts = ("no number" if math.isinf(count) else f"{count:,.0f}" for count in needed)
+        prompts = (f"{n:,.0f}" if n <= MOST_PROMPTS else "no number" for n in needed)
         return (_named(records, row), *told, *prompts)
 
     return Table(

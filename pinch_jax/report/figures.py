@@ -54,15 +54,16 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     first, shown = next(iter(thick)), figure.dots
     if figure.dots:
         rows += [
-            {"kind": "dot", "line": row.series, "at": places[row.x], **_told(row)}
+            {"kind": "dot", "line": row.series, "of": thick[first], "at": places[row.x]}
+            | _told(row)
             for row in records.experiment(experiment, first)
             if row.series != ALL_ORDERS
         ]
-    elif drawn := [r for r in records.draws if (r.experiment, r.language) == (experiment, first)]:
+    elif drawn := [r for r in records.draws if r.experiment == experiment and r.language in thick]:
         shown = ONE_DRAW
         rows += [
-            {"kind": "dot", "line": f"draw {row.draw}", "at": places[row.x]}
-            | {"score": row.score, "told": f"{row.score:.1f}"}
+            {"kind": "dot", "line": f"draw {row.draw}", "of": thick[row.language]}
+            | {"at": places[row.x], "score": row.score, "told": f"{row.score:.1f}"}
             for row in drawn
         ]
     for place, code in enumerate(thin if figure.each else ()):

@@ -16,7 +16,7 @@ from pinch_jax.report.text_table import number
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.registry import experiments_of
-from pinch_jax.study.outcomes import OTHER_LANGUAGE, RIGHT
+from pinch_jax.study.outcomes import NOT_TOLD, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import Records
 
 ONE_DRAW = (
@@ -113,14 +113,17 @@ def _answer(
     leading: Mapping[str, str],
     shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
 ) -> str:
-    """Returns what a pinch changes, by intervals that do not overlap; "" without such models."""
+    """Returns what a pinch changes, by paired differences; "" without such models."""
     if not {"base", "pinch"} <= leading.keys():
         return ""
     base, pinch = shares[leading["base"]], shares[leading["pinch"]]
+    above = records.above_base.get(leading["pinch"], {})
+    _, least_right, most_right = above.get(RIGHT, NOT_TOLD)
+    _, least_wrong, most_wrong = above.get(OTHER_LANGUAGE, NOT_TOLD)
     start = "Whether a pinch helps cannot be told"
-    if _above(pinch[RIGHT], base[RIGHT]) or _above(base[OTHER_LANGUAGE], pinch[OTHER_LANGUAGE]):
+    if least_right > 0 or most_wrong < 0:
         start = "A pinch helps"
-    elif _above(base[RIGHT], pinch[RIGHT]) or _above(pinch[OTHER_LANGUAGE], base[OTHER_LANGUAGE]):
+    elif most_right < 0 or least_wrong > 0:
         start = "A pinch does harm"
     named = language(records.study["base"]).name
     said = (
@@ -132,14 +135,9 @@ def _answer(
     if "even" not in leading:
         return said
     even = shares[leading["even"]][RIGHT]
-    if _above(even, pinch[RIGHT]):
+    if even[1] > pinch[RIGHT][2]:
         return f"{said} More helps more: with an even split, {even[0]:.0f} % are right."
     return f"{said} With an even split, {even[0]:.0f} % are right."
-
-
-def _above(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
-    """Returns whether an interval lies above another one."""
-    return one[1] > other[2]
 
 
 def _curve(records: Records) -> Drawing | None:

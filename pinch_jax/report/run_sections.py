@@ -21,6 +21,7 @@ from pinch_jax.report.outcome_section import outcome_section
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
+from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.records import Records, ResponseShares
 
 # A longer training curve is thinned to so many points in its file, and in its figure.
@@ -47,6 +48,15 @@ def own_language_rows(records: Records) -> list[ResponseShares]:
     return [held[code] for code in records.languages if code in held]
 
 
+def _exact_share(records: Records, row: ResponseShares) -> Estimate:
+    """Returns the share of exact answers of all draws of a set in a language."""
+    for told in records.outcomes:
+        same = (told.run, told.language, told.task) == (row.run, row.language, ALL_TASKS)
+        if same and told.prompts == row.prompts:  # every prompt has an answer to be right by
+            return Estimate(*told.shares["exact"])
+    return proportion(row.exact_match * row.prompts, int(row.prompts))
+
+
 def exact_match(records: Records) -> Section:
     """Returns how often the monolingual models are right word for word in their own language."""
     words = Words(
@@ -55,11 +65,11 @@ def exact_match(records: Records) -> Section:
         lead="How often is the answer of a model, in the language it is tuned on, the reference "
         "word for word? If hardly ever, the other figures mean nothing.",
         caption="Chance: always the most frequent answer of the task in the tuning set. The line "
-        "across the end of a bar is its 95 % interval over the prompts.",
+        "across the end of a bar is its 95 % interval.",
     )
     values = []
     for row in own_language_rows(records):
-        e = proportion(row.exact_match * row.prompts, int(row.prompts))
+        e = _exact_share(records, row)
         fractions = [end / 100 for end in (e.value, e.low, e.high)]
         values.append((row.language, int(row.prompts), *fractions, row.chance))
     bars, chances = [], []
@@ -118,7 +128,10 @@ def training(records: Records) -> Section:
     known = [run for run, curve in curves.items() if curve]
     drawings = in_groups(records, "training", words.title, known, chart) if known else []
     steps, seconds = (sum(runs[run][part] for run in curves) for part in ("steps", "train_seconds"))
-    result = f"{len(curves)} runs, {steps:,} steps, {seconds / 60:,.0f} minutes of training in all."
+    result = f"{len(curves)} runs, {steps:,} steps, {seconds / 60:,.0f} minutes of training"
+    result += (
+        ", of the first draw of each set." if records.study.get("draws", 1) > 1 else " in all."
+    )
     rows = [(run, *entry) for run, curve in curves.items() for entry in curve]
     file = csv_file("training.csv", ("run", "step", "loss"), rows)
     return Section("training", words, result, drawings, (), file)
@@ -163,6 +176,8 @@ def composition(records: Records) -> Section:
         f"A set is {min(tokens):,} to {max(tokens):,} tokens; {dropped:,} examples were too long "
         "for a row and left out."
     )
+    if records.study.get("draws", 1) > 1:
+        result += " These are the first draws."
     drawings = in_groups(records, "composition", words.title, records.tuned_runs, chart)
     file = csv_file("composition.csv", ("run", "spec", "language", *fields), rows)
     return Section("composition", words, result, drawings, (csv_table(records, file),), file)

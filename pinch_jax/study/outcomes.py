@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import Contrast, Mean, mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
@@ -23,6 +23,8 @@ from pinch_jax.study.comparisons import Answers, Results, slow
 from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
+# In the place of a task: all of them, less what the model tuned on the base language alone gives.
+ABOVE_BASE = "above_base"
 # Every response is of one of these.
 ELSEWHERE = "right_elsewhere"
 KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo", TOO_SHORT)
@@ -62,7 +64,8 @@ class Outcomes:
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     """Returns the outcomes of every tuning set, in its languages and, where it has all, their mean.
 
-    Where sets were drawn several times, those of each draw stand behind them, over all tasks.
+    Where sets were drawn several times, those of each draw stand behind them, over all tasks. Last
+    come what each set's means are above those of the base language alone.
 
     In a language that cannot be identified nothing is told of the language of responses, and the
     mean is over the others, if there are any. The intervals are those of evaluate/intervals.py;
@@ -78,7 +81,7 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
     for runs in results.draws.values():
         if len(set(runs)) > 1:
             sets |= {(str(draw), run): (run,) for draw, run in enumerate(runs)}
-    rows = []
+    rows, whole = [], {}
     for (draw, run), runs in slow(sets.items(), "what the answers are", "set"):
         spec = results.study["runs"][run]["spec"]
         groups = {code: (code,) for answered, code in kinds if answered == run}
@@ -88,9 +91,39 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
             hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
             for task, columns in _by_task(results, kinds, runs, codes, not draw).items():
                 size = max(len(column[0]) for column in columns)
-                shares = _shares(columns) | hidden
+                means = _means(columns)
+                if (name, task, draw) == (MEAN, ALL_TASKS, ""):
+                    whole[run] = means
+                shares = {share: _told(mean) for share, mean in means.items()} | hidden
                 rows.append(Outcomes(run, spec, name, task, size, shares, draw))
-    return tuple(rows)
+    return (*rows, *_above_base(results, rows, whole))
+
+
+def _above_base(
+    results: Results, rows: Sequence[Outcomes], whole: Mapping[str, Mapping[str, Mean]]
+) -> list[Outcomes]:
+    """Returns each set's means over the languages less those of the base language's, paired."""
+    told = results.study["runs"]
+    held = {run: told[run].get("budgets", {}) for run in whole}
+    tuned_on = {run: {code for code, count in of.items() if count} for run, of in held.items()}
+    alone = {results.study.get("base")}
+    base = next((whole[run] for run, codes in tuned_on.items() if codes == alone), None)
+    above = []
+    for row in rows:
+        if not base or (row.language, row.task, row.draw) != (MEAN, ALL_TASKS, ""):
+            continue
+        means = {share: mean - base[share] for share, mean in whole[row.run].items()}
+        shares = {
+            share: _told(mean) if math.isfinite(row.shares[share][0]) else NOT_TOLD
+            for share, mean in means.items()
+        }
+        above.append(dataclasses.replace(row, task=ABOVE_BASE, shares=shares))
+    return above
+
+
+def _told(mean: Mean | Contrast) -> tuple[float, float, float]:
+    estimate = mean.estimate()
+    return estimate.value, estimate.low, estimate.high
 
 
 def _kinds(results: Results) -> Kinds:
@@ -135,9 +168,7 @@ def _by_task(
     return {task: [column for column in held if any(column)] for task, held in columns.items()}
 
 
-def _shares(
-    languages: Sequence[Sequence[Mapping[str, str]]],
-) -> dict[str, tuple[float, float, float]]:
+def _means(languages: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, Mean]:
     """Returns the shares of the kinds {prompt: kind} of each draw of each language, mean of all."""
     prompts = dict.fromkeys(identity for draws in languages for identity in draws[0])
     table = np.array(
@@ -149,9 +180,7 @@ def _shares(
     shares = {}
     for share in SHARES:
         values = 100.0 * np.isin(table, [_NUMBERS[kind] for kind in SUMS.get(share, (share,))])
-        means = means_over_prompts(np.where(table == 0, np.nan, values))
-        estimate = mean_of(means).estimate()
-        shares[share] = (estimate.value, estimate.low, estimate.high)
+        shares[share] = mean_of(means_over_prompts(np.where(table == 0, np.nan, values)))
     return shares
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.naming import names_of
-from pinch_jax.study.outcomes import Outcomes, read_outcomes
+from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes, read_outcomes
 from pinch_jax.study.tables import read_rows
 from pinch_jax.study.workdir import read_config
 
@@ -182,11 +183,15 @@ class Tables:
 
 @dataclasses.dataclass(frozen=True)
 class Records(Tables):
-    """Everything the report says, as read from `workdir`; `outcomes` are over all draws."""
+    """Everything the report says, as read from `workdir`; `outcomes` are over all draws.
+
+    `above_base` are run -> what its outcomes are above those of the base language alone, paired.
+    """
 
     workdir: Path
     config: dict[str, Any]
     study: dict[str, Any]
+    above_base: Mapping[str, Mapping[str, tuple[float, float, float]]]
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -277,7 +282,8 @@ def read_records(workdir: Path) -> Records:
         scores=_read_table(workdir / "scores.csv", Score),
         draws=_read_table(workdir / "draws.csv", DrawScore),
         variance=_read_table(workdir / "variance.csv", Variance),
-        outcomes=tuple(row for row in outcomes if not row.draw),
+        outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
+        above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},
         responses=_read_table(workdir / "responses.csv", ResponseShares),
         findings=tuple(Finding(**{name: entry[name] for name in names}) for entry in findings),
     )

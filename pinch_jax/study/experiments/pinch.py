@@ -104,6 +104,10 @@ def lifts(results: Results) -> Decision:
     detail += against_untuned(results, "pinch")
     verdict = decide((rise.estimate(), 0), (net, 0))
     of = first_dose(results, "pinch", "mean_non_english")
+    for entry in results.find("pinch", "mean_non_english"):
+        if entry.arm["spec"].startswith("pinch:n"):
+            more = entry.score - dose(results, "pinch", "mean_non_english", 0)
+            of += f"; with {dose_name(entry.arm)} it is {show(more.estimate())}"
     return Decision(rise.estimate(), verdict, detail, of)
 
 

@@ -139,7 +139,7 @@ EXPERIMENT = Experiment(
         paper="Figure 8",
         lead="Do the languages that the model saw most in pretraining transfer best?",
         caption="A point is a language: its share of the pretraining data, and the mean score of "
-        "the model tuned on it in the other languages, with its 95 % interval over the prompts.",
+        "the model tuned on it in the other languages, with its 95 % interval.",
         found="The correlation is weak.",
     ),
     findings=[(PREDICTORS, predictors)],
