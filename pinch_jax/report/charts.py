@@ -85,8 +85,8 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
         points = alt.Chart(_data([{**row, "what": dots} for row in values["dot"]]))
         drawn = points.mark_point(size=26, strokeWidth=1.4)
         shape = alt.Shape("what:N").scale(domain=[dots], range=["diamond"])
-        stroke = alt.Stroke("of:N", legend=None).scale(domain=names, range=inks)
-        layers.append(drawn.encode(at, score, shape, stroke, tooltip=tips))
+        ink = alt.Color("of:N").scale(domain=names, range=inks)
+        layers.append(drawn.encode(at, score, shape, ink, tooltip=tips))
     layers[-1] = layers[-1].add_params(hover, pick)
     return fitted(alt.layer(*layers), CURVE_HEIGHT)
 

@@ -73,7 +73,7 @@ def _result(rows: list[Variance]) -> str:
 
 def _table(records: Records, rows: list[Variance]) -> Table:
     columns = ("tuned on", "points above the first", "sd of draws", "% draws")
-    columns += tuple(f"prompts, {draws} draws" for draws in PLANNED_DRAWS)
+    columns += tuple(f"{draws} draws" for draws in PLANNED_DRAWS)
 
     def cells(row: Variance) -> tuple[str, ...]:
         numbers = (
@@ -88,8 +88,9 @@ def _table(records: Records, rows: list[Variance]) -> Table:
 
     return Table(
         f"what would tell a difference of {POINTS:g} points",
-        f"Prompts a language with which so many draws tell a difference of {POINTS:g} points in "
-        f"{100 * POWER:.0f} % of such studies; “no number”: more draws are needed.",
+        f"The last columns: with so many draws, the prompts a language that tell a difference of "
+        f"{POINTS:g} points in {100 * POWER:.0f} % of such studies; “no number”: more draws are "
+        "needed.",
         columns,
         tuple(map(cells, rows)),
         tuple(range(1, len(columns))),

@@ -53,6 +53,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
         "curve": _curve(records),
         "facts": _facts(records),
+        "languages": len(records.study["languages"]),
         "judge": JUDGES.get(judge, f"The judge is {judge}."),
         "caveat": ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
     }
