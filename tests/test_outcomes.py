@@ -119,7 +119,7 @@ def answered(run, right, wrong_language=(), worded=()):
 def results(answers):
     prompts = tuple(sorted({i for held in answers.values() for i in held.records}))
     runs = {run: {"spec": f"spec of {run}"} for run, _ in answers}
-    study = {"languages": LANGUAGES, "runs": runs}
+    study = {"languages": LANGUAGES, "base": "en", "runs": runs}
     return Results(study, answers, [], prompts, {run: (run,) for run in runs})
 
 
@@ -177,7 +177,7 @@ def test_what_a_set_is_above_the_base_language_alone_is_paired():
     told = results(answers)
     runs = {"alone": {"en": 9, "fi": 0}, "pinch": {"en": 8, "fi": 1}}
     runs = {run: {"spec": "", "budgets": budgets} for run, budgets in runs.items()}
-    rows = outcome_rows(dataclasses.replace(told, study={**told.study, "base": "en", "runs": runs}))
+    rows = outcome_rows(dataclasses.replace(told, study={**told.study, "runs": runs}))
     alone, pinch = (found(rows, run, "mean").shares["right"] for run in ("alone", "pinch"))
     assert alone[2] > pinch[1], "the intervals overlap"
     value, low, high = found(rows, "pinch", "mean", ABOVE_BASE).shares["right"]

@@ -17,17 +17,14 @@ from pinch_jax.mesh import (
     MeshConfig,
     activation_sharding,
     batch_ways,
-    check_finite,
     local_rows,
     make_mesh,
-    parameter_shardings,
     put_batch,
     replicated,
 )
 from pinch_jax.model.decoder import (
     Params,
     Shard,
-    abstract_params,
     forward,
     in_precision,
     no_sharding,
@@ -50,9 +47,7 @@ def open_judge(source: str) -> "ModelJudge":
         UserError: there is no such model, or it cannot judge.
     """
     model, mesh = open_model(source, field="--model"), make_mesh(MeshConfig())
-    params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
-    check_finite(params, f"--model={source}")
-    return ModelJudge(model, params, mesh, "float32")
+    return ModelJudge(model, model.load_on(mesh, what=f"--model={source}"), mesh, "float32")
 
 
 class ModelJudge:

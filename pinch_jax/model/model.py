@@ -17,6 +17,7 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import file_checksum
+from pinch_jax.mesh import check_finite, parameter_shardings
 from pinch_jax.model.config_json import read_ids
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params
@@ -153,6 +154,21 @@ class Model:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the renderer."""
         return self.renderer.tokenizer
+
+    def load_on(self, mesh: jax.sharding.Mesh, dtype: str = "float32", what: str = "") -> Params:
+        """Returns the parameters, read straight to where they lie on a mesh.
+
+        `what` begins a message; by default it says whose weights they are.
+
+        Raises:
+            UserError: one of them is NaN or infinite, or they do not fit.
+        """
+        from pinch_jax.model.decoder import abstract_params
+
+        shardings = parameter_shardings(mesh, abstract_params(self.decoder))
+        params = self.weights.load(shardings, jax.numpy.dtype(dtype))
+        check_finite(params, what or f"the weights of {self.path or 'a model from nothing'}")
+        return params
 
     def trimmed(self, vocabulary: Vocabulary) -> "Model":
         """Returns the model with the kept tokens alone: in its tokenizer, table and head."""

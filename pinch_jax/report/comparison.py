@@ -106,7 +106,7 @@ def _unlike(
     configs = [studies[study].config for study in held]
     if len({(c["corpus"]["name"], c["evaluate"]["prompts"]) for c in configs}) > 1:
         reasons.append("the studies asked other prompts")
-    alone = [study for study in held if studies[study].study.get("draws", 1) == 1]
+    alone = [study for study in held if studies[study].draw_count == 1]
     if 0 < len(alone) < len(held):
         reasons.append(f"the bands of {', '.join(alone)} leave the choice of examples out")
     return f"Not like with like: {'; '.join(reasons)}." if reasons else ""

@@ -61,7 +61,7 @@ def _result(rows: list[Variance]) -> str:
     ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
     part = f"{' to '.join(ends)} %" if ends else "nothing"
     most = PLANNED_DRAWS[-1]
-    needed = max((getattr(row, f"prompts_{most}") for row in rows), default=math.inf)
+    needed = max(getattr(row, f"prompts_{most}") for row in rows)
     told = (
         f"With {most} draws and {needed:,.0f} prompts a language a difference of {POINTS:g} points "
         f"from the first mixture would be told in {100 * POWER:.0f} % of such studies"

@@ -45,7 +45,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     numbers rest on, and `caveat` is what the intervals hold for.
     """
     leading, shares = leading_models(records), mean_shares(records)
-    judge, draws = records.config["study"]["judge"], records.study.get("draws", 1)
+    judge, draws = records.config["study"]["judge"], records.draw_count
     shown = leading if "none" in leading or len(leading) > 1 else {}
     best = sections[0].result if sections else ""
     return {
@@ -161,7 +161,7 @@ def _facts(records: Records) -> list[tuple[str, str]]:
     sizes = sorted({sum(held.values()) for held in sets if held}) or [0]
     judged = {row.language for row in records.responses}
     prompts = max((int(row.prompts) for row in records.responses), default=0)
-    draws = records.study.get("draws", 1)
+    draws = records.draw_count
     tuned = sum(run["spec"] != PRETRAINED for run in records.study["runs"].values())
     examples = f"{sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "")
     return [

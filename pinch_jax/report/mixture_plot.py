@@ -35,11 +35,12 @@ def plot_mixture(plan: BatchPlan, path: Path, name: str) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"--plot={path}: end its name with one of {', '.join(SUFFIXES)}")
-    examples = count_steps(plan, range(plan.steps), members_of(plan))["examples"]
+    members = members_of(plan)
+    examples = count_steps(plan, range(plan.steps), members)["examples"]
     ahead = np.cumsum(examples, axis=0) - due_examples(plan, examples)
     edges, means = stretches(examples)
     rows = []
-    for column, member in enumerate(members_of(plan)):
+    for column, member in enumerate(members):
         own, drift = examples[:, column], ahead[:, column]
         told = f"{own.sum():,} examples, {own.min():,} to {own.max():,} a step"
         held = zip(edges.tolist(), [*means[:, column], means[-1, column]], strict=True)

@@ -129,9 +129,7 @@ def training(records: Records) -> Section:
     drawings = in_groups(records, "training", words.title, known, chart) if known else []
     steps, seconds = (sum(runs[run][part] for run in curves) for part in ("steps", "train_seconds"))
     result = f"{len(curves)} runs, {steps:,} steps, {seconds / 60:,.0f} minutes of training"
-    result += (
-        ", of the first draw of each set." if records.study.get("draws", 1) > 1 else " in all."
-    )
+    result += ", of the first draw of each set." if records.draw_count > 1 else " in all."
     rows = [(run, *entry) for run, curve in curves.items() for entry in curve]
     file = csv_file("training.csv", ("run", "step", "loss"), rows)
     return Section("training", words, result, drawings, (), file)
@@ -176,7 +174,7 @@ def composition(records: Records) -> Section:
         f"A set is {min(tokens):,} to {max(tokens):,} tokens; {dropped:,} examples were too long "
         "for a row and left out."
     )
-    if records.study.get("draws", 1) > 1:
+    if records.draw_count > 1:
         result += " These are the first draws."
     drawings = in_groups(records, "composition", words.title, records.tuned_runs, chart)
     file = csv_file("composition.csv", ("run", "spec", "language", *fields), rows)

@@ -198,6 +198,12 @@ def slow(items: Iterable[Any], what: str, unit: str) -> Iterable[Any]:
     return tqdm(items, what, unit=unit, delay=2, leave=False)
 
 
+def examples_of(study: Mapping[str, Any], run: str) -> dict[str, int]:
+    """Returns how many examples of each language a run's set holds; none are left out."""
+    held = study["runs"][run].get("budgets", {})
+    return {code: count for code, count in held.items() if count}
+
+
 def draws_of(arm: Arm) -> Sequence[Arm]:
     """Returns the runs of each draw of an arm; a study from before there were draws has one."""
     return arm.get("draws", (arm,))

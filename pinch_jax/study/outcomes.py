@@ -19,7 +19,7 @@ from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.files import write_text
-from pinch_jax.study.comparisons import Answers, Results, slow
+from pinch_jax.study.comparisons import Answers, Results, examples_of, slow
 from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
@@ -103,11 +103,9 @@ def _above_base(
     results: Results, rows: Sequence[Outcomes], whole: Mapping[str, Mapping[str, Mean]]
 ) -> list[Outcomes]:
     """Returns each set's means over the languages less those of the base language's, paired."""
-    told = results.study["runs"]
-    held = {run: told[run].get("budgets", {}) for run in whole}
-    tuned_on = {run: {code for code, count in of.items() if count} for run, of in held.items()}
-    alone = {results.study.get("base")}
-    base = next((whole[run] for run, codes in tuned_on.items() if codes == alone), None)
+    study = results.study
+    alone = {study["base"]}
+    base = next((m for run, m in whole.items() if {*examples_of(study, run)} == alone), None)
     above = []
     for row in rows:
         if not base or (row.language, row.task, row.draw) != (MEAN, ALL_TASKS, ""):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
+from pinch_jax.study.comparisons import examples_of
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes, read_outcomes
@@ -210,8 +211,12 @@ class Records(Tables):
 
     def examples_of(self, run: str) -> dict[str, int]:
         """Returns how many examples of each language a run's set holds; none are left out."""
-        held = self.study["runs"][run].get("budgets", {})
-        return {code: count for code, count in held.items() if count}
+        return examples_of(self.study, run)
+
+    @property
+    def draw_count(self) -> int:
+        """How often each tuning set was drawn; a study from before there were draws has one."""
+        return self.study.get("draws", 1)
 
     @functools.cached_property
     def runs(self) -> dict[str, str]:

@@ -15,11 +15,8 @@ from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.mesh import (
     MeshConfig,
     activation_sharding,
-    check_finite,
     make_mesh,
-    parameter_shardings,
 )
-from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.source import open_model
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
@@ -38,8 +35,7 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     model = open_model(source, field="--model")
     ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
     mesh = make_mesh(MeshConfig())
-    params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
-    check_finite(params, f"--model={source}")
+    params = model.load_on(mesh, what=f"--model={source}")
     scorer = Scorer(model.decoder, mesh, activation_sharding(mesh))
     with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
         logprobs = scorer(params, ids, bar.update)

@@ -67,7 +67,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     model_directory = run.directory / "model"
     if agreed(f"looking for {model_directory}", model_directory.exists):
         progress(run.steps)
-        return bench.load(open_directory(model_directory))
+        return open_directory(model_directory).load_on(bench.mesh)
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
         write_record(run.directory / "mixture.json", planned(run))
@@ -123,7 +123,7 @@ def _merged(bench: Workbench, trained: Params) -> Params:
     if not c.lora.rank:
         return trained
     # What was not adapted stays the same to the bit, whatever the precision of the arithmetic.
-    base = bench.pretrained if c.model.dtype == "float32" else bench.load(bench.model)
+    base = bench.pretrained if c.model.dtype == "float32" else bench.model.load_on(bench.mesh)
     shardings = parameter_shardings(bench.mesh, base)
     return jax.jit(merge, static_argnums=2, out_shardings=shardings)(base, trained, c.lora.scaling)
 

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding, check_finite, parameter_shardings
+from pinch_jax.mesh import activation_sharding
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.model.model import Model
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
@@ -27,23 +26,12 @@ class Workbench(Inputs):
         are, in the precision of the arithmetic.
         """
         c = self.config
-        return self.load(self.model, c.model.dtype if c.lora.rank else "float32")
+        return self.model.load_on(self.mesh, c.model.dtype if c.lora.rank else "float32")
 
     @property
     def frozen(self) -> Params:
         """The parameters that runs do not train."""
         return self.pretrained if self.config.lora.rank else NOTHING
-
-    def load(self, model: Model, dtype: str = "float32") -> Params:
-        """Returns the parameters of a model, read straight to where they lie on the mesh.
-
-        Raises:
-            UserError: one of them is NaN or infinite, or they do not fit.
-        """
-        shapes = abstract_params(model.decoder)
-        params = model.weights.load(parameter_shardings(self.mesh, shapes), jnp.dtype(dtype))
-        check_finite(params, f"the weights of {model.path or 'a model from nothing'}")
-        return params
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
