@@ -23,6 +23,7 @@ setup(
             "assets/*/*",
             "corpus/*.json",
             "corpus/*/*.json",
+            "judge/*.json",
             "corpus/reading/published.toml",
             "corpus/cldr/phrases/*.json",
             "report/templates/*",

@@ -4,6 +4,7 @@ Any field can be set on the command line: `--config.train.learning_rate=1e-3`.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import ml_collections
 from ml_collections import config_dict
@@ -165,6 +166,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate.loss_prompts = 100
     c.evaluate.period_prompts = 16
 
+    # Who may judge, by a name; a file of yours adds its own: c.judges.mine = judge("model", ...).
+    c.judges = ml_collections.ConfigDict()
+    c.judges.reference = judge("reference")
+    c.judges.model = judge("model")
+    c.judges.api = judge("api")
+
     c.study = ml_collections.ConfigDict()
     # Any of them, in this order (pinch_jax/study/experiments/ has a file for each).
     # "gain" is not among them: every tuned model against the untuned one, in all languages.
@@ -203,9 +210,44 @@ def get_config() -> ml_collections.ConfigDict:
     # How often each tuning set is drawn: other examples in another order, from the same weights.
     # With 1, intervals say nothing of what the choice of examples does; 3 or more tell it apart.
     c.study.draws = 1
-    # "reference" needs no model: the right language, then chrF against the reference.
+    # Names in c.judges, by commas; the figures are the first one's. "reference" needs no model: the
+    # right language, then the right answer, then chrF against the reference.
     c.study.judge = "reference"
     return c
+
+
+def judge(kind: str, **fields: Any) -> ml_collections.ConfigDict:
+    """Returns the fields of a judge, but for those that are given (docs/judging.md)."""
+    j = ml_collections.ConfigDict()
+    # "reference": by the references of the prompts. "model": by two logits of a model, on the
+    # devices of the study. "api": a service that speaks OpenAI's protocol, which may cost money.
+    j.kind = kind
+    # Of a model what c.model.source can be, of a service the name of its model.
+    j.model = ""
+    # The prompt is in English, or in the language of each "instruction".
+    j.prompt_language = "en"
+    # A file with words of your own; "": ours (pinch_jax/judge/wordings.json).
+    j.template = ""
+    # Who is known to answer in a wrong language loses to who does not, and nobody is asked.
+    j.language_gate = True
+    # What `pinch certify` wrote about this judge, for the page; "": nothing.
+    j.certificate = ""
+    # Arithmetic of a model.
+    j.dtype = "float32"
+    # Where a service is, if not at OpenAI; its key is OPENAI_API_KEY in the environment.
+    j.base_url = ""
+    j.requests_per_second = 10.0
+    j.concurrency = 8
+    # How often a request is made before it has failed; the first wait, which doubles; patience.
+    j.attempts = 8
+    j.wait_seconds = 1.0
+    j.timeout_seconds = 60.0
+    # In the currency of the bill; a call ends before it would cost more than the budget (0: none).
+    j.price_per_million_tokens = 0.0
+    j.budget = 0.0
+    for name, value in fields.items():
+        setattr(j, name, value)
+    return j
 
 
 def of_size(file: str, size: str, sizes: Iterable[str]) -> ml_collections.ConfigDict:

@@ -21,7 +21,8 @@ _TEXTS = {
     "workdir": "directory that holds all of a study",
     "plot": "file to draw the mixture into, such as mixture.png",
     "steps": "a:b: only these steps",
-    "model": "what config.model.source can be, which it is unless told; a run's `model` too",
+    "model": "what config.model.source can be, which it is unless told; a run's `model` too; of "
+    "judge: the model of the judge, as config.judges.NAME.model",
     "prompts": "JSON lines with a `prompt`",
     "source": "the model to read, as config.model.source names it",
     "target": "directory to write",
@@ -57,8 +58,8 @@ flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
 flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
-flags.DEFINE_enum(
-    "judge", "reference", ["reference", "model"], "who judges: the references, or --model"
+flags.DEFINE_string(
+    "judge", "reference", "who judges, by a name of config.judges: reference, model or api"
 )
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
@@ -67,10 +68,17 @@ flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 
 PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
 
 
-def read_config(name: str = "config"):
-    """Returns the configuration of a file with the fields that were set, checked."""
+def read_config(name: str = "config", default: bool = False):
+    """Returns the configuration of a file with the fields that were set, checked.
+
+    With `default` it is that of base.py where no file is named.
+    """
     from pinch_jax.config import from_config_dict
 
+    if default and FLAGS[name].value is None:
+        from ml_collections_configs import base
+
+        return from_config_dict(base.get_config())
     config = required(name)
     if not isinstance(config, ConfigDict):  # ml_collections puts off this error
         path = config_flags.get_config_filename(FLAGS[name])

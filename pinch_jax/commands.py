@@ -177,28 +177,38 @@ def score() -> None:
     print(f"scores of {count} texts: {output}")
 
 
-@_command("judge", "model", "baseline", "candidate", "output")
+@_command("judge", "config", "model", "baseline", "candidate", "output", "yes", *PROCESS_FLAGS)
 def judge() -> None:
-    """Verdicts on two files of responses, both orders: by their references, or by a model."""
-    from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
-    from pinch_jax.evaluate.records import read_responses, words_of_records
-    from pinch_jax.evaluate.scores import score_verdicts
+    """Verdicts on two files of responses, both orders, by a judge of config.judges."""
+    import dataclasses
+
+    from pinch_jax.config_fields import choose
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.scores import score_summary
+    from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, only_writer
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.waiting import is_primary
 
-    if (FLAGS.judge == "model") != (FLAGS.model is not None):
-        raise UserError("--model names who judges with --judge=model: give both or neither")
-    files = input_path("baseline"), input_path("candidate"), output_path("output")
-    if FLAGS.judge == "model":
-        from pinch_jax.judge.model import open_judge
-
-        chosen = open_judge(FLAGS.model)
-    else:
-        chosen = ReferenceJudge(words_of_records(read_responses(files[0]).values()))
-    with only_writer(lock_of(files[2])):
-        verdicts = judge_files(chosen, *files)
-    print(
-        f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(verdicts) // 2} prompts"
+    config = read_config(default=True)
+    choose("--judge", FLAGS.judge, tuple(config.judges))
+    by = config.judges[FLAGS.judge]
+    if FLAGS.model is not None:
+        by = dataclasses.replace(by, model=FLAGS.model)
+    by.check(FLAGS.judge)
+    baseline, candidate, output = (
+        input_path("baseline"),
+        input_path("candidate"),
+        output_path("output"),
     )
+    match = read_match(baseline, candidate)
+    words = words_of_records(match.baseline.values())
+    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    with only_writer(lock_of(output)):
+        verdicts = judge_files(chosen, baseline, candidate, output)
+    if is_primary():
+        print(score_summary(verdicts, len(match.baseline)))
 
 
 @_command("answers", "words", "output")

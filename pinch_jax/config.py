@@ -7,12 +7,13 @@ The dataclasses name the fields and their types. Defaults live in one place only
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
-from pinch_jax.config_fields import Seed, build, check_distinct
+from pinch_jax.config_fields import Seed, build, check_distinct, choose
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
@@ -21,6 +22,7 @@ from pinch_jax.data.names import Spec
 from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.config import EvaluateConfig
+from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
@@ -42,6 +44,7 @@ class Config:
     lora: LoraConfig
     mesh: MeshConfig
     evaluate: EvaluateConfig
+    judges: Mapping[str, JudgeConfig]
     study: StudyConfig
 
     def __post_init__(self) -> None:
@@ -52,11 +55,7 @@ class Config:
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
         self.corpus.check_languages(self.corpus_languages)
-        if self.study.judge != "reference":
-            raise UserError(
-                f"config.study.judge={self.study.judge!r}: only 'reference' is there so far; "
-                "'model' and 'api' are to come"
-            )
+        self._check_judges()
         self.mixture_of()
         self._check_sweeps()
 
@@ -94,6 +93,16 @@ class Config:
                         f"config.study.{name}={codes}: {code!r} is not in config.languages="
                         f"{self.languages}; add it there, or leave it out here"
                     )
+
+    def _check_judges(self) -> None:
+        for name in self.judges:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise UserError(
+                    f"config.judges: {name!r}: write a name in small letters, digits and _"
+                )
+        for name in self.study.judges:
+            choose("config.study.judge", name, tuple(self.judges))
+            self.judges[name].check(name)
 
     def _check_sweeps(self) -> None:
         for sweep in self.study.sweeps:

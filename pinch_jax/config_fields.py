@@ -95,6 +95,8 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin is Literal:
         choose(path, value, args)
         return value
+    if origin is Mapping and isinstance(value, Mapping):
+        return {name: _convert(args[1], v, f"{path}.{name}") for name, v in value.items()}
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(args[0], v, path) for v in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -9,12 +9,16 @@ import re
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.evaluate.judge import ReferenceJudge
 from pinch_jax.files import json_line, seal, write_record
+from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
 from pinch_jax.study.records import AGGREGATES, ALL_ORDERS, TABLES, DrawScore, Variance
+from pinch_jax.study.workdir import verdict_path
 
+# The judge of study.json.
+REFERENCE = {"as": "reference", "kind": "reference", "name": ReferenceJudge.name}
+REFERENCE |= {"version": ReferenceJudge().version, "no_verdict": {}}
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
 EXAMPLES = 1200
@@ -258,8 +262,7 @@ def write_workdir(
                         "seen": "",
                     }
                     verdicts.append(verdict)
-            name = f"{arm['run']}--{baseline}--{code}.jsonl"
-            write_lines(workdir / "verdicts" / name, verdicts)
+            write_lines(verdict_path(workdir, REFERENCE, arm["run"], baseline, code), verdicts)
     shares = {code: 0.3 / (place + 1) for place, code in enumerate(STUDY_LANGUAGES)}
     study = {
         "experiments": [name for name in experiments if name in (*EXPERIMENTS, GAIN)],
@@ -279,7 +282,7 @@ def write_workdir(
         "runs": runs | again,
         "versions": {"jax": "0.10.2", "python": "3.11.7"},
     }
-    study |= {"judge": {"name": ReferenceJudge.name, "knowledge": ""}}
+    study |= {"judges": [REFERENCE]}
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     write_record(workdir / "study.json", study)

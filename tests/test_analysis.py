@@ -9,18 +9,21 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
+from made_up_study import REFERENCE
 
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
-from pinch_jax.evaluate.judge import ReferenceJudge, judge_files
 from pinch_jax.files import json_line, write_record, write_text
+from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.judge.verdicts import judge_files
 from pinch_jax.study.analysis import analyse, majority_answers
 from pinch_jax.study.comparisons import read_results
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
 from pinch_jax.study.experiments.registry import means_of
+from pinch_jax.study.workdir import verdict_path
 
 LANGUAGES = ("en", "fi", "it", "sw", "ru")
 SLAVIC = ("ru", "sr", "hr", "sl", "cs", "sk")
@@ -74,11 +77,11 @@ def write_study(workdir, arms, right, tuned, shares=None):
                 workdir / "runs" / run / "responses" / f"{language}.jsonl"
                 for run in (baseline, arm["run"])
             ]
-            output = workdir / "verdicts" / f"{arm['run']}--{baseline}--{language}.jsonl"
+            output = verdict_path(workdir, REFERENCE, arm["run"], baseline, language)
             judge_files(judge, *files, output, progress=False)
     study = {"experiments": (*EXPERIMENTS, GAIN)}
     study |= {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
-    study |= {"languages": LANGUAGES, "judge": {"name": judge.name, "knowledge": judge.knowledge}}
+    study |= {"languages": LANGUAGES, "judges": [REFERENCE]}
     study |= {"seeds": {"seed": 1}}
     judged = dict.fromkeys(language for answered in right.values() for language in answered)
     study["majority_answers"] = {language: majority(language) for language in judged}
@@ -527,7 +530,7 @@ def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them
     with pytest.raises(UserError, match=r"study\.json"):
         analyse(tmp_path)
     write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
-    path = tmp_path / "verdicts" / "monolingual-en--monolingual-fi--fi.jsonl"
+    path = verdict_path(tmp_path, REFERENCE, "monolingual-en", "monolingual-fi", "fi")
     lines = path.read_text("utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[2:]), "utf-8")
     with pytest.raises(ValueError, match="differ in 1 prompts"):
@@ -539,7 +542,7 @@ def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them
 
 def test_verdicts_of_an_older_rule_are_not_mixed_with_outcomes_of_todays(tmp_path):
     study = write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
-    older = {"judge": study["judge"] | {"name": "reference-1"}}
+    older = {"judges": [REFERENCE | {"name": "reference-1"}]}
     write_record(tmp_path / "study.json", study | older)
-    with pytest.raises(UserError, match=r"judge='reference-1'.*delete that folder"):
+    with pytest.raises(UserError, match=r"judge='reference-1'.*run `pinch study` again"):
         analyse(tmp_path)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from made_up_study import write_workdir
+from made_up_study import REFERENCE, write_workdir
 from test_report import rewrite_scores, values
 
 from pinch_jax.errors import UserError
@@ -66,7 +66,7 @@ def test_what_cannot_be_compared_is_refused(small, large, tmp_path):
     with pytest.raises(UserError, match="two studies called 'small'"):
         compared(small, small)
     study = read_records(large).study
-    write_record(large / "study.json", study | {"judge": {"name": "other-1", "knowledge": ""}})
+    write_record(large / "study.json", study | {"judges": [REFERENCE | {"name": "other-1"}]})
     with pytest.raises(UserError, match="scores by two judges cannot be compared"):
         check_judges(small, [large])
     other = write_workdir(tmp_path / "other", experiments=("mixed",))

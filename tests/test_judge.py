@@ -5,11 +5,14 @@ import json
 import pytest
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.judge import Pair, ReferenceJudge, judge_files
-from pinch_jax.evaluate.records import ORDERS, read_responses, read_verdicts, seen_by_judge
-from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.evaluate.records import read_responses
 from pinch_jax.evaluate.text_match import chrf_score
 from pinch_jax.files import json_line, read_kept_lines
+from pinch_jax.judge.protocol import Judgement, Pair
+from pinch_jax.judge.records import ORDERS, read_verdicts, seen_by_judge
+from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.judge.scores import outcomes
+from pinch_jax.judge.verdicts import judge_files
 
 RECORD = {
     "id": "currency.KE.0",
@@ -27,17 +30,17 @@ WRONG_LANGUAGE = "Tämän maan valuutta on: Kenian shillinki."
 class Scripted:
     """Prefers what has more of the letter A; counts its calls; may fail after some pairs."""
 
-    name, knowledge = "scripted", ""
+    name, version, wording, everywhere = "scripted", "", "", False
 
     def __init__(self, batch_size=2, fails_after=None):
         self.batch_size, self.fails_after, self.seen = batch_size, fails_after, []
 
-    def choose(self, pairs):
+    def judge(self, pairs):
         if self.fails_after is not None and len(self.seen) + len(pairs) > self.fails_after:
             raise ConnectionError("the judge is gone")
         self.seen += [(pair.record["id"], pair.first, pair.second) for pair in pairs]
         return [
-            "first" if pair.first.count("A") >= pair.second.count("A") else "second"
+            Judgement("first" if pair.first.count("A") >= pair.second.count("A") else "second")
             for pair in pairs
         ]
 
@@ -49,6 +52,10 @@ def write_responses(path, responses, **changes):
     ]
     path.write_text("".join(line + "\n" for line in lines), "utf-8")
     return path
+
+
+def choices(judge, *pairs):
+    return [told.choice for told in judge.judge(pairs)]
 
 
 @pytest.fixture
@@ -106,9 +113,9 @@ def test_a_judge_that_fails_leaves_its_verdicts_and_no_other(files):
 
 def test_every_batch_is_on_disk_before_the_next_one_is_judged(files):
     class Watching(Scripted):
-        def choose(self, pairs):
+        def judge(self, pairs):
             assert len(files[2].read_bytes().splitlines()) == len(self.seen)
-            return super().choose(pairs)
+            return super().judge(pairs)
 
     assert len(judge_files(Watching(batch_size=3), *files, progress=False)) == 8
 
@@ -164,15 +171,15 @@ def test_the_reference_judge_ranks_every_kind_of_failure():
     for place, better in enumerate(kinds):
         for worse in kinds[place + 1 :]:
             pairs = [Pair(RECORD, better, worse), Pair(RECORD, worse, better)]
-            assert judge.choose(pairs) == ["first", "second"], (better, worse)
+            assert choices(judge, *pairs) == ["first", "second"], (better, worse)
 
 
 def test_an_echo_loses_to_any_answer_and_of_two_wrong_answers_the_nearer_wins():
     judge = ReferenceJudge()
     unlike = "I do not know what you want from me, my friend."
     assert chrf_score(RECORD["prompt"], RIGHT) > chrf_score(unlike, RIGHT)
-    assert judge.choose([Pair(RECORD, RECORD["prompt"], unlike)]) == ["second"]
-    assert judge.choose([Pair(RECORD, unlike, WRONG_ANSWER)]) == ["second"]
+    assert choices(judge, Pair(RECORD, RECORD["prompt"], unlike)) == ["second"]
+    assert choices(judge, Pair(RECORD, unlike, WRONG_ANSWER)) == ["second"]
 
 
 def test_a_right_answer_wins_over_a_wrong_one_in_the_words_of_the_reference(tmp_path):
@@ -180,10 +187,8 @@ def test_a_right_answer_wins_over_a_wrong_one_in_the_words_of_the_reference(tmp_
     several = "The currency of this country is: Kenyan Shilling or Ugandan Shilling."
     assert chrf_score(told, RIGHT) < chrf_score(WRONG_ANSWER, RIGHT) < chrf_score(several, RIGHT)
     judge = ReferenceJudge()
-    assert judge.choose([Pair(RECORD, WRONG_ANSWER, told), Pair(RECORD, told, RIGHT)]) == [
-        "second",
-        "second",
-    ]
+    pairs = Pair(RECORD, WRONG_ANSWER, told), Pair(RECORD, told, RIGHT)
+    assert choices(judge, *pairs) == ["second", "second"]
     # Whoever names several has not answered: the file tells which answers there are.
     uganda = {"id": "currency.UG.0", "answer": "Ugandan Shilling", "prompt": "And in Uganda?"}
     files = [tmp_path / "told.jsonl", tmp_path / "several.jsonl"]
@@ -197,7 +202,7 @@ def test_a_right_answer_wins_over_a_wrong_one_in_the_words_of_the_reference(tmp_
 def test_the_reference_judge_takes_a_short_answer_neither_for_wrong_nor_for_better():
     judge = ReferenceJudge()
     short, in_finnish = Pair(RECORD, "Shilling", WRONG_LANGUAGE), Pair(RECORD, "Shilling", RIGHT)
-    assert judge.choose([short, in_finnish]) == ["first", "second"]
+    assert choices(judge, short, in_finnish) == ["first", "second"]
 
 
 def test_responses_of_equal_quality_tie_because_the_place_decides(tmp_path):
@@ -215,7 +220,7 @@ def test_a_response_that_has_changed_is_judged_anew_and_no_other(files, caplog):
     verdicts = judge_files(judge, *files, progress=False)
     assert outcomes(verdicts) == {"id.0": 1.0, "id.1": 0.0, "id.2": 1.0, "id.3": 1.0}
     assert {seen[0] for seen in judge.seen} == {"id.2"}
-    assert f"{output}: 2 verdicts are on other responses; judged anew" in caplog.text
+    assert f"{output}: 2 verdicts are on other responses, or by another version" in caplog.text
     assert sorted(map(str, read_verdicts(output))) == sorted(map(str, verdicts))
     # Whole files may be others too: the candidate is now the baseline.
     swapped = judge_files(judge := Scripted(), candidate, baseline, output, progress=False)

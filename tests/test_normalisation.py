@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.normalisation import caseless, is_blank, normal_form
 from pinch_jax.corpus.reading.rows import check_text
-from pinch_jax.evaluate.judge import Pair, ReferenceJudge
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.text_match import chrf_score, normalise
+from pinch_jax.judge.protocol import Pair
+from pinch_jax.judge.reference import ReferenceJudge
 
 UNSEEN = "\u00ad\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u2060\u2066\u2067\u2069\ufeff"
 # Letters that are drawn by their neighbours and joiners, marks that compose, emoji, and the rest.

@@ -23,6 +23,7 @@ from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
 from pinch_jax.study.experiments.pinch import REPLACEMENT
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import ALL_ORDERS, TABLES, read_records, read_study
+from pinch_jax.study.workdir import verdict_path
 
 
 class Page(HTMLParser):
@@ -321,7 +322,9 @@ def test_the_browser_shows_each_response_beside_its_baseline_with_the_verdict(wo
     written = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     indexes = data["responses"]["sw"][str(place[0])]
     assert [data["texts"]["sw"][index] for index in indexes] == [r["response"] for r in written]
-    verdicts = workdir / "verdicts" / f"{run}--monolingual-sw-0123456789ab--sw.jsonl"
+    verdicts = verdict_path(
+        workdir, made_up_study.REFERENCE, run, "monolingual-sw-0123456789ab", "sw"
+    )
     chosen = {}
     for line in verdicts.read_text("utf-8").splitlines():
         verdict = json.loads(line)

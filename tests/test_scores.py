@@ -5,8 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pinch_jax.evaluate.records import Verdict
-from pinch_jax.evaluate.scores import flip_rate, holm, outcomes, score_verdicts
+from pinch_jax.judge.records import Verdict
+from pinch_jax.judge.scores import (
+    flip_rate,
+    holm,
+    outcomes,
+    score_summary,
+    score_verdicts,
+    win_probabilities,
+)
 
 
 def choice_of(winner, order):
@@ -43,9 +50,26 @@ def test_a_model_against_itself_scores_50_with_any_judge():
     assert score_verdicts(protocol(a="cb", b="cb")) == 50, "always the second"
 
 
-def test_half_judged_repeated_and_mixed_verdicts_are_errors():
-    with pytest.raises(ValueError, match=r"'a': only in order \['baseline_first'\]"):
-        outcomes(protocol(a="cc")[:1])
+def test_a_prompt_without_a_verdict_in_both_orders_has_no_outcome():
+    held = protocol(a="cc", b="bb")
+    assert outcomes(held[:3]) == {"a": 1.0}
+    assert score_summary(held[:3], 2).endswith(
+        "100.0 % of 1 prompts; no verdict on 1 prompts, which another call asks again"
+    )
+    assert score_summary([], 2).startswith("no score")
+
+
+def test_the_probability_is_the_mean_of_both_orders_and_language_decides_with_1_or_0():
+    both = protocol(a="cb")  # the baseline first: the second is chosen; then the second again
+    odds = [dataclasses.replace(v, log_odds=x) for v, x in zip(both, (-2.0, -0.5), strict=True)]
+    expected = (1 / (1 + np.exp(-2.0)) + 1 / (1 + np.exp(0.5))) / 2
+    assert win_probabilities(odds) == {"a": pytest.approx(expected)}
+    gated = [dataclasses.replace(v, by="language") for v in protocol(a="cc")]
+    assert win_probabilities(gated) == {"a": 1.0}
+    assert win_probabilities([odds[0], both[1]]) == {}
+
+
+def test_repeated_and_mixed_verdicts_are_errors():
     with pytest.raises(ValueError, match="'a': baseline_first comes twice"):
         outcomes(protocol(a="cc") + protocol(a="cc"))
     finnish = [dataclasses.replace(v, language="fi", id="z") for v in protocol(a="cc")]

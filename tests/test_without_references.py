@@ -11,9 +11,10 @@ import pytest
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
-from pinch_jax.evaluate.judge import Pair, ReferenceJudge
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import seal
+from pinch_jax.judge.protocol import Pair
+from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.report import run_sections
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.comparisons import Answers
@@ -43,7 +44,7 @@ def test_a_response_is_only_held_against_what_there_is():
 def test_the_reference_judge_judges_nothing_without_a_reference():
     record = {"id": "a-1", "language": "en", "prompt": ASKED, "reference": "", "answer": ""}
     with pytest.raises(ValueError, match="judge='reference-4': en 'a-1' has no reference"):
-        ReferenceJudge().choose([Pair(record, TOLD, "")])
+        ReferenceJudge().judge([Pair(record, TOLD, "")])
 
 
 def test_a_study_that_cannot_be_judged_is_refused_before_it_trains(tmp_path):

@@ -1,6 +1,5 @@
-"""Response and verdict files: one JSON object a line, read with the place of every mistake."""
+"""Response files: one JSON object a line, read with the place of every mistake."""
 
-import dataclasses
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +8,7 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
-from pinch_jax.files import CHECKSUM, digest, read_kept_lines, without_checksum
+from pinch_jax.files import CHECKSUM, without_checksum
 from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.languages import language
 
@@ -17,7 +16,6 @@ Key = TypeVar("Key", bound=Hashable)
 Records = Mapping[Key, Mapping[str, Any]]
 
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
-ORDERS = ("baseline_first", "candidate_first")
 
 
 def response_record(example: Example, response: str) -> dict[str, str]:
@@ -64,53 +62,6 @@ def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 
-def seen_by_judge(
-    baseline: Records[Key], candidate: Records[Key], knowledge: str
-) -> dict[Key, str]:
-    """Returns for each prompt the checksum of all that a judge knows, whatever the order."""
-    others = other_answers(baseline)
-    shown = ("language", "prompt", "reference", "answer", "response")
-    return {
-        key: digest(
-            [knowledge, *(record[n] for n in shown), candidate[key]["response"], *others[key]]
-        )
-        for key, record in baseline.items()
-    }
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """One choice between two responses to one prompt.
-
-    `order` is baseline_first or candidate_first, `choice` first or second, and `winner`, which
-    follows from both, baseline or candidate. `seen` is what `seen_by_judge` says of the prompt: a
-    verdict on other responses is none on these.
-    """
-
-    id: str
-    language: str
-    order: str
-    choice: str
-    winner: str
-    judge: str
-    seen: str
-
-    def __post_init__(self) -> None:
-        for field, values in (("order", ORDERS), ("choice", ("first", "second"))):
-            if getattr(self, field) not in values:
-                raise UserError(f"{field}={getattr(self, field)!r} is none of {values}")
-        if self.winner != chosen(self.order, self.choice):
-            raise UserError(
-                f"winner={self.winner!r} is not what choice={self.choice!r} of "
-                f"order={self.order!r} says"
-            )
-
-
-def chosen(order: str, choice: str) -> str:
-    """Returns which response a choice in an order names: baseline or candidate."""
-    return "baseline" if (order == ORDERS[0]) == (choice == "first") else "candidate"
-
-
 def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
     """Returns (language, id) -> record of a response file, in the order of its lines.
 
@@ -139,14 +90,3 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     if not records:
         raise UserError(f"{path}: no responses; generate them first")
     return records
-
-
-def read_verdicts(path: Path) -> list[Verdict]:
-    """Returns the verdicts of a file, in order; raises UserError for a line that is none."""
-    verdicts, remedy = [], "delete the line, and judge again"
-    for place, record in read_kept_lines(path, remedy):
-        try:
-            verdicts.append(Verdict(**record))
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{place}: not a verdict ({error}); {remedy}") from error
-    return verdicts

@@ -1,1 +1,1 @@
-"""Who prefers which of two answers: a model. The reference judge is in `evaluate/` still."""
+"""Who prefers which of two answers: references, a model, a service, people; how far to trust it."""

@@ -10,18 +10,10 @@ import numpy as np
 from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.packing import place_in_rows, step_bounds
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.judge import Pair, Place
 from pinch_jax.files import digest
-from pinch_jax.judge.prompt import LABELS, WORDING, judge_prompt
-from pinch_jax.mesh import (
-    MeshConfig,
-    activation_sharding,
-    batch_ways,
-    local_rows,
-    make_mesh,
-    put_batch,
-    replicated,
-)
+from pinch_jax.judge.prompt import LABELS, Wording
+from pinch_jax.judge.protocol import Judgement, Pair, by_odds
+from pinch_jax.mesh import activation_sharding, batch_ways, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import (
     Params,
     Shard,
@@ -32,7 +24,6 @@ from pinch_jax.model.decoder import (
 )
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
-from pinch_jax.model.source import open_model
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 
@@ -40,54 +31,57 @@ from pinch_jax.text.template import Renderer
 BATCH_TOKENS, LEAST_WIDTH, ROW_PROMPTS = 4096, 256, 8
 
 
-def open_judge(source: str) -> "ModelJudge":
-    """Returns a model as judge, in float32 on all devices; `source` is what `open_model` takes.
+class Asked(NamedTuple):
+    """What people call a judge, and the words that it is asked in."""
 
-    Raises:
-        UserError: there is no such model, or it cannot judge.
-    """
-    model, mesh = open_model(source, field="--model"), make_mesh(MeshConfig())
-    return ModelJudge(model, model.load_on(mesh, what=f"--model={source}"), mesh, "float32")
+    name: str
+    wording: Wording
 
 
 class ModelJudge:
-    """Chooses by what a model would say next: A or B; a `Judge`.
+    """Prefers what a model would say next: A or B; a `Judge` on the mesh of all processes."""
 
-    Attributes:
-        name: the model and the wording.
-        knowledge: what its verdicts depend on beside the pair.
-    """
+    batch_size, everywhere = 256, True
 
-    batch_size = 256
-
-    def __init__(self, model: Model, params: Params, mesh: jax.sharding.Mesh, dtype: str):
+    def __init__(
+        self, model: Model, params: Params, mesh: jax.sharding.Mesh, dtype: str, by: Asked
+    ):
         """Keeps a model with its parameters, which lie on the mesh; `dtype` is of the arithmetic.
 
         Raises:
             UserError: the model's tokenizer makes more than one token of a label.
         """
-        self.name = f"model-{WORDING}-{model.weights.checksum[:12]}"
-        self.knowledge = digest([model.weights.checksum, model.renderer.described, dtype, WORDING])
+        self.name, self._wording, self.wording = by.name, by.wording, by.wording.checksum
         self._model, self._params, self._mesh = model, params, mesh
         self._labels = find_labels(model.renderer)
+        # Not what is shown of a prompt, which each verdict has of its own.
+        self.version = digest(
+            [
+                model.weights.checksum,
+                model.decoder.described,
+                model.renderer.described,
+                model.renderer.tokenizer.checksum,
+                dtype,
+                self.wording,
+                self._labels,
+            ]
+        )
         choose = make_choose(
             model.decoder, self._labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
         )
         self._choose = jax.jit(choose, out_shardings=replicated(mesh))
 
-    def choose(self, pairs: Sequence[Pair]) -> list[Place]:
-        """Returns the place of the answer that is more probably named; "first" where none is."""
-        return ["first" if odds >= 0 else "second" for odds in self.log_odds(pairs)]
+    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
+        """Returns which answer of each pair is more probably named, by how much."""
+        return [by_odds(odds) for odds in self.log_odds(pairs).tolist()]
 
     def log_odds(self, pairs: Sequence[Pair]) -> np.ndarray:
-        """Returns log P(first) - log P(second) of each pair (nats), float32 [pairs]."""
-        renderer, rows = self._model.renderer, self._model.decoder.vocab_size
-        texts = []
-        for pair in pairs:
-            asked = judge_prompt(pair.record["prompt"], pair.first, pair.second, self._labels.names)
-            ids = renderer.prompt(asked) + self._labels.beginning
-            check_ids(ids, rows, renderer.tokenizer, f"the prompt {pair.record['id']!r}")
-            texts.append(np.array(ids, np.int32))
+        """Returns log P(first) - log P(second) of each pair (nats), float32 [pairs].
+
+        Raises:
+            UserError: a token is none of the model's.
+        """
+        texts = [np.array(self.prompt_ids(pair), np.int32) for pair in pairs]
         odds = np.empty(len(texts), np.float32)
         # The longest first, so that a batch has others of about its length.
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
@@ -100,6 +94,15 @@ class ModelJudge:
             for place, member in members.items():
                 odds[order[member]] = found[place]
         return odds
+
+    def prompt_ids(self, pair: Pair) -> list[int]:
+        """Returns the tokens that are followed by a label, or by the other one."""
+        renderer = self._model.renderer
+        asked = self._wording.ask(pair, self._labels.names)
+        ids = renderer.prompt(asked) + self._labels.beginning
+        where = f"the prompt {pair.record['id']!r}"
+        check_ids(ids, self._model.decoder.vocab_size, renderer.tokenizer, where)
+        return ids
 
 
 class Labels(NamedTuple):

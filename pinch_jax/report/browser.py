@@ -5,9 +5,11 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from pinch_jax.evaluate.records import read_responses, read_verdicts
-from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.evaluate.records import read_responses
+from pinch_jax.judge.records import read_verdicts
+from pinch_jax.judge.scores import outcomes
 from pinch_jax.languages import in_order, language
+from pinch_jax.study.comparisons import judges_of
 from pinch_jax.study.records import Records
 from pinch_jax.study.workdir import verdict_path
 
@@ -68,12 +70,13 @@ def _answers(records: Records, runs: Iterable[str]) -> Answers:
 def _verdicts(records: Records) -> dict[tuple[str, str, str], dict[str, str]]:
     """Returns (candidate, baseline, language) -> prompt id -> verdict letter."""
     verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
+    judge = judges_of(records.study)[0]
     for arm in records.study["arms"]:
         for code, baseline in arm["baseline_runs"].items():
             compared = arm["run"], baseline, code
             if arm["run"] == baseline or compared in verdicts:
                 continue
-            path = verdict_path(records.workdir, *compared)
+            path = verdict_path(records.workdir, judge, *compared)
             judged = outcomes(read_verdicts(path)) if path.exists() else {}
             letters = {identity: LETTERS[outcome] for identity, outcome in judged.items()}
             verdicts[compared] = letters

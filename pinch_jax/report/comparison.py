@@ -9,6 +9,7 @@ from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import dose_label, line
 from pinch_jax.report.groups import title_of
 from pinch_jax.report.tables import Section, csv_file, csv_table
+from pinch_jax.study.comparisons import judges_of
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.experiments.registry import means_of
@@ -40,13 +41,20 @@ def read_others(workdir: Path, others: list[Path]) -> dict[str, Records]:
 
 def check_judges(workdir: Path, others: list[Path]) -> None:
     """Raises UserError where another study was judged by another judge; reads nothing else."""
-    judge = read_study(workdir)["judge"]["name"]
+    judge = _judge(workdir)
     for path in others:
-        if (other := read_study(path)["judge"]["name"]) != judge:
+        if (other := _judge(path)) != judge:
             raise UserError(
                 f"--beside={path}: its judge is {other!r}, and that of --workdir={workdir} is "
                 f"{judge!r}; scores by two judges cannot be compared"
             )
+
+
+def _judge(workdir: Path) -> str:
+    """Returns who made the figures of a study: a model or a service in its very version."""
+    first = judges_of(read_study(workdir))[0]
+    # The reference judge's version says which prompts there were, which may differ.
+    return first["name"] + (f" {first['version']}" if first["kind"] != "reference" else "")
 
 
 def comparison(

@@ -13,10 +13,10 @@ import numpy as np
 from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
-from pinch_jax.evaluate.judge import ReferenceJudge
-from pinch_jax.evaluate.scores import flip_rate, holm
 from pinch_jax.files import seal, write_text
-from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, read_results
+from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.judge.scores import flip_rate, holm
+from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of, read_results
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
@@ -51,11 +51,12 @@ def analyse(workdir: Path) -> Tables:
       UserError: a file is not what it should be, or the verdicts are by a rule of before.
     """
     study = read_study(workdir)
-    if (judge := study["judge"]["name"]) != ReferenceJudge.name:
-        raise UserError(
-            f"{workdir / 'verdicts'}: verdicts of judge={judge!r}, and outcomes would be told by "
-            f"{ReferenceJudge.name!r}; delete that folder, and run `pinch study` again"
-        )
+    for judge in judges_of(study):
+        if judge["kind"] == "reference" and judge["name"] != ReferenceJudge.name:
+            raise UserError(
+                f"{workdir / 'verdicts'}: verdicts of judge={judge['name']!r}, and outcomes would "
+                f"be told by {ReferenceJudge.name!r}; run `pinch study` again"
+            )
     results = read_results(workdir, study, means_of)
     analysis = Tables(
         scores=score_rows(results),
@@ -145,6 +146,7 @@ def _numbers(held: Estimate) -> dict[str, float]:
 
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
     arm, same, held = entry.arm, entry.same_language.estimate(), entry.values
+    odds = entry.probability.estimate()
     row = Score(
         **entry.named,
         run=arm["run"],
@@ -156,6 +158,10 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         score_same_language=same.value,
         low_same_language=same.low,
         high_same_language=same.high,
+        score_by_probability=odds.value,
+        low_by_probability=odds.low,
+        high_by_probability=odds.high,
+        no_verdict=0 if entry.is_itself else entry.prompts * len(draws_of(arm)) - len(held),
     )
     if entry.is_itself:
         return dataclasses.replace(row, p=NAN)

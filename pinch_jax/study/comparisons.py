@@ -13,14 +13,9 @@ from tqdm import tqdm
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import Outcome, classify
-from pinch_jax.evaluate.records import (
-    other_answers,
-    read_responses,
-    read_verdicts,
-    seen_by_judge,
-    words_of_records,
-)
-from pinch_jax.evaluate.scores import outcomes
+from pinch_jax.evaluate.records import other_answers, read_responses, words_of_records
+from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
+from pinch_jax.judge.scores import outcomes, win_probabilities
 from pinch_jax.study.workdir import verdict_path
 
 Arm = Mapping[str, Any]
@@ -48,15 +43,17 @@ class Answers:
 class Scored:
     """One score of an arm, in a language or as a mean over several, which are `languages`.
 
-    `values` holds 1, 0.5 or 0 for each of the `prompts` of each draw; it is empty for a run against
-    itself, which scores 50 by construction. `same_language` is the score over the prompts that
-    neither run answered in a wrong language, NaN if there is none.
+    `values` holds 1, 0.5 or 0 for each of the `prompts` of each draw that there is a verdict on; it
+    is empty for a run against itself, which scores 50 by construction. `same_language` is the score
+    over the prompts that neither run answered in a wrong language, and `probability` the mean
+    probability that the arm is better, as the judge has it; NaN without any.
     """
 
     arm: Arm
     language: str
     score: Mean
     same_language: Mean
+    probability: Mean
     prompts: int
     values: tuple[float, ...]
     languages: tuple[str, ...]
@@ -89,14 +86,20 @@ class Results:
     """All scores of a study, and what its runs answered.
 
     `prompts` are those of all languages, in the order of every mean's influence. `draws` holds the
-    runs that were drawn of each tuning set, by the run of its first draw.
+    runs that were drawn of each tuning set, by the run of its first draw. `scored` are the first
+    judge's; `judged` has what each judge says, by its name in config.judges.
     """
 
     study: Mapping[str, Any]
     answers: Mapping[tuple[str, str], Answers]
-    scored: Sequence[Scored]
     prompts: tuple[str, ...]
     draws: Mapping[str, Sequence[str]]
+    judged: Mapping[str, "Judged"]
+
+    @property
+    def scored(self) -> Sequence[Scored]:
+        """The scores by the first judge, whose the figures are."""
+        return next(iter(self.judged.values())).scored
 
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
         """Returns the scores of an experiment in a language or mean, of arms with these fields."""
@@ -111,6 +114,14 @@ class Results:
     def mean(self, draws: Sequence[Mapping[str, float]]) -> Mean:
         """Returns the mean in percent over draws and prompts; a draw is {prompt id: 0 to 1}."""
         return _mean_of_draws(draws, self.prompts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What one judge says of a study: its scores, and prompt id -> outcome of each comparison."""
+
+    scored: Sequence[Scored]
+    outcomes: Mapping[Comparison, Mapping[str, float]]
 
 
 def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
@@ -131,33 +142,64 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     )
     answers = _read_answers(workdir, answered)
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
-    knowledge = study["judge"]["knowledge"]
-    values = {
-        pair: _read_outcomes(workdir, pair, answers, knowledge)
-        for pair in slow(comparisons, "reading verdicts", "file")
-        if pair.run != pair.baseline_run
-    }
+    judged = {}
+    for judge in judges_of(study):
+        verdicts = {
+            pair: _read_verdicts(workdir, judge, pair, answers)
+            for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file")
+            if pair.run != pair.baseline_run
+        }
+        values = {pair: outcomes(held) for pair, held in verdicts.items()}
+        odds = {pair: win_probabilities(held) for pair, held in verdicts.items()}
+        scored = _scored(study, answers, prompts, means_of, values, odds)
+        judged[judge["as"]] = Judged(scored, values)
+    return Results(study, answers, prompts, _drawn(study), judged)
+
+
+def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Returns the judges of a study.
+
+    Raises:
+        UserError: the study is from before its verdicts were kept by judge.
+    """
+    if "judges" not in study:
+        raise UserError(
+            "study.json: verdicts are kept by judge now; run `pinch study` again, which judges the "
+            "answers that are there"
+        )
+    return study["judges"]
+
+
+def _scored(
+    study: Mapping[str, Any],
+    answers: Mapping[tuple[str, str], Answers],
+    prompts: tuple[str, ...],
+    means_of: MeansOf,
+    values: Mapping[Comparison, Mapping[str, float]],
+    odds: Mapping[Comparison, Mapping[str, float]],
+) -> list[Scored]:
+    """Returns a judge's scores of all arms, in each language and in the means."""
     same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
 
     @functools.cache
-    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean]:
-        """Returns the score of the draws of a comparison, and that of one language."""
+    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean, Mean]:
+        """Returns the score of the draws of a comparison, that of one language, and by odds."""
         if not any(pair in values for pair in pairs):
             itself = known(EVEN, len(prompts), len(pairs))
-            return itself, itself
+            return itself, itself, itself
         even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
-        score, same_language = (
-            _mean_of_draws([held.get(pair, even) for pair in pairs], prompts)
-            for held in (values, same)
-        )
-        return score, same_language
+
+        def mean(of: Mapping[Comparison, Mapping[str, float]]) -> Mean:
+            held = [of.get(pair, even) for pair in pairs]
+            return _mean_of_draws(held, prompts) if any(held) else _nothing(len(pairs), prompts)
+
+        return mean(values), mean(same), mean(odds)
 
     def scored(arm: Arm, language: str) -> Scored:
         pairs = compared(arm, language)
-        score, same_language = means(pairs)
         held = tuple(value for pair in pairs for value in values.get(pair, {}).values())
         size = len(answers[pairs[0].run, language].records)
-        return Scored(arm, language, score, same_language, size, held, (language,))
+        return Scored(arm, language, *means(pairs), size, held, (language,))
 
     entries = []
     for arm in study["arms"]:
@@ -165,7 +207,13 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         entries += cells.values()
         for name, languages in means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
-    return Results(study, answers, entries, prompts, _drawn(study))
+    return entries
+
+
+@functools.cache
+def _nothing(draws: int, prompts: tuple[str, ...]) -> Mean:
+    """Returns the mean over no prompt."""
+    return _mean_of_draws([{}] * draws, prompts)
 
 
 def _read_answers(
@@ -226,13 +274,14 @@ def _drawn(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return drawn
 
 
-def _read_outcomes(
+def _read_verdicts(
     workdir: Path,
+    judge: Mapping[str, Any],
     pair: Comparison,
     answers: Mapping[tuple[str, str], Answers],
-    knowledge: str,
-) -> dict[str, float]:
-    path = verdict_path(workdir, *pair)
+) -> list[Verdict]:
+    """Returns a judge's verdicts on a comparison, all of them on these very responses."""
+    path = verdict_path(workdir, judge, *pair)
     if not path.exists():
         raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
     verdicts = read_verdicts(path)
@@ -241,16 +290,18 @@ def _read_outcomes(
     except UserError as error:
         raise UserError(f"{path}: {error}; or delete it, and run `pinch study` again") from None
     baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
-    differing = (baseline.keys() ^ held.keys()) | (candidate.keys() ^ held.keys())
-    if not differing:
-        seen = seen_by_judge(baseline, candidate, knowledge)
-        differing = {verdict.id for verdict in verdicts if verdict.seen != seen[verdict.id]}
+    seen = seen_by_judge(baseline, candidate, judge["version"])
+    differing = baseline.keys() ^ candidate.keys()
+    differing |= {verdict.id for verdict in verdicts if verdict.seen != seen.get(verdict.id)}
+    missing = baseline.keys() - held.keys()
+    if len(missing) != judge["no_verdict"].get(path.stem, 0):
+        differing |= missing or {"all"}
     if differing:
         raise UserError(
             f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
             f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
         )
-    return held
+    return verdicts
 
 
 def _same_language(
@@ -272,12 +323,16 @@ def _mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str])
 
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
-    same = [cell.same_language for cell in cells if np.isfinite(cell.same_language.value)]
+    def mean(which: str) -> Mean:
+        means = [getattr(cell, which) for cell in cells]
+        return mean_of([of for of in means if np.isfinite(of.value)] or means)
+
     return Scored(
         arm,
         name,
         mean_of(cell.score for cell in cells),
-        mean_of(same or [cell.same_language for cell in cells]),
+        mean("same_language"),
+        mean("probability"),
         sum(cell.prompts for cell in cells),
         tuple(value for cell in cells for value in cell.values),
         tuple(cell.language for cell in cells),

@@ -109,6 +109,7 @@ class StudyConfig:
             )
         own = (*map(experiment_name, self.experiments), *(sweep.name for sweep in self.sweeps))
         check_distinct("config.study: names of experiments and sweeps", own)
+        check_distinct("config.study.judge", self.judges)
         if "slavic" in self.experiments and len(self.slavic_languages) < 2:
             raise UserError(
                 f"config.study.slavic_languages={self.slavic_languages}: 'slavic' compares "
@@ -123,6 +124,11 @@ class StudyConfig:
             "slavic_languages",
         ):
             check_distinct(f"config.study.{name}", getattr(self, name))
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The judges by their names in config.judges; the first one is that of the figures."""
+        return tuple(name.strip() for name in self.judge.split(","))
 
     def of(self, languages: tuple[str, ...], base: str, seed: int) -> "StudyConfig":
         """Returns the choice with what it leaves to the languages of a study.

@@ -53,8 +53,8 @@ class Row:
 class Score(Row):
     """One row of scores.csv; scores and their 95 % intervals are in percent.
 
-    `run` is that of the first of the `draws`. Wins, ties and losses are those of all draws. NaN is
-    what a row has none of.
+    `run` is that of the first of the `draws`. Wins, ties and losses are those of all draws, and so
+    are the prompts with `no_verdict`, which the scores leave out. NaN is what a row has none of.
     """
 
     run: str = ""
@@ -73,6 +73,10 @@ class Score(Row):
     score_same_language: float = math.nan
     low_same_language: float = math.nan
     high_same_language: float = math.nan
+    score_by_probability: float = math.nan
+    low_by_probability: float = math.nan
+    high_by_probability: float = math.nan
+    no_verdict: float = math.nan
 
     @property
     def estimate(self) -> Estimate:

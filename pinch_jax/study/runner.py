@@ -13,21 +13,20 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.evaluate.judge import Judge, ReferenceJudge, check_references, judge_files
-from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.files import delete_unfinished, read_record, write_record
-from pinch_jax.locks import only_writer
+from pinch_jax.files import read_record, write_record
+from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
+from pinch_jax.study.judging import judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import check_workdir, claim_workdir, verdict_path
+from pinch_jax.study.workdir import check_workdir, claim_workdir
 from pinch_jax.waiting import is_primary, primary_alone
 
 VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -84,7 +83,8 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts
-    check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
+    if any(config.judges[name].kind == "reference" for name in config.study.judges):
+        check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
     runs: dict[str, list[Run]] = {spec: [] for spec in needed}
     plans: dict[str, BatchPlan] = {}
     by_fingerprint: dict[str, Run] = {}
@@ -158,18 +158,12 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
             print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
         return False
     with stoppable("while judging"):
-        primary_alone("judging", lambda: _judge_alone(study, progress))
+        _judge(study, progress)
     return True
 
 
-def _judge_alone(study: Study, progress: bool) -> None:
-    with only_writer(study.workdir / "verdicts" / "lock"):
-        delete_unfinished(study.workdir / "verdicts")
-        _record(study, _judge(study, progress))
-
-
-def _judge(study: Study, progress: bool) -> Judge:
-    """Writes all verdicts of a study; returns whose they are."""
+def _judge(study: Study, progress: bool) -> None:
+    """Writes all verdicts of a study, and then what it is."""
     comparisons = {
         (candidate.directory.name, baseline.directory.name, language): (
             response_path(baseline, language),
@@ -180,17 +174,14 @@ def _judge(study: Study, progress: bool) -> Judge:
         for candidate, baseline in zip(study.runs[arm.spec], study.runs[against], strict=True)
         if candidate is not baseline
     }
+    prompts = study.bench.config.evaluate.prompts
     asked = {
-        code: study.bench.corpus.prompts(code, study.bench.config.evaluate.prompts)
+        code: study.bench.corpus.prompts(code, prompts)
         for own in study.languages.values()
         for code in own
     }
-    records = (response_record(e, "") for some in asked.values() for e in some)
-    judge = ReferenceJudge(words_of_records(records))
-    bar = tqdm(comparisons.items(), "judging", unit="file", disable=not progress)
-    for compared, files in bar:
-        judge_files(judge, *files, verdict_path(study.workdir, *compared), progress=False)
-    return judge
+    judges = judge_study(study.bench, study.workdir, comparisons, asked, progress)
+    primary_alone("writing study.json", lambda: _record(study, judges))
 
 
 def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
@@ -202,7 +193,7 @@ def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
     }
 
 
-def _record(study: Study, judge: Judge) -> None:
+def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
     """Writes study.json, from which the analysis and the report start."""
     config = study.bench.config
     path = study.workdir / "study.json"
@@ -236,7 +227,7 @@ def _record(study: Study, judge: Judge) -> None:
             for arm in study.arms
         ],
         "runs": {run.directory.name: describe_run(run) for run in study.distinct},
-        "judge": {"name": judge.name, "knowledge": judge.knowledge},
+        "judges": judges,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],

@@ -28,6 +28,10 @@ class Workbench(Inputs):
         c = self.config
         return self.model.load_on(self.mesh, c.model.dtype if c.lora.rank else "float32")
 
+    def release(self) -> None:
+        """Lets go of the untuned parameters; whoever needs them again has them loaded again."""
+        self.__dict__.pop("pretrained", None)
+
     @property
     def frozen(self) -> Params:
         """The parameters that runs do not train."""

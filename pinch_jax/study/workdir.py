@@ -8,7 +8,7 @@ from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_record, write_text
+from pinch_jax.files import digest, read_record, write_record, write_text
 from pinch_jax.waiting import is_primary
 
 # What may differ between two calls on one work directory: none of it decides a result.
@@ -19,6 +19,9 @@ FREE_FIELDS = (
     "study.unseen_percents",
     "study.breadth_orders",
     "study.draws",
+    # Verdicts are kept by who judges.
+    "study.judge",
+    "judges",
     "mixture.spec",
     "corpus.data_dir",
     "batch.max_dropped_fraction",
@@ -41,9 +44,15 @@ def read_command(workdir: Path) -> str:
     return path.read_text("utf-8", errors="replace").strip() if path.exists() else ""
 
 
-def verdict_path(workdir: Path, run: str, baseline_run: str, language: str) -> Path:
-    """Returns where the verdicts on two runs in a language are kept."""
-    return workdir / "verdicts" / f"{run}--{baseline_run}--{language}.jsonl"
+def verdict_path(
+    workdir: Path, judge: Mapping[str, Any], run: str, baseline_run: str, language: str
+) -> Path:
+    """Returns where the verdicts of a judge on two runs in a language are kept.
+
+    `judge` is an entry of `judges` in study.json.
+    """
+    folder = f"{judge['as']}-{digest([judge['name'], judge['version']])[:12]}"
+    return workdir / "verdicts" / folder / f"{run}--{baseline_run}--{language}.jsonl"
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:

@@ -1,0 +1,55 @@
+"""Who may judge: each of them by a name of its own, in `config.judges`."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from pinch_jax.config_fields import NotNegative, check_fields
+from pinch_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeConfig:
+    """One judge; what its kind does not use is passed over.
+
+    Attributes:
+        kind: "reference", "model" or "api".
+        model: of a model what config.model.source can be; of a service the name of its model.
+        prompt_language: "en", or "instruction": the language of each instruction.
+        template: a file with words of one's own; "" is ours.
+        language_gate: whether language decides before anyone is asked.
+        certificate: the file that `pinch certify` wrote for it; "" is none.
+        dtype: of a model's arithmetic.
+        base_url: where a service is, if not at OpenAI.
+        price_per_million_tokens: of what a service reads, in the currency of the bill.
+        budget: what a service may cost in one call of ours; 0 is without an end.
+    """
+
+    kind: Literal["reference", "model", "api"]
+    model: str
+    prompt_language: Literal["en", "instruction"]
+    template: str
+    language_gate: bool
+    certificate: str
+    dtype: Literal["float32", "bfloat16", "float16"]
+    base_url: str
+    requests_per_second: Annotated[float, Gt(0), Le(10_000)]
+    concurrency: Annotated[int, Gt(0), Le(1000)]
+    attempts: Annotated[int, Gt(0), Le(100)]
+    wait_seconds: Annotated[float, Ge(0), Le(3600)]
+    timeout_seconds: Annotated[float, Gt(0), Le(86_400)]
+    price_per_million_tokens: NotNegative
+    budget: NotNegative
+
+    def __post_init__(self) -> None:
+        check_fields(self, "config.judges")
+
+    def check(self, name: str) -> None:
+        """Raises UserError where the judge called `name` lacks what its kind needs."""
+        field = f"config.judges.{name}"
+        if self.kind != "reference" and not self.model:
+            what = "a model directory" if self.kind == "model" else "the name of a service's model"
+            raise UserError(f"{field}.model='': kind={self.kind!r} needs it; give {what}")
+        if self.base_url and not self.base_url.startswith(("http://", "https://")):
+            raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")

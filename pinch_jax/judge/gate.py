@@ -1,0 +1,46 @@
+"""Language first: who answers in a wrong language loses to who does not, before anyone is asked.
+
+Models that judge favour English, and whatever is fluent in a wrong language.
+"""
+
+from collections.abc import Sequence
+
+from pinch_jax.corpus.language_id import StudyWords
+from pinch_jax.evaluate.outcome import classify
+from pinch_jax.files import digest
+from pinch_jax.judge.protocol import Judge, Judgement, Pair
+
+# Raised when the rule changes.
+_RULE = "language-1"
+
+
+class LanguageGate:
+    """A judge that is asked only what language does not decide; a `Judge` itself."""
+
+    def __init__(self, judge: Judge, words: StudyWords):
+        """Puts a gate before a judge; `words` are those of all languages of the study."""
+        self._judge, self._words = judge, words
+        self.name, self.wording = judge.name, judge.wording
+        self.version = digest([judge.version, _RULE, words.checksum])
+        self.batch_size, self.everywhere = judge.batch_size, judge.everywhere
+
+    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
+        """Returns what language says of each pair, or else the judge."""
+        told = {at: held for at, pair in enumerate(pairs) if (held := self._by_language(pair))}
+        asked = [at for at in range(len(pairs)) if at not in told]
+        if asked:
+            judgements = self._judge.judge([pairs[at] for at in asked])
+            told |= dict(zip(asked, judgements, strict=True))
+        return [told[at] for at in range(len(pairs))]
+
+    def _by_language(self, pair: Pair) -> Judgement | None:
+        first, second = (self._is_wrong(pair, said) for said in (pair.first, pair.second))
+        if first == second:
+            return None
+        return Judgement("second" if first else "first", by="language")
+
+    def _is_wrong(self, pair: Pair, response: str) -> bool:
+        record = pair.record
+        asked = (record["language"], record["reference"], record["answer"])
+        outcome = classify(record["prompt"], response, *asked, words=self._words)
+        return bool(outcome.wrong_language)

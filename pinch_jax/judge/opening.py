@@ -1,0 +1,41 @@
+"""From the name of a judge to the judge itself."""
+
+from pathlib import Path
+
+import jax
+
+from pinch_jax.corpus.language_id import StudyWords
+from pinch_jax.judge.config import JudgeConfig
+from pinch_jax.judge.gate import LanguageGate
+from pinch_jax.judge.prompt import read_wording
+from pinch_jax.judge.protocol import Judge
+from pinch_jax.judge.reference import ReferenceJudge
+
+
+def open_judge(
+    name: str, config: JudgeConfig, words: StudyWords, mesh: jax.sharding.Mesh, cache: Path
+) -> Judge:
+    """Returns the judge of config.judges.NAME, its model loaded on the mesh.
+
+    `words` are what is known of the languages of what it judges; `cache` is a file in which a
+    service's answers may be kept, which are paid for.
+
+    Raises:
+        UserError: there is no such model, template or service, or it cannot judge.
+    """
+    if config.kind == "reference":
+        return ReferenceJudge(words)
+    field = f"config.judges.{name}"
+    wording = read_wording(config.template, config.prompt_language, field)
+    if config.kind == "model":
+        from pinch_jax.judge.model import Asked, ModelJudge
+        from pinch_jax.model.source import open_model
+
+        model = open_model(config.model, field=f"{field}.model")
+        params = model.load_on(mesh, config.dtype, what=f"{field}.model={config.model!r}")
+        judge = ModelJudge(model, params, mesh, config.dtype, Asked(name, wording))
+    else:
+        from pinch_jax.judge.api import ApiJudge
+
+        judge = ApiJudge(name, config, wording, cache)
+    return LanguageGate(judge, words) if config.language_gate else judge

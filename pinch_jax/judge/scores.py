@@ -1,0 +1,116 @@
+"""From verdicts to scores: discounted ties, probabilities, and Holm's correction."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import scipy.special
+
+from pinch_jax.errors import UserError
+from pinch_jax.judge.records import ORDERS, Verdict
+
+
+def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Returns prompt id -> 1.0 (win), 0.5 (tie) or 0.0 (loss) of the candidate in one language.
+
+    It wins what it wins in both orders, loses what it loses in both, and ties where the two
+    verdicts differ. A prompt without a verdict in either order has none.
+
+    Raises UserError where there are several languages, or an order comes twice.
+
+    Source: Shaham et al. (2024), arXiv 2401.01854, section 2.
+    """
+    held = _by_prompt(verdicts)
+    return {
+        identity: sum(verdict.winner == "candidate" for verdict in orders.values()) / 2
+        for identity, orders in held.items()
+        if len(orders) == 2
+    }
+
+
+def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Returns prompt id -> the probability that the candidate is better, mean of both orders.
+
+    Language decides with 1 or 0. There is none where the judge gives no log-odds.
+    """
+    told = {}
+    for identity, orders in _by_prompt(verdicts).items():
+        wins = [_probability(verdict) for verdict in orders.values()]
+        if len(wins) == 2 and None not in wins:
+            told[identity] = sum(wins) / 2
+    return told
+
+
+def _probability(verdict: Verdict) -> float | None:
+    if verdict.by == "language":
+        return float(verdict.winner == "candidate")
+    if verdict.log_odds is None:
+        return None
+    sign = 1 if verdict.order == ORDERS[1] else -1
+    return float(scipy.special.expit(sign * verdict.log_odds))
+
+
+def _by_prompt(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Verdict]]:
+    """Returns prompt id -> order -> verdict, of one language."""
+    held: dict[str, dict[str, Verdict]] = {}
+    languages = set()
+    for verdict in verdicts:
+        orders = held.setdefault(verdict.id, {})
+        if verdict.order in orders:
+            raise UserError(f"verdict {verdict.id!r}: {verdict.order} comes twice; keep one")
+        orders[verdict.order] = verdict
+        languages.add(verdict.language)
+        if len(languages) > 1:
+            raise UserError(f"verdicts in languages {sorted(languages)}; score one at a time")
+    return held
+
+
+def _by_language(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    by_language: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_language.setdefault(verdict.language, []).append(verdict)
+    return by_language
+
+
+def score_verdicts(verdicts: Iterable[Verdict]) -> float:
+    """Returns the discounted-tie score in percent, the mean over the prompts of all languages."""
+    by_language = _by_language(verdicts)
+    values = [value for held in by_language.values() for value in outcomes(held).values()]
+    if not values:
+        raise UserError("verdicts=[]: nothing to score; judge some responses first")
+    return 100.0 * float(np.mean(values))
+
+
+def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
+    """Returns the score of the candidate over so many prompts, in a line for people."""
+    by_language = _by_language(verdicts)
+    held = [identity for own in by_language.values() for identity in outcomes(own)]
+    odds = [p for own in by_language.values() for p in win_probabilities(own).values()]
+    if not held:
+        return f"no score: no verdict on any of {prompts} prompts; run again, which asks again"
+    told = f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(held)} prompts"
+    if odds:
+        told += f"; {100 * float(np.mean(odds)):.1f} % by probability"
+    if gated := sum(verdict.by == "language" for verdict in verdicts):
+        told += f"; {gated} of {len(verdicts)} verdicts by language alone"
+    if missing := prompts - len(held):
+        told += f"; no verdict on {missing} prompts, which another call asks again"
+    return told
+
+
+def flip_rate(values: Iterable[float]) -> float:
+    """Returns the fraction of prompts whose verdict flips with the order: the ties."""
+    return float(np.mean([value == 0.5 for value in values]))
+
+
+def holm(p_values: Iterable[float]) -> np.ndarray:
+    """Returns p-values corrected for their number by Holm's step-down method; NaN stays NaN.
+
+    Source: Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure.
+    """
+    p = np.array(list(p_values), np.float64)
+    tested = np.flatnonzero(np.isfinite(p))
+    ascending = tested[np.argsort(p[tested], kind="stable")]
+    hypotheses_left = np.arange(len(ascending), 0, -1)
+    corrected = np.full_like(p, np.nan)
+    corrected[ascending] = np.minimum(1.0, np.maximum.accumulate(p[ascending] * hypotheses_left))
+    return corrected
