@@ -148,6 +148,7 @@ def score_row(arm, language, baseline, prompts, score):
     row |= {"losses": prompts - wins - prompts // 5, "score": score, "low": score - 6.5}
     row |= {"high": score + 6.1, "p": p, "p_holm": min(1.0, 12 * p)}
     row |= {f"{name}_same_language": row[name] + 1 for name in ("score", "low", "high")}
+    row |= {f"{name}_by_probability": "" for name in ("score", "low", "high")} | {"no_verdict": 0}
     return row
 
 

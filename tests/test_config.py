@@ -10,6 +10,7 @@ import subprocess
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -123,7 +124,10 @@ def built(changes, config=base):
             r"config\.study\.tuning_languages: .*'xx'",
         ),
         ({"study.slavic_languages": ("ru", "xx")}, r"config\.study\.slavic_languages: .*'xx'"),
-        ({"study.judge": "human"}, r"config\.study\.judge='human': only 'reference'"),
+        ({"study.judge": "human"}, r"config\.study\.judge: 'human' is not known"),
+        ({"study.judge": "model"}, r"config\.judges\.model\.model='': kind='model' needs it"),
+        ({"study.judge": "reference,reference"}, r"'reference' stands twice"),
+        ({"judges.api.base_url": "x", "judges.api.model": "m", "study.judge": "api"}, "https://"),
     ],
 )
 def test_a_mistake_names_its_field_and_the_fix(changes, message):
@@ -137,6 +141,8 @@ def numbers_of(cls, path=()):
         if typing.get_origin(kind) in (types.UnionType, typing.Union):  # or None
             kind = typing.get_args(kind)[0]
         where = (*path, name)
+        if typing.get_origin(kind) is Mapping:  # such as the judges, each by a name of its own
+            kind, where = typing.get_args(kind)[1], (*where, "api")
         if dataclasses.is_dataclass(kind):
             yield from numbers_of(kind, where)
             continue
