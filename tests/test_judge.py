@@ -30,7 +30,7 @@ WRONG_LANGUAGE = "Tämän maan valuutta on: Kenian shillinki."
 class Scripted:
     """Prefers what has more of the letter A; counts its calls; may fail after some pairs."""
 
-    name, version, wording, everywhere = "scripted", "", "", False
+    name, identity, version, wording, everywhere = "scripted", "", "", "", False
 
     def __init__(self, batch_size=2, fails_after=None):
         self.batch_size, self.fails_after, self.seen = batch_size, fails_after, []

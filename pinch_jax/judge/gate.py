@@ -21,7 +21,8 @@ class LanguageGate:
         """Puts a gate before a judge; `words` are those of all languages of the study."""
         self._judge, self._words = judge, words
         self.name, self.wording = judge.name, judge.wording
-        self.version = digest([judge.version, _RULE, words.checksum])
+        self.identity = digest([judge.identity, _RULE])
+        self.version = digest([self.identity, judge.version, words.checksum])
         self.batch_size, self.everywhere = judge.batch_size, judge.everywhere
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:

@@ -53,9 +53,8 @@ class ModelJudge:
         """
         self.name, self._wording, self.wording = by.name, by.wording, by.wording.checksum
         self._model, self._params, self._mesh = model, params, mesh
-        self._labels = find_labels(model.renderer)
-        # Not what is shown of a prompt, which each verdict has of its own.
-        self.version = digest(
+        self.labels = find_labels(model.renderer)
+        self.identity = self.version = digest(
             [
                 model.weights.checksum,
                 model.decoder.described,
@@ -63,11 +62,11 @@ class ModelJudge:
                 model.renderer.tokenizer.checksum,
                 dtype,
                 self.wording,
-                self._labels,
+                self.labels,
             ]
         )
         choose = make_choose(
-            model.decoder, self._labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
+            model.decoder, self.labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
         )
         self._choose = jax.jit(choose, out_shardings=replicated(mesh))
 
@@ -98,8 +97,8 @@ class ModelJudge:
     def prompt_ids(self, pair: Pair) -> list[int]:
         """Returns the tokens that are followed by a label, or by the other one."""
         renderer = self._model.renderer
-        asked = self._wording.ask(pair, self._labels.names)
-        ids = renderer.prompt(asked) + self._labels.beginning
+        asked = self._wording.ask(pair, self.labels.names)
+        ids = renderer.prompt(asked) + self.labels.beginning
         where = f"the prompt {pair.record['id']!r}"
         check_ids(ids, self._model.decoder.vocab_size, renderer.tokenizer, where)
         return ids

@@ -46,14 +46,17 @@ class Judge(Protocol):
 
     Attributes:
         name: what people call it, kept with each verdict, such as "reference-4".
-        version: the checksum of all that its choices depend on beside the pair: weights or the
-            name of a service's model, the wording of the prompt, settings.
+        identity: what it is, whatever it judges: the checksum of weights or of the name of a
+            service's model, of the wording of the prompt, of settings.
+        version: the checksum of all that its choices depend on beside the pair: its identity, and
+            what it knows of the languages of a study.
         wording: the checksum of the words of the prompt alone; "" where nobody is asked in words.
         batch_size: so many pairs are judged at once, and then written.
         everywhere: whether all processes have to ask it together, as one that lies on their mesh.
     """
 
     name: str
+    identity: str
     version: str
     wording: str
     batch_size: int
