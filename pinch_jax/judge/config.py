@@ -1,6 +1,7 @@
 """Who may judge: each of them by a name of its own, in `config.judges`."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -51,5 +52,9 @@ class JudgeConfig:
         if self.kind != "reference" and not self.model:
             what = "a model directory" if self.kind == "model" else "the name of a service's model"
             raise UserError(f"{field}.model='': kind={self.kind!r} needs it; give {what}")
+        for file in ("certificate", "template"):
+            named = getattr(self, file)
+            if named and "{language}" not in named and not Path(named).expanduser().is_file():
+                raise UserError(f"{field}.{file}={named!r}: no such file")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")

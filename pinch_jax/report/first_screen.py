@@ -9,6 +9,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
+from pinch_jax.report.judge_section import judge_sentence
 from pinch_jax.report.outcome_section import mean_shares
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends
@@ -27,14 +28,6 @@ SEVERAL_DRAWS = (
     "Each tuning set was drawn {} times, with other examples each time. The intervals hold for "
     "other examples and other prompts."
 )
-# What each judge prefers and how far it is to be trusted, by `config.study.judge`.
-JUDGES = {
-    "reference": "The judge is no model: it compares with the reference. The better response says "
-    "something, is in the language of the prompt and no echo of it, has the right answer, is the "
-    "reference itself, or shares more with it (chrF), in this order. It is blind to style. "
-    "It was not compared with people; the paper's judge, PaLM 2-L, agreed with people in 75 to "
-    "79.5 % of the cases.",
-}
 
 
 def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
@@ -45,7 +38,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     numbers rest on, and `caveat` is what the intervals hold for.
     """
     leading, shares = leading_models(records), mean_shares(records)
-    judge, draws = records.config["study"]["judge"], records.draw_count
+    draws = records.draw_count
     shown = leading if "none" in leading or len(leading) > 1 else {}
     best = sections[0].result if sections else ""
     return {
@@ -54,7 +47,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "curve": _curve(records),
         "facts": _facts(records),
         "languages": len(records.study["languages"]),
-        "judge": JUDGES.get(judge, f"The judge is {judge}."),
+        "judge": judge_sentence(records),
         "caveat": ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
     }
 

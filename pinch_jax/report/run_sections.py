@@ -17,6 +17,7 @@ from pinch_jax.report.drawing import (
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.figures import by_family
 from pinch_jax.report.groups import in_groups
+from pinch_jax.report.judge_section import judge_section
 from pinch_jax.report.outcome_section import outcome_section
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.interface import Words
@@ -31,7 +32,8 @@ KEPT_POINTS, DRAWN_POINTS = 250, 60
 def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
     """Returns the sections that stand before those of the experiments, and those behind them."""
     before = [outcome_section(records)] if records.outcomes else []
-    behind = [draws_section(records)] if records.variance else []
+    behind = [section] if (section := judge_section(records)) else []
+    behind += [draws_section(records)] if records.variance else []
     behind += [exact_match(records)] if own_language_rows(records) else []
     if records.tuned_runs:
         behind += [training(records), composition(records)]

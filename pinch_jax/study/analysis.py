@@ -21,13 +21,16 @@ from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
+from pinch_jax.study.judges import agreement_rows, judge_rows
 from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
 from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.records import (
     ALL_ORDERS,
     TABLES,
+    Agreement,
     DrawScore,
     Finding,
+    JudgeScore,
     ResponseShares,
     Score,
     Tables,
@@ -62,6 +65,8 @@ def analyse(workdir: Path) -> Tables:
         scores=score_rows(results),
         draws=draw_rows(results),
         variance=tuple(variance_rows(results)),
+        judges=judge_rows(results, workdir),
+        agreement=agreement_rows(results),
         responses=tuple(
             response_shares([results.answers[run, code] for run in runs], runs[0], code, study)
             for runs in results.draws.values()
@@ -74,6 +79,8 @@ def analyse(workdir: Path) -> Tables:
         ("scores", Score),
         ("draws", DrawScore),
         ("variance", Variance),
+        ("judges", JudgeScore),
+        ("agreement", Agreement),
         ("responses", ResponseShares),
     ):
         _write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))

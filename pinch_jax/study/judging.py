@@ -8,9 +8,13 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished
+from pinch_jax.judge.certificate import read_certificate
+from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import open_judge
+from pinch_jax.judge.protocol import Judge
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files
 from pinch_jax.locks import only_writer
@@ -61,6 +65,19 @@ def _only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
+def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any] | None:
+    """Returns what `pinch certify` wrote of this very judge; None where no file is named."""
+    if not config.certificate:
+        return None
+    certificate = read_certificate(Path(config.certificate).expanduser())
+    if certificate["judge"]["identity"] != judge.identity:
+        raise UserError(
+            f"config.judges.{name}.certificate={config.certificate!r}: is of another judge, "
+            f"{certificate['judge']['name']!r}, or of other words or settings; certify this one"
+        )
+    return certificate
+
+
 def _judge_by(
     name: str,
     bench: Workbench,
@@ -81,6 +98,7 @@ def _judge_by(
         "version": judge.version,
         "model": config.model,
         "language_gate": config.language_gate,
+        "certificate": _certificate(name, config, judge),
         "no_verdict": {},
     }
     quiet = not (progress and is_primary())

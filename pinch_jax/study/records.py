@@ -24,13 +24,15 @@ TABLES = (
     "scores.csv",
     "draws.csv",
     "variance.csv",
+    "judges.csv",
+    "agreement.csv",
     "responses.csv",
     "outcomes.csv",
     "findings.json",
 )
 # The series of a mean over the orders of adding languages.
 ALL_ORDERS = "all orders"
-Table = TypeVar("Table", bound="Row | ResponseShares")
+Table = TypeVar("Table", bound="Row | ResponseShares | Agreement")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,53 @@ class Score(Row):
     def estimate(self) -> Estimate:
         """The score with its interval and its p."""
         return Estimate(self.score, self.low, self.high, self.p)
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeScore(Row):
+    """One row of judges.csv: a score of one judge, in percent, of so many outcomes.
+
+    As it is; by the judge's own probabilities; without the errors that its certificate knows of;
+    and where both responses are equally long. NaN is what cannot be told.
+    """
+
+    judge: str = ""
+    verdicts: float = math.nan
+    score: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    score_by_probability: float = math.nan
+    low_by_probability: float = math.nan
+    high_by_probability: float = math.nan
+    score_corrected: float = math.nan
+    low_corrected: float = math.nan
+    high_corrected: float = math.nan
+    score_of_equal_length: float = math.nan
+    low_of_equal_length: float = math.nan
+    high_of_equal_length: float = math.nan
+
+    def estimate(self, kind: str = "") -> Estimate:
+        """Returns the score of a kind, such as "_corrected", with its interval."""
+        return Estimate(*(getattr(self, f"{end}{kind}") for end in ("score", "low", "high")))
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """One row of agreement.csv: two judges in a language, or in `all`.
+
+    `same` is the percent of the `outcomes` (win, tie or loss) that are the same; kappa is Cohen's.
+    """
+
+    judge: str
+    other: str
+    language: str
+    outcomes: float
+    same: float
+    low: float
+    high: float
+    kappa: float
+    kappa_low: float
+    kappa_high: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +230,8 @@ class Tables:
     scores: tuple[Score, ...]
     draws: tuple[DrawScore, ...]
     variance: tuple[Variance, ...]
+    judges: tuple[JudgeScore, ...]
+    agreement: tuple[Agreement, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
     findings: tuple[Finding, ...]
@@ -291,6 +342,8 @@ def read_records(workdir: Path) -> Records:
         scores=_read_table(workdir / "scores.csv", Score),
         draws=_read_table(workdir / "draws.csv", DrawScore),
         variance=_read_table(workdir / "variance.csv", Variance),
+        judges=_read_table(workdir / "judges.csv", JudgeScore),
+        agreement=_read_table(workdir / "agreement.csv", Agreement),
         outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
         above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},
         responses=_read_table(workdir / "responses.csv", ResponseShares),

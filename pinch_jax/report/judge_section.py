@@ -1,0 +1,183 @@
+"""The section of judges: who judged, how far each can be trusted, and how far they agree."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.judge.certificate import EVERY, kappa_of
+from pinch_jax.judge.correction import tells
+from pinch_jax.judge.telling import certificate_of, injection_table, sentence
+from pinch_jax.languages import language
+from pinch_jax.report import charts
+from pinch_jax.report.drawing import Drawing
+from pinch_jax.report.tables import Section, Table, csv_table, interval, whole_file
+from pinch_jax.report.text_table import number
+from pinch_jax.study.experiments.interface import Words
+from pinch_jax.study.records import Records
+
+WORDS = Words(
+    short="Judges",
+    title="Who judged, and how far to trust it",
+    lead="A judge sees an instruction and two responses, twice, the second time with the responses "
+    "the other way round. It agrees with what is known, or with another judge, more often than "
+    "chance would, or it is no judge: 0 is chance and 1 is never wrong (Cohen's kappa).",
+    caption="A bar is the kappa of a judge against what is known in a language, from its "
+    "certificate; the line is the 95 % interval. Where it reaches 0, the judge cannot be told from "
+    "chance there.",
+)
+_REFERENCE = (
+    "The judge is no model: it compares with the reference. The better response says something, is "
+    "in the language of the prompt and no echo of it, has the right answer, is the reference "
+    "itself, or shares more with it (chrF), in this order. It is blind to style."
+)
+_UNMEASURED = (
+    "How far it can be trusted was not measured (`pinch certify`); the paper's judge, PaLM 2-L, "
+    "agreed with people in 75 to 79.5 % of the cases."
+)
+
+
+def judge_sentence(records: Records) -> str:
+    """Returns who made the figures and how far that is to be trusted, for the first screen."""
+    judge, *others = records.study["judges"]
+    told = _who(judge)
+    if certificate := judge.get("certificate"):
+        told += f" {sentence(certificate, EVERY)}"
+    else:
+        told += f" {_UNMEASURED}"
+    if missing := sum(judge["no_verdict"].values()):
+        told += f" It has no verdict on {missing:,} prompts, which the scores leave out."
+    if others:
+        told += f" Beside it judged: {', '.join(other['as'] for other in others)}."
+    return told
+
+
+def _who(judge: Mapping[str, Any]) -> str:
+    if judge["kind"] == "reference":
+        return _REFERENCE
+    what = "model" if judge["kind"] == "model" else "model behind a service"
+    told = f"The judge is a {what}, {judge['model']}: which of two answers it names in both orders."
+    if judge["language_gate"]:
+        told += " Who is known to answer in a wrong language loses before it is asked."
+    return told
+
+
+def judge_section(records: Records) -> Section | None:
+    """Returns the section; None where the references alone judged, and no certificate is there."""
+    judges = records.study["judges"]
+    certified = {j["as"]: j["certificate"] for j in judges if j.get("certificate")}
+    if not certified and not records.judges:
+        return None
+    tables = [_judge_table(records)]
+    if records.judges:
+        tables.append(_score_table(records))
+    if records.agreement:
+        tables.append(_agreement_table(records))
+    for name, certificate in certified.items():
+        trust, _ = certificate_of(certificate)
+        for what, rows in (("what is known", trust), ("injections", injection_table(certificate))):
+            heading, *body = rows
+            numeric = tuple(range(1, len(heading)))
+            summary = f"{name} against {what}"
+            tables.append(Table(summary, "", tuple(heading), tuple(map(tuple, body)), numeric))
+    file = whole_file(records.workdir / "judges.csv")
+    if records.judges:
+        tables.append(csv_table(records, file))
+    return Section("judges", WORDS, _result(records, certified), _drawings(certified), tables, file)
+
+
+def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
+    bars = []
+    for name, certificate in certified.items():
+        for code in certificate["languages"]:
+            kappa = kappa_of(certificate, code)
+            if kappa.value == kappa.value:
+                row = {"name": _named(code), "kind": name, "score": kappa.value}
+                row |= {"low": kappa.low, "high": kappa.high}
+                bars.append(row | {"told": interval(kappa, 2)})
+    spec = charts.bar_chart(bars, "kappa", None) if bars else None
+    return [Drawing("judges", WORDS.title, spec)] if spec else []
+
+
+def _named(code: str) -> str:
+    return "all languages" if code == EVERY else language(code).name
+
+
+def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str:
+    told = []
+    for certificate in certified.values():
+        told.append(sentence(certificate, EVERY))
+        codes = [code for code in certificate["languages"] if code != EVERY]
+        silent = [_named(code) for code in codes if not tells(kappa_of(certificate, code))]
+        if silent and tells(kappa_of(certificate, EVERY)):
+            told.append(f"In {', '.join(silent)} it cannot be told from chance, and says nothing.")
+    for row in records.agreement:
+        if row.language == EVERY:
+            told.append(
+                f"{row.judge} and {row.other} say the same on {number(row.same, 0)} % of "
+                f"{row.outcomes:,.0f} prompts (kappa {number(row.kappa, 2)})."
+            )
+    return " ".join(told) or "How far this judge can be trusted was not measured."
+
+
+def _judge_table(records: Records) -> Table:
+    rows = []
+    for judge in records.study["judges"]:
+        verdicts = sum(
+            row.verdicts for row in records.judges if row.judge == judge["as"] and not row.is_mean
+        )
+        rows.append(
+            (
+                judge["as"],
+                judge["kind"],
+                judge["model"] or "–",
+                "yes" if judge["language_gate"] and judge["kind"] != "reference" else "–",
+                f"{verdicts:,.0f}" if verdicts else "–",
+                f"{sum(judge['no_verdict'].values()):,}",
+                judge["version"],
+            )
+        )
+    columns = ("judge", "kind", "model", "language first", "outcomes", "no verdict", "version")
+    return Table("who judged", "", columns, tuple(rows), (4, 5), open=True)
+
+
+def _score_table(records: Records) -> Table:
+    """Returns the means of each arm by each judge, a row a judge."""
+    words = {spec: records.names[run] for run, spec in records.runs.items()}
+    rows = tuple(
+        (
+            row.experiment,
+            words.get(row.spec, row.spec),
+            row.judge,
+            *(
+                interval(row.estimate(kind), 1)
+                for kind in ("", "_by_probability", "_corrected", "_of_equal_length")
+            ),
+        )
+        for row in records.judges
+        if row.language == "mean"
+    )
+    return Table(
+        "the same means by each judge",
+        "By probability: the mean of the judge's own probabilities. Corrected: without the errors "
+        "that its certificate knows of, as far as those pairs are as hard as these. Of equal "
+        "length: where both responses have as many tokens, in the units of their language.",
+        ("experiment", "tuned on", "judge", "score", "by probability", "corrected", "equal length"),
+        rows,
+        (3, 4, 5, 6),
+        open=True,
+    )
+
+
+def _agreement_table(records: Records) -> Table:
+    rows = tuple(
+        (
+            f"{row.judge}, {row.other}",
+            _named(row.language),
+            f"{row.outcomes:,.0f}",
+            interval(Estimate(row.same, row.low, row.high), 0),
+            interval(Estimate(row.kappa, row.kappa_low, row.kappa_high), 2),
+        )
+        for row in records.agreement
+    )
+    columns = ("judges", "language", "outcomes", "the same (%)", "kappa")
+    return Table("how far judges agree", "", columns, rows, (2, 3, 4))

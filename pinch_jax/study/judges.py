@@ -1,0 +1,179 @@
+"""What each judge of a study says, beside each other: its scores, and how far two judges agree.
+
+judges.csv has a row for each score that a judge gives: as it is, by probability, without the errors
+that its certificate knows of, and as if both responses were equally long. agreement.csv has two
+judges a row. Neither has any where the references alone judged.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinch_jax.corpus.fertility import Tokenizer
+from pinch_jax.evaluate.draws import NORMAL
+from pinch_jax.evaluate.intervals import NOTHING, Mean, mean_of, means_over_prompts
+from pinch_jax.judge.certificate import EVERY, kappa_of
+from pinch_jax.judge.correction import corrected
+from pinch_jax.judge.length import length_controlled, usual_tokens
+from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
+from pinch_jax.study.records import Agreement, JudgeScore
+from pinch_jax.text.tokenizer import load_tokenizer
+
+OUTCOMES = (0.0, 0.5, 1.0)
+
+
+def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
+    """Returns the rows of judges.csv; to the reference judge, no length counts."""
+    judges = results.study["judges"]
+    if all(judge["kind"] == "reference" for judge in judges):
+        return ()
+    tokenizer = _tokenizer(workdir, results.study)
+    lengths = _lengths(results, tokenizer) if tokenizer else {}
+    rows = []
+    for judge in judges:
+        scored = results.judged[judge["as"]].scored
+        fair: dict[int, Mean] = {}
+        if lengths and judge["kind"] != "reference":
+            fair = _length_controlled(results, judge["as"], lengths)
+        rows += [_row(judge, entry, fair.get(id(entry))) for entry in scored if not entry.is_itself]
+    return tuple(rows)
+
+
+def _row(judge: Mapping[str, Any], entry: Scored, fair: Mean | None) -> JudgeScore:
+    score, odds = entry.score.estimate(), entry.probability.estimate()
+    certificate = judge.get("certificate")
+    true = NOTHING
+    if certificate:
+        code = EVERY if entry.is_mean else entry.language
+        true = corrected(score, kappa_of(certificate, code))
+    kinds = {"": score, "_by_probability": odds, "_corrected": true}
+    kinds["_of_equal_length"] = fair.estimate() if fair else NOTHING
+    numbers = {
+        f"{end}{kind}": getattr(held, name)
+        for kind, held in kinds.items()
+        for end, name in (("score", "value"), ("low", "low"), ("high", "high"))
+    }
+    judged = len(entry.values)
+    return JudgeScore(**entry.named, judge=judge["as"], verdicts=judged, **numbers)
+
+
+def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
+    """Returns the tokenizer of the first run that was tuned; None where a study keeps none."""
+    folders = (workdir / "runs" / run / "model" for run in study["runs"])
+    return next((load_tokenizer(folder) for folder in folders if folder.exists()), None)
+
+
+def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], dict[str, float]]:
+    """Returns (run, language) -> prompt id -> tokens of the response, in usual texts.
+
+    How many tokens a text usually has in a language, its prompts say: they are parallel.
+    """
+    asked: dict[str, dict[str, str]] = {}
+    for (_, code), answers in results.answers.items():
+        asked.setdefault(code, {}).update({i: r["prompt"] for i, r in answers.records.items()})
+    common = set.intersection(*({*held} for held in asked.values())) or None
+    texts = {
+        code: [text for i, text in held.items() if common is None or i in common]
+        for code, held in asked.items()
+    }
+    usual = usual_tokens(texts, tokenizer)
+    return {
+        key: {
+            identity: len(tokenizer.spans(record["response"])) / usual[key[1]]
+            for identity, record in answers.records.items()
+        }
+        for key, answers in slow(results.answers.items(), "counting tokens", "file")
+    }
+
+
+def _length_controlled(
+    results: Results, judge: str, lengths: Mapping[tuple[str, str], Mapping[str, float]]
+) -> dict[int, Mean]:
+    """Returns the means of the scores of a judge, by id of the score, at equal lengths."""
+    judged = results.judged[judge]
+    fair: dict[int, Mean] = {}
+    for _, group in itertools.groupby(judged.scored, key=lambda entry: id(entry.arm)):
+        entries = list(group)
+        cells = [entry for entry in entries if not (entry.is_mean or entry.is_itself)]
+        if not cells:
+            continue
+        values, apart = (
+            np.array(
+                [
+                    [
+                        [of(pair).get(identity, math.nan) for identity in results.prompts]
+                        for pair in compared(cell.arm, cell.language)
+                    ]
+                    for cell in cells
+                ]
+            ).transpose(1, 2, 0)
+            for of in (
+                lambda pair: judged.outcomes.get(pair, {}),
+                lambda pair: _differences(lengths, pair),
+            )
+        )
+        means = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
+        by_language = {cell.language: mean for cell, mean in zip(cells, means, strict=True)}
+        for entry in entries:
+            held = [by_language[code] for code in entry.languages if code in by_language]
+            if held and len(held) == len(entry.languages):
+                fair[id(entry)] = mean_of(held) if entry.is_mean else held[0]
+    return fair
+
+
+def _differences(
+    lengths: Mapping[tuple[str, str], Mapping[str, float]], pair: Comparison
+) -> dict[str, float]:
+    candidate, baseline = (lengths[run, pair.language] for run in (pair.run, pair.baseline_run))
+    return {identity: candidate[identity] - baseline[identity] for identity in candidate}
+
+
+def agreement_rows(results: Results) -> tuple[Agreement, ...]:
+    """Returns the rows of agreement.csv: each two judges, in each language and in all."""
+    rows = []
+    for one, other in itertools.combinations(results.judged, 2):
+        held = {}
+        for pair, outcomes in results.judged[one].outcomes.items():
+            theirs = results.judged[other].outcomes[pair]
+            both = [(i, mine, theirs[i]) for i, mine in outcomes.items() if i in theirs]
+            held.setdefault(pair.language, []).extend(both)
+        held[EVERY] = [told for some in held.values() for told in some]
+        rows += [Agreement(one, other, code, *_agreement(told)) for code, told in held.items()]
+    return tuple(rows)
+
+
+def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
+    """Yields how many outcomes two judges gave, the percent that are the same, and kappa.
+
+    Win, tie and loss are three categories; all outcomes of a prompt are one observation.
+
+    Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales; the interval of kappa is
+    the jackknife's, Efron (1982), section 3.
+    """
+    prompts = {identity: place for place, identity in enumerate(dict.fromkeys(i for i, *_ in told))}
+    counts = np.zeros((len(prompts), 3, 3))
+    for identity, mine, theirs in told:
+        counts[prompts[identity], OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
+    same = counts.trace(axis1=1, axis2=2) / np.maximum(counts.sum(axis=(1, 2)), 1)
+    raw = means_over_prompts(100 * same[:, None])[0].estimate() if len(prompts) else NOTHING
+    yield from (float(len(told)), raw.value, raw.low, raw.high)
+    kappa = _kappa(counts.sum(axis=0))
+    without = np.array([_kappa(counts.sum(axis=0) - own) for own in counts])
+    count = len(prompts)
+    spread = (count - 1) / count * np.sum((without - without.mean()) ** 2) if count else math.nan
+    far = NORMAL * math.sqrt(spread)
+    yield from (kappa, max(-1.0, kappa - far), min(1.0, kappa + far))
+
+
+def _kappa(counts: np.ndarray) -> float:
+    """Returns Cohen's kappa of counts [mine, theirs]; NaN where chance alone would agree."""
+    total = counts.sum()
+    if not total:
+        return math.nan
+    shares = counts / total
+    chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
+    return (float(shares.trace()) - chance) / (1 - chance) if chance < 1 else math.nan
