@@ -13,12 +13,21 @@ from pinch_jax.files import json_line, seal, write_record
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import AGGREGATES, ALL_ORDERS, TABLES, DrawScore, Variance
+from pinch_jax.study.records import (
+    AGGREGATES,
+    ALL_ORDERS,
+    TABLES,
+    Agreement,
+    DrawScore,
+    JudgeScore,
+    Variance,
+)
 from pinch_jax.study.workdir import verdict_path
 
 # The judge of study.json.
 REFERENCE = {"as": "reference", "kind": "reference", "name": ReferenceJudge.name}
-REFERENCE |= {"version": ReferenceJudge().version, "no_verdict": {}}
+REFERENCE |= {"version": ReferenceJudge().version, "model": "", "no_verdict": {}}
+REFERENCE |= {"language_gate": False, "certificate": None}
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
 EXAMPLES = 1200
@@ -307,6 +316,8 @@ def write_workdir(
     for name, row_type, held in (
         ("draws.csv", DrawScore, draw_rows(rows, draws, rng) if several else ()),
         ("variance.csv", Variance, variance_rows(rows, draws) if several else ()),
+        ("judges.csv", JudgeScore, ()),
+        ("agreement.csv", Agreement, ()),
     ):
         write_table(workdir / name, list(held), [f.name for f in dataclasses.fields(row_type)])
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))

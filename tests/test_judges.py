@@ -1,0 +1,96 @@
+"""Judges beside each other: what each says, where they agree, and what nobody has a verdict on."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from made_up_study import REFERENCE
+from test_analysis import table, write_study
+
+from pinch_jax.errors import UserError
+from pinch_jax.files import json_line, write_record
+from pinch_jax.study.analysis import analyse
+from pinch_jax.study.judges import _agreement
+from pinch_jax.study.workdir import verdict_path
+
+MODEL = REFERENCE | {"as": "model", "kind": "model", "name": "model", "model": "tiny"}
+PAIR = "monolingual-en", "monolingual-fi", "fi"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study by two judges, of which the second says what the first does, with log-odds."""
+    study = write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
+    for path in (tmp_path / "verdicts").glob("*/*.jsonl"):
+        run, baseline, code = path.stem.rsplit("--", 2)
+        with_odds = []
+        for line in path.read_text("utf-8").splitlines():
+            verdict = json.loads(line)
+            del verdict["checksum"]
+            sign = 1 if verdict["choice"] == "first" else -1
+            with_odds.append(json_line(verdict | {"judge": "model", "log_odds": 2.0 * sign}))
+        theirs = verdict_path(tmp_path, MODEL, run, baseline, code)
+        theirs.parent.mkdir(exist_ok=True)
+        theirs.write_text("".join(with_odds), "utf-8")
+    study |= {"judges": [REFERENCE, MODEL]}
+    write_record(tmp_path / "study.json", study)
+    return study
+
+
+def test_two_judges_that_say_the_same_have_the_same_scores_and_a_kappa_of_1(tmp_path, study):
+    tables = analyse(tmp_path)
+    assert {row.judge for row in tables.judges} == {"reference", "model"}
+    ours, theirs = (
+        {(row.spec, row.language): row for row in tables.judges if row.judge == name}
+        for name in ("reference", "model")
+    )
+    assert ours.keys() == theirs.keys() and len(ours) >= 2
+    certain = 1 / (1 + math.exp(-2.0))
+    for key, row in ours.items():
+        assert theirs[key].estimate() == pytest.approx(row.estimate(), nan_ok=True)
+        assert math.isnan(row.score_by_probability)
+        # A win is `certain`, a tie, where the place decides, a half.
+        wins = row.score / 100
+        tied = theirs[key].score_by_probability / 100
+        assert tied == pytest.approx(0.5 + (wins - 0.5) * (2 * certain - 1), abs=1e-6)
+    assert all(row.same == 100 and row.kappa == 1 for row in tables.agreement)
+
+
+def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_damage(
+    tmp_path, study
+):
+    path = verdict_path(tmp_path, MODEL, *PAIR)
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    # One order of the first prompt, both of the second.
+    path.write_text("".join([lines[0], *lines[4:]]), "utf-8")
+    with pytest.raises(UserError, match="differ in 2 prompts"):
+        analyse(tmp_path)
+    lacking = MODEL | {"no_verdict": {path.stem: 2}}
+    write_record(tmp_path / "study.json", study | {"judges": [lacking, REFERENCE]})
+    tables = analyse(tmp_path)
+    (cell,) = (r for r in tables.scores if r.run == PAIR[0] and r.language == PAIR[2])
+    assert (cell.no_verdict, cell.wins + cell.ties + cell.losses) == (2, cell.prompts - 2)
+
+
+def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
+    # Cohen (1960): po = .70, pe = .41 of these three categories.
+    counts = {(0, 0): 25, (0, 1): 13, (0, 2): 12, (1, 0): 12, (1, 1): 2, (1, 2): 16}
+    counts |= {(2, 0): 3, (2, 1): 15, (2, 2): 2}
+    told = [(a / 2, b / 2) for (a, b), count in counts.items() for _ in range(count)]
+    held = [(str(place), *pair) for place, pair in enumerate(told)]
+    matrix = np.zeros((3, 3))
+    for (a, b), count in counts.items():
+        matrix[a, b] = count / 100
+    chance = matrix.sum(0) @ matrix.sum(1)
+    number, same, _, _, kappa, low, high = _agreement(held)
+    assert number == 100 and same == pytest.approx(29)
+    assert kappa == pytest.approx((0.29 - chance) / (1 - chance))
+    random, found = np.random.default_rng(0), []
+    for _ in range(400):
+        drawn = [told[i] for i in random.integers(0, 100, 100)]
+        found.append([*_agreement([(str(i), *pair) for i, pair in enumerate(drawn)])][4])
+    assert (high - low) / 2 == pytest.approx(1.96 * np.std(found), rel=0.15)
+    # The same outcomes twice over are no more prompts.
+    twice = [*_agreement(held + held)]
+    assert twice[4:] == pytest.approx([kappa, low, high])
