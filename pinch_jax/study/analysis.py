@@ -16,7 +16,7 @@ from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import seal, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of, read_results
+from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
@@ -24,6 +24,7 @@ from pinch_jax.study.experiments.registry import experiment, experiments_of, mea
 from pinch_jax.study.judges import agreement_rows, judge_rows
 from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
 from pinch_jax.study.outcomes import outcome_rows, write_outcomes
+from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import (
     ALL_ORDERS,
     TABLES,

@@ -1,22 +1,16 @@
 """Every comparison of a study as a score, all over the same draws and prompts and so paired."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of, means_over_prompts
-from pinch_jax.evaluate.outcome import Outcome, classify
-from pinch_jax.evaluate.records import other_answers, read_responses, words_of_records
-from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
-from pinch_jax.judge.scores import outcomes, win_probabilities
-from pinch_jax.study.workdir import verdict_path
+from pinch_jax.evaluate.intervals import Mean, means_over_prompts
+from pinch_jax.evaluate.outcome import Outcome
 
 Arm = Mapping[str, Any]
 # (study.json, an arm of it) -> the means of the arm: name -> its languages.
@@ -113,7 +107,7 @@ class Results:
 
     def mean(self, draws: Sequence[Mapping[str, float]]) -> Mean:
         """Returns the mean in percent over draws and prompts; a draw is {prompt id: 0 to 1}."""
-        return _mean_of_draws(draws, self.prompts)
+        return mean_of_draws(draws, self.prompts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,38 +116,6 @@ class Judged:
 
     scored: Sequence[Scored]
     outcomes: Mapping[Comparison, Mapping[str, float]]
-
-
-def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
-    """Returns all scores of a finished study, read from its responses and verdicts.
-
-    Raises:
-      UserError: responses or verdicts that the study names are missing.
-      UserError: a file is not what it should be, or its prompts are not all judged.
-    """
-    comparisons = dict.fromkeys(
-        pair
-        for arm in study["arms"]
-        for language in arm["baseline_runs"]
-        for pair in compared(arm, language)
-    )
-    answered = dict.fromkeys(
-        (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
-    )
-    answers = _read_answers(workdir, answered)
-    prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
-    judged = {}
-    for judge in judges_of(study):
-        verdicts = {
-            pair: _read_verdicts(workdir, judge, pair, answers)
-            for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file")
-            if pair.run != pair.baseline_run
-        }
-        values = {pair: outcomes(held) for pair, held in verdicts.items()}
-        odds = {pair: win_probabilities(held) for pair, held in verdicts.items()}
-        scored = _scored(study, answers, prompts, means_of, values, odds)
-        judged[judge["as"]] = Judged(scored, values)
-    return Results(study, answers, prompts, _drawn(study), judged)
 
 
 def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -168,77 +130,6 @@ def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
             "answers that are there"
         )
     return study["judges"]
-
-
-def _scored(
-    study: Mapping[str, Any],
-    answers: Mapping[tuple[str, str], Answers],
-    prompts: tuple[str, ...],
-    means_of: MeansOf,
-    values: Mapping[Comparison, Mapping[str, float]],
-    odds: Mapping[Comparison, Mapping[str, float]],
-) -> list[Scored]:
-    """Returns a judge's scores of all arms, in each language and in the means."""
-    same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
-
-    @functools.cache
-    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean, Mean]:
-        """Returns the score of the draws of a comparison, that of one language, and by odds."""
-        if not any(pair in values for pair in pairs):
-            itself = known(EVEN, len(prompts), len(pairs))
-            return itself, itself, itself
-        even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
-
-        def mean(of: Mapping[Comparison, Mapping[str, float]]) -> Mean:
-            held = [of.get(pair, even) for pair in pairs]
-            return _mean_of_draws(held, prompts) if any(held) else _nothing(len(pairs), prompts)
-
-        return mean(values), mean(same), mean(odds)
-
-    def scored(arm: Arm, language: str) -> Scored:
-        pairs = compared(arm, language)
-        held = tuple(value for pair in pairs for value in values.get(pair, {}).values())
-        size = len(answers[pairs[0].run, language].records)
-        return Scored(arm, language, *means(pairs), size, held, (language,))
-
-    entries = []
-    for arm in study["arms"]:
-        cells = {language: scored(arm, language) for language in arm["baseline_runs"]}
-        entries += cells.values()
-        for name, languages in means_of(study, arm).items():
-            entries.append(_mean(arm, name, [cells[language] for language in languages]))
-    return entries
-
-
-@functools.cache
-def _nothing(draws: int, prompts: tuple[str, ...]) -> Mean:
-    """Returns the mean over no prompt."""
-    return _mean_of_draws([{}] * draws, prompts)
-
-
-def _read_answers(
-    workdir: Path, answered: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Answers]:
-    """Returns (run, language) -> what the run answered in it, for those that are asked for."""
-    folder = workdir / "runs"
-    held = {
-        (run, language): read_responses(folder / run / "responses" / f"{language}.jsonl", kept=True)
-        for run, language in answered
-    }
-    # Each prompt once.
-    asked = {key: record for records in held.values() for key, record in records.items()}
-    words = words_of_records(asked.values())
-    fields = ("prompt", "response", "language", "reference", "answer")
-    answers = {}
-    for key, records in slow(held.items(), "reading answers", "file"):
-        own = {identity: record for (_, identity), record in records.items()}
-        others = other_answers(own)
-        outcomes = {
-            identity: classify(*map(record.get, fields), others=others[identity], words=words)
-            for identity, record in own.items()
-        }
-        answers[key] = Answers(own, outcomes)
-    return answers
 
 
 def slow(items: Iterable[Any], what: str, unit: str) -> Iterable[Any]:
@@ -264,76 +155,7 @@ def compared(arm: Arm, language: str) -> tuple[Comparison, ...]:
     )
 
 
-def _drawn(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Returns the runs of each tuning set, by the run of its first draw."""
-    drawn: dict[str, tuple[str, ...]] = {}
-    for arm in study["arms"]:
-        drawn[arm["run"]] = tuple(draw["run"] for draw in draws_of(arm))
-        for code, run in arm["baseline_runs"].items():
-            drawn[run] = tuple(draw["baseline_runs"][code] for draw in draws_of(arm))
-    return drawn
-
-
-def _read_verdicts(
-    workdir: Path,
-    judge: Mapping[str, Any],
-    pair: Comparison,
-    answers: Mapping[tuple[str, str], Answers],
-) -> list[Verdict]:
-    """Returns a judge's verdicts on a comparison, all of them on these very responses."""
-    path = verdict_path(workdir, judge, *pair)
-    if not path.exists():
-        raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
-    verdicts = read_verdicts(path)
-    try:
-        held = outcomes(verdicts)
-    except UserError as error:
-        raise UserError(f"{path}: {error}; or delete it, and run `pinch study` again") from None
-    baseline, candidate = (answers[r, pair.language].records for r in (pair.baseline_run, pair.run))
-    seen = seen_by_judge(baseline, candidate, judge["version"])
-    differing = baseline.keys() ^ candidate.keys()
-    differing |= {verdict.id for verdict in verdicts if verdict.seen != seen.get(verdict.id)}
-    missing = baseline.keys() - held.keys()
-    if len(missing) != judge["no_verdict"].get(path.stem, 0):
-        differing |= missing or {"all"}
-    if differing:
-        raise UserError(
-            f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
-            f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
-        )
-    return verdicts
-
-
-def _same_language(
-    values: Mapping[str, float], pair: Comparison, answers: Mapping[tuple[str, str], Answers]
-) -> dict[str, float]:
-    """Returns the values of the prompts that neither run answered in a wrong language."""
-    runs = [answers[run, pair.language].outcomes for run in (pair.run, pair.baseline_run)]
-    return {
-        identity: value
-        for identity, value in values.items()
-        if not any(run[identity].wrong_language for run in runs)
-    }
-
-
-def _mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
+def mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
     """Returns the mean in percent over draws {prompt id: value} and the prompts that they have."""
     values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]
     return means_over_prompts(100.0 * np.array(values)[:, :, None])[0]
-
-
-def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
-    def mean(which: str) -> Mean:
-        means = [getattr(cell, which) for cell in cells]
-        return mean_of([of for of in means if np.isfinite(of.value)] or means)
-
-    return Scored(
-        arm,
-        name,
-        mean_of(cell.score for cell in cells),
-        mean("same_language"),
-        mean("probability"),
-        sum(cell.prompts for cell in cells),
-        tuple(value for cell in cells for value in cell.values),
-        tuple(cell.language for cell in cells),
-    )
