@@ -95,6 +95,7 @@ class Results:
     prompts: tuple[str, ...]
     draws: Mapping[str, Sequence[str]]
     judged: Mapping[str, "Judged"]
+    workdir: Path
 
     @property
     def scored(self) -> Sequence[Scored]:
@@ -153,7 +154,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         odds = {pair: win_probabilities(held) for pair, held in verdicts.items()}
         scored = _scored(study, answers, prompts, means_of, values, odds)
         judged[judge["as"]] = Judged(scored, values)
-    return Results(study, answers, prompts, _drawn(study), judged)
+    return Results(study, answers, prompts, _drawn(study), judged, workdir)
 
 
 def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
