@@ -44,8 +44,8 @@ class Said(NamedTuple):
     candidate: str
 
 
-def annotations_of(workdir: Path, study: Mapping[str, Any]) -> list[Said]:
-    """Returns what people say of the runs of a study; what they say of others is left out."""
+def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said], int]:
+    """Returns what people say of the runs of a study, and how much is said of other answers."""
     paths = sorted((workdir / "annotations").glob("*.jsonl"))
     annotations = read_annotations(paths) if paths else []
     runs = {}
@@ -54,11 +54,12 @@ def annotations_of(workdir: Path, study: Mapping[str, Any]) -> list[Said]:
             path = workdir / "runs" / run / "responses" / f"{code}.jsonl"
             if path.exists():
                 runs[file_checksum(path)] = run
-    return [
+    said = [
         Said(one, runs[one.baseline_file], runs[one.candidate_file])
         for one in annotations
         if one.baseline_file in runs and one.candidate_file in runs
     ]
+    return said, len(annotations) - len(said)
 
 
 def agreement(said: list[Said], judged: Judged) -> dict[str, dict[str, float]]:
@@ -81,7 +82,7 @@ def agreement(said: list[Said], judged: Judged) -> dict[str, dict[str, float]]:
 
 def judge_agrees(results: Results) -> Decision:
     """Decides by the agreement of the study's first judge; the detail has that of each."""
-    said, decided, told = annotations_of(results.workdir, results.study), [], []
+    (said, foreign), decided, told = annotations_of(results.workdir, results.study), [], []
     for name, judged in results.judged.items():
         held = agreement(said, judged)
         means = {code: results.mean([values]) for code, values in held.items()}
@@ -94,6 +95,7 @@ def judge_agrees(results: Results) -> Decision:
     for one, *runs in said:
         pairs.setdefault((one.language, one.id, *runs), []).append(one)
     mean = mean_of(decided[0].values()).estimate()
+    told += [f"{foreign} annotations are of answers that this study has not."] if foreign else []
     detail = " ".join(("Agreement with people by", *told, *agreement_lines(pairs)))
     return Decision(mean, decide((mean, LEAST_PERCENT)), detail, f" ({', '.join(decided[0])})")
 
@@ -105,7 +107,7 @@ def ratings(records: Records) -> dict[tuple[str, str], tuple[int, ...]]:
     """
     first = {spec: run for run, spec in records.runs.items()}
     counts: dict[tuple[str, str], collections.Counter[str]] = {}
-    for one, *runs in annotations_of(records.workdir, records.study):
+    for one, *runs in annotations_of(records.workdir, records.study)[0]:
         for run, rating in zip(runs, (one.baseline_rating, one.candidate_rating), strict=True):
             if named := first.get(records.study["runs"][run]["spec"]):
                 counts.setdefault((one.language, named), collections.Counter())[rating] += 1
@@ -114,8 +116,7 @@ def ratings(records: Records) -> dict[tuple[str, str], tuple[int, ...]]:
 
 def judge_and_people(records: Records, experiment: str) -> str:
     """Says how far each judge agrees with people in each language, and people with each other."""
-    (finding,) = (finding for finding in records.findings if finding.claim == AGREES.claim)
-    return finding.detail
+    return " ".join(found.detail for found in records.findings if found.claim == AGREES.claim)
 
 
 EXPERIMENT = Experiment(
