@@ -232,7 +232,10 @@ def test_a_study_shows_what_people_say_of_its_models_and_how_far_its_judge_agree
     decision = judge_agrees(results)
     assert decision.number.value == pytest.approx(100 * (0.5 + 0 + 0.5) / 3)
     assert decision.number.low < 33 < decision.number.high and decision.of == " (en)"
-    assert "reference: en 33.3 [" in decision.detail and "of 3 prompts" in decision.detail
+    assert (
+        "'reference' with people: en 33.3 [" in decision.detail
+        and "of 3 prompts" in decision.detail
+    )
     assert "1 annotations are of answers that this study has not." in decision.detail
 
     class Study:

@@ -87,7 +87,8 @@ def judge_agrees(results: Results) -> Decision:
         held = agreement(said, judged)
         means = {code: results.mean([values]) for code, values in held.items()}
         shown = (f"{code} {show(of)} % of {len(held[code])} prompts" for code, of in means.items())
-        told.append(f"{name}: {'; '.join(shown) or 'no verdict on what people compared'}.")
+        words = "; ".join(shown) or "no verdict on what they compared"
+        told.append(f"Agreement of the judge {name!r} with people: {words}.")
         decided.append(means)
     if not decided[0]:
         raise NotRun("annotations of answers that were judged (docs/judging.md)")
@@ -96,7 +97,7 @@ def judge_agrees(results: Results) -> Decision:
         pairs.setdefault((one.language, one.id, *runs), []).append(one)
     mean = mean_of(decided[0].values()).estimate()
     told += [f"{foreign} annotations are of answers that this study has not."] if foreign else []
-    detail = " ".join(("Agreement with people by", *told, *agreement_lines(pairs)))
+    detail = " ".join((*told, *agreement_lines(pairs)))
     return Decision(mean, decide((mean, LEAST_PERCENT)), detail, f" ({', '.join(decided[0])})")
 
 
@@ -125,8 +126,9 @@ EXPERIMENT = Experiment(
         title="What people say",
         paper="Figure 2",
         lead="How do people rate the answers, and does the judge prefer what they prefer?",
-        caption="A bar is a model in a language: how often annotators call its answers excellent, "
-        "pass or fail. They see two answers at a time, and not whose they are.",
+        caption="A bar is a language of instructions and what a model was tuned on: how often "
+        "annotators call its answers excellent, pass or fail. They see two answers at a time, and "
+        "not whose they are.",
         found=AGREES.claim,
     ),
     findings=[(AGREES, judge_agrees)],
