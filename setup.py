@@ -26,6 +26,7 @@ setup(
             "judge/*.json",
             "corpus/reading/published.toml",
             "corpus/cldr/phrases/*.json",
+            "judge/templates/*",
             "report/templates/*",
         ],
     },
@@ -52,6 +53,7 @@ setup(
         "importlib_resources",
         # Templates of others are run in its sandbox, out of which older ones let them.
         "jinja2>=3.1.6",
+        "krippendorff>=0.8",
         "markdown-it-py",
         "ml-collections",
         "numba",

@@ -36,6 +36,8 @@ _TEXTS = {
     "words": "English words, one a line (.gz too), such as /usr/share/dict",
     "texts": "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines "
     "with a `text` or with `ids`",
+    "annotations": "files that a page of `pinch annotate` gave, by commas",
+    "pairs": "of annotate: how many pairs of each language at most; all, unless told",
     "coordinator": "host:port of process 0; `auto` asks the cluster",
 }
 for _name, _what in _TEXTS.items():
@@ -106,6 +108,26 @@ def input_path(name: str) -> Path:
     if not path.exists():
         raise UserError(f"--{name}={path}: no such file or folder")
     return path
+
+
+def annotation_paths(output: Path) -> list[Path]:
+    """Returns the files of --annotations; UserError where one is not there, or is the output."""
+    paths = [Path(path.strip()).expanduser() for path in required("annotations").split(",")]
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"--annotations={path}: no such file")
+        if path.resolve() == output.resolve():
+            raise UserError(f"--output={path} is of --annotations too, and would be lost")
+    return paths
+
+
+def read_pairs() -> int | None:
+    """Returns how many pairs --pairs asks for, None where it does not."""
+    if FLAGS.pairs is None:
+        return None
+    if not FLAGS.pairs.isdecimal() or not int(FLAGS.pairs):
+        raise UserError(f"--pairs={FLAGS.pairs}: write a number from 1 on")
+    return int(FLAGS.pairs)
 
 
 def output_path(name: str, folder: bool = False) -> Path:

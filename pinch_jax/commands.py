@@ -10,9 +10,11 @@ from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
+    annotation_paths,
     input_path,
     output_path,
     read_config,
+    read_pairs,
     read_shard,
     read_steps,
     read_workdir,
@@ -177,38 +179,73 @@ def score() -> None:
     print(f"scores of {count} texts: {output}")
 
 
-@_command("judge", "config", "model", "baseline", "candidate", "output", "yes", *PROCESS_FLAGS)
+@_command(
+    *("judge", "config", "model", "annotations", "baseline", "candidate", "output", "yes"),
+    *PROCESS_FLAGS,
+)
 def judge() -> None:
-    """Verdicts on two files of responses, both orders, by a judge of config.judges."""
-    import dataclasses
-
-    from pinch_jax.config_fields import choose
-    from pinch_jax.evaluate.records import words_of_records
-    from pinch_jax.judge.opening import open_judge
+    """Verdicts on two files of responses, both orders: by a judge of config.judges, or people."""
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, only_writer
-    from pinch_jax.mesh import make_mesh
     from pinch_jax.waiting import is_primary
 
-    config = read_config(default=True)
-    choose("--judge", FLAGS.judge, tuple(config.judges))
-    by = config.judges[FLAGS.judge]
-    if FLAGS.model is not None:
-        by = dataclasses.replace(by, model=FLAGS.model)
-    by.check(FLAGS.judge)
+    if (FLAGS.judge == "people") != (FLAGS.annotations is not None):
+        raise UserError("--annotations are what --judge=people judges by: give both or neither")
     baseline, candidate, output = (
         input_path("baseline"),
         input_path("candidate"),
         output_path("output"),
     )
     match = read_match(baseline, candidate)
-    words = words_of_records(match.baseline.values())
-    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    chosen = _people(match, output) if FLAGS.annotations else _configured_judge(match, output)
     with only_writer(lock_of(output)):
         verdicts = judge_files(chosen, baseline, candidate, output)
     if is_primary():
         print(score_summary(verdicts, len(match.baseline)))
+
+
+def _people(match, output):
+    from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
+
+    return PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
+
+
+def _configured_judge(match, output):
+    import dataclasses
+
+    from pinch_jax.config_fields import choose
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.mesh import make_mesh
+
+    config = read_config(default=True)
+    choose("--judge", FLAGS.judge, (*config.judges, "people"))
+    by = config.judges[FLAGS.judge]
+    if FLAGS.model is not None:
+        by = dataclasses.replace(by, model=FLAGS.model)
+    by.check(FLAGS.judge)
+    words = words_of_records(match.baseline.values())
+    return open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+
+
+@_command("baseline", "candidate", "pairs", "annotations", "output")
+def annotate() -> None:
+    """A page on which people compare answers blind; with --annotations, what they said."""
+    files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
+    most, paths = read_pairs(), annotation_paths(output) if FLAGS.annotations is not None else ()
+
+    from pinch_jax.judge.annotation_page import write_page
+    from pinch_jax.judge.people import agreement_lines, annotated, read_annotations, write_pairs
+    from pinch_jax.judge.verdicts import read_match
+
+    if not paths:
+        print(f"{write_page(*files, output, most)} pairs: {output}")
+        return
+    match = read_match(*files)
+    said = annotated(read_annotations(paths), match)
+    write_pairs(said, match, output)
+    print(*agreement_lines(said), f"{len(said)} pairs: {output}", sep="\n")
 
 
 @_command("answers", "words", "output")

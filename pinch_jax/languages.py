@@ -6,6 +6,7 @@ A code is a BCP 47 tag of language, script and territory, such as `fi`, `yue`, `
 
 import dataclasses
 import functools
+import unicodedata
 from collections.abc import Iterable
 from typing import NewType
 
@@ -108,6 +109,13 @@ def name_of(code: str) -> str:
         return language(code).name
     except ValueError:
         return code
+
+
+def direction(text: str) -> str:
+    """Returns "rtl" where most letters of a text are of a script that runs from right to left."""
+    kinds = [unicodedata.bidirectional(letter) for letter in text]
+    right = sum(kind in ("R", "AL") for kind in kinds)
+    return "rtl" if right > kinds.count("L") else "ltr"
 
 
 def in_order(codes: Iterable[str], first: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -9,7 +10,8 @@ import re
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
-from pinch_jax.files import json_line, seal, write_record
+from pinch_jax.files import file_checksum, json_line, seal, write_record
+from pinch_jax.judge.people import RATINGS
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
@@ -242,6 +244,24 @@ def variance_rows(rows, draws):
             yield held | {"prompts_3": math.inf, "prompts_5": 900, "prompts_10": 210}
 
 
+def write_annotations(workdir, *runs):
+    """Write what two people say of the English and Hebrew answers of two runs."""
+    sides = ("baseline", "candidate")
+    lines = []
+    for code in ("en", "he"):
+        files = [workdir / "runs" / run / "responses" / f"{code}.jsonl" for run in runs]
+        files = {f"{s}_file": file_checksum(path) for s, path in zip(sides, files, strict=True)}
+        for number, annotator in itertools.product(range(4), ("Aino", "Boris")):
+            line = {"page": "p", "id": f"money.KE.{number}", "language": code}
+            line |= {"annotator": annotator, "order": "baseline_first", "seconds": 9.5}
+            line |= {"choice": ("first", "tie", "second", "first")[number]}
+            line |= {f"{s}_rating": RATINGS[(number + i) % 3] for i, s in enumerate(sides)}
+            lines.append(line | dict.fromkeys(("prompt", *sides), "0") | files)
+    path = workdir / "annotations" / "both.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def write_workdir(
     workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES, draws=1
 ):
@@ -296,6 +316,8 @@ def write_workdir(
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     write_record(workdir / "study.json", study)
+    if "human" in experiments:
+        write_annotations(workdir, *list(runs)[:2])
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}
     config["evaluate"] = {"prompts": prompts}

@@ -1,7 +1,6 @@
 """The data of the page's response browser: every text once, as compact JSON."""
 
 import json
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -146,13 +145,6 @@ def sample_prompts(records: Records, runs: tuple[str, ...], count: int) -> list[
 
     shown = list(shortest.values())[:count]
     return [[(code, texts(identity, code)) for code in held] for identity in shown]
-
-
-def direction(text: str) -> str:
-    """Returns "rtl" where most letters of a text are of a script that runs from right to left."""
-    kinds = [unicodedata.bidirectional(letter) for letter in text]
-    right = sum(kind in ("R", "AL") for kind in kinds)
-    return "rtl" if right > kinds.count("L") else "ltr"
 
 
 def evenly(items: list[str], count: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pinch_jax.languages import language
 from pinch_jax.report import charts
-from pinch_jax.report.drawing import LINES, Drawing
+from pinch_jax.report.drawing import BLUE, LINES, ORANGE, THIN, Drawing
 from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Table
 from pinch_jax.study.experiments.figure import (
@@ -18,6 +18,7 @@ from pinch_jax.study.experiments.figure import (
     Figure,
     HeatMap,
     Scatter,
+    Shares,
 )
 from pinch_jax.study.measures import dose_name, show
 from pinch_jax.study.records import ALL_ORDERS, Records, Score
@@ -36,6 +37,8 @@ def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[
         return [Drawing(experiment, title, bars(records, experiment, figure))]
     if isinstance(figure, Scatter):
         return [Drawing(experiment, title, scatter(records, figure))]
+    if isinstance(figure, Shares):
+        return [Drawing(experiment, title, shares(records, figure))]
     return heat_maps(records, experiment, title, figure)
 
 
@@ -151,6 +154,19 @@ def scatter(records: Records, figure: Scatter) -> dict[str, Any]:
     ]
     shares = [x for x, _ in points.values()]
     return charts.scatter_chart(rows, figure.x, figure.y, max(shares) > 4 * min(shares) > 0)
+
+
+def shares(records: Records, figure: Shares) -> dict[str, Any]:
+    """Returns a bar a language and model, parted by kind."""
+    rows = [
+        {"name": f"{language(code).name}: {records.names[run]}", "kind": kind}
+        | {"value": 100 * count / sum(counts), "told": f"{count} of {sum(counts)}"}
+        for (code, run), counts in figure.counts(records).items()
+        for kind, count in zip(figure.kinds, counts, strict=True)
+    ]
+    colours = dict(zip(figure.kinds, (BLUE, THIN, ORANGE), strict=True))
+    order = list(dict.fromkeys(row["name"] for row in rows))
+    return charts.stacked_chart(rows, figure.x, colours, order)
 
 
 def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) -> list[Drawing]:

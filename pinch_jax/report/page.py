@@ -12,7 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from pinch_jax.errors import UserError
-from pinch_jax.report.browser import browser_json, direction
+from pinch_jax.languages import direction
+from pinch_jax.report.browser import browser_json
 from pinch_jax.report.content import PROSE, make_content
 from pinch_jax.report.drawing import CONFIG, THEME, Drawing, bundled_script
 from pinch_jax.study.records import Records, read_records

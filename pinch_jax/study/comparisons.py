@@ -89,6 +89,7 @@ class Results:
     prompts: tuple[str, ...]
     draws: Mapping[str, Sequence[str]]
     judged: Mapping[str, "Judged"]
+    workdir: Path = Path()
 
     @property
     def scored(self) -> Sequence[Scored]:

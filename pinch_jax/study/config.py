@@ -22,6 +22,7 @@ EXPERIMENTS = (
     "slavic",
     "pretraining_share",
     "same_language",
+    "human",
 )
 # Ours: the paper holds the monolingual models alone against the untuned one.
 GAIN = "gain"

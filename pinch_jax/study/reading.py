@@ -59,7 +59,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         odds = {pair: win_probabilities(held) for pair, held in verdicts.items()}
         scored = _scored(study, answers, prompts, means_of, values, odds)
         judged[judge["as"]] = Judged(scored, values)
-    return Results(study, answers, prompts, _drawn(study), judged)
+    return Results(study, answers, prompts, _drawn(study), judged, workdir)
 
 
 def _scored(

@@ -5,7 +5,7 @@ a mean by its name, or a language. Intervals come by themselves, and so does the
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pinch_jax.evaluate.intervals import Estimate
@@ -85,4 +85,19 @@ class Scatter:
     r: Callable[[Any], Estimate]
 
 
-Figure = Curve | Bars | HeatMap | Scatter
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """Bars of parts that add up to 100 %, one a language and model.
+
+    Attributes:
+        x: the title of the axis.
+        kinds: what the three parts are called, the best first.
+        counts: (language, run) -> how many of each kind, from the records of a study.
+    """
+
+    x: str
+    kinds: tuple[str, str, str]
+    counts: Callable[[Any], Mapping[tuple[str, str], Sequence[int]]]
+
+
+Figure = Curve | Bars | HeatMap | Scatter | Shares
