@@ -36,6 +36,8 @@ _TEXTS = {
     "words": "English words, one a line (.gz too), such as /usr/share/dict",
     "texts": "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines "
     "with a `text` or with `ids`",
+    "pairs": "pairs with a known better response: a file of JSON lines, oasst:PATH (?depth=any for "
+    "later turns too), or corpus, the config's held-out examples, which it is unless told",
     "coordinator": "host:port of process 0; `auto` asks the cluster",
 }
 for _name, _what in _TEXTS.items():
@@ -61,6 +63,7 @@ flags.DEFINE_bool("report", False, "tokens and words per language, and what was 
 flags.DEFINE_string(
     "judge", "reference", "who judges, by a name of config.judges: reference, model or api"
 )
+flags.DEFINE_integer("sample", 0, "so many prompts of each language, drawn; 0: all", 0)
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
 flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 1)
@@ -116,7 +119,7 @@ def output_path(name: str, folder: bool = False) -> Path:
             the folder that it would be in, may not be written; it is what the command reads.
     """
     path = Path(required(name)).expanduser()
-    for read in ("prompts", "texts", "baseline", "candidate", "answers", "words"):
+    for read in ("prompts", "texts", "baseline", "candidate", "answers", "words", "pairs"):
         given = FLAGS[read].value
         if given and Path(given).expanduser().resolve() == path.resolve():
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")

@@ -180,9 +180,6 @@ def score() -> None:
 @_command("judge", "config", "model", "baseline", "candidate", "output", "yes", *PROCESS_FLAGS)
 def judge() -> None:
     """Verdicts on two files of responses, both orders, by a judge of config.judges."""
-    import dataclasses
-
-    from pinch_jax.config_fields import choose
     from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.judge.opening import open_judge
     from pinch_jax.judge.scores import score_summary
@@ -191,12 +188,7 @@ def judge() -> None:
     from pinch_jax.mesh import make_mesh
     from pinch_jax.waiting import is_primary
 
-    config = read_config(default=True)
-    choose("--judge", FLAGS.judge, tuple(config.judges))
-    by = config.judges[FLAGS.judge]
-    if FLAGS.model is not None:
-        by = dataclasses.replace(by, model=FLAGS.model)
-    by.check(FLAGS.judge)
+    config, by = _read_judge()
     baseline, candidate, output = (
         input_path("baseline"),
         input_path("candidate"),
@@ -209,6 +201,52 @@ def judge() -> None:
         verdicts = judge_files(chosen, baseline, candidate, output)
     if is_primary():
         print(score_summary(verdicts, len(match.baseline)))
+
+
+def _read_judge():
+    """Returns the config, and the judge of it that --judge names."""
+    import dataclasses
+
+    from pinch_jax.config_fields import choose
+
+    config = read_config(default=True)
+    choose("--judge", FLAGS.judge, tuple(config.judges))
+    by = config.judges[FLAGS.judge]
+    if FLAGS.model is not None:
+        by = dataclasses.replace(by, model=FLAGS.model)
+    by.check(FLAGS.judge)
+    return config, by
+
+
+@_command("config", "judge", "model", "pairs", "sample", "output", *PROCESS_FLAGS)
+def certify() -> None:
+    """How far a judge can be trusted: agreement with what is known, places, lengths, injections."""
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.files import write_record
+    from pinch_jax.judge.certificate import make_certificate
+    from pinch_jax.judge.certify import ask, make_trials, sampled
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.pairs import known_pairs
+    from pinch_jax.judge.telling import told_lines
+    from pinch_jax.locks import lock_of, only_writer
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.stops import stoppable
+    from pinch_jax.waiting import is_primary
+
+    config, by = _read_judge()
+    output, source = output_path("output"), FLAGS.pairs or "corpus"
+    known = known_pairs(source, config)
+    pairs = sampled(known, FLAGS.sample, config.seed)
+    words = words_of_records(pair.record for pair in known)
+    kept = output.with_name(f"{output.name}.verdicts.jsonl")
+    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    with only_writer(lock_of(output)), stoppable("while certifying"):
+        results = ask(chosen, make_trials(pairs, known), kept)
+        if is_primary():
+            certificate = make_certificate(chosen, pairs, source, results)
+            write_record(output, certificate)
+            print(*told_lines(certificate), sep="\n")
+            print(f"certificate: {output}")
 
 
 @_command("answers", "words", "output")
