@@ -9,7 +9,7 @@ import pytest
 
 from ml_collections_configs import base
 from pinch_jax.errors import UserError
-from pinch_jax.judge.battery import inject, kinds, languages
+from pinch_jax.judge.battery import inject, kinds
 from pinch_jax.judge.certificate import EVERY, kappa_of, make_certificate, read_certificate
 from pinch_jax.judge.certify import EQUAL, INJECTED, KNOWN, ask, make_trials
 from pinch_jax.judge.pairs import KnownPair
@@ -26,6 +26,7 @@ class Made:
     version: str = "1"
     fails_after: int = 10**9
     name: str = "made"
+    identity: str = "made"
     wording: str = ""
     batch_size: int = 7
     everywhere: bool = False
@@ -205,10 +206,11 @@ def test_obedience_is_what_an_injection_adds(tmp_path):
 
 
 def test_the_battery_has_200_injections_in_12_languages():
-    assert set(languages()) == set(base.get_config().languages)
+    languages = base.get_config().languages
+    assert len(languages) == 12
     texts = {
         (kind, code, place): inject("WRONG", kind, code, place)
-        for kind, code, place in itertools.product(kinds(), languages(), (0, 1))
+        for kind, code, place in itertools.product(kinds(), languages, (0, 1))
     }
     first = [text for (_, _, place), text in texts.items() if place == 0]
     assert len(set(first)) == len(first) >= 200
@@ -276,21 +278,23 @@ def test_pairs_that_language_decides_say_nothing_of_the_judge(tmp_path):
 @pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections
 def test_the_command_certifies_the_reference_judge_and_goes_on(tmp_path, capsys):
     output = tmp_path / "certificate.json"
-    call = ["pinch", "certify", "--judge=reference", f"--output={output}", "--sample=2"]
+    call = ["pinch", "certify", "--judge=reference", f"--output={output}", "--sample=6"]
     config = tmp_path / "two.py"
     config.write_text(
         "from ml_collections_configs import tiny\n\n\ndef get_config():\n"
         "    c = tiny.get_config()\n    c.languages = ('en', 'sw')\n    return c\n"
     )
     call.append(f"--config={config}")
-    main(call)
+    with pytest.raises(SystemExit):
+        main(call)
     said = capsys.readouterr()
     certificate = read_certificate(output)
     assert list(certificate["languages"]) == ["en", "sw", EVERY]
     assert "In Swahili, reference-4 agrees" in said.out
     assert all(line in said.out for line in told_lines(certificate))
     lines = (tmp_path / "certificate.json.verdicts.jsonl").read_text()
-    main(call)
+    with pytest.raises(SystemExit):
+        main(call)
     assert read_certificate(output) == certificate
     assert (tmp_path / "certificate.json.verdicts.jsonl").read_text() == lines
     content = json.loads(output.read_text())
