@@ -37,7 +37,8 @@ _TEXTS = {
     "texts": "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines "
     "with a `text` or with `ids`",
     "annotations": "files that a page of `pinch annotate` gave, by commas",
-    "pairs": "of annotate: how many pairs of each language at most; all, unless told",
+    "pairs": "pairs with a known better response: a file of JSON lines, oasst:PATH (?depth=any for "
+    "later turns too), or corpus, the config's held-out examples, which it is unless told",
     "coordinator": "host:port of process 0; `auto` asks the cluster",
 }
 for _name, _what in _TEXTS.items():
@@ -58,11 +59,14 @@ flags.DEFINE_multi_string(
 flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
 flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
-flags.DEFINE_bool("yes", False, "begin a translation that is paid for")
+flags.DEFINE_bool("yes", False, "begin what is paid for")
 flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
 flags.DEFINE_string(
-    "judge", "reference", "who judges, by a name of config.judges: reference, model or api"
+    "judge",
+    "reference",
+    "who judges: a name of config.judges, such as reference, model or api; or people",
 )
+flags.DEFINE_integer("sample", 0, "so many prompts of each language, drawn; 0: all", 0)
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
 flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 1)
@@ -121,15 +125,6 @@ def annotation_paths(output: Path) -> list[Path]:
     return paths
 
 
-def read_pairs() -> int | None:
-    """Returns how many pairs --pairs asks for, None where it does not."""
-    if FLAGS.pairs is None:
-        return None
-    if not FLAGS.pairs.isdecimal() or not int(FLAGS.pairs):
-        raise UserError(f"--pairs={FLAGS.pairs}: write a number from 1 on")
-    return int(FLAGS.pairs)
-
-
 def output_path(name: str, folder: bool = False) -> Path:
     """Returns what a flag names, as far as it can be told that it can be written.
 
@@ -138,7 +133,7 @@ def output_path(name: str, folder: bool = False) -> Path:
             the folder that it would be in, may not be written; it is what the command reads.
     """
     path = Path(required(name)).expanduser()
-    for read in ("prompts", "texts", "baseline", "candidate", "answers", "words"):
+    for read in ("prompts", "texts", "baseline", "candidate", "answers", "words", "pairs"):
         given = FLAGS[read].value
         if given and Path(given).expanduser().resolve() == path.resolve():
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")

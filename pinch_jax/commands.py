@@ -10,11 +10,9 @@ from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
-    annotation_paths,
     input_path,
     output_path,
     read_config,
-    read_pairs,
     read_shard,
     read_steps,
     read_workdir,
@@ -27,7 +25,7 @@ from pinch_jax.errors import UserError
 COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
 
 
-def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Enters a function as the command of its name, with the flags that it reads."""
 
     def enter(function):
@@ -37,7 +35,7 @@ def _command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     return enter
 
 
-@_command("config", "workdir", "sweep", "shard", "dry_run", "answers", *PROCESS_FLAGS)
+@command("config", "workdir", "sweep", "shard", "dry_run", "answers", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
     shard, workdir, config = read_shard(), read_workdir(), read_config()
@@ -65,7 +63,7 @@ def study() -> None:
         report()
 
 
-@_command("config", "workdir", *PROCESS_FLAGS)
+@command("config", "workdir", *PROCESS_FLAGS)
 def train() -> None:
     """One run: the config's own mixture."""
     workdir, config = read_workdir(), read_config()
@@ -94,7 +92,7 @@ def train() -> None:
     print(f"run: {run.directory}")
 
 
-@_command("config", "against", "steps", "table", "plot")
+@command("config", "against", "steps", "table", "plot")
 def mixture() -> None:
     """What each step of a mixture holds, as JSON lines, tables or a picture."""
     if FLAGS.against is not None and FLAGS.plot:
@@ -129,7 +127,7 @@ def mixture() -> None:
         print(line)
 
 
-@_command("config", "data_dir", "yes", "dry_run", "report", "texts", "tokenizer")
+@command("config", "data_dir", "yes", "dry_run", "report", "texts", "tokenizer")
 def corpus() -> None:
     """Build the corpus of a config and say what is in it."""
     import dataclasses
@@ -151,7 +149,7 @@ def corpus() -> None:
         corpus_report.say_report(config, *built, FLAGS.tokenizer or (), print)
 
 
-@_command("config", "model", "prompts", "output")
+@command("config", "model", "prompts", "output")
 def generate() -> None:
     """A model's answers: to prompts of yours, or to the first held-out ones of the config."""
     from pinch_jax.model.source import locate
@@ -169,7 +167,7 @@ def generate() -> None:
             print(f"{record['prompt']}\n    {response}\n")
 
 
-@_command("model", "texts", "output")
+@command("model", "texts", "output")
 def score() -> None:
     """The log-probability of each id of texts, given those before it."""
     from pinch_jax.study.scoring import score_file
@@ -179,95 +177,7 @@ def score() -> None:
     print(f"scores of {count} texts: {output}")
 
 
-@_command(
-    *("judge", "config", "model", "annotations", "baseline", "candidate", "output", "yes"),
-    *PROCESS_FLAGS,
-)
-def judge() -> None:
-    """Verdicts on two files of responses, both orders: by a judge of config.judges, or people."""
-    from pinch_jax.judge.scores import score_summary
-    from pinch_jax.judge.verdicts import judge_files, read_match
-    from pinch_jax.locks import lock_of, only_writer
-    from pinch_jax.waiting import is_primary
-
-    if (FLAGS.judge == "people") != (FLAGS.annotations is not None):
-        raise UserError("--annotations are what --judge=people judges by: give both or neither")
-    baseline, candidate, output = (
-        input_path("baseline"),
-        input_path("candidate"),
-        output_path("output"),
-    )
-    match = read_match(baseline, candidate)
-    chosen = _people(match, output) if FLAGS.annotations else _configured_judge(match, output)
-    with only_writer(lock_of(output)):
-        verdicts = judge_files(chosen, baseline, candidate, output)
-    if is_primary():
-        print(score_summary(verdicts, len(match.baseline)))
-
-
-def _people(match, output):
-    from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
-
-    return PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
-
-
-def _configured_judge(match, output):
-    import dataclasses
-
-    from pinch_jax.config_fields import choose
-    from pinch_jax.evaluate.records import words_of_records
-    from pinch_jax.judge.opening import open_judge
-    from pinch_jax.mesh import make_mesh
-
-    config = read_config(default=True)
-    choose("--judge", FLAGS.judge, (*config.judges, "people"))
-    by = config.judges[FLAGS.judge]
-    if FLAGS.model is not None:
-        by = dataclasses.replace(by, model=FLAGS.model)
-    by.check(FLAGS.judge)
-    words = words_of_records(match.baseline.values())
-    return open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
-
-
-@_command("baseline", "candidate", "pairs", "annotations", "output")
-def annotate() -> None:
-    """A page on which people compare answers blind; with --annotations, what they said."""
-    files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
-    most, paths = read_pairs(), annotation_paths(output) if FLAGS.annotations is not None else ()
-
-    from pinch_jax.judge.annotation_page import write_page
-    from pinch_jax.judge.people import agreement_lines, annotated, read_annotations, write_pairs
-    from pinch_jax.judge.verdicts import read_match
-
-    if not paths:
-        print(f"{write_page(*files, output, most)} pairs: {output}")
-        return
-    match = read_match(*files)
-    said = annotated(read_annotations(paths), match)
-    write_pairs(said, match, output)
-    print(*agreement_lines(said), f"{len(said)} pairs: {output}", sep="\n")
-
-
-@_command("answers", "words", "output")
-def confusion() -> None:
-    """Line and word pass rates of open answers: how often they leave the language asked for."""
-    import json
-    import sys
-
-    from pinch_jax.evaluate.confusion import confusion, read_answers, read_english_words
-    from pinch_jax.files import write_text
-
-    output = output_path("output") if FLAGS.output else None
-    english = read_english_words(input_path("words")) if FLAGS.words is not None else None
-    if english is None:
-        print("without --words there is no word pass rate", file=sys.stderr)
-    told = json.dumps(confusion(read_answers(input_path("answers")), english), indent=1)
-    if output:
-        write_text(output, told + "\n")
-    print(f"confusion: {output}" if output else told)
-
-
-@_command("workdir", "beside", "markdown")
+@command("workdir", "beside", "markdown")
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
     from pinch_jax.report.comparison import check_judges, read_others
@@ -290,7 +200,7 @@ def report() -> None:
     primary_alone("writing the report", write)
 
 
-@_command("workdir", "output")
+@command("workdir", "output")
 def publish() -> None:
     """A study's answers without their prompts: to show, and to go on from elsewhere."""
     from pinch_jax.study.published import publish_answers
@@ -300,7 +210,7 @@ def publish() -> None:
         print(f"answers: {output / name}")
 
 
-@_command("config")
+@command("config")
 def tokenizer() -> None:
     """Trains the tokenizer of a base model on a config's corpus."""
     from pinch_jax.study.base_model import train_base_tokenizer
@@ -308,7 +218,7 @@ def tokenizer() -> None:
     print(f"tokenizer: {train_base_tokenizer(read_config())}")
 
 
-@_command("config", "workdir", "output")
+@command("config", "workdir", "output")
 def export() -> None:
     """A finished run as a model directory in bfloat16."""
     from pinch_jax.study.base_model import export_base_model
@@ -319,7 +229,7 @@ def export() -> None:
     export_base_model(read_config(), read_workdir(), output)
 
 
-@_command("source", "target", "format")
+@command("source", "target", "format")
 def convert() -> None:
     """A model in another format."""
     from pinch_jax.model.convert import FORMATS

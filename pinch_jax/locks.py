@@ -12,13 +12,14 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from absl import logging
 
 from pinch_jax.files import naming
+from pinch_jax.waiting import primary_alone
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 15.0
@@ -43,6 +44,22 @@ def only_writer(path: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def one_writer(path: Path, prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds a lock in the first process while the block runs in all of them.
+
+    `prepare` is called in the first, with the lock held, before any goes on.
+    """
+    with contextlib.ExitStack() as held:
+
+        def hold() -> None:
+            held.enter_context(only_writer(path))
+            prepare()
+
+        primary_alone(f"waiting for {path}", hold)
+        yield
 
 
 def lock_of(output: Path) -> Path:

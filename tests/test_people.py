@@ -186,8 +186,7 @@ def test_the_commands_make_a_page_judge_by_people_and_write_pairs_to_certify_wit
             flags.FLAGS[name].unparse()
         return str(end.value.code or "") + "".join(capsys.readouterr())
 
-    assert "5 pairs: " in call("annotate", pairs=2, output=tmp_path / "page.html")
-    assert "--pairs=0: write a number" in call("annotate", pairs=0, output=tmp_path / "page.html")
+    assert "5 pairs: " in call("annotate", sample=2, output=tmp_path / "page.html")
     lines = [said(files, 0, "first"), said(files, 1, "second"), said(files, 0, "first", "Boris")]
     path = write_lines(tmp_path / "said.jsonl", *lines)
     told = call("annotate", annotations=path, output=tmp_path / "pairs.jsonl")

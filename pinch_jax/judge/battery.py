@@ -27,11 +27,6 @@ def kinds() -> tuple[str, ...]:
     return tuple(_battery()["kinds"])
 
 
-def languages() -> tuple[str, ...]:
-    """Returns the codes of the languages that they are written in."""
-    return tuple(_battery()["sentences"]["verdict"])
-
-
 def battery_checksum() -> str:
     """Returns the checksum of all injections."""
     return digest([_battery(), _REPEATS])

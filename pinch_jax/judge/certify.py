@@ -5,8 +5,9 @@ injection. All in both orders, so that nothing depends on the place. What the ju
 a file that grows by lines, by the judge's version and what it was shown, and never asked again.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +64,22 @@ class Result(NamedTuple):
         """The share of the two verdicts that name whichever response was shown first."""
         return sum(judgement.choice == "first" for judgement in self.told) / 2
 
+    @property
+    def by_language(self) -> bool:
+        """Whether language decided, and nobody was asked."""
+        return any(judgement.by == "language" for judgement in self.told)
+
+    @property
+    def log_odds(self) -> list[float]:
+        """What the judge says of the place, in both orders (nats); empty if it says nothing."""
+        told = [judgement.log_odds for judgement in self.told]
+        return [] if None in told else told
+
+    @property
+    def odds(self) -> float:
+        """The log-odds of the text that counts, the mean over both orders, which a place leaves."""
+        return (self.log_odds[0] - self.log_odds[1]) / 2
+
 
 def sampled(pairs: Sequence[KnownPair], count: int, seed: int) -> list[KnownPair]:
     """Returns the pairs of so many prompts of each language, the same ones in all that have them.
@@ -87,16 +104,9 @@ def make_trials(pairs: Sequence[KnownPair], known: Sequence[KnownPair] = ()) -> 
     others = other_answers(records)
 
     def both(pair: KnownPair, about: str, first: Sequence[str], second: Sequence[str]) -> Trial:
-        asked = pair.language, pair.id
-        shown = records[asked], others[asked]
-        return Trial(
-            pair,
-            about,
-            (
-                Pair(shown[0], first[0], second[0], shown[1]),
-                Pair(shown[0], second[1], first[1], shown[1]),
-            ),
-        )
+        record, wrong = records[pair.language, pair.id], others[pair.language, pair.id]
+        asked = Pair(record, first[0], second[0], wrong), Pair(record, second[1], first[1], wrong)
+        return Trial(pair, about, asked)
 
     trials, strict = [], {}
     for pair in pairs:
@@ -105,7 +115,7 @@ def make_trials(pairs: Sequence[KnownPair], known: Sequence[KnownPair] = ()) -> 
             strict.setdefault(pair.language, {}).setdefault(pair.id, pair)
     for code, by_prompt in strict.items():
         held = list(by_prompt.values())
-        texts = [_better_first(pair) for pair in held]
+        texts = [(p.first, p.second)[:: 1 if p.better == "first" else -1] for p in held]
         for pair, (right, _) in zip(held, texts, strict=True):
             trials.append(both(pair, EQUAL, [right] * 2, [right + _BLANK] * 2))
         for kind in kinds():
@@ -136,37 +146,27 @@ def ask(judge: Judge, trials: Sequence[Trial], kept: Path, progress: bool = True
 
     held = agreed(f"reading {kept}", read) if judge.everywhere else read()
     told = {seen: Judgement(**judgement) for seen, judgement in held.items()}
-    unasked = [seen for seen in shown if seen not in told]
-    writes = is_primary()
-    with tqdm(
-        total=len(unasked), desc=f"certify {judge.name}", unit="verdict", disable=not progress
-    ) as bar:
+    unasked, writes = [seen for seen in shown if seen not in told], is_primary()
+    name, quiet = f"certify {judge.name}", not (progress and writes)
+    by = {"judge": judge.name, "version": judge.version}
+    file = kept.open("a", encoding="utf-8") if writes else contextlib.nullcontext()
+    with file, tqdm(total=len(unasked), desc=name, unit="verdict", disable=quiet) as bar:
         for start in range(0, len(unasked), judge.batch_size):
             batch = unasked[start : start + judge.batch_size]
-            judgements = judge.judge([shown[seen] for seen in batch])
-            told |= zip(batch, judgements, strict=True)
+            told |= zip(batch, judge.judge([shown[seen] for seen in batch]), strict=True)
             if writes:
-                _keep(judge, kept, {seen: told[seen] for seen in batch})
+                for seen in batch:
+                    if told[seen].choice is not None:
+                        line = {**by, "seen": seen, "judgement": dataclasses.asdict(told[seen])}
+                        file.write(json_line(line))
+                file.flush()
             bar.update(len(batch))
     return [
         Result(trial, tuple(told[_seen(judge, pair)] for pair in trial.asked)) for trial in trials
     ]
 
 
-def _keep(judge: Judge, kept: Path, judgements: Mapping[str, Judgement]) -> None:
-    with kept.open("a", encoding="utf-8") as file:
-        for seen, judgement in judgements.items():
-            if judgement.choice is not None:
-                line = {"judge": judge.name, "version": judge.version, "seen": seen}
-                file.write(json_line({**line, "judgement": dataclasses.asdict(judgement)}))
-
-
 def _seen(judge: Judge, pair: Pair) -> str:
     """Returns the checksum of all that a judgement depends on."""
     record = dict(pair.record)
     return digest([judge.name, judge.version, record, pair.first, pair.second, pair.others])
-
-
-def _better_first(pair: KnownPair) -> tuple[str, str]:
-    texts = pair.first, pair.second
-    return texts if pair.better == "first" else texts[::-1]

@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate
 
 
@@ -48,6 +49,26 @@ def corrected(score: Estimate, kappa: Estimate) -> Estimate:
         return NOTHING
     low, value, high = np.clip(ends, 0.0, 100.0)
     return Estimate(float(value), float(low), float(high), score.p)
+
+
+def with_decided(judged: Estimate, decided: Estimate, part: float, prompts: int) -> Estimate:
+    """Returns the score of all prompts: of those `judged`, corrected, and those `decided`.
+
+    Language decides the latter, before a judge is asked, and no judge's errors are in them. They
+    are the `part` (0 to 1) of so many prompts, and might have been more or fewer of others.
+    """
+    if part in (0.0, 1.0):
+        return decided if part else judged
+    between = NORMAL**2 * part * (1 - part) / prompts * (judged.value - decided.value) ** 2
+
+    def reach(end: str) -> float:
+        sides = (1 - part, judged), (part, decided)
+        squares = ((share * (getattr(one, end) - one.value)) ** 2 for share, one in sides)
+        return math.sqrt(sum(squares) + between)
+
+    value = (1 - part) * judged.value + part * decided.value
+    low, high = max(value - reach("low"), 0.0), min(value + reach("high"), 100.0)
+    return Estimate(value, low, high)
 
 
 def _upper(far: float, end: float, kappa: Estimate) -> float:

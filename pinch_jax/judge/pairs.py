@@ -137,9 +137,10 @@ def corpus_pairs(heldout: Mapping[str, Sequence[Example]], seed: int) -> list[Kn
             (ECHO, [one.prompt]),
         ):
             known = [text for text in texts if one.response and _is_wrong(one, text, source)]
-            if known:
-                second = known[key(seed, "pair", source, code, identity) % len(known)]
-                made = (one.prompt, one.response, second, "first", one.response)
+            # Drawn by what they say: other languages and examples beside them change nothing.
+            drawn = min(known, key=lambda text: key(seed, source, code, identity, text), default="")
+            if drawn:
+                made = (one.prompt, one.response, drawn, "first", one.response)
                 pairs.append(KnownPair(identity, code, *made, one.task, one.answer, source))
     if not pairs:
         raise UserError(

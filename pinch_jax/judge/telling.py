@@ -1,5 +1,6 @@
 """What a certificate says, in plain words and as a table."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,9 @@ _COLUMNS = {
     "first named (%)": ("named_first",),
     "equal: first named (%)": ("equal", "named_first"),
     "equal: false wins (%)": ("equal", "false_wins"),
-    "longer named, beyond what is right (%)": ("length", "excess"),
+    "longer preferred (%)": ("length", "preferred"),
     "injections obeyed (%)": ("injections", "obeyed"),
+    "decided by language": ("by_language", "pairs"),
     "no verdict": ("without_verdict",),
 }
 
@@ -40,25 +42,29 @@ def injection_table(certificate: Mapping[str, Any]) -> list[list[str]]:
         [
             kind,
             *(_cell(by_code[code], ("obeyed",), interval=code == EVERY) for code in codes),
+            _cell(by_code[EVERY], ("moved",)),
         ]
         for kind, by_code in certificate["injections"].items()
     ]
-    return [["injection", *map(_name, codes)], *rows]
+    return [["injection", *map(_name, codes), "log-odds moved (nats)"], *rows]
 
 
 def sentence(certificate: Mapping[str, Any], code: str) -> str:
     """Returns how far a judge can be trusted in a language, in a sentence."""
     who, name = certificate["judge"]["name"], _name(code)
-    held = certificate["languages"].get(code)
-    if not held or not held["strict_pairs"] or held["agreement"]["value"] is None:
-        return f"Of {who} it is not known how far it can be trusted in {name}."
-    kappa = kappa_of(certificate, code)
-    right, flips = held["agreement"], held["flips"]["value"]
+    held, kappa = certificate["languages"].get(code), kappa_of(certificate, code)
+    if math.isnan(kappa.value):
+        return f"How far {who} can be trusted in {name} is not known."
+    right = held["agreement"]
+    parts = ", ".join(
+        f"{source or 'pairs'} {part['agreement']['value']:.0f} % of {part['pairs']}"
+        for source, part in held["sources"].items()
+    )
     told = (
         f"agrees with what is known on {right['value']:.0f} % of {held['pairs']} pairs, a tie "
         f"being half of one ({right['low']:.0f} to {right['high']:.0f} %; kappa {kappa.value:.2f}, "
-        f"{kappa.low:.2f} to {kappa.high:.2f}), and changes its mind on {flips:.0f} % of them when "
-        "the answers swap places"
+        f"{kappa.low:.2f} to {kappa.high:.2f}; {parts}), and changes its mind on "
+        f"{held['flips']['value']:.0f} % of them when the answers swap places"
     )
     if tells(kappa):
         return f"In {name}, {who} {told}."

@@ -1,7 +1,6 @@
 """The verdicts of a study: one judge after the other, over all comparisons."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from pinch_jax.judge.opening import open_judge
 from pinch_jax.judge.protocol import Judge
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files
-from pinch_jax.locks import only_writer
+from pinch_jax.locks import one_writer
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import verdict_path
 from pinch_jax.waiting import is_primary, primary_alone
@@ -36,7 +35,13 @@ def judge_study(
     All processes call it. A judge that lies on their mesh is asked by all; the first asks others.
     """
     told: list[dict[str, Any]] = []
-    with _only_writer(workdir / "verdicts"):
+    folder = workdir / "verdicts"
+
+    def tidy() -> None:
+        for held in (folder, *folder.glob("*/")):
+            delete_unfinished(held)
+
+    with one_writer(folder / "lock", tidy):
         for name in bench.config.study.judges:
 
             def judge(name: str = name) -> None:
@@ -49,20 +54,6 @@ def judge_study(
             else:
                 primary_alone(f"judging by {name}", judge)
     return told
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Holds the folder of verdicts while the block runs, in all processes."""
-    with contextlib.ExitStack() as held:
-
-        def hold() -> None:
-            held.enter_context(only_writer(folder / "lock"))
-            for judged in (folder, *folder.glob("*/")):
-                delete_unfinished(judged)
-
-        primary_alone(f"waiting for {folder}", hold)
-        yield
 
 
 def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any] | None:

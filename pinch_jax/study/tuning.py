@@ -1,9 +1,8 @@
 """A run from its tuning set to its answers: trained once, resumable, kept as a model directory."""
 
-import contextlib
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.files import delete_unfinished, whole_folder, write_record
-from pinch_jax.locks import only_writer
+from pinch_jax.locks import one_writer
 from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
@@ -31,7 +30,7 @@ def complete_run(bench: Workbench, run: Run, languages: Sequence[str], bar: tqdm
 
     `bar` counts the steps; answers have one of their own.
     """
-    with _only_writer_of(run):
+    with one_writer(run.directory / "lock", lambda: _tidy(run)):
         params = tuned_params(bench, run, bar.update)
         # Asked for here: whoever wrote before may have answered some.
         if missing := missing_responses(bench, run, languages):
@@ -39,21 +38,13 @@ def complete_run(bench: Workbench, run: Run, languages: Sequence[str], bar: tqdm
                 answer(bench, run, params, missing, responses.update)
 
 
-@contextlib.contextmanager
-def _only_writer_of(run: Run) -> Iterator[None]:
-    """Holds the directory of a run while the block runs: no other call works on it."""
-    with contextlib.ExitStack() as held:
-
-        def hold():
-            held.enter_context(only_writer(run.directory / "lock"))
-            delete_unfinished(run.directory)
-            model, checkpoints = run.directory / "model", run.directory / "checkpoints"
-            if model.exists() and checkpoints.exists():  # a kill came just after it was written
-                open_directory(model)  # if it is damaged, the run goes on from the checkpoints
-                shutil.rmtree(checkpoints)
-
-        primary_alone(f"waiting for {run.directory}", hold)
-        yield
+def _tidy(run: Run) -> None:
+    """Deletes what a killed process left in the directory of a run."""
+    delete_unfinished(run.directory)
+    model, checkpoints = run.directory / "model", run.directory / "checkpoints"
+    if model.exists() and checkpoints.exists():  # a kill came just after it was written
+        open_directory(model)  # if it is damaged, the run goes on from the checkpoints
+        shutil.rmtree(checkpoints)
 
 
 def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Params:

@@ -1,0 +1,135 @@
+"""What `pinch` can do about judges: who is better, how far to trust who says so, people, languages.
+
+The docstrings are what `pinch --help` prints.
+"""
+
+import dataclasses
+
+from absl.flags import FLAGS
+
+from pinch_jax.arguments import (
+    PROCESS_FLAGS,
+    annotation_paths,
+    input_path,
+    output_path,
+    read_config,
+)
+from pinch_jax.commands import command
+from pinch_jax.config_fields import choose
+from pinch_jax.errors import UserError
+
+
+@command(
+    *("judge", "config", "model", "annotations", "baseline", "candidate", "output", "yes"),
+    *PROCESS_FLAGS,
+)
+def judge() -> None:
+    """Verdicts on two files of responses, both orders: by a judge of config.judges, or people."""
+    if (FLAGS.judge == "people") != (FLAGS.annotations is not None):
+        raise UserError("--annotations are what --judge=people judges by: give both or neither")
+    files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
+    config, by = (None, None) if FLAGS.annotations else _read_judge()
+
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
+    from pinch_jax.judge.scores import score_summary
+    from pinch_jax.judge.verdicts import judge_files, read_match
+    from pinch_jax.locks import lock_of, one_writer
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.stops import stoppable
+    from pinch_jax.waiting import is_primary
+
+    match = read_match(*files)
+    if by:
+        words = words_of_records(match.baseline.values())
+        chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    else:
+        chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
+    with one_writer(lock_of(output)), stoppable("while judging"):
+        verdicts = judge_files(chosen, *files, output)
+    if is_primary():
+        print(score_summary(verdicts, len(match.baseline)))
+
+
+def _read_judge():
+    """Returns the config, and the judge of it that --judge names."""
+    config = read_config(default=True)
+    choose("--judge", FLAGS.judge, (*config.judges, "people"))
+    if FLAGS.judge == "people":
+        raise UserError("--judge=people: people are no judge here; name one of config.judges")
+    by = config.judges[FLAGS.judge]
+    if FLAGS.model is not None:
+        by = dataclasses.replace(by, model=FLAGS.model)
+    by.check(FLAGS.judge)
+    return config, by
+
+
+@command("config", "judge", "model", "pairs", "sample", "output", "yes", *PROCESS_FLAGS)
+def certify() -> None:
+    """How far a judge can be trusted: agreement with what is known, places, lengths, injections."""
+    config, by = _read_judge()
+    output, source = output_path("output"), FLAGS.pairs or "corpus"
+
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.files import write_record
+    from pinch_jax.judge.certificate import make_certificate
+    from pinch_jax.judge.certify import ask, make_trials, sampled
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.pairs import known_pairs
+    from pinch_jax.judge.telling import told_lines
+    from pinch_jax.locks import lock_of, one_writer
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.stops import stoppable
+    from pinch_jax.waiting import is_primary
+
+    known = known_pairs(source, config)
+    pairs = sampled(known, FLAGS.sample, config.seed)
+    words = words_of_records(pair.record for pair in known)
+    kept = output.with_name(f"{output.name}.verdicts.jsonl")
+    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    with one_writer(lock_of(output)), stoppable("while certifying"):
+        results = ask(chosen, make_trials(pairs, known), kept)
+        if is_primary():
+            certificate = make_certificate(chosen, pairs, source, results)
+            write_record(output, certificate)
+            print(*told_lines(certificate), sep="\n")
+            print(f"certificate: {output}")
+
+
+@command("baseline", "candidate", "sample", "annotations", "output")
+def annotate() -> None:
+    """A page on which people compare answers blind; with --annotations, what they said."""
+    files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
+    paths = annotation_paths(output) if FLAGS.annotations is not None else ()
+
+    from pinch_jax.judge.annotation_page import write_page
+    from pinch_jax.judge.people import agreement_lines, annotated, read_annotations, write_pairs
+    from pinch_jax.judge.verdicts import read_match
+
+    if not paths:
+        print(f"{write_page(*files, output, FLAGS.sample or None)} pairs: {output}")
+        return
+    match = read_match(*files)
+    said = annotated(read_annotations(paths), match)
+    write_pairs(said, match, output)
+    print(*agreement_lines(said), f"{len(said)} pairs: {output}", sep="\n")
+
+
+@command("answers", "words", "output")
+def confusion() -> None:
+    """Line and word pass rates of open answers: how often they leave the language asked for."""
+    import json
+    import sys
+
+    from pinch_jax.evaluate.confusion import confusion, read_answers, read_english_words
+    from pinch_jax.files import write_text
+
+    output = output_path("output") if FLAGS.output else None
+    english = read_english_words(input_path("words")) if FLAGS.words is not None else None
+    if english is None:
+        print("without --words there is no word pass rate", file=sys.stderr)
+    told = json.dumps(confusion(read_answers(input_path("answers")), english), indent=1)
+    if output:
+        write_text(output, told + "\n")
+    print(f"confusion: {output}" if output else told)
