@@ -18,11 +18,11 @@ from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
 from pinch_jax.study.analysis import analyse, majority_answers
-from pinch_jax.study.reading import read_results
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
 from pinch_jax.study.experiments.registry import means_of
+from pinch_jax.study.reading import read_results
 from pinch_jax.study.workdir import verdict_path
 
 LANGUAGES = ("en", "fi", "it", "sw", "ru")
