@@ -185,7 +185,6 @@ def get_config() -> ml_collections.ConfigDict:
         "slavic",
         "pretraining_share",
         "same_language",
-        "human",
     )
     # Mixtures of your own, side by side: dict(name="mine", specs=("pinch:0", "pinch:1", "pinch:5"),
     # against="own", languages=()). They are held against the model of each language itself

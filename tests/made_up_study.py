@@ -13,7 +13,7 @@ from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 from pinch_jax.files import file_checksum, json_line, seal, write_record
 from pinch_jax.judge.people import RATINGS
 from pinch_jax.judge.reference import ReferenceJudge
-from pinch_jax.study.config import EXPERIMENTS, GAIN
+from pinch_jax.study.config import EXPERIMENTS, GAIN, HUMAN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
 from pinch_jax.study.records import (
     AGGREGATES,
@@ -263,7 +263,7 @@ def write_annotations(workdir, *runs):
 
 
 def write_workdir(
-    workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN), models=STUDY_LANGUAGES, draws=1
+    workdir, prompts=6, experiments=(*EXPERIMENTS, GAIN, HUMAN), models=STUDY_LANGUAGES, draws=1
 ):
     """Write what a finished and analysed study leaves behind; the numbers are made up."""
     rng = np.random.default_rng(7)
@@ -316,7 +316,7 @@ def write_workdir(
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}
     study |= {"runs_saved": 61, "devices": ["TFRT_CPU_0"]}
     write_record(workdir / "study.json", study)
-    if "human" in experiments:
+    if HUMAN in experiments:
         write_annotations(workdir, *list(runs)[:2])
     config = {"mixture": {"examples": EXAMPLES}, "study": {"judge": "reference"}}
     config["corpus"] = {"name": "cldr_instructions", "data_dir": "/somewhere/here"}

@@ -12,13 +12,15 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.comparisons import examples_of
-from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.config import HUMAN, PRETRAINED
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes, read_outcomes
 from pinch_jax.study.tables import read_rows
 from pinch_jax.study.workdir import read_config
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
+# The folder of a work directory in which files of annotators are.
+ANNOTATIONS = "annotations"
 # What `analyse` writes, all of it or nothing.
 TABLES = (
     "scores.csv",
@@ -308,6 +310,8 @@ class Records(Tables):
 def read_study(workdir: Path) -> dict[str, Any]:
     """Returns what study.json says: the runs and comparisons of a study.
 
+    Where people have annotated its answers, that is one of its experiments.
+
     Raises:
       UserError: there is none yet.
       UserError: it is damaged.
@@ -315,7 +319,10 @@ def read_study(workdir: Path) -> dict[str, Any]:
     path = workdir / "study.json"
     if not path.exists():
         raise UserError(f"{path}: no such file; run `pinch study` to its end first")
-    return read_record(path, "delete it, and run `pinch study` again")
+    study = read_record(path, "delete it, and run `pinch study` again")
+    if any((workdir / ANNOTATIONS).glob("*.jsonl")):
+        study["experiments"] = [*dict.fromkeys((*study["experiments"], HUMAN))]
+    return study
 
 
 def read_records(workdir: Path) -> Records:

@@ -20,7 +20,7 @@ from pinch_jax.study.comparisons import Comparison, Judged, Results
 from pinch_jax.study.experiments.figure import Shares
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, show
-from pinch_jax.study.records import Records
+from pinch_jax.study.records import ANNOTATIONS, Records
 
 # The lowest of the paper's four: our choice, named in the rule.
 LEAST_PERCENT = 75.0
@@ -46,7 +46,7 @@ class Said(NamedTuple):
 
 def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said], int]:
     """Returns what people say of the runs of a study, and how much is said of other answers."""
-    paths = sorted((workdir / "annotations").glob("*.jsonl"))
+    paths = sorted((workdir / ANNOTATIONS).glob("*.jsonl"))
     annotations = read_annotations(paths) if paths else []
     runs = {}
     for code in {one.language for one in annotations}:
