@@ -204,7 +204,8 @@ def judge() -> None:
     )
     match = read_match(baseline, candidate)
     words = words_of_records(match.baseline.values())
-    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    paid_for = output.with_name(f"{output.stem}.paid.jsonl")
+    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
     with only_writer(lock_of(output)):
         verdicts = judge_files(chosen, baseline, candidate, output)
     if is_primary():

@@ -29,21 +29,17 @@ _TOO_LONG = re.compile(r"context[ _](length|size|window)|prompt is too long", re
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """What came back: of the first choice, and what it cost.
 
-    Attributes:
-        text: of the first choice; "" if it has none, or something else in its place.
-        finish_reason: why it ends there, as the service says; "no choice" where there is none.
-        refusal: what the model says in the place of an answer, or "".
-        logprobs: what stands there, of whatever type.
-        tokens: that are paid for, if the service says.
-        model: which one answered.
+    `text` is "" where there is none, or something else in its place; `finish_reason` is "no choice"
+    without one; `logprobs` is what stands there, of whatever type; tokens are None if untold.
     """
 
     text: str
     finish_reason: str
     refusal: str
     logprobs: Any
+    prompt_tokens: int | None
     tokens: int | None
     model: str
 
@@ -132,12 +128,12 @@ def _reply(body: Mapping[str, Any]) -> Reply:
 
     choice = table(next(iter(body["choices"]), None))
     message, usage = table(choice.get("message")), table(body.get("usage"))
-    text, tokens = message.get("content"), usage.get("total_tokens")
+    text, counts = message.get("content"), (usage.get("prompt_tokens"), usage.get("total_tokens"))
     return Reply(
-        text=text if isinstance(text, str) else "",
-        finish_reason=str(choice.get("finish_reason")) if choice else "no choice",
-        refusal=first_line(message.get("refusal") or ""),
-        logprobs=choice.get("logprobs"),
-        tokens=tokens if type(tokens) is int and tokens > 0 else None,
+        text if isinstance(text, str) else "",
+        str(choice.get("finish_reason")) if choice else "no choice",
+        first_line(message.get("refusal") or ""),
+        choice.get("logprobs"),
+        *(count if type(count) is int and count > 0 else None for count in counts),
         model=str(body.get("model")),
     )
