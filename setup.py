@@ -5,7 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
-TRANSLATE = ["google-cloud-translate", "openai"]
+SERVICES = ["openai"]
+TRANSLATE = ["google-cloud-translate", *SERVICES]
 # Its data alone are read: URIEL's vectors, with every gap filled.
 TYPOLOGY = ["lang2vec==1.1.2"]
 
@@ -85,6 +86,8 @@ setup(
         "gguf": ["gguf"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
+        # Whatever speaks OpenAI's protocol, to judge or to translate.
+        "services": SERVICES,
         "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,

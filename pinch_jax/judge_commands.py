@@ -43,7 +43,8 @@ def judge() -> None:
     match = read_match(*files)
     if by:
         words = words_of_records(match.baseline.values())
-        chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+        paid_for = output.with_name(f"{output.stem}.paid.jsonl")
+        chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
     else:
         chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
     with one_writer(lock_of(output)), stoppable("while judging"):
@@ -87,7 +88,8 @@ def certify() -> None:
     pairs = sampled(known, FLAGS.sample, config.seed)
     words = words_of_records(pair.record for pair in known)
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
-    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), output)
+    paid_for = output.with_name(f"{output.stem}.paid.jsonl")
+    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
     with one_writer(lock_of(output)), stoppable("while certifying"):
         results = ask(chosen, make_trials(pairs, known), kept)
         if is_primary():

@@ -31,10 +31,10 @@ from translation_server import TranslationServer
 
 from pinch_jax.corpus.translation import piecework
 from pinch_jax.corpus.translation.pieces import open_pieces
-from pinch_jax.corpus.translation.piecework import Pace, Patience
-from pinch_jax.corpus.translation.services import Busy, TranslationError
 from pinch_jax.corpus.translation.translate import estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
+from pinch_jax.service.faults import Busy, ServiceError
+from pinch_jax.service.pace import Pace, Patience
 
 CODE = "```\n$ program --now\nopen\n```"
 PARTS = ("`make all`", "https://example.org/a_(b)?c=d")
@@ -201,7 +201,7 @@ def test_waits_double_at_most_and_are_not_all_alike():
     for _ in range(20):
         recorder = Recorder()
         patience = Patience(Pace(1e12, clock=lambda: 0.0), 4, 2.0, recorder)
-        with pytest.raises(TranslationError, match=r"made: gave up after 4 attempts \(not now\)"):
+        with pytest.raises(ServiceError, match=r"made: gave up after 4 attempts \(not now\)"):
             patience.request("made", busy)
         waits.append([seconds for seconds in recorder.seconds if seconds > 1e-9])
     for place, longest in enumerate((2.0, 4.0, 8.0)):
@@ -229,7 +229,7 @@ def test_requests_are_no_faster_than_agreed(config, server, tmp_path):
 def test_what_cannot_pass_stops_at_once_with_one_line(config, server, tmp_path, trouble):
     server.plan[HOURS] = [trouble] * 9
     config = dataclasses.replace(config, concurrency=1)
-    with pytest.raises(TranslationError) as caught:
+    with pytest.raises(ServiceError) as caught:
         translate(config, tmp_path, EXAMPLES)
     assert "\n" not in str(caught.value)
     assert config.name in str(caught.value) or "9999" in str(caught.value)
@@ -243,14 +243,14 @@ def test_a_quota_of_a_minute_passes_and_credit_that_is_used_up_does_not(server, 
     server.plan[HOURS] = ["quota of a minute"]
     assert translate(config_of(server.url), tmp_path, EXAMPLES[:1]).rejected == ()
     server.plan[EGG] = ["no credit"] * 9
-    with pytest.raises(TranslationError, match=r"openai:small-model: HTTP 429: .*current quota"):
+    with pytest.raises(ServiceError, match=r"openai:small-model: HTTP 429: .*current quota"):
         translate(config_of(server.url, "openai"), tmp_path, EXAMPLES[1:2])
     assert (server.asked[HOURS], server.asked[EGG]) == (2, 1)
 
 
 def test_a_service_that_stays_busy_is_given_up_after_so_many_attempts(config, server, tmp_path):
     server.plan[HOURS] = [503] * 9
-    with pytest.raises(TranslationError, match=r"gave up after 4 attempts \(HTTP 503"):
+    with pytest.raises(ServiceError, match=r"gave up after 4 attempts \(HTTP 503"):
         translate(config, tmp_path, EXAMPLES[:1])
     assert server.asked == Counter({OPENING: 1, HOURS: 4})
 
@@ -280,7 +280,7 @@ def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
 
     server.gate = gate
     start = time.monotonic()
-    with pytest.raises(TranslationError, match="HTTP 403"):
+    with pytest.raises(ServiceError, match="HTTP 403"):
         translate(dataclasses.replace(config, concurrency=8), tmp_path, many(4))
     assert time.monotonic() - start < 30
     assert server.asked == Counter(pieces_of(many(4)))

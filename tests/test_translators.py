@@ -8,10 +8,10 @@ from email.utils import format_datetime
 import pytest
 from known_sentences import BOILING, EGG, HOURS, OPENING, SENTENCES, config_of, example, translate
 
-from pinch_jax.corpus.translation.services import TranslationError, retry_after_seconds
 from pinch_jax.corpus.translation.translate import Rejection, estimate
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
+from pinch_jax.service.faults import ServiceError, retry_after_seconds
 
 
 def write_jsonl(path, said):
@@ -58,23 +58,27 @@ def test_a_file_that_contradicts_itself_or_is_not_there_is_an_error(tmp_path):
 def test_retry_after_is_seconds_or_a_date():
     now = datetime.datetime(2024, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
     later = format_datetime(now + datetime.timedelta(seconds=90), usegmt=True)
-    values = {"1.5": 1.5, later: 90.0, "-3": 0.0, "soon": 0.0, format_datetime(now): 0.0}
+    clock = str(now.timestamp() + 7)
+    zoneless = later.replace("GMT", "-0000")
+    values = {"1.5": 1.5, later: 90.0, zoneless: 90.0, clock: 7.0, "-3": 0.0, "soon": 0.0}
     for value, seconds in values.items():
         assert retry_after_seconds({"Retry-After": value}, now) == seconds
     assert retry_after_seconds({}) == 0.0
 
 
-@pytest.mark.parametrize("module", ["openai", "google.cloud"])
-def test_a_library_that_is_not_there_is_named_with_its_extra(monkeypatch, module):
+@pytest.mark.parametrize(
+    ("module", "extra"), [("openai", "services"), ("google.cloud", "translate")]
+)
+def test_a_library_that_is_not_there_is_named_with_its_extra(monkeypatch, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     by = module.partition(".")[0]
-    with pytest.raises(ValueError, match=r"pip install 'pinch_jax\[translate\]'"):
+    with pytest.raises(ValueError, match=rf"pip install 'pinch_jax\[{extra}\]'"):
         make_translator(config_of("http://localhost:1", by))
 
 
 def test_a_missing_key_is_one_line(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(TranslationError, match="OPENAI_API_KEY"):
+    with pytest.raises(ServiceError, match="OPENAI_API_KEY"):
         make_translator(config_of("", "openai", base_url=""))
 
 

@@ -4,16 +4,11 @@ It knows a few sentences in three languages, so that what it says is really in a
 counts what it is asked and what it answers, and misbehaves where a plan says so.
 """
 
-import collections
-import contextlib
-import http.server
 import json
 import re
-import socket
-import sys
-import threading
 
 from known_sentences import BOILING, in_language
+from planned_server import PlannedHandler, PlannedServer
 
 GOOGLE = re.compile(r"/v3/projects/([^/]+)/locations/([^/]+):translateText(?:\?.*)?")
 LANGUAGES = {"fi": "Finnish", "zh": "Chinese", "es": "Spanish"}
@@ -40,80 +35,20 @@ ERRORS = {
 }
 
 
-class TranslationServer(http.server.ThreadingHTTPServer):
+class TranslationServer(PlannedServer):
     """The two services at `url`; use as a context.
 
-    Attributes:
-      plan: text -> what to do at each request for it, first things first; then it behaves. One
-        of FALSE_ANSWERS or ERRORS; a status; (status, headers, details); "cut", "drop", "hang";
-        a finish_reason in capitals.
-      asked, answered: how often a text came, and was answered with a whole translation.
-      most_at_once: requests that were worked on at the same time, at most.
-      gate: None, or what is called with each text, and waited for, before it is answered.
+    A step of its plan is one of FALSE_ANSWERS or ERRORS; a status; (status, headers, details);
+    "cut", "drop", "hang"; a finish_reason in capitals.
     """
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.plan = collections.defaultdict(list)
-        self.asked = collections.Counter()
-        self.answered = collections.Counter()
-        self.at_once = self.most_at_once = 0
-        self.gate = None
-        self.errors = []
-        self.lock = threading.Lock()
-        self.closing = threading.Event()
-        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exception):
-        self.closing.set()
-        self.shutdown()
-        self.thread.join()
-        self.server_close()
-        if self.errors:
-            raise self.errors[0]
-
-    def handle_error(self, request, client_address):
-        """Keeps its own errors for the end; that clients leave is what some tests are about."""
-        error = sys.exception()
-        if not isinstance(error, ConnectionError):
-            self.errors.append(error)
-
-    @contextlib.contextmanager
-    def working_on(self, text):
-        """Counts a request; yields what the plan has for it."""
-        with self.lock:
-            self.asked[text] += 1
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-            step = self.plan[text].pop(0) if self.plan[text] else "translate"
-        try:
-            if self.gate:
-                self.gate(text)
-            yield step
-        finally:
-            with self.lock:
-                self.at_once -= 1
+        super().__init__(_Handler)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # it holds small answers back for 40 ms
-
-    def log_message(self, *arguments):
-        """Keeps quiet."""
-
+class _Handler(PlannedHandler):
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.read_json()
         try:
             read = read_google if GOOGLE.fullmatch(self.path) else read_openai
             text, target, wrap = read(self.path, self.headers, body)
@@ -124,9 +59,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.act(step, text, target, wrap)
 
     def act(self, step, text, target, wrap):
+        if step is None:
+            step = "translate"
         if step == "hang":
-            self.server.closing.wait(10)
-            self.leave()
+            self.hang()
         elif step == "drop":
             self.leave()
         elif step == "cut":
@@ -152,22 +88,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def fail(self, status, message, code=None, headers=None, details=()):
         error = {"code": code or status, "message": message, "details": list(details)}
         self.send(status, json.dumps({"error": error}).encode(), headers or {})
-
-    def send(self, status, content, headers, cut_at=None):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content[:cut_at])
-        self.wfile.flush()
-
-    def leave(self):
-        """Closes the connection under the client's hands."""
-        self.close_connection = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def read_google(path, headers, body):

@@ -8,15 +8,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import is_whole, json_line, mend_last_line, without_checksum
-from pinch_jax.locks import lock_of, only_writer
+from pinch_jax.files import is_whole, without_checksum
+from pinch_jax.service.kept import KeptLines, open_lines
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 
@@ -33,12 +30,11 @@ class PieceFile:
     """The file of one target language, open for one process; made by `open_pieces`."""
 
     def __init__(
-        self, file: IO[str], known: Mapping[str, Answer], identity: tuple[str, str, str]
+        self, lines: KeptLines, known: Mapping[str, Answer], identity: tuple[str, str, str]
     ) -> None:
-        self._file = file
+        self._lines = lines
         self._known = dict(known)
         self._identity = identity
-        self._lock = threading.Lock()
 
     def get(self, text: str) -> Answer | None:
         """Returns the answer to a piece, or None if it was never asked."""
@@ -48,12 +44,8 @@ class PieceFile:
         """Keeps an answer, on disk before this returns; from any thread."""
         key = piece_key(self._identity, text)
         fields = {"key": key, "by": self._identity[0], "text": text}
-        line = json_line(fields | dataclasses.asdict(answer))
-        with self._lock:
-            self._file.write(line)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._known[key] = answer
+        self._lines.add(fields | dataclasses.asdict(answer))
+        self._known[key] = answer
 
 
 def piece_key(identity: tuple[str, str, str], text: str) -> str:
@@ -70,9 +62,8 @@ def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFil
     Raises:
       UserError: a line before the last is broken.
     """
-    with only_writer(lock_of(path)), path.open("a", encoding="utf-8", newline="\n") as file:
-        mend_last_line(path)
-        yield PieceFile(file, read_pieces(path), identity)
+    with open_lines(path) as lines:
+        yield PieceFile(lines, read_pieces(path), identity)
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:

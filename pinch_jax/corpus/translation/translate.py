@@ -105,7 +105,7 @@ def translate_examples(
 
     Raises:
       UserError: the languages are the same or unknown; the translator cannot go on
-        (`TranslationError`); another process is translating into the directory.
+        (`ServiceError`); another process is translating into the directory.
     """
     identity = _identity(translator.name, config, target)
     if translator.whole_texts:

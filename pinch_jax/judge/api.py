@@ -1,0 +1,252 @@
+"""A service as judge, by OpenAI's protocol: what it costs, many pairs at a time, none paid twice.
+
+It is asked for the most probable first tokens; where it gives none for a schema that allows two
+labels; where it refuses that too for text. What a verdict was read from is found out once.
+"""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import logging
+
+from pinch_jax.errors import UserError
+from pinch_jax.files import digest, read_kept_lines
+from pinch_jax.judge.answers import ANSWER_TOKENS, Way, find_trouble, has_logprobs, read_reply
+from pinch_jax.judge.config import JudgeConfig
+from pinch_jax.judge.prompt import LABELS, Wording
+from pinch_jax.judge.protocol import Judgement, Pair
+from pinch_jax.service.chat import ChatClient, Reply
+from pinch_jax.service.faults import GaveUp, Refused, ServiceError, first_line
+from pinch_jax.service.kept import KeptLines, open_lines
+from pinch_jax.service.pace import Pace, Patience, side_by_side
+
+# Raised when answers are asked for or read otherwise than before.
+_READING = 1
+# Most tokenizers make fewer tokens: of Gemma 3's, in 12 languages, one holds 3.0 to 10.4 bytes.
+_TOKEN_BYTES = 3
+# A rough guide for the time before the first call.
+_REQUEST_SECONDS = 1.0
+# So many pairs in a row without any answer: the service is down, or the model does not fit.
+_DOWN = 3
+# A long prompt of more characters to a token was not read as a whole, which some services hide.
+_LONG, _TOKEN_CHARACTERS = 8000, 10
+_REMEDY = "delete the line, and its pair is asked for again"
+
+
+class Cost(NamedTuple):
+    """What is still to be paid: the `price`, and `lines` for people."""
+
+    price: float
+    lines: tuple[str, str]
+
+
+class ApiJudge:
+    """Prefers what a chat model names; a `Judge`.
+
+    `cache` is a file that keeps each verdict as soon as it is there, so that Ctrl-C, an error or
+    another call pays for none again. Where there is no verdict the next call asks again.
+    """
+
+    everywhere = False
+
+    def __init__(self, name: str, config: JudgeConfig, wording: Wording, cache: Path):
+        """Opens nothing and asks nobody.
+
+        Raises:
+            UserError: the library or the key is missing, or the budget has no price to hold.
+        """
+        self._field = f"config.judges.{name}"
+        if config.budget and not config.price_per_million_tokens:
+            raise UserError(
+                f"{self._field}.budget={config.budget}: nothing is known to cost anything; set "
+                f"{self._field}.price_per_million_tokens"
+            )
+        self.name, self.wording = name, wording.checksum
+        self._config, self._words, self._cache = config, wording, cache
+        self._who = f"{self._field}.model={config.model!r}"
+        self._fields = f"{self._field}.model and {self._field}.base_url"
+        self._client = ChatClient(
+            self._who, self._fields, config.model, config.base_url, config.timeout_seconds
+        )
+        self.version = digest(
+            ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
+        )
+        self.batch_size = 16 * config.concurrency
+        self._way, self._pace = Way(), Pace(config.requests_per_second)
+        self._lock = threading.Lock()
+        self._known: dict[str, Judgement] = {}
+        self._read_bytes = 0
+        self._spent = 0.0
+        self._answered, self._missed = False, 0
+        self._models: set[str] = set()
+
+    def cost(self, pairs: Iterable[Pair]) -> Cost:
+        """Returns what it costs to judge pairs; what is kept, or comes twice, costs nothing."""
+        asked = dict(self._asked(pairs))
+        with self._open():
+            new = [prompt for key, prompt in asked.items() if key not in self._known]
+        c, tokens = self._config, sum(map(_count_tokens, new))
+        price = self._price(tokens)
+        minutes = max(_REQUEST_SECONDS / c.concurrency, 1 / c.requests_per_second) * len(new) / 60
+        return Cost(
+            price,
+            (
+                f"to judge by {self.name} ({c.model}): {len(new):,} pairs, "
+                f"{sum(map(len, new)):,} characters",
+                f"about {tokens:,} tokens, one for {_TOKEN_BYTES} bytes (most tokenizers make "
+                f"fewer): price {price:,.2f}, minutes {minutes:,.1f}",
+            ),
+        )
+
+    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
+        """Returns what it says of each pair, asking for none that is kept.
+
+        Ctrl-C and errors end it when the requests under way are done; what they say is kept.
+
+        Raises:
+            ServiceError: the service cannot be asked until a person does something.
+            UserError: the budget is used up; the cache is damaged.
+        """
+        asked = self._asked(pairs)
+        said: dict[str, Judgement] = {}
+        c, stop = self._config, threading.Event()
+        patience = Patience(self._pace, c.attempts, c.wait_seconds, stop)
+        with self._open() as lines:
+            new = {key: prompt for key, prompt in asked if key not in self._known}
+
+            def work(item: tuple[str, str]) -> tuple[str, Judgement]:
+                key, prompt = item
+                judgement, reply = self._ask(prompt, patience, len(new))
+                if judgement.choice and reply:
+                    self._keep(key, judgement, reply, lines)
+                return key, judgement
+
+            done = lambda told: said.update([told])  # noqa: E731
+            side_by_side(work, new.items(), c.concurrency, stop, done)
+        return [self._known.get(key) or said[key] for key, _ in asked]
+
+    def _asked(self, pairs: Iterable[Pair]) -> list[tuple[str, str]]:
+        """Returns the key and the prompt of each pair."""
+        prompts = [self._words.ask(pair, LABELS[0]) for pair in pairs]
+        return [(digest([self.version, prompt]), prompt) for prompt in prompts]
+
+    def _ask(self, prompt: str, patience: Patience, pairs: int) -> tuple[Judgement, Reply | None]:
+        """Returns what the service says, and its reply; `pairs` are asked about in all."""
+        messages = [{"role": "user", "content": prompt}]
+        while True:
+            way, expected, paid = self._way, self._price(_count_tokens(prompt)), 0.0
+            self._reserve(expected)
+            try:
+                reply = patience.request(
+                    self._who, lambda way=way: self._client.ask(messages, **way.options)
+                )
+                paid = expected if reply.tokens is None else self._price(reply.tokens)
+            except Refused as refused:
+                self._hear()
+                return Judgement(None, trouble=f"refused: {refused}"), None
+            except GaveUp as gave_up:
+                self._miss(str(gave_up), pairs)
+                return Judgement(None, trouble=str(gave_up)), None
+            except ServiceError as error:
+                simpler = way.without(error.complaint) if error.status in (400, 422, 501) else None
+                if simpler is None:
+                    raise
+                self._change(way, simpler, error.complaint)
+                continue
+            finally:
+                with self._lock:
+                    self._spent += paid - expected
+            judgement = read_reply(reply, LABELS[0])
+            if reply.finish_reason == "length" and not reply.text.strip():
+                self._miss(f"{self._who}: {judgement.trouble}", pairs)
+            else:
+                self._hear()
+            if len(prompt) > max(_LONG, _TOKEN_CHARACTERS * (reply.prompt_tokens or len(prompt))):
+                told = f"a long prompt was cut to {reply.prompt_tokens} tokens"
+                return Judgement(None, trouble=f"{told}; let the service read more"), reply
+            if way.top and not has_logprobs(reply) and not find_trouble(reply):
+                self._change(way, dataclasses.replace(way, top=0), "no log-probabilities came")
+                if judgement.choice is None:
+                    continue
+            return judgement, reply
+
+    def _reserve(self, price: float) -> None:
+        """Raises UserError unless so much is left."""
+        budget = self._config.budget
+        with self._lock:
+            if budget and self._spent + price > budget:
+                raise UserError(
+                    f"{self._field}.budget={budget}: {self._spent:.4f} is spent or under way, and "
+                    f"an answer costs about {price:.4f}; what came is kept in {self._cache}: "
+                    "raise it, or call again to spend as much once more"
+                )
+            self._spent += price
+
+    def _hear(self) -> None:
+        with self._lock:
+            self._answered, self._missed = True, 0
+
+    def _miss(self, trouble: str, pairs: int) -> None:
+        """Raises ServiceError if nobody is answered, and not only this pair."""
+        with self._lock:
+            self._missed += 1
+            # It has answered before: a pair or two that it cannot answer are no reason to end.
+            worked = self._answered or self._known
+            if self._missed < (_DOWN if worked else min(_DOWN, pairs)):
+                return
+        raise ServiceError(
+            f"{trouble}; so it was with {self._missed} pairs in a row: look at {self._fields}, or "
+            "call again later, which pays for no verdict twice"
+        )
+
+    def _change(self, way: Way, simpler: Way, why: str) -> None:
+        """Asks otherwise from now on, if nobody has changed that meanwhile."""
+        with self._lock:
+            if self._way != way:
+                return
+            self._way = simpler
+        asked = ", ".join(simpler.options)
+        logging.warning("%s: %s; asked by %s now", self._who, first_line(why), asked)
+
+    def _keep(self, key: str, judgement: Judgement, reply: Reply, lines: KeptLines) -> None:
+        told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
+        lines.add({"key": key, "version": self.version, "model": reply.model, **told})
+        with self._lock:
+            self._known[key] = judgement
+            if reply.model not in self._models and self._models:
+                before = ", ".join(sorted(self._models))
+                logging.warning(
+                    "%s: %s answers, and before it was %s; name one", self._who, reply.model, before
+                )
+            self._models.add(reply.model)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[KeptLines]:
+        """Opens the cache for this process alone, and reads what others have added to it."""
+        with open_lines(self._cache) as lines:
+            if self._cache.stat().st_size != self._read_bytes:
+                for place, line in read_kept_lines(self._cache, _REMEDY):
+                    try:
+                        key, version = line["key"], line["version"]
+                        judgement = Judgement(line["choice"], line["log_odds"])
+                    except KeyError as error:
+                        raise UserError(f"{place}: no {error}: not a verdict; {_REMEDY}") from error
+                    if version == self.version:
+                        self._known[key] = judgement
+                        self._models.add(line["model"])
+            try:
+                yield lines
+            finally:
+                self._read_bytes = self._cache.stat().st_size
+
+    def _price(self, tokens: int) -> float:
+        return tokens / 1e6 * self._config.price_per_million_tokens
+
+
+def _count_tokens(prompt: str) -> int:
+    """Returns about how many tokens a prompt and its answer are, rather too many than too few."""
+    return -(-len(prompt.encode()) // _TOKEN_BYTES) + ANSWER_TOKENS
