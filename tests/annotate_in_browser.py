@@ -66,7 +66,7 @@ class Browser:
         self._process = subprocess.Popen(["bash", "-c", redirected, "-", *command], pass_fds=fds)
         for fd in fds:
             os.close(fd)
-        self._numbers, self._rest, self.requests = itertools.count(1), b"", []
+        self._numbers, self._rest, self.events = itertools.count(1), b"", []
         self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def send(self, method, session=None, **params):
@@ -74,23 +74,39 @@ class Browser:
         message = {"id": number, "method": method, "params": params}
         message |= {"sessionId": session} if session else {}
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        while True:
-            while b"\0" not in self._rest:
-                chunk = os.read(self._read, 1 << 20)
-                assert chunk, "the browser has ended"
-                self._rest += chunk
-            one, _, self._rest = self._rest.partition(b"\0")
-            told = json.loads(one)
-            if told.get("method") == "Network.requestWillBeSent":
-                self.requests.append(told["params"]["request"]["url"])
-            if told.get("id") == number:
-                assert "error" not in told, (method, told)
-                return told["result"]
+        while (told := self._next()).get("id") != number:
+            pass
+        assert "error" not in told, (method, told)
+        return told["result"]
+
+    def _next(self):
+        """Returns the next message; an event is kept."""
+        while b"\0" not in self._rest:
+            chunk = os.read(self._read, 1 << 20)
+            assert chunk, "the browser has ended"
+            self._rest += chunk
+        one, _, self._rest = self._rest.partition(b"\0")
+        told = json.loads(one)
+        if "method" in told:
+            self.events.append(told)
+        return told
+
+    def wait_for_load(self, session, seen):
+        """Returns once a page has been loaded, after so many events."""
+        loaded = "Page.loadEventFired", session
+        while loaded not in [(e["method"], e.get("sessionId")) for e in self.events[seen:]]:
+            self._next()
+
+    @property
+    def requests(self):
+        """The addresses that pages asked for."""
+        sent = (e for e in self.events if e["method"] == "Network.requestWillBeSent")
+        return [event["params"]["request"]["url"] for event in sent]
 
     def close(self):
         with contextlib.suppress(AssertionError, BrokenPipeError):
             self.send("Browser.close")
-        self._process.wait(20)
+        self._process.wait(60)
         os.close(self._write)
         os.close(self._read)
 
@@ -111,10 +127,9 @@ class Tab:
         return self._browser.send(method, self._session, **params)
 
     def go(self, url=None):
+        seen = len(self._browser.events)
         self.send("Page.navigate", url=url) if url else self.send("Page.reload")
-        time.sleep(0.3)
-        while self.run("document.readyState") != "complete":
-            time.sleep(0.05)
+        self._browser.wait_for_load(self._session, seen)
 
     def run(self, script):
         told = self.send("Runtime.evaluate", expression=script, returnByValue=True)
@@ -162,16 +177,21 @@ def write_responses(path, place):
     path.write_text("".join(lines), encoding="utf-8")
 
 
+def until(found):
+    """Returns what a function finds, as soon as it does."""
+    for _ in range(400):
+        if held := found():
+            return held
+        time.sleep(0.05)
+    raise AssertionError("not after 20 seconds")
+
+
 def downloaded(tab, folder):
     """Presses d and returns the file that comes."""
     for old in folder.glob("annotations-*"):
         old.unlink()
     tab.press("d")
-    for _ in range(100):
-        if found := [p for p in folder.glob("annotations-*") if p.suffix == ".jsonl"]:
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError("nothing was downloaded")
+    return until(lambda: next(iter(folder.glob("annotations-*.jsonl")), None))
 
 
 def annotate(tab, answers, most=99):
@@ -274,7 +294,9 @@ def _use_page(browser, folder, page, pictures):
     other.begin("Aino Ö.", "en")
     assert other.shown()["texts"] == before["texts"]
     seen += annotate(other, longer, 1)
-    assert tab.shown()["progress"] == "Aino Ö.: 4 of 6 done, 2 left" == other.shown()["progress"]
+    told = "Aino Ö.: 4 of 6 done, 2 left"
+    assert other.shown()["progress"] == told
+    until(lambda: tab.shown()["progress"] == told)
     for code in QUESTIONS:
         tab.begin("Aino Ö.", code)
         seen += annotate(tab, longer)

@@ -141,7 +141,7 @@ def test_verdicts_follow_when_somebody_else_has_annotated_too(files):
         ({"id": "q77"}, "saw other texts of en 'q77'"),
         ({"choice": "left"}, r"said\.jsonl:1: not an annotation \(choice='left' is none of"),
         ({"baseline_rating": "good"}, "baseline_rating='good' is none of"),
-        ({"seconds": "long"}, r"said\.jsonl:1: not an annotation"),
+        ({"seconds": "long"}, r"said\.jsonl:1: not an annotation \(seconds='long' is no number"),
         ({"more": "x"}, "unexpected keyword argument 'more'"),
         ({"annotator": " "}, "annotator=.* is empty"),
     ],

@@ -59,6 +59,8 @@ class Annotation:
         for field, values in _VALUES.items():
             if getattr(self, field) not in values:
                 raise UserError(f"{field}={getattr(self, field)!r} is none of {values}")
+        if not isinstance(self.seconds, int | float):
+            raise UserError(f"seconds={self.seconds!r} is no number")
 
     @property
     def outcome(self) -> float:
@@ -84,7 +86,6 @@ def read_annotations(paths: Iterable[Path]) -> list[Annotation]:
             check_fields(place, record, texts)
             try:
                 said = Annotation(**record)
-                math.isfinite(said.seconds)
             except (TypeError, UserError) as error:
                 raise UserError(f"{place}: not an annotation ({error}); {remedy}") from None
             of = said.language, said.id, said.annotator, said.baseline_file, said.candidate_file
