@@ -33,7 +33,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import SPLITS, Example
+from pinch_jax.corpus.example import CROSSLINGUAL, SPLITS, Example
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
@@ -227,7 +227,7 @@ def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example
     """Yields prompts with the language to answer in; the cross-lingual ones say how that is put."""
     for row in rows:
         _check_language(row, language)
-        kind = "crosslingual" if "phrasing" in row.fields else "monolingual"
+        kind = CROSSLINGUAL if "phrasing" in row.fields else "monolingual"
         part = row.text("source")
         identity = f"lcb-{kind}-{part}-{row.index}"
         yield Example(identity, identity, f"{kind}/{part}", language, row.text("prompt"))
