@@ -54,6 +54,11 @@ class Config:
         self._check_study_languages()
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
+        if self.mixture.recipes and self.corpus.judge_pairs:
+            raise UserError(
+                f"config.mixture.recipes={self.mixture.recipes}: nothing is made of two languages "
+                f"with config.corpus.judge_pairs={self.corpus.judge_pairs}; set one of them to ()"
+            )
         self.corpus.check_languages(self.corpus_languages)
         self._check_judges()
         self.mixture_of()
@@ -69,9 +74,11 @@ class Config:
     def mixture_languages(self) -> tuple[str, ...]:
         """Those that the config's own mixture can be planned with: without a share none is needed.
 
-        A corpus of one's own is what is there in all its languages, and recipes are made of any.
+        A corpus of one's own is what is there in all its languages; recipes and pairs for a judge
+        are made of any.
         """
-        mixture, every = self.mixture_of(), not self.corpus.bundled or self.mixture.recipes
+        mixture, made = self.mixture_of(), self.mixture.recipes or self.corpus.judge_pairs
+        every = made or not self.corpus.bundled
         pairs = zip(mixture.languages, mixture.shares, strict=True)
         own = (member for member, share in pairs if share and member not in self.mixture.recipes)
         return tuple(dict.fromkeys((*(self.languages if every else ()), *own)))

@@ -217,6 +217,17 @@ def outcome_rows(specs, prompts, rng):
                 yield Outcomes(run_name(spec), spec, code, task, prompts, shares)
 
 
+def confusion_rows(specs, prompts):
+    """Yield line pass rates: what is tuned on stays in its language."""
+    for spec in specs:
+        for code in (*STUDY_LANGUAGES, MEAN):
+            lpr = 90.0 if composition(spec).get(code) else 40.0
+            row = {"run": run_name(spec), "spec": spec, "language": code, "prompts": prompts}
+            for name, value in (("counted", 75.0), ("acc", lpr + 5), ("lpr", lpr)):
+                row |= {name: value, f"{name}_low": value - 5, f"{name}_high": value + 5}
+            yield row
+
+
 def draw_rows(rows, draws, rng):
     """Yield the scores of each draw: around the mean of all, the same in all means of an arm."""
     for row in rows:
@@ -344,6 +355,7 @@ def write_workdir(
         write_table(workdir / name, list(held), [f.name for f in dataclasses.fields(row_type)])
     write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
+    write_table(workdir / "confusion.csv", list(confusion_rows(specs, prompts)))
     decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]
     decided += [("not run", None, "not run: slavic")]
     findings = [

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.facts import TASKS
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import parse_source, read_parallel, read_source
 from pinch_jax.errors import UserError
 
 LIMA = [
@@ -124,6 +124,36 @@ def test_alpaca_farm_gives_instructions_without_references(tmp_path, name):
     assert examples[1].task == "alpaca_farm/selfinstruct"
     with pytest.raises(ValueError, match=r"no part 'oast' to leave out; there are .*'oasst'"):
         read(f"alpaca_farm:{path}?without=oast")
+
+
+def test_a_confusion_benchmark_prompt_has_the_language_to_answer_in(tmp_path):
+    asked = {
+        "mono": [
+            "prompt,source,language",
+            '"Was ist\n""Feta""?",okapi,{code}',
+            "Wer?,okapi,{code}",
+        ],
+        "cross": [
+            "prompt,location,phrasing,language,source",
+            "Who? Reply in German.,end,reply_in,{code},okapi",
+        ],
+    }
+    for kind, lines in asked.items():
+        for code in ("de", "fr"):
+            (tmp_path / f"{kind}-{code}.csv").write_text("\n".join(lines).format(code=code) + "\n")
+    mono, cross = (f"lcb:{tmp_path}/{kind}-{{language}}.csv" for kind in asked)
+    first, second = read(mono, "de")
+    assert (first.prompt, first.language, first.response) == ('Was ist\n"Feta"?', "de", "")
+    assert (first.task, first.id) == ("monolingual/okapi", "lcb-monolingual-okapi-0")
+    (other,) = read(cross, "fr")
+    assert (other.task, other.language) == ("crosslingual/okapi", "fr")
+    # One corpus may hold both, and each language needs as many.
+    assert len({first.id, second.id, other.id}) == 3
+    with pytest.raises(UserError, match=r"language='de' where 'fr' is read"):
+        read(f"lcb:{tmp_path}/mono-de.csv", "fr")
+    (tmp_path / "mono-fr.csv").write_text(f"{asked['mono'][0]}\nQui ?,okapi,fr\n")
+    with pytest.raises(UserError, match="not as many in every language: 2 in 'de', 1 in 'fr'"):
+        read_parallel(parse_source(mono), ["de", "fr"])
 
 
 def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):

@@ -5,7 +5,7 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
@@ -29,6 +29,8 @@ class CorpusConfig:
 
     Attributes:
       train, heldout: the sources of a corpus of one's own, such as "lima:/data/train.jsonl".
+      judge_pairs: the kinds of pairs that make judge prompts of the examples; none leaves them as
+        they are.
       translation: of the sources that do not bring every language themselves.
     """
 
@@ -40,12 +42,18 @@ class CorpusConfig:
     duplicate_similarity: Annotated[float, Gt(0), Le(1)]
     license: str
     citation: str
+    judge_pairs: tuple[Literal["answer", "language", "echo", "empty"], ...]
     translation: TranslationConfig
 
     def __post_init__(self) -> None:
         check_fields(self, "config.corpus")
         if not self.data_dir:
             raise UserError("config.corpus.data_dir='' names no folder; '.' is this one")
+        if self.judge_pairs and self.name == "cldr_statements":
+            raise UserError(
+                f"config.corpus.judge_pairs={self.judge_pairs}: {self.name!r} has no instructions; "
+                "use 'cldr_instructions' or a corpus of your own, or set it to ()"
+            )
         if self.bundled:
             self._check_bundled()
         else:

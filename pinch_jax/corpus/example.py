@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 
 SPLITS = ("train", "heldout")
+# The first part of a task whose prompts are in another language than the one to answer in.
+CROSSLINGUAL = "crosslingual"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -105,17 +105,9 @@ def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) 
     Raises:
         UserError: the words of this language are told apart by a library that is not installed.
     """
-    shares, clean = [], 0
-    tokens = _tokenizer(code.partition("-")[0])
-    for text in texts:
-        lines = text.split("\nQ:")[0].strip().translate(_PUNCTUATION).split("\n")
-        words = [(line, tokens(line)) for line in lines]
-        counted = [(line, told) for line, told in words if len(told) >= LEAST_TOKENS]
-        if not counted:
-            continue
-        shares.append(sum(_is_in(line, code) for line, _ in counted) / len(counted))
-        if shares[-1] == 1 and english is not None:
-            clean += not any(word.strip() in english for _, told in counted for word in told)
+    told = [held for text in texts if (held := check_answer(text, code, english))]
+    shares = [held.share for held in told]
+    clean = sum(held.has_no_english for held in told)
     passed = sum(share == 1 for share in shares)
     # Where nothing was there to fail, nothing failed: as the benchmark has it.
     rates = {
@@ -125,6 +117,45 @@ def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) 
     if english is not None and script_of(code) != "Latin":
         rates["wpr"] = clean / passed if passed else 1.0
     return rates
+
+
+class Checked(NamedTuple):
+    """What the lines of an answer that count are.
+
+    Attributes:
+        share: of them, those in the language.
+        has_no_english: whether all are, and are known to have no English word.
+    """
+
+    share: float
+    has_no_english: bool
+
+
+def check_answer(text: str, code: str, english: frozenset[str] | None) -> Checked | None:
+    """Returns what an answer that was asked for in a language is; None where no line counts.
+
+    Raises:
+        UserError: the words of this language are told apart by a library that is not installed.
+    """
+    counted = counted_lines(text, code)
+    if not counted:
+        return None
+    share = sum(_is_in(line, code) for line, _ in counted) / len(counted)
+    if share < 1 or english is None:
+        return Checked(share, False)
+    return Checked(share, not any(word.strip() in english for _, told in counted for word in told))
+
+
+def counted_lines(text: str, code: str) -> list[tuple[str, Sequence[str]]]:
+    """Returns the lines of an answer that are long enough to count, each with its words.
+
+    Raises:
+        UserError: the words of this language are told apart by a library that is not installed.
+    """
+    tokens = _tokenizer(code.partition("-")[0])
+    lines = text.split("\nQ:")[0].strip().translate(_PUNCTUATION).split("\n")
+    words = ((line, tokens(line)) for line in lines)
+    return [(line, told) for line, told in words if len(told) >= LEAST_TOKENS]
 
 
 def _with_means(of_task: Mapping[tuple[str, str], Rates]) -> dict[tuple[str, str], Rates]:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import CROSSLINGUAL, Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
@@ -55,10 +55,16 @@ def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
 
 
 def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
-    """Returns the words that prompts and references use; none where they are in one language."""
+    """Returns the words that prompts and references use; none where they are in one language.
+
+    A cross-lingual prompt is in another language than its record, and says nothing of that one's.
+    """
     texts: dict[str, list[str]] = {}
     for record in records:
-        texts.setdefault(record["language"], []).extend((record["prompt"], record["reference"]))
+        of_record = texts.setdefault(record["language"], [])
+        of_record.append(record["reference"])
+        if record["task"].partition("/")[0] != CROSSLINGUAL:
+            of_record.append(record["prompt"])
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pinch_jax.evaluate.intervals import Estimate, proportion
 from pinch_jax.languages import in_order, language
 from pinch_jax.report import charts
+from pinch_jax.report.confusion_section import confusion_section
 from pinch_jax.report.drawing import (
     BASE_COLOUR,
     Drawing,
@@ -32,6 +33,7 @@ KEPT_POINTS, DRAWN_POINTS = 250, 60
 def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
     """Returns the sections that stand before those of the experiments, and those behind them."""
     before = [outcome_section(records)] if records.outcomes else []
+    before += [confusion_section(records)] if records.confusion else []
     behind = [section] if (section := judge_section(records)) else []
     behind += [draws_section(records)] if records.variance else []
     behind += [exact_match(records)] if own_language_rows(records) else []

@@ -18,6 +18,7 @@ from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
 from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
+from pinch_jax.study.confusion import Confusion, confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
@@ -74,6 +75,7 @@ def analyse(workdir: Path) -> Tables:
             for code in dict.fromkeys(code for run, code in results.answers if run == runs[0])
         ),
         outcomes=outcome_rows(results),
+        confusion=confusion_rows(results),
         findings=findings_of(results),
     )
     for name, row_type in (
@@ -83,6 +85,7 @@ def analyse(workdir: Path) -> Tables:
         ("judges", JudgeScore),
         ("agreement", Agreement),
         ("responses", ResponseShares),
+        ("confusion", Confusion),
     ):
         _write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))
     write_outcomes(workdir / "outcomes.csv", analysis.outcomes)

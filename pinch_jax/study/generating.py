@@ -9,7 +9,6 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.config import Config
-from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import response_record
@@ -17,6 +16,7 @@ from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.locks import lock_of, only_writer
 from pinch_jax.stops import stoppable
+from pinch_jax.study.inputs import Inputs
 from pinch_jax.study.workbench import Workbench
 
 Record = Mapping[str, Any]
@@ -39,7 +39,7 @@ def read_prompts(path: Path) -> list[Record]:
 
 def heldout_prompts(config: Config) -> list[Record]:
     """Returns the first evaluate.prompts held-out prompts of each language, still unanswered."""
-    corpus = load_corpus(config.corpus, config.languages)
+    corpus = Inputs(config, languages=config.languages).corpus
     return [
         response_record(example, "")
         for code in config.languages

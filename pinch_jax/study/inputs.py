@@ -20,6 +20,9 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
+from pinch_jax.judge.model import find_labels
+from pinch_jax.judge.prompt import read_wording
+from pinch_jax.judge.tuning_pairs import Question, judge_corpus
 from pinch_jax.mesh import batch_ways, check_rows, make_mesh
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
@@ -106,10 +109,18 @@ class Inputs:
 
     @functools.cached_property
     def corpus(self) -> Corpus:
-        """The corpus in all of `languages`."""
+        """The corpus in all of `languages`, or the judge prompts that are made of it."""
 
         def load():
-            return load_corpus(self.config.corpus, self.languages, self._progress)
+            c = self.config.corpus
+            read = load_corpus(c, self.languages, self._progress)
+            if not c.judge_pairs:
+                return read
+            # As this model will be asked.
+            judge = self.config.judges["model"]
+            wording = read_wording(judge.template, judge.prompt_language)
+            labels = find_labels(self._whole_model.renderer).names
+            return judge_corpus(read, c.judge_pairs, Question(wording, labels))
 
         return primary_first("building the corpus", load)
 

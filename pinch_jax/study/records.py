@@ -13,6 +13,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import check_sealed, read_kept_lines, read_record
 from pinch_jax.study.comparisons import examples_of
 from pinch_jax.study.config import HUMAN, PRETRAINED
+from pinch_jax.study.confusion import Confusion
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes, read_outcomes
 from pinch_jax.study.tables import read_rows
@@ -30,11 +31,12 @@ TABLES = (
     "agreement.csv",
     "responses.csv",
     "outcomes.csv",
+    "confusion.csv",
     "findings.json",
 )
 # The series of a mean over the orders of adding languages.
 ALL_ORDERS = "all orders"
-Table = TypeVar("Table", bound="Row | ResponseShares | Agreement")
+Table = TypeVar("Table", bound="Row | ResponseShares | Agreement | Confusion")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +238,7 @@ class Tables:
     agreement: tuple[Agreement, ...]
     responses: tuple[ResponseShares, ...]
     outcomes: tuple[Outcomes, ...]
+    confusion: tuple[Confusion, ...]
     findings: tuple[Finding, ...]
 
 
@@ -354,6 +357,7 @@ def read_records(workdir: Path) -> Records:
         outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
         above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},
         responses=_read_table(workdir / "responses.csv", ResponseShares),
+        confusion=_read_table(workdir / "confusion.csv", Confusion),
         findings=tuple(Finding(**{name: entry[name] for name in names}) for entry in findings),
     )
 

@@ -3,6 +3,8 @@
     lima:PATH         train.jsonl of LIMA: the first turn and its reply
     oasst:PATH        trees or messages of OpenAssistant: roots with their best-ranked reply
     alpaca_farm:PATH  the evaluation set of AlpacaFarm: instructions without references
+    lcb:PATH          prompts of the Language Confusion Benchmark, without references; the language
+                      is the one to answer in, which a cross-lingual prompt asks for in English
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
     cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
                       languages; here any prefix of either is a fair sample of it
@@ -12,11 +14,11 @@
                       `input` and `output`; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last three readers may have an `id`; one without is known by its place, so that every language needs
-as many of them.
+last three readers may have an `id`; one without, or of `lcb`, is known by its place, so that every
+language needs as many of them.
 
-PATH ends in .jsonl, .json (lines or a list) or .tsv, also with .gz, or in .parquet; a `*` in its
-name stands for shards. Any of them may be a directory that TFDS prepared. Options:
+PATH ends in .jsonl, .json (lines or a list), .tsv or .csv, also with .gz, or in .parquet; a `*` in
+its name stands for shards. Any of them may be a directory that TFDS prepared. Options:
 
     ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
     ?split=SPLIT        of a TFDS directory, also as `train[:10%]`
@@ -31,7 +33,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import SPLITS, Example
+from pinch_jax.corpus.example import CROSSLINGUAL, SPLITS, Example
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
@@ -42,6 +44,8 @@ OPTIONS = ("without", "split", "first")
 BUNDLED = "cldr"
 # Each row of these is an example, which may have no id but its place.
 _MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
+# Of these, none has one.
+_KNOWN_BY_PLACE = ("lcb",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,10 +176,13 @@ def _check_ids(path: str, examples: Iterable[Example]) -> None:
 
 def _check_places(source: Source, examples: Mapping[str, Sequence[Example]]) -> None:
     """Checks that a place is the same example everywhere, where examples are known by it."""
-    by_place = source.reader in _MAY_LACK_IDS and any(
-        one.id == _id_of_place(source, place)
-        for own in examples.values()
-        for place, one in enumerate(own)
+    by_place = source.reader in _KNOWN_BY_PLACE or (
+        source.reader in _MAY_LACK_IDS
+        and any(
+            one.id == _id_of_place(source, place)
+            for own in examples.values()
+            for place, one in enumerate(own)
+        )
     )
     if by_place and len({len(own) for own in examples.values()}) > 1:
         counts = ", ".join(f"{len(own)} in {code!r}" for code, own in examples.items())
@@ -216,15 +223,30 @@ def _instruction(row: Row) -> str:
     return row.text("instruction") + (f"\n\n{below}" if below else "")
 
 
+def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
+    """Yields prompts with the language to answer in; the cross-lingual ones say how that is put."""
+    for row in rows:
+        _check_language(row, language)
+        kind = CROSSLINGUAL if "phrasing" in row.fields else "monolingual"
+        part = row.text("source")
+        identity = f"lcb-{kind}-{part}-{row.index}"
+        yield Example(identity, identity, f"{kind}/{part}", language, row.text("prompt"))
+
+
+def _check_language(row: Row, language: str) -> None:
+    if row.text("language") not in (language, *spellings(language)):
+        raise UserError(
+            f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
+            "keep each language in a file of its own, with {language} in the path"
+        )
+
+
 def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields records that are examples already, with what they leave out filled in."""
     for row in rows:
         given = {name for name, value in row.fields.items() if value is not None}
-        if "language" in given and row.text("language") not in (language, *spellings(language)):
-            raise UserError(
-                f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
-                "keep each language in a file of its own, with {language} in the path"
-            )
+        if "language" in given:
+            _check_language(row, language)
         identity = _identity(source, row)
         prompt, response = _turn(row)
         yield Example(
@@ -277,6 +299,7 @@ READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = 
     "lima": _lima,
     "oasst": lambda source, rows, language: oasst_examples(rows, language),
     "alpaca_farm": _alpaca_farm,
+    "lcb": _lcb,
     "sib200": lambda source, rows, language: topic_examples(rows, language),
     # There is no file of it, and so no row.
     BUNDLED: lambda source, rows, language: fair_examples(language, source.path == "heldout"),

@@ -1,12 +1,13 @@
 """Rows of the files that corpora are published as, each with its place for messages.
 
-JSON lines, a JSON list, TSV with a header (all also as .gz), Parquet, and a prepared TFDS
+JSON lines, a JSON list, TSV or CSV with a header (all also as .gz), Parquet, and a prepared TFDS
 directory of ArrayRecord files. A `*` in a file's name stands for all shards.
 """
 
 import contextlib
 import csv
 import dataclasses
+import functools
 import gzip
 import io
 import itertools
@@ -137,7 +138,8 @@ def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
     readers = {
         ".json": _json_records,
         ".jsonl": _json_records,
-        ".tsv": _tsv_records,
+        ".tsv": functools.partial(_table_records, dialect="excel-tab"),
+        ".csv": functools.partial(_table_records, dialect="excel"),
         ".parquet": _parquet_records,
     }
     suffix = file.name.removesuffix(".gz")
@@ -171,11 +173,12 @@ def _json_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
         yield from read_values(file, stream)
 
 
-def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+def _table_records(file: epath.Path, dialect: str) -> Iterator[tuple[str, Any]]:
     """Yields header -> cell of each row; a cell may be quoted as spreadsheets do."""
     # Some editors put a byte-order mark before the text, which is none of it.
+    kind = "TSV" if dialect == "excel-tab" else "CSV"
     with _unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, dialect="excel-tab", strict=True)
+        reader = csv.DictReader(lines, dialect=dialect, strict=True)
         try:
             for row in reader:
                 place = f"{file}:{reader.line_num}"
@@ -186,7 +189,7 @@ def _tsv_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
                     )
                 yield place, row
         except csv.Error as error:
-            raise UserError(f"{file}:{reader.line_num}: not TSV ({error}); repair it") from error
+            raise UserError(f"{file}:{reader.line_num}: not {kind} ({error}); repair it") from error
 
 
 def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
