@@ -35,7 +35,7 @@ def command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     return enter
 
 
-@command("config", "workdir", "sweep", "shard", "dry_run", "answers", *PROCESS_FLAGS)
+@command("config", "workdir", "sweep", "shard", "dry_run", "answers", "yes", *PROCESS_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
     shard, workdir, config = read_shard(), read_workdir(), read_config()
@@ -53,13 +53,15 @@ def study() -> None:
     print(describe(planned))
     if FLAGS.dry_run:
         return
+    if (paid := config.paid_judges) and not FLAGS.yes:
+        raise UserError(f"judging by {', '.join(paid)} costs money; to begin, add --yes")
     claim_workdir(config, workdir)
     if is_primary():
         write_command(workdir, typed_command())
     if answers:
         for name in adopt_answers(planned, answers):
             print(f"answers taken over: {name}")
-    if run_study(planned, shard):
+    if run_study(planned, shard, yes=FLAGS.yes):
         report()
 
 

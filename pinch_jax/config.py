@@ -101,6 +101,12 @@ class Config:
                         f"{self.languages}; add it there, or leave it out here"
                     )
 
+    @property
+    def paid_judges(self) -> tuple[str, ...]:
+        """The judges of the study that cost money."""
+        named = self.study.judges
+        return tuple(n for n in named if self.judges[n].price_per_million_tokens)
+
     def _check_judges(self) -> None:
         for name in self.judges:
             if not re.fullmatch("[a-z][a-z0-9_]*", name):

@@ -32,6 +32,7 @@ def judge() -> None:
 
     from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.paying import agree_to_pay
     from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
@@ -47,6 +48,7 @@ def judge() -> None:
         chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
     else:
         chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
+    agree_to_pay(chosen, map(match.pair, match.keys), FLAGS.yes)
     with one_writer(lock_of(output)), stoppable("while judging"):
         verdicts = judge_files(chosen, *files, output)
     if is_primary():
@@ -78,6 +80,7 @@ def certify() -> None:
     from pinch_jax.judge.certify import ask, make_trials, sampled
     from pinch_jax.judge.opening import open_judge
     from pinch_jax.judge.pairs import known_pairs
+    from pinch_jax.judge.paying import agree_to_pay
     from pinch_jax.judge.telling import told_lines
     from pinch_jax.locks import lock_of, one_writer
     from pinch_jax.mesh import make_mesh
@@ -90,8 +93,10 @@ def certify() -> None:
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
     paid_for = output.with_name(f"{output.stem}.paid.jsonl")
     chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
+    trials = make_trials(pairs, known)
+    agree_to_pay(chosen, (pair for trial in trials for pair in trial.asked), FLAGS.yes)
     with one_writer(lock_of(output)), stoppable("while certifying"):
-        results = ask(chosen, make_trials(pairs, known), kept)
+        results = ask(chosen, trials, kept)
         if is_primary():
             certificate = make_certificate(chosen, pairs, source, results)
             write_record(output, certificate)

@@ -72,7 +72,7 @@ class ApiJudge:
         self._client = ChatClient(
             self._who, self._fields, config.model, config.base_url, config.timeout_seconds
         )
-        self.version = digest(
+        self.identity = self.version = digest(
             ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
         )
         self.batch_size = 16 * config.concurrency

@@ -3,7 +3,8 @@
 Models that judge favour English, and whatever is fluent in a wrong language.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.evaluate.outcome import classify
@@ -33,6 +34,12 @@ class LanguageGate:
             judgements = self._judge.judge([pairs[at] for at in asked])
             told |= dict(zip(asked, judgements, strict=True))
         return [told[at] for at in range(len(pairs))]
+
+    def cost(self, pairs: Iterable[Pair]) -> Any:
+        """Returns what the judge says that it costs; None where nothing is to be paid."""
+        if not hasattr(self._judge, "cost"):
+            return None
+        return self._judge.cost(pair for pair in pairs if not self._by_language(pair))
 
     def _by_language(self, pair: Pair) -> Judgement | None:
         first, second = (self._is_wrong(pair, said) for said in (pair.first, pair.second))

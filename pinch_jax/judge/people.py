@@ -144,7 +144,7 @@ class PeopleJudge:
     annotated has no verdict.
     """
 
-    name, wording, batch_size, everywhere = "people", "", 256, False
+    name, identity, wording, batch_size, everywhere = "people", "people", "", 256, False
 
     def __init__(self, said: Annotated):
         """Keeps what was said of the very pairs that are to be judged."""

@@ -1,38 +1,60 @@
 """The verdicts of a study: one judge after the other, over all comparisons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import open_judge
-from pinch_jax.judge.protocol import Judge
+from pinch_jax.judge.paying import agree_to_pay
+from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.scores import outcomes
-from pinch_jax.judge.verdicts import judge_files
+from pinch_jax.judge.verdicts import judge_files, read_match
 from pinch_jax.locks import one_writer
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import verdict_path
 from pinch_jax.waiting import is_primary, primary_alone
 
-# (candidate run, baseline run, language) -> the files of their responses, baseline first.
-Comparisons = Mapping[tuple[str, str, str], tuple[Path, Path]]
-# Language -> the prompts that are answered in it.
-Asked = Mapping[str, Sequence[Example]]
+
+class Matches(NamedTuple):
+    """What is to be judged.
+
+    Attributes:
+        files: (candidate run, baseline run, language) -> the files of responses, baseline first.
+        asked: language -> the prompts that are answered in it.
+    """
+
+    files: Mapping[tuple[str, str, str], tuple[Path, Path]]
+    asked: Mapping[str, Sequence[Example]]
+
+    @property
+    def words(self) -> StudyWords:
+        """What is known of the languages."""
+        examples = (example for some in self.asked.values() for example in some)
+        return words_of_records(response_record(example, "") for example in examples)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yields all that a judge is shown."""
+        for files in self.files.values():
+            match = read_match(*files)
+            yield from map(match.pair, match.keys)
 
 
 def judge_study(
-    bench: Workbench, workdir: Path, comparisons: Comparisons, asked: Asked, progress: bool
+    bench: Workbench, workdir: Path, matches: Matches, progress: bool, yes: bool
 ) -> list[dict[str, Any]]:
     """Writes the verdicts of all judges of a study; returns who they are, as study.json has it.
 
     All processes call it. A judge that lies on their mesh is asked by all; the first asks others.
+    `yes` agrees to what they cost.
     """
     told: list[dict[str, Any]] = []
     folder = workdir / "verdicts"
@@ -45,7 +67,12 @@ def judge_study(
         for name in bench.config.study.judges:
 
             def judge(name: str = name) -> None:
-                told.append(_judge_by(name, bench, workdir, comparisons, asked, progress))
+                paid_for, words = folder / f"{name}.paid.jsonl", matches.words
+                by = open_judge(name, bench.config.judges[name], words, bench.mesh, paid_for)
+                agree_to_pay(by, matches.pairs(), yes)
+                entry = _described(name, bench.config.judges[name], by)
+                _judge_by(by, entry, workdir, matches, progress)
+                told.append(entry)
 
             if bench.config.judges[name].kind == "model":
                 # The weights of the runs and those of the judge need not fit together.
@@ -54,6 +81,20 @@ def judge_study(
             else:
                 primary_alone(f"judging by {name}", judge)
     return told
+
+
+def _described(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]:
+    """Returns who a judge is."""
+    return {
+        "as": name,
+        "kind": config.kind,
+        "name": judge.name,
+        "version": judge.version,
+        "model": config.model,
+        "language_gate": config.language_gate,
+        "certificate": _certificate(name, config, judge),
+        "no_verdict": {},
+    }
 
 
 def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any] | None:
@@ -70,34 +111,12 @@ def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]
 
 
 def _judge_by(
-    name: str,
-    bench: Workbench,
-    workdir: Path,
-    comparisons: Comparisons,
-    asked: Asked,
-    progress: bool,
-) -> dict[str, Any]:
-    """Returns who a judge is, and on how many prompts of each comparison it has no verdict."""
-    words = words_of_records(response_record(e, "") for some in asked.values() for e in some)
-    config = bench.config.judges[name]
-    paid_for = workdir / "verdicts" / f"{name}.paid.jsonl"
-    judge = open_judge(name, config, words, bench.mesh, paid_for)
-    entry = {
-        "as": name,
-        "kind": config.kind,
-        "name": judge.name,
-        "version": judge.version,
-        "model": config.model,
-        "language_gate": config.language_gate,
-        "certificate": _certificate(name, config, judge),
-        "no_verdict": {},
-    }
-    quiet = not (progress and is_primary())
-    for compared, files in tqdm(
-        comparisons.items(), f"judging by {name}", unit="file", disable=quiet
-    ):
+    judge: Judge, entry: dict[str, Any], workdir: Path, matches: Matches, progress: bool
+) -> None:
+    """Writes a judge's verdicts, and enters on how many prompts of each comparison it has none."""
+    quiet, name = not (progress and is_primary()), f"judging by {entry['as']}"
+    for compared, files in tqdm(matches.files.items(), name, unit="file", disable=quiet):
         path = verdict_path(workdir, entry, *compared)
         verdicts = judge_files(judge, *files, path, progress=False)
-        if missing := len(asked[compared[2]]) - len(outcomes(verdicts)):
+        if missing := len(matches.asked[compared[2]]) - len(outcomes(verdicts)):
             entry["no_verdict"][path.stem] = missing
-    return entry

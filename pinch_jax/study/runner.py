@@ -20,7 +20,7 @@ from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
-from pinch_jax.study.judging import judge_study
+from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
@@ -133,10 +133,13 @@ def describe(study: Study) -> str:
     )
 
 
-def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = True) -> bool:
+def run_study(
+    study: Study, shard: tuple[int, int] = (0, 1), progress: bool = True, yes: bool = False
+) -> bool:
     """Trains and answers the runs of a shard, judges what can be judged.
 
-    Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th.
+    Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th. `yes`
+    agrees to what judges cost.
 
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
@@ -158,11 +161,11 @@ def run_study(study: Study, shard: tuple[int, int] = (0, 1), progress: bool = Tr
             print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
         return False
     with stoppable("while judging"):
-        _judge(study, progress)
+        _judge(study, progress, yes)
     return True
 
 
-def _judge(study: Study, progress: bool) -> None:
+def _judge(study: Study, progress: bool, yes: bool) -> None:
     """Writes all verdicts of a study, and then what it is."""
     comparisons = {
         (candidate.directory.name, baseline.directory.name, language): (
@@ -180,7 +183,7 @@ def _judge(study: Study, progress: bool) -> None:
         for own in study.languages.values()
         for code in own
     }
-    judges = judge_study(study.bench, study.workdir, comparisons, asked, progress)
+    judges = judge_study(study.bench, study.workdir, Matches(comparisons, asked), progress, yes)
     primary_alone("writing study.json", lambda: _record(study, judges))
 
 
