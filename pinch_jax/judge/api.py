@@ -209,8 +209,7 @@ class ApiJudge:
             if self._way != way:
                 return
             self._way = simpler
-        asked = ", ".join(simpler.options)
-        logging.warning("%s: %s; asked by %s now", self._who, first_line(why), asked)
+        logging.warning("%s: %s; asked by %s", self._who, first_line(why), [*simpler.options])
 
     def _keep(self, key: str, judgement: Judgement, reply: Reply, lines: KeptLines) -> None:
         told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
