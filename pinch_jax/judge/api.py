@@ -72,9 +72,8 @@ class ApiJudge:
         self._client = ChatClient(
             self._who, self._fields, config.model, config.base_url, config.timeout_seconds
         )
-        self.version = digest(
-            ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
-        )
+        told = ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
+        self.identity = self.version = digest(told)
         self.batch_size = 16 * config.concurrency
         self._way, self._pace = Way(), Pace(config.requests_per_second)
         self._lock = threading.Lock()
