@@ -97,7 +97,8 @@ def test_the_version_is_that_of_model_service_and_words(server, cache, monkeypat
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
     versions.append(judge_of(server.url, cache, base_url="").version)
     assert len(set(versions)) == 4
-    assert judge_of(server.url, cache, concurrency=3).version == versions[0]
+    again = judge_of(server.url, cache, concurrency=3)
+    assert again.version == again.identity == versions[0]
 
 
 def test_what_a_service_refuses_is_found_out_once(server, cache):

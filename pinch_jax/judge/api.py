@@ -72,9 +72,8 @@ class ApiJudge:
         self._client = ChatClient(
             self._who, self._fields, config.model, config.base_url, config.timeout_seconds
         )
-        self.identity = self.version = digest(
-            ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
-        )
+        told = ["api", _READING, self._client.base_url, config.model, self.wording, LABELS[0]]
+        self.identity = self.version = digest(told)
         self.batch_size = 16 * config.concurrency
         self._way, self._pace = Way(), Pace(config.requests_per_second)
         self._lock = threading.Lock()
@@ -209,8 +208,7 @@ class ApiJudge:
             if self._way != way:
                 return
             self._way = simpler
-        asked = ", ".join(simpler.options)
-        logging.warning("%s: %s; asked by %s now", self._who, first_line(why), asked)
+        logging.warning("%s: %s; asked by %s", self._who, first_line(why), [*simpler.options])
 
     def _keep(self, key: str, judgement: Judgement, reply: Reply, lines: KeptLines) -> None:
         told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
