@@ -8,6 +8,7 @@ import pytest
 from pinch_jax.judge.records import Verdict
 from pinch_jax.judge.scores import (
     flip_rate,
+    gives_odds,
     holm,
     outcomes,
     score_summary,
@@ -64,9 +65,9 @@ def test_the_probability_is_the_mean_of_both_orders_and_language_decides_with_1_
     odds = [dataclasses.replace(v, log_odds=x) for v, x in zip(both, (-2.0, -0.5), strict=True)]
     expected = (1 / (1 + np.exp(-2.0)) + 1 / (1 + np.exp(0.5))) / 2
     assert win_probabilities(odds) == {"a": pytest.approx(expected)}
-    gated = [dataclasses.replace(v, by="language") for v in protocol(a="cc")]
-    assert win_probabilities(gated) == {"a": 1.0}
-    assert win_probabilities([odds[0], both[1]]) == {}
+    gated = [dataclasses.replace(v, by="language") for v in protocol(b="cc")]
+    assert win_probabilities(odds + gated) == {"a": pytest.approx(expected), "b": 1.0}
+    assert gives_odds(odds + gated) and not gives_odds(gated)
 
 
 def test_repeated_and_mixed_verdicts_are_errors():

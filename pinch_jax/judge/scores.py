@@ -30,21 +30,24 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
 def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
     """Returns prompt id -> the probability that the candidate is better, mean of both orders.
 
-    Language decides with 1 or 0. There is none where the judge gives no log-odds.
+    Language decides with 1 or 0, and so does a judge where it gives no log-odds: the other label was
+    too improbable to be told. It is for judges that give any.
     """
-    told = {}
-    for identity, orders in _by_prompt(verdicts).items():
-        wins = [_probability(verdict) for verdict in orders.values()]
-        if len(wins) == 2 and None not in wins:
-            told[identity] = sum(wins) / 2
-    return told
+    return {
+        identity: sum(map(_probability, orders.values())) / 2
+        for identity, orders in _by_prompt(verdicts).items()
+        if len(orders) == 2
+    }
 
 
-def _probability(verdict: Verdict) -> float | None:
-    if verdict.by == "language":
-        return float(verdict.winner == "candidate")
+def gives_odds(verdicts: Iterable[Verdict]) -> bool:
+    """Returns whether there are log-odds among the verdicts."""
+    return any(verdict.log_odds is not None for verdict in verdicts)
+
+
+def _probability(verdict: Verdict) -> float:
     if verdict.log_odds is None:
-        return None
+        return float(verdict.winner == "candidate")
     sign = 1 if verdict.order == ORDERS[1] else -1
     return float(scipy.special.expit(sign * verdict.log_odds))
 
@@ -85,6 +88,7 @@ def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
     by_language = _by_language(verdicts)
     held = [identity for own in by_language.values() for identity in outcomes(own)]
     odds = [p for own in by_language.values() for p in win_probabilities(own).values()]
+    odds = odds if gives_odds(verdicts) else []
     if not held:
         return f"no score: no verdict on any of {prompts} prompts; run again, which asks again"
     told = f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(held)} prompts"

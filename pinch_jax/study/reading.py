@@ -12,7 +12,7 @@ from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers, read_responses, words_of_records
 from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
-from pinch_jax.judge.scores import outcomes, win_probabilities
+from pinch_jax.judge.scores import gives_odds, outcomes, win_probabilities
 from pinch_jax.study.comparisons import (
     Answers,
     Arm,
@@ -56,7 +56,8 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
             if pair.run != pair.baseline_run
         }
         values = {pair: outcomes(held) for pair, held in verdicts.items()}
-        odds = {pair: win_probabilities(held) for pair, held in verdicts.items()}
+        told = any(map(gives_odds, verdicts.values()))
+        odds = {pair: win_probabilities(held) if told else {} for pair, held in verdicts.items()}
         scored = _scored(study, answers, prompts, means_of, values, odds)
         judged[judge["as"]] = Judged(scored, values)
     return Results(study, answers, prompts, _drawn(study), judged, workdir)
