@@ -23,10 +23,10 @@
       warning.hidden = false;
     }
   };
-  const key = () => `${SESSION} ${annotator}`;
-  const read = () => load("localStorage", key()) ?? {};
-  const blank = () => ({ ratings: ["", ""], choice: "", seconds: 0 });
-  const whole = (said) => Boolean(said?.choice && said.ratings.every(Boolean));
+  // Each pair has a place of its own, so that two tabs never write over each other's.
+  const key = (at) => `${SESSION} ${annotator} ${at}`;
+  const said = (at) => load("localStorage", key(at)) ?? { ratings: ["", ""], choice: "", seconds: 0 };
+  const whole = (at) => Boolean(said(at).choice && said(at).ratings.every(Boolean));
 
   // The same random number each time: FNV-1a, mixed as MurmurHash3 ends.
   const random = (...words) => {
@@ -43,57 +43,57 @@
     Object.assign(box, { dir, lang: language.value });
   };
   const show = () => {
-    const all = read(), left = order.filter((at) => !whole(all[at]));
+    const left = order.filter((at) => !whole(at));
     if (!left.includes(shown)) {
       shown = left[0] ?? -1;
       since = performance.now();
       scrollTo(0, 0);
     }
-    const every = Object.values(all).filter(whole).length;
+    const every = [...data.pairs.keys()].filter(whole).length;
     Object.assign(bar, { max: order.length, value: order.length - left.length });
     progress.textContent = `${annotator}: ${bar.value} of ${order.length} done, ${left.length} left`;
     Object.assign(file, { textContent: `Download (${every})`, disabled: !every, className: left.length ? "" : "main" });
     done.hidden = shown >= 0;
     pair.hidden = controls.hidden = shown < 0;
     if (shown < 0) return;
-    const asked = data.pairs[shown], said = all[shown] ?? blank();
+    const asked = data.pairs[shown], { ratings, choice } = said(shown);
     const sides = baselineFirst[shown] ? ["baseline", "candidate"] : ["candidate", "baseline"];
     put(prompt, asked.prompt);
     pair.querySelectorAll("article p").forEach((box, at) => put(box, asked[sides[at]]));
-    const unsaid = [...said.ratings, said.choice].indexOf("");
+    const unsaid = [...ratings, choice].indexOf("");
     [...controls.children].forEach((group, at) => {
       group.classList.toggle("next", at === unsaid);
       for (const button of group.querySelectorAll("button"))
-        button.ariaPressed = String([...said.ratings, said.choice][at] === button.value);
+        button.ariaPressed = String([...ratings, choice][at] === button.value);
     });
   };
-  // What is kept is read before each change: another tab may have gone on.
   const say = (change) => {
-    const all = read(), said = (all[shown] ??= blank()), now = performance.now();
-    said.seconds += (now - since) / 1000;
+    const changed = said(shown), now = performance.now();
+    changed.seconds += (now - since) / 1000;
     since = now;
-    change(said);
-    save("localStorage", key(), all);
+    change(changed);
+    save("localStorage", key(shown), changed);
     show();
   };
-  const answer = (at, word) => say((said) => {
-    if (at < 2) said.ratings[at] = word;
-    else said.choice = word;
+  const answer = (at, word) => say((changed) => {
+    if (at < 2) changed.ratings[at] = word;
+    else changed.choice = word;
   });
   const back = () => {
-    const { ratings, choice } = read()[shown] ?? blank();
+    const { ratings, choice } = said(shown);
     if (!choice && !ratings.some(Boolean)) {
       const before = shown < 0 ? order : order.slice(0, order.indexOf(shown));
       if (!before.length) return;
       shown = before.at(-1);
       since = performance.now();
     }
-    say((said) => {
-      if (said.choice) said.choice = "";
-      else said.ratings[said.ratings[1] ? 1 : 0] = "";
+    say((changed) => {
+      if (changed.choice) changed.choice = "";
+      else changed.ratings[changed.ratings[1] ? 1 : 0] = "";
     });
   };
-  const line = ([at, { ratings, choice, seconds }]) => {
+  const line = (at) => {
+    const { ratings, choice, seconds } = said(at);
     const [order, [one, two]] = baselineFirst[at]
       ? ["baseline_first", ratings] : ["candidate_first", ratings.toReversed()];
     return JSON.stringify({
@@ -103,7 +103,7 @@
     }) + "\n";
   };
   const download = () => {
-    const lines = Object.entries(read()).filter(([, said]) => whole(said)).map(line);
+    const lines = [...data.pairs.keys()].filter(whole).map(line);
     const href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
     const named = `annotations-${annotator.replace(/[^\p{L}\p{N}]+/gu, "_")}-${data.page}.jsonl`;
     if (lines.length) Object.assign(document.createElement("a"), { href, download: named }).click();
@@ -113,7 +113,8 @@
     language.value = code;
     for (const each of Object.keys(data.languages)) {
       const own = [...data.pairs.keys()].filter((at) => data.pairs[at].language === each);
-      const shuffled = (what) => own.toSorted((a, b) => random(what, a) - random(what, b));
+      const shuffled = (what) =>
+        own.map((at) => [random(what, at), at]).sort((a, b) => a[0] - b[0]).map(([, at]) => at);
       // Either file is answer 1 in half of the pairs of a language.
       shuffled("side").forEach((at, rank) => { baselineFirst[at] = (rank + random(each)) % 2 === 0; });
       if (each === code) order = shuffled("order");
@@ -146,9 +147,9 @@
     else if (word === "download") download();
     else if (shown >= 0 && ["first", "second", "tie"].includes(word)) answer(2, word);
     // Once both are rated, a letter rates the first one anew.
-    else if (shown >= 0) answer(Math.max((read()[shown] ?? blank()).ratings.indexOf(""), 0), word);
+    else if (shown >= 0) answer(Math.max(said(shown).ratings.indexOf(""), 0), word);
   });
-  addEventListener("storage", (event) => { if (!work.hidden && event.key === key()) show(); });
+  addEventListener("storage", (event) => { if (!work.hidden && event.key?.startsWith(SESSION)) show(); });
   document.addEventListener("visibilitychange", () => {
     if (!work.hidden && shown >= 0 && document.hidden) say(() => {});
     since = performance.now();  // Time away is not spent on the pair.
