@@ -109,7 +109,7 @@ def answers(part: str = "") -> Iterator[tuple[Case, str]]:
             write_files(root)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        import pinch_jax.evaluate.judge
+        import pinch_jax.judge.verdicts
         import pinch_jax.study.generating
         import pinch_jax.study.scoring
         import pinch_jax.study.workbench  # noqa: F401
