@@ -129,6 +129,31 @@ def test_the_report_comes_from_the_study(study):
     assert "50 % over all languages" in text
 
 
+def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(config, study):
+    before = files(study.workdir / "runs")
+    other = config.copy_and_resolve_references()
+    other.study.experiments = ("pinch",)
+    other.study.judge = "model,reference"
+    other.judges.model.model = "tiny"
+    both = plan_study(from_config_dict(other), study.workdir, progress=False)
+    assert run_study(both, progress=False)
+    assert files(study.workdir / "runs") == before
+    assert {path.name.split("-")[0] for path in (study.workdir / "verdicts").glob("*/")} == {
+        "model",
+        "reference",
+    }
+    analysis = analyse(study.workdir)
+    by_model = [row for row in analysis.judges if row.judge == "model"]
+    assert by_model and all(0 < row.score_by_probability < 100 for row in by_model)
+    # The figures are the first judge's.
+    assert [row.score for row in by_model] == [
+        row.score for row in analysis.scores if row.wins == row.wins
+    ]
+    (all_languages,) = (row for row in analysis.agreement if row.language == "all")
+    assert -1 <= all_languages.kappa < 1 and all_languages.outcomes >= 6 * 4 * 3
+    assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
+
+
 def test_another_study_is_refused_in_the_same_directory(config, study):
     other = config.copy_and_resolve_references()
     other.train.learning_rate = 0.5

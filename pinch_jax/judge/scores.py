@@ -30,8 +30,8 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
 def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
     """Returns prompt id -> the probability that the candidate is better, mean of both orders.
 
-    Language decides with 1 or 0, and so does a judge where it gives no log-odds: the other label was
-    too improbable to be told. It is for judges that give any.
+    Language decides with 1 or 0, and so does a judge where it gives no log-odds: the other label
+    was too improbable to be told. It is for judges that give any.
     """
     return {
         identity: sum(map(_probability, orders.values())) / 2

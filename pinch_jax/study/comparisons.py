@@ -114,10 +114,14 @@ class Results:
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What one judge says of a study: its scores, and prompt id -> outcome of each comparison."""
+    """What one judge says of a study: its scores, and prompt id -> outcome of each comparison.
+
+    `by_language` are the prompts of each that language decided before the judge was asked.
+    """
 
     scored: Sequence[Scored]
     outcomes: Mapping[Comparison, Mapping[str, float]]
+    by_language: Mapping[Comparison, frozenset[str]]
 
 
 def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
 from pinch_jax.evaluate.draws import NORMAL
-from pinch_jax.evaluate.intervals import NOTHING, Mean, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
 from pinch_jax.judge.certificate import EVERY, kappa_of
-from pinch_jax.judge.correction import corrected
+from pinch_jax.judge.correction import corrected, with_decided
 from pinch_jax.judge.length import length_controlled, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.records import Agreement, JudgeScore
@@ -39,17 +39,43 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
         fair: dict[int, Mean] = {}
         if lengths and judge["kind"] != "reference":
             fair = _length_controlled(results, judge["as"], lengths)
-        rows += [_row(judge, entry, fair.get(id(entry))) for entry in scored if not entry.is_itself]
+        for entry in scored:
+            if not entry.is_itself:
+                true = _corrected(results, judge, entry)
+                rows.append(_row(judge["as"], entry, true, fair.get(id(entry))))
     return tuple(rows)
 
 
-def _row(judge: Mapping[str, Any], entry: Scored, fair: Mean | None) -> JudgeScore:
+def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Estimate:
+    """Returns a score without the errors of a judge; what language decided holds none.
+
+    A mean over languages is corrected by the kappa of all. Its ends are the means of the languages'
+    ends, as if all erred together: they share prompts, and the certificate.
+    """
+    if not (certificate := judge.get("certificate")):
+        return NOTHING
+    kappa = kappa_of(certificate, EVERY if entry.is_mean else entry.language)
+    judged, cells = results.judged[judge["as"]], []
+    for code in entry.languages:
+        parts: list[list[dict[str, float]]] = [[], []]
+        for pair in compared(entry.arm, code):
+            held = judged.outcomes.get(pair, {}).items()
+            decided = judged.by_language.get(pair, frozenset())
+            for part, of in enumerate(parts):
+                of.append({i: value for i, value in held if (i in decided) == part})
+        told, by_language = (results.mean(of).estimate() if any(of) else NOTHING for of in parts)
+        counts = [sum(map(len, of)) for of in parts]
+        if not sum(counts):
+            continue
+        share = counts[1] / sum(counts)
+        size = len({identity for of in parts for draw in of for identity in draw})
+        cells.append(with_decided(corrected(told, kappa), by_language, share, size))
+    ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+    return Estimate(*map(np.mean, ends)) if cells else NOTHING
+
+
+def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
     score, odds = entry.score.estimate(), entry.probability.estimate()
-    certificate = judge.get("certificate")
-    true = NOTHING
-    if certificate:
-        code = EVERY if entry.is_mean else entry.language
-        true = corrected(score, kappa_of(certificate, code))
     kinds = {"": score, "_by_probability": odds, "_corrected": true}
     kinds["_of_equal_length"] = fair.estimate() if fair else NOTHING
     numbers = {
@@ -58,7 +84,7 @@ def _row(judge: Mapping[str, Any], entry: Scored, fair: Mean | None) -> JudgeSco
         for end, name in (("score", "value"), ("low", "low"), ("high", "high"))
     }
     judged = len(entry.values)
-    return JudgeScore(**entry.named, judge=judge["as"], verdicts=judged, **numbers)
+    return JudgeScore(**entry.named, judge=judge, verdicts=judged, **numbers)
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:

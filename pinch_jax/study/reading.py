@@ -59,7 +59,11 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         told = any(map(gives_odds, verdicts.values()))
         odds = {pair: win_probabilities(held) if told else {} for pair, held in verdicts.items()}
         scored = _scored(study, answers, prompts, means_of, values, odds)
-        judged[judge["as"]] = Judged(scored, values)
+        decided = {
+            pair: frozenset(verdict.id for verdict in held if verdict.by == "language")
+            for pair, held in verdicts.items()
+        }
+        judged[judge["as"]] = Judged(scored, values, decided)
     return Results(study, answers, prompts, _drawn(study), judged, workdir)
 
 
