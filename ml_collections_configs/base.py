@@ -37,7 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.corpus.citation = ""
     # Tunes a judge: each example becomes judge prompts, one for each of these kinds of pairs, with
     # "answer" (a wrong one), "language" (a wrong one), "echo" or "empty" beside the reference. The
-    # response is the label, one that is a token of the model (pinch_jax/judge/pairs.py).
+    # response is the label, one that is a token of the model (pinch_jax/judge/tuning_pairs.py).
     c.corpus.judge_pairs = ()
 
     # For sources without {language}. "google" (Cloud Translation v3), "openai" (any compatible
