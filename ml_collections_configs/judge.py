@@ -39,7 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate.rows = 20
     c.evaluate.prompt_tokens = 480
     c.evaluate.new_tokens = 4
-    c.evaluate.period_steps = 25
-    # Five kinds about the first examples.
-    c.evaluate.loss_prompts = 5
+    c.evaluate.period_steps = 50
+    # Two examples in five pairs: of every ten, five have the reference first.
+    c.evaluate.loss_prompts = 10
     return c
