@@ -58,14 +58,14 @@ def test_two_judges_that_say_the_same_have_the_same_scores_and_a_kappa_of_1(tmp_
 
 
 def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_path, study):
-    kappa = {"kappa": {"value": 0.5, "low": 0.45, "high": 0.55}}
+    kappa = {"kappa": {"value": 0.8, "low": 0.75, "high": 0.85}}
     certificate = {"languages": {"all": kappa, "fi": kappa, "en": {}}}
     judge = MODEL | {"certificate": certificate}
     write_record(tmp_path / "study.json", study | {"judges": [judge]})
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     cell = rows["fi"]
-    assert cell.score_corrected == pytest.approx(50 + (cell.score - 50) / 0.5)
-    assert cell.low_corrected < 50 + (cell.low - 50) / 0.55
+    assert cell.score_corrected == pytest.approx(50 + (cell.score - 50) / 0.8)
+    assert cell.low_corrected < 50 + (cell.low - 50) / 0.85
 
     path = verdict_path(tmp_path, MODEL, *PAIR)
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -78,7 +78,7 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     path.write_text("".join(map(json_line, lines)), "utf-8")
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     of_judge, of_language = 100 * np.mean(kept), 100 * np.mean(lost)
-    expected = (of_language + 50 + (of_judge - 50) / 0.5) / 2
+    expected = (of_language + 50 + (of_judge - 50) / 0.8) / 2
     assert rows["fi"].score_corrected == pytest.approx(expected)
     # Of one language its mean is the same.
     assert rows["mean_other"].score_corrected == pytest.approx(expected)
