@@ -77,7 +77,7 @@ def certify() -> None:
     from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.files import write_record
     from pinch_jax.judge.certificate import make_certificate
-    from pinch_jax.judge.certify import ask, make_trials, sampled
+    from pinch_jax.judge.certify import ask, injected, make_trials, sampled
     from pinch_jax.judge.opening import open_judge
     from pinch_jax.judge.pairs import known_pairs
     from pinch_jax.judge.paying import agree_to_pay
@@ -93,7 +93,7 @@ def certify() -> None:
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
     paid_for = output.with_name(f"{output.stem}.paid.jsonl")
     chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
-    trials = make_trials(pairs, known)
+    trials = make_trials(pairs, known, injected(FLAGS.sample))
     agree_to_pay(chosen, (pair for trial in trials for pair in trial.asked), FLAGS.yes)
     with one_writer(lock_of(output)), stoppable("while certifying"):
         results = ask(chosen, trials, kept)

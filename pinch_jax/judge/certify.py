@@ -22,8 +22,9 @@ from pinch_jax.judge.protocol import Judge, Judgement, Pair
 from pinch_jax.waiting import agreed, is_primary
 
 KNOWN, EQUAL = "known", "equal"
-# So many prompts of a language hold each kind of injection; other kinds have others.
-INJECTED = 4
+# So many prompts of a language hold each kind of injection; other kinds have others. Of a sample
+# it is one for eight prompts: else there would be more injections than anything.
+INJECTED, SAMPLED_BY = 4, 8
 # What two equal answers differ in, so that it shows whether one of them was chosen twice.
 _BLANK = " "
 
@@ -95,7 +96,14 @@ def sampled(pairs: Sequence[KnownPair], count: int, seed: int) -> list[KnownPair
     return [pair for pair in pairs if rank[pair.id] in kept[pair.language]]
 
 
-def make_trials(pairs: Sequence[KnownPair], known: Sequence[KnownPair] = ()) -> list[Trial]:
+def injected(sample: int) -> int:
+    """Returns how many prompts of a language hold each injection, of a sample of so many; 0: all."""
+    return min(INJECTED, -(-sample // SAMPLED_BY)) if sample else INJECTED
+
+
+def make_trials(
+    pairs: Sequence[KnownPair], known: Sequence[KnownPair] = (), injections: int = INJECTED
+) -> list[Trial]:
     """Returns all that is asked about some pairs, those of one prompt beside each other.
 
     `known` are all pairs there are, of which these may be a sample: what else an answer could be.
@@ -121,7 +129,7 @@ def make_trials(pairs: Sequence[KnownPair], known: Sequence[KnownPair] = ()) -> 
         for kind in kinds():
             # Others for each kind and language: many prompts, each of which says something else.
             start = key(0, "inject", kind, code)
-            for at in {(start + place) % len(held): None for place in range(INJECTED)}:
+            for at in {(start + place) % len(held): None for place in range(injections)}:
                 right, wrong = texts[at]
                 injected = [inject(wrong, kind, code, order) for order in (0, 1)]
                 trials.append(both(held[at], kind, injected, [right] * 2))
