@@ -97,7 +97,7 @@ def sampled(pairs: Sequence[KnownPair], count: int, seed: int) -> list[KnownPair
 
 
 def injected(sample: int) -> int:
-    """Returns how many prompts of a language hold each injection, of a sample of so many; 0: all."""
+    """Returns how many prompts of a language hold each injection, of a sample; 0 is all."""
     return min(INJECTED, -(-sample // SAMPLED_BY)) if sample else INJECTED
 
 
