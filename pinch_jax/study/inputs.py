@@ -20,9 +20,6 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
-from pinch_jax.judge.model import find_labels
-from pinch_jax.judge.prompt import read_wording
-from pinch_jax.judge.tuning_pairs import Question, judge_corpus
 from pinch_jax.mesh import batch_ways, check_rows, make_mesh
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
@@ -116,6 +113,10 @@ class Inputs:
             read = load_corpus(c, self.languages, self._progress)
             if not c.judge_pairs:
                 return read
+            from pinch_jax.judge.model import find_labels  # and with it what computes
+            from pinch_jax.judge.prompt import read_wording
+            from pinch_jax.judge.tuning_pairs import Question, judge_corpus
+
             # As this model will be asked.
             judge = self.config.judges["model"]
             wording = read_wording(judge.template, judge.prompt_language)
