@@ -79,6 +79,7 @@ def test_the_files_it_names_are_beside_it_and_whole(workdir, page):
         "draws.csv",
         "responses.csv",
         "outcomes.csv",
+        "confusion.csv",
     ]
     for name, path in linked:
         assert (page.parent / path).read_bytes() == (workdir / name).read_bytes()

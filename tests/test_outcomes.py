@@ -120,7 +120,7 @@ def results(answers):
     prompts = tuple(sorted({i for held in answers.values() for i in held.records}))
     runs = {run: {"spec": f"spec of {run}"} for run, _ in answers}
     study = {"languages": LANGUAGES, "base": "en", "runs": runs}
-    return Results(study, answers, [], prompts, {run: (run,) for run in runs})
+    return Results(study, answers, prompts, {run: (run,) for run in runs}, {})
 
 
 @pytest.fixture(scope="module")

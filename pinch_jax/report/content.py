@@ -60,7 +60,9 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         curves = {name: held for name, held in figures.items() if isinstance(held, Curve)}
         sections.insert(0, comparison(records, others, curves))
     not_run = [name for name in EXPERIMENTS if name not in shown] if records.findings else []
-    tables = ("scores.csv", "draws.csv", "responses.csv", "outcomes.csv", "confusion.csv")
+    tables = ["scores.csv", "draws.csv", "responses.csv", "outcomes.csv"]
+    tables += ["confusion.csv"] if records.confusion else []
+    tables += ["judges.csv", "agreement.csv"] if records.judges else []
     return {
         "first": first_screen(records, sections),
         "verdicts": _verdicts(records),
