@@ -329,7 +329,7 @@ def contents(workdir):
     return {
         str(path.relative_to(workdir)): path.read_bytes()
         for path in workdir.rglob("*")
-        if path.name in kept or {"responses", "verdicts"} & {*path.parts}
+        if path.is_file() and (path.name in kept or {"responses", "verdicts"} & {*path.parts})
     }
 
 

@@ -132,7 +132,6 @@ def test_the_report_comes_from_the_study(study):
 def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(config, study):
     before = files(study.workdir / "runs")
     other = config.copy_and_resolve_references()
-    other.study.experiments = ("pinch",)
     other.study.judge = "model,reference"
     other.judges.model.model = "tiny"
     both = plan_study(from_config_dict(other), study.workdir, progress=False)
