@@ -28,12 +28,12 @@ def open_judge(
     field = f"config.judges.{name}"
     wording = read_wording(config.template, config.prompt_language, field)
     if config.kind == "model":
-        from pinch_jax.judge.model import Asked, ModelJudge
+        from pinch_jax.judge.model import ModelJudge
         from pinch_jax.model.source import open_model
 
         model = open_model(config.model, field=f"{field}.model")
         params = model.load_on(mesh, config.dtype, what=f"{field}.model={config.model!r}")
-        judge = ModelJudge(model, params, mesh, config.dtype, Asked(name, wording))
+        judge = ModelJudge(name, wording, model, params, mesh, config.dtype)
     else:
         from pinch_jax.judge.api import ApiJudge
 
