@@ -59,11 +59,6 @@ class Result(NamedTuple):
         return ((self.told[0].choice == "first") + (self.told[1].choice == "second")) / 2
 
     @property
-    def named_first(self) -> float:
-        """The share of the two verdicts that name whichever response was shown first."""
-        return sum(judgement.choice == "first" for judgement in self.told) / 2
-
-    @property
     def by_language(self) -> bool:
         """Whether language decided, and nobody was asked."""
         return any(judgement.by == "language" for judgement in self.told)
@@ -137,8 +132,7 @@ def make_trials(
 def ask(judge: Judge, trials: Sequence[Trial], kept: Path, progress: bool = True) -> list[Result]:
     """Returns what a judge says of each trial, adding what is new to the file `kept`.
 
-    Where it has no verdict nothing is kept, and the next call asks again. All processes call it for
-    a judge that is `everywhere`; the first one writes.
+    Where it has no verdict the next call asks again. All processes call it, as `ask_and_keep`.
     """
     shown = {_seen(judge, pair): pair for trial in trials for pair in trial.asked}
 

@@ -31,6 +31,14 @@ def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
     return _mean_of_orders(verdicts, _probability)
 
 
+def agreement(one: float, other: float) -> float:
+    """Returns how far two outcomes agree: 1 for the same, a half for one tie, 0 for the opposite.
+
+    Source: Zhou et al. (2023), LIMA, arXiv 2305.11206, section 4.2.
+    """
+    return 1 - abs(one - other)
+
+
 def gives_odds(verdicts: Iterable[Verdict]) -> bool:
     """Returns whether there are log-odds among the verdicts."""
     return any(verdict.log_odds is not None for verdict in verdicts)

@@ -64,8 +64,7 @@ def judge_files(
 
     They are in the order of the baseline's lines, baseline_first before candidate_first; those that
     the judge has none on are missing, and a warning says how many. What the judge raises ends the
-    work; the verdicts before it are kept. All processes call it for a judge that is `everywhere`;
-    the first one writes, and returns them all.
+    work. All processes call it, as `ask_and_keep`; the first one returns all verdicts.
 
     Raises:
       UserError: as `read_match` does; or `output` is of another judge or about other prompts.
