@@ -122,21 +122,20 @@ def _length_controlled(
     """Returns the means of the scores of a judge, by id of the score, at equal lengths."""
     judged = results.judged[judge]
     fair: dict[int, Mean] = {}
+
+    def by_prompt(held: Mapping[str, float]) -> list[float]:
+        return [held.get(identity, math.nan) for identity in results.prompts]
+
     for _, group in itertools.groupby(judged.scored, key=lambda entry: id(entry.arm)):
         entries = list(group)
         cells = [entry for entry in entries if not (entry.is_mean or entry.is_itself)]
         if not cells:
             continue
+        pairs = [compared(cell.arm, cell.language) for cell in cells]
         values, apart = (
-            np.array(
-                [
-                    [
-                        [of(pair).get(identity, math.nan) for identity in results.prompts]
-                        for pair in compared(cell.arm, cell.language)
-                    ]
-                    for cell in cells
-                ]
-            ).transpose(1, 2, 0)
+            np.array([[by_prompt(of(pair)) for pair in draws] for draws in pairs]).transpose(
+                1, 2, 0
+            )
             for of in (
                 lambda pair: judged.outcomes.get(pair, {}),
                 lambda pair: _differences(lengths, pair),
