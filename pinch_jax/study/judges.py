@@ -18,7 +18,7 @@ from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, with_decided
-from pinch_jax.judge.length import length_controlled, usual_tokens
+from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.records import Agreement, JudgeScore
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -109,7 +109,7 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
     usual = usual_tokens(texts, tokenizer)
     return {
         key: {
-            identity: len(tokenizer.spans(record["response"])) / usual[key[1]]
+            identity: length_of(record["response"], usual[key[1]], tokenizer)
             for identity, record in answers.records.items()
         }
         for key, answers in slow(results.answers.items(), "counting tokens", "file")
