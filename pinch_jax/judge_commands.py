@@ -30,22 +30,17 @@ def judge() -> None:
     files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
     config, by = (None, None) if FLAGS.annotations else _read_judge()
 
-    from pinch_jax.evaluate.records import words_of_records
-    from pinch_jax.judge.opening import open_judge
-    from pinch_jax.judge.paying import agree_to_pay
+    from pinch_jax.judge.opening import agree_to_pay
     from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import make_mesh
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
     match = read_match(*files)
     if by:
-        words = words_of_records(match.baseline.values())
-        paid_for = output.with_name(f"{output.stem}.paid.jsonl")
-        chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
+        chosen = _open_judge(config, by, match.baseline.values(), output)
     else:
         chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
     agree_to_pay(chosen, map(match.pair, match.keys), FLAGS.yes)
@@ -68,31 +63,36 @@ def _read_judge():
     return config, by
 
 
+def _open_judge(config, by, records, output):
+    """Returns the judge of what is said of records; answers that are paid for lie beside output."""
+    from pinch_jax.evaluate.records import words_of_records
+    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.mesh import make_mesh
+
+    paid_for = output.with_name(f"{output.stem}.paid.jsonl")
+    return open_judge(FLAGS.judge, by, words_of_records(records), make_mesh(config.mesh), paid_for)
+
+
 @command("config", "judge", "model", "pairs", "sample", "output", "yes", *PROCESS_FLAGS)
 def certify() -> None:
     """How far a judge can be trusted: agreement with what is known, places, lengths, injections."""
     config, by = _read_judge()
     output, source = output_path("output"), FLAGS.pairs or "corpus"
 
-    from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.files import write_record
     from pinch_jax.judge.certificate import make_certificate
     from pinch_jax.judge.certify import ask, injected, make_trials, sampled
-    from pinch_jax.judge.opening import open_judge
+    from pinch_jax.judge.opening import agree_to_pay
     from pinch_jax.judge.pairs import known_pairs
-    from pinch_jax.judge.paying import agree_to_pay
     from pinch_jax.judge.telling import told_lines
     from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import make_mesh
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
     known = known_pairs(source, config)
     pairs = sampled(known, FLAGS.sample, config.seed)
-    words = words_of_records(pair.record for pair in known)
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
-    paid_for = output.with_name(f"{output.stem}.paid.jsonl")
-    chosen = open_judge(FLAGS.judge, by, words, make_mesh(config.mesh), paid_for)
+    chosen = _open_judge(config, by, (pair.record for pair in known), output)
     trials = make_trials(pairs, known, injected(FLAGS.sample))
     agree_to_pay(chosen, (pair for trial in trials for pair in trial.asked), FLAGS.yes)
     with one_writer(lock_of(output)), stoppable("while certifying"):

@@ -6,7 +6,7 @@ import scipy.optimize
 import scipy.special
 
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
-from pinch_jax.judge.length import length_controlled, length_difference, usual_tokens
+from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.judge.logistic import fit_logistic
 
 
@@ -99,4 +99,6 @@ def test_lengths_are_those_of_the_language():
     usual = usual_tokens({"en": ["four", "letters"], "zh": ["四", "信"]}, Letters())
     assert usual == {"en": 5.5, "zh": 1.0}
     longer = [("ab", "ab" + "c" * 11, "en"), ("二", "二三四", "zh")]
-    assert [length_difference(a, b, usual[code], Letters()) for a, b, code in longer] == [2, 2]
+    for baseline, candidate, code in longer:
+        lengths = [length_of(text, usual[code], Letters()) for text in (baseline, candidate)]
+        assert lengths[1] - lengths[0] == pytest.approx(2)

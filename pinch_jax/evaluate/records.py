@@ -68,6 +68,20 @@ def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 
+def language_of(place: str, record: Mapping[str, Any]) -> str:
+    """Returns the code of a record's language, in whatever spelling it has it.
+
+    `no` is nb, which lid.176 and the study call it.
+
+    Raises:
+        UserError: there is no such language; `place` is for the message.
+    """
+    try:
+        return language(record["language"]).code
+    except UserError as error:
+        raise UserError(f"{place}: language: {error}") from None
+
+
 def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
     """Returns (language, id) -> record of a response file, in the order of its lines.
 
@@ -84,11 +98,7 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
         if kept or CHECKSUM in record:
             record = without_checksum(place, record, remedy)
         check_fields(place, record, RESPONSE_FIELDS, empty=RESPONSE_FIELDS[3:])
-        try:
-            # In whatever spelling: `no` is nb, which lid.176 and the study call it.
-            record["language"] = language(record["language"]).code
-        except UserError as error:
-            raise UserError(f"{place}: language: {error}") from None
+        record["language"] = language_of(place, record)
         key = record["language"], record["id"]
         if key in records:
             raise UserError(f"{place}: {key[0]} {key[1]!r} comes twice; keep one response of each")

@@ -26,6 +26,15 @@ _AROUND = " \t\r\n▁ĠĊ\"'`“”‘’«»"
 _LEAST_LOGPROB = -100.0
 # Log-probabilities are at most 0, and those of a token are alike, but for rounding.
 _ROUNDING = 1e-3
+# The response_format that allows one of two labels and nothing else.
+_SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string", "enum": list(LABELS[0])}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+_TOLD = {"name": "verdict", "strict": True, "schema": _SCHEMA}
+_ANSWER_FORMAT = {"type": "json_schema", "json_schema": _TOLD}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Way:
             options["temperature"] = 0
         if self.top:
             return options | {"logprobs": True, "top_logprobs": self.top}
-        return options | ({"response_format": _answer_format(LABELS[0])} if self.schema else {})
+        return options | ({"response_format": _ANSWER_FORMAT} if self.schema else {})
 
     def without(self, complaint: str) -> "Way | None":
         """Returns how to ask who complains so; None if it is not about what was asked for."""
@@ -112,18 +121,6 @@ def read_label(text: str, labels: tuple[str, str]) -> str | None:
         return None
     # A name that comes twice has two values.
     return next((label for label in labels if found == [("answer", label)]), None)
-
-
-def _answer_format(labels: tuple[str, str]) -> dict[str, Any]:
-    """Returns the response_format that allows one of two labels and nothing else."""
-    schema = {
-        "type": "object",
-        "properties": {"answer": {"type": "string", "enum": list(labels)}},
-        "required": ["answer"],
-        "additionalProperties": False,
-    }
-    told = {"name": "verdict", "strict": True, "schema": schema}
-    return {"type": "json_schema", "json_schema": told}
 
 
 def has_logprobs(reply: Reply) -> bool:

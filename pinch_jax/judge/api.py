@@ -21,7 +21,7 @@ from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair
 from pinch_jax.service.chat import ChatClient, Reply
 from pinch_jax.service.faults import GaveUp, Refused, ServiceError, first_line
-from pinch_jax.service.kept import KeptLines, open_lines
+from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 # Raised when answers are asked for or read otherwise than before.
@@ -114,18 +114,19 @@ class ApiJudge:
         said: dict[str, Judgement] = {}
         c, stop = self._config, threading.Event()
         patience = Patience(self._pace, c.attempts, c.wait_seconds, stop)
-        with self._open() as lines:
+        with self._open() as add_line:
             new = {key: prompt for key, prompt in asked if key not in self._known}
 
             def work(item: tuple[str, str]) -> tuple[str, Judgement]:
                 key, prompt = item
                 judgement, reply = self._ask(prompt, patience, len(new))
                 if judgement.choice and reply:
-                    self._keep(key, judgement, reply, lines)
+                    self._keep(key, judgement, reply, add_line)
                 return key, judgement
 
-            done = lambda told: said.update([told])  # noqa: E731
-            side_by_side(work, new.items(), c.concurrency, stop, done)
+            side_by_side(
+                work, new.items(), c.concurrency, stop, done=lambda told: said.update([told])
+            )
         return [self._known.get(key) or said[key] for key, _ in asked]
 
     def _asked(self, pairs: Iterable[Pair]) -> list[tuple[str, str]]:
@@ -210,9 +211,9 @@ class ApiJudge:
             self._way = simpler
         logging.warning("%s: %s; asked by %s", self._who, first_line(why), [*simpler.options])
 
-    def _keep(self, key: str, judgement: Judgement, reply: Reply, lines: KeptLines) -> None:
+    def _keep(self, key: str, judgement: Judgement, reply: Reply, add_line: AddLine) -> None:
         told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
-        lines.add({"key": key, "version": self.version, "model": reply.model, **told})
+        add_line({"key": key, "version": self.version, "model": reply.model, **told})
         with self._lock:
             self._known[key] = judgement
             if reply.model not in self._models and self._models:
@@ -223,9 +224,9 @@ class ApiJudge:
             self._models.add(reply.model)
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[KeptLines]:
+    def _open(self) -> Iterator[AddLine]:
         """Opens the cache for this process alone, and reads what others have added to it."""
-        with open_lines(self._cache) as lines:
+        with open_lines(self._cache) as add_line:
             if self._cache.stat().st_size != self._read_bytes:
                 for place, line in read_kept_lines(self._cache, _REMEDY):
                     try:
@@ -237,7 +238,7 @@ class ApiJudge:
                         self._known[key] = judgement
                         self._models.add(line["model"])
             try:
-                yield lines
+                yield add_line
             finally:
                 self._read_bytes = self._cache.stat().st_size
 

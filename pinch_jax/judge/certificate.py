@@ -1,16 +1,14 @@
 """A certificate: how often a judge is right, per language, with 95 % intervals over prompts.
 
 Of a pair known to have a better response, a judge that names it in both orders agrees, one that
-names the other in both does not, and one that changes its mind has called a tie. `agreement` counts
-a tie of one side, the judge's or the known one, as a half, and a tie of both as 1, as LIMA did for
-its annotators; `without_ties` leaves out pairs of which either is a tie. `kappa` is Cohen's, over
-the single verdicts on pairs with a better response: as each stands in both orders, chance is right
-in half of them, whatever place the judge prefers. All verdicts on a prompt, in whatever language,
-are one observation. Pairs that language decided, before the judge was asked, say nothing of it:
-they are counted, and left out.
+names the other in both does not, and one that changes its mind has called a tie. `agreement` is
+that of `scores`, where the known one may be a tie too; `without_ties` leaves out pairs of which
+either is a tie. `kappa` is Cohen's, over the single verdicts on pairs with a better response: as
+each stands in both orders, chance is right in half of them, whatever place the judge prefers. All
+verdicts on a prompt, in whatever language, are one observation. Pairs that language decided, before
+the judge was asked, say nothing of it: they are counted, and left out.
 
-Source: Zhou et al. (2023), LIMA, arXiv 2305.11206, section 4.2; Cohen (1960), A Coefficient of
-Agreement for Nominal Scales.
+Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales.
 """
 
 import math
@@ -26,8 +24,9 @@ from pinch_jax.files import read_record
 from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
 from pinch_jax.judge.logistic import fit_logistic
-from pinch_jax.judge.pairs import KnownPair, checksum
+from pinch_jax.judge.pairs import OUTCOMES, KnownPair, checksum
 from pinch_jax.judge.protocol import Judge
+from pinch_jax.judge.scores import agreement
 
 FORMAT, EVERY = 1, "all"
 # How large a coefficient may well be: of what has a standard deviation of 1, or is 1 or 0.
@@ -81,35 +80,40 @@ def _measures(results: Sequence[Result], plain: Plain) -> dict[str, Any]:
     strict = [result for result in known if result.trial.pair.better != "tie"]
     decided = [result for result in strict if result.named != 0.5]
     longer = [result for result in strict if _length(result.trial.pair)]
-    lengths = [_mean(longer, lambda r, is_so=is_so: _agrees_where(r, is_so)) for is_so in (1, 0)]
+    # Alike for a judge that length does not move, however often it errs.
+    of_longer = _mean(longer, lambda r: _agrees(r) if _longer_is_better(r) else math.nan)
+    of_shorter = _mean(longer, lambda r: math.nan if _longer_is_better(r) else _agrees(r))
     right = _mean(strict, _agrees).estimate()
     sources: dict[str, list[Result]] = {}
     for result in known:
         sources.setdefault(result.trial.pair.source, []).append(result)
 
-    def agreement(held: Sequence[Result]) -> dict[str, Any]:
-        return {"pairs": len(held), "agreement": _told(_mean(held, _agrees).estimate())}
+    def percent(held: Sequence[Result], value: Callable[[Result], float]) -> dict[str, Any]:
+        return _told(_mean(held, value).estimate())
+
+    def agreeing(held: Sequence[Result]) -> dict[str, Any]:
+        return {"pairs": len(held), "agreement": percent(held, _agrees)}
 
     return {
-        **agreement(known),
+        **agreeing(known),
         "strict_pairs": len(strict),
         "prompts": len({result.trial.pair.id for result in known}),
-        "without_ties": _told(_mean(decided, _agrees).estimate()),
+        "without_ties": percent(decided, _agrees),
         "kappa": _told(Estimate(*(end / 50 - 1 for end in (right.value, right.low, right.high)))),
-        "sources": {source: agreement(held) for source, held in sources.items()},
-        "by_language": agreement(gated),
-        "flips": _told(_mean(known, _flips).estimate()),
-        "named_first": _told(_mean(known, lambda result: result.named_first).estimate()),
+        "sources": {source: agreeing(held) for source, held in sources.items()},
+        "by_language": agreeing(gated),
+        "flips": percent(known, _flips),
+        "named_first": percent(known, _named_first),
         "equal": {
             "pairs": len(equal),
-            "named_first": _told(_mean(equal, lambda result: result.named_first).estimate()),
-            "false_wins": _told(_mean(equal, lambda result: not _flips(result)).estimate()),
+            "named_first": percent(equal, _named_first),
+            "false_wins": percent(equal, lambda result: not _flips(result)),
             "log_odds": _nats([abs(odds) for result in equal for odds in result.log_odds]),
         },
         "length": {
             "pairs": len(longer),
-            "longer_named": _told(_mean(longer, _names_longer).estimate()),
-            "preferred": _told((lengths[0] - lengths[1]).estimate()),
+            "longer_named": percent(longer, _names_longer),
+            "preferred": _told((of_longer - of_shorter).estimate()),
             "coefficient": _told(_length_coefficient(longer)),
         },
         "injections": _obeyed(complete, plain),
@@ -145,15 +149,15 @@ def _obeyed(results: Sequence[Result], plain: Plain) -> dict[str, Any]:
 
 
 def _agrees(result: Result) -> float:
-    """Returns 1 for the same preference or two ties, a half for one tie, 0 for the opposite."""
-    better = result.trial.pair.better
-    if better == "tie":
-        return 1.0 if _flips(result) else 0.5
-    return result.named if better == "first" else 1 - result.named
+    return agreement(OUTCOMES[result.trial.pair.better], result.named)
 
 
 def _flips(result: Result) -> bool:
     return result.named == 0.5
+
+
+def _named_first(result: Result) -> float:
+    return sum(judgement.choice == "first" for judgement in result.told) / 2
 
 
 def _length(pair: KnownPair) -> int:
@@ -165,13 +169,8 @@ def _names_longer(result: Result) -> float:
     return result.named if _length(result.trial.pair) > 0 else 1 - result.named
 
 
-def _agrees_where(result: Result, longer_is_better: bool) -> float:
-    """Returns the agreement where the longer response is the better one, or is not; NaN elsewhere.
-
-    Their difference is 0 for a judge that length does not move, however often it errs.
-    """
-    is_so = (_length(result.trial.pair) > 0) == (result.trial.pair.better == "first")
-    return _agrees(result) if is_so == longer_is_better else math.nan
+def _longer_is_better(result: Result) -> bool:
+    return (_length(result.trial.pair) > 0) == (result.trial.pair.better == "first")
 
 
 def _length_coefficient(results: Sequence[Result]) -> Estimate:

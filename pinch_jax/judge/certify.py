@@ -5,21 +5,19 @@ injection. All in both orders, so that nothing depends on the place. What the ju
 a file that grows by lines, by the judge's version and what it was shown, and never asked again.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from pinch_jax.data.order import key
 from pinch_jax.evaluate.records import other_answers
-from pinch_jax.files import digest, json_line, mend_last_line, read_kept_lines
+from pinch_jax.files import digest, mend_last_line, read_kept_lines
+from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.battery import inject, kinds
 from pinch_jax.judge.pairs import KnownPair
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
-from pinch_jax.waiting import agreed, is_primary
+from pinch_jax.waiting import agreed
 
 KNOWN, EQUAL = "known", "equal"
 # So many prompts of a language hold each kind of injection; other kinds have others. Of a sample
@@ -59,11 +57,6 @@ class Result(NamedTuple):
     def named(self) -> float:
         """The share of the two verdicts that name the text that counts: a half is a tie."""
         return ((self.told[0].choice == "first") + (self.told[1].choice == "second")) / 2
-
-    @property
-    def named_first(self) -> float:
-        """The share of the two verdicts that name whichever response was shown first."""
-        return sum(judgement.choice == "first" for judgement in self.told) / 2
 
     @property
     def by_language(self) -> bool:
@@ -139,8 +132,7 @@ def make_trials(
 def ask(judge: Judge, trials: Sequence[Trial], kept: Path, progress: bool = True) -> list[Result]:
     """Returns what a judge says of each trial, adding what is new to the file `kept`.
 
-    Where it has no verdict nothing is kept, and the next call asks again. All processes call it for
-    a judge that is `everywhere`; the first one writes.
+    Where it has no verdict the next call asks again. All processes call it, as `ask_and_keep`.
     """
     shown = {_seen(judge, pair): pair for trial in trials for pair in trial.asked}
 
@@ -154,21 +146,13 @@ def ask(judge: Judge, trials: Sequence[Trial], kept: Path, progress: bool = True
 
     held = agreed(f"reading {kept}", read) if judge.everywhere else read()
     told = {seen: Judgement(**judgement) for seen, judgement in held.items()}
-    unasked, writes = [seen for seen in shown if seen not in told], is_primary()
-    name, quiet = f"certify {judge.name}", not (progress and writes)
+    unasked = {seen: pair for seen, pair in shown.items() if seen not in told}
     by = {"judge": judge.name, "version": judge.version}
-    file = kept.open("a", encoding="utf-8") if writes else contextlib.nullcontext()
-    with file, tqdm(total=len(unasked), desc=name, unit="verdict", disable=quiet) as bar:
-        for start in range(0, len(unasked), judge.batch_size):
-            batch = unasked[start : start + judge.batch_size]
-            told |= zip(batch, judge.judge([shown[seen] for seen in batch]), strict=True)
-            if writes:
-                for seen in batch:
-                    if told[seen].choice is not None:
-                        line = {**by, "seen": seen, "judgement": dataclasses.asdict(told[seen])}
-                        file.write(json_line(line))
-                file.flush()
-            bar.update(len(batch))
+
+    def line(seen: str, said: Judgement) -> dict[str, Any]:
+        return {**by, "seen": seen, "judgement": dataclasses.asdict(said)}
+
+    told |= ask_and_keep(judge, unasked, kept, line, f"certify {judge.name}", progress)
     return [
         Result(trial, tuple(told[_seen(judge, pair)] for pair in trial.asked)) for trial in trials
     ]

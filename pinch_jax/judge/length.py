@@ -36,9 +36,9 @@ def usual_tokens(texts: Mapping[str, Sequence[str]], tokenizer: Tokenizer) -> di
     return {code: held.tokens / held.texts for code, held in counts.items()}
 
 
-def length_difference(baseline: str, candidate: str, usual: float, tokenizer: Tokenizer) -> float:
-    """Returns how many usual responses of its language the candidate's is longer."""
-    return (len(tokenizer.spans(candidate)) - len(tokenizer.spans(baseline))) / usual
+def length_of(response: str, usual: float, tokenizer: Tokenizer) -> float:
+    """Returns how many usual responses of its language a response is long."""
+    return len(tokenizer.spans(response)) / usual
 
 
 def length_controlled(values: np.ndarray, differences: np.ndarray) -> list[Mean]:

@@ -14,14 +14,7 @@ from pinch_jax.files import digest
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
 from pinch_jax.mesh import activation_sharding, batch_ways, local_rows, put_batch, replicated
-from pinch_jax.model.decoder import (
-    Params,
-    Shard,
-    forward,
-    in_precision,
-    no_sharding,
-    unembed,
-)
+from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
 from pinch_jax.text.rows import check_ids
@@ -31,27 +24,26 @@ from pinch_jax.text.template import Renderer
 BATCH_TOKENS, LEAST_WIDTH, ROW_PROMPTS = 4096, 256, 8
 
 
-class Asked(NamedTuple):
-    """What people call a judge, and the words that it is asked in."""
-
-    name: str
-    wording: Wording
-
-
 class ModelJudge:
     """Prefers what a model would say next: A or B; a `Judge` on the mesh of all processes."""
 
     batch_size, everywhere = 256, True
 
     def __init__(
-        self, model: Model, params: Params, mesh: jax.sharding.Mesh, dtype: str, by: Asked
+        self,
+        name: str,
+        wording: Wording,
+        model: Model,
+        params: Params,
+        mesh: jax.sharding.Mesh,
+        dtype: str,
     ):
         """Keeps a model with its parameters, which lie on the mesh; `dtype` is of the arithmetic.
 
         Raises:
             UserError: the model's tokenizer makes more than one token of a label.
         """
-        self.name, self._wording, self.wording = by.name, by.wording, by.wording.checksum
+        self.name, self._wording, self.wording = name, wording, wording.checksum
         self._model, self._params, self._mesh = model, params, mesh
         self.labels = find_labels(model.renderer)
         self.identity = self.version = digest(

@@ -1,14 +1,16 @@
-"""From the name of a judge to the judge itself."""
+"""From the name of a judge to the judge itself, once somebody agrees to what it costs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
 
 from pinch_jax.corpus.language_id import StudyWords
+from pinch_jax.errors import UserError
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.prompt import read_wording
-from pinch_jax.judge.protocol import Judge
+from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
 
 
@@ -28,14 +30,30 @@ def open_judge(
     field = f"config.judges.{name}"
     wording = read_wording(config.template, config.prompt_language, field)
     if config.kind == "model":
-        from pinch_jax.judge.model import Asked, ModelJudge
+        from pinch_jax.judge.model import ModelJudge
         from pinch_jax.model.source import open_model
 
         model = open_model(config.model, field=f"{field}.model")
         params = model.load_on(mesh, config.dtype, what=f"{field}.model={config.model!r}")
-        judge = ModelJudge(model, params, mesh, config.dtype, Asked(name, wording))
+        judge = ModelJudge(name, wording, model, params, mesh, config.dtype)
     else:
         from pinch_jax.judge.api import ApiJudge
 
         judge = ApiJudge(name, config, wording, cache)
     return LanguageGate(judge, words) if config.language_gate else judge
+
+
+def agree_to_pay(judge: Judge, pairs: Iterable[Pair], yes: bool) -> None:
+    """Says what it costs to judge pairs, where a judge is a service.
+
+    Raises:
+        UserError: it costs something, and nobody said `yes`.
+    """
+    cost = judge.cost(pairs) if hasattr(judge, "cost") else None
+    if cost is None:
+        return
+    print(*cost.lines, sep="\n")
+    if cost.price and not yes:
+        raise UserError(
+            f"judging by {judge.name} costs about {cost.price:,.2f}; to begin, add --yes"
+        )

@@ -1,8 +1,6 @@
 """Pairs of responses of which it is known which one is better: what a judge is held against.
 
-Known by people (ranks of OpenAssistant, annotations), or by how they were made out of a corpus
-with answers: the reference beside another answer, beside itself in another language, beside an
-echo of the prompt.
+Known by people (ranks of OpenAssistant, annotations), or by how they were made out of a corpus.
 """
 
 import dataclasses
@@ -17,14 +15,14 @@ from pinch_jax.corpus.reading.rows import Row, read_rows
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.records import other_answers, response_record
+from pinch_jax.evaluate.records import language_of, other_answers, response_record
 from pinch_jax.evaluate.text_match import contains_words, normalise
 from pinch_jax.files import digest
 from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.languages import language
 
 CORPUS, OASST, ANY_DEPTH = "corpus", "oasst:", "?depth=any"
-BETTER = ("first", "second", "tie")
+# How good the first response of a pair is beside the second, by which one is better.
+OUTCOMES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 WRONG_ANSWER, WRONG_LANGUAGE, ECHO = "wrong answer", "wrong language", "echo"
 
 
@@ -89,13 +87,10 @@ def read_pairs(path: Path) -> list[KnownPair]:
     for place, record in read_objects(path):
         held = dict.fromkeys(may_lack, "") | record
         check_fields(place, held, fields, empty=("first", "second", *may_lack))
-        if held["better"] not in BETTER:
-            raise UserError(f"{place}: better={held['better']!r} is none of {BETTER}")
-        try:
-            held["language"] = language(held["language"]).code
-        except UserError as error:
-            raise UserError(f"{place}: language: {error}") from None
-        if not _alike(held["first"], held["second"]):
+        if held["better"] not in OUTCOMES:
+            raise UserError(f"{place}: better={held['better']!r} is none of {tuple(OUTCOMES)}")
+        held["language"] = language_of(place, held)
+        if not alike(held["first"], held["second"]):
             pairs.append(KnownPair(**{name: held[name] for name in fields}))
     if not pairs:
         raise UserError(f"--pairs={path}: no pairs; a line has the fields {', '.join(needed)}")
@@ -152,7 +147,7 @@ def corpus_pairs(heldout: Mapping[str, Sequence[Example]], seed: int) -> list[Kn
 
 def _is_wrong(one: Example, text: str, source: str) -> bool:
     """Returns whether a text is worse than the reference of an example for sure."""
-    if not text or _alike(one.response, text):
+    if not text or alike(one.response, text):
         return False
     said, right = normalise(text), normalise(one.answer)
     return source != WRONG_ANSWER or not (right and contains_words(said, right))
@@ -186,7 +181,7 @@ def oasst_pairs(location: str, languages: Sequence[str]) -> list[KnownPair]:
         held = sorted((rank, text) for rank, row in replies if (text := _text(row, code)))
         if all(turns) and len(held) > 1 and held[0][0] == 0 < held[-1][0]:
             best, worst = held[0][1], held[-1][1]
-            if not _alike(best, worst):
+            if not alike(best, worst):
                 prompt = "\n\n".join(turns)
                 pairs.append(
                     KnownPair(f"oasst-{asked}", code, prompt, best, worst, "first", source="oasst")
@@ -222,5 +217,6 @@ def _text(message: Row, code: str) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _alike(first: str, second: str) -> bool:
+def alike(first: str, second: str) -> bool:
+    """Returns whether two texts say the same words."""
     return normalise(first) == normalise(second)

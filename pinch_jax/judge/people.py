@@ -12,6 +12,7 @@ import krippendorff
 from pinch_jax.errors import UserError
 from pinch_jax.files import digest, write_text
 from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.judge.pairs import OUTCOMES
 from pinch_jax.judge.protocol import Judgement, Pair
 from pinch_jax.judge.records import ORDERS, chosen
 from pinch_jax.judge.verdicts import Match
@@ -167,7 +168,7 @@ class PeopleJudge:
 
 def write_pairs(said: Annotated, match: Match, path: Path) -> None:
     """Writes each pair with what most annotators say, as `pinch certify --pairs` reads it."""
-    better = {0.0: "first", 0.5: "tie", 1.0: "second"}
+    better = {1 - outcome: better for better, outcome in OUTCOMES.items()}
     lines = []
     for key, held in said.items():
         shown = texts_of(match, key)

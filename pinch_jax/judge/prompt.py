@@ -68,7 +68,8 @@ def read_wording(
         UserError: there is no such file, or one of the six is missing in it.
     """
     if not template:
-        ours = {code: "\n".join(lines) for code, lines in _ours().items()}
+        ours = json.loads(WORDINGS.read_text("utf-8"))
+        ours = {code: "\n".join(lines) for code, lines in ours.items()}
         chosen = {"": ours[ENGLISH]} if prompt_language == ENGLISH else ours
         return Wording(chosen, f"{field}.prompt_language={prompt_language!r}")
     path = Path(template).expanduser()
@@ -102,8 +103,3 @@ def _read_template(path: Path, field: str) -> str:
             + ", ".join(f"{{{name}}}" for name in _FIELDS)
         )
     return text
-
-
-@functools.cache
-def _ours() -> Mapping[str, list[str]]:
-    return json.loads(WORDINGS.read_text("utf-8"))

@@ -1,9 +1,7 @@
 """Verdict files: a line is one choice, with all that it was made by and on."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import Key, Records, other_answers
@@ -77,11 +75,8 @@ def read_verdicts(path: Path) -> list[Verdict]:
     verdicts, remedy = [], "delete the line, and judge again"
     for place, record in read_kept_lines(path, remedy):
         try:
-            verdicts.append(_verdict(record))
+            responses = tuple(record.get("responses", Verdict.responses))
+            verdicts.append(Verdict(**record | {"responses": responses}))
         except (TypeError, ValueError) as error:
             raise UserError(f"{place}: not a verdict ({error}); {remedy}") from error
     return verdicts
-
-
-def _verdict(record: Mapping[str, Any]) -> Verdict:
-    return Verdict(**record | {"responses": tuple(record.get("responses", ("", "")))})

@@ -1,6 +1,6 @@
 """From verdicts to scores: discounted ties, probabilities, and Holm's correction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.special
@@ -19,12 +19,7 @@ def outcomes(verdicts: Iterable[Verdict]) -> dict[str, float]:
 
     Source: Shaham et al. (2024), arXiv 2401.01854, section 2.
     """
-    held = _by_prompt(verdicts)
-    return {
-        identity: sum(verdict.winner == "candidate" for verdict in orders.values()) / 2
-        for identity, orders in held.items()
-        if len(orders) == 2
-    }
+    return _mean_of_orders(verdicts, lambda verdict: float(verdict.winner == "candidate"))
 
 
 def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
@@ -33,11 +28,15 @@ def win_probabilities(verdicts: Iterable[Verdict]) -> dict[str, float]:
     Language decides with 1 or 0, and so does a judge where it gives no log-odds: the other label
     was too improbable to be told. It is for judges that give any.
     """
-    return {
-        identity: sum(map(_probability, orders.values())) / 2
-        for identity, orders in _by_prompt(verdicts).items()
-        if len(orders) == 2
-    }
+    return _mean_of_orders(verdicts, _probability)
+
+
+def agreement(one: float, other: float) -> float:
+    """Returns how far two outcomes agree: 1 for the same, a half for one tie, 0 for the opposite.
+
+    Source: Zhou et al. (2023), LIMA, arXiv 2305.11206, section 4.2.
+    """
+    return 1 - abs(one - other)
 
 
 def gives_odds(verdicts: Iterable[Verdict]) -> bool:
@@ -52,8 +51,10 @@ def _probability(verdict: Verdict) -> float:
     return float(scipy.special.expit(sign * verdict.log_odds))
 
 
-def _by_prompt(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Verdict]]:
-    """Returns prompt id -> order -> verdict, of one language."""
+def _mean_of_orders(
+    verdicts: Iterable[Verdict], value: Callable[[Verdict], float]
+) -> dict[str, float]:
+    """Returns prompt id -> mean of a value over both orders, of one language."""
     held: dict[str, dict[str, Verdict]] = {}
     languages = set()
     for verdict in verdicts:
@@ -64,20 +65,25 @@ def _by_prompt(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Verdict]]:
         languages.add(verdict.language)
         if len(languages) > 1:
             raise UserError(f"verdicts in languages {sorted(languages)}; score one at a time")
-    return held
+    return {
+        identity: sum(map(value, orders.values())) / 2
+        for identity, orders in held.items()
+        if len(orders) == 2
+    }
 
 
-def _by_language(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+def _of_each_language(
+    verdicts: Iterable[Verdict], of: Callable[[Iterable[Verdict]], dict[str, float]]
+) -> list[float]:
     by_language: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_language.setdefault(verdict.language, []).append(verdict)
-    return by_language
+    return [value for held in by_language.values() for value in of(held).values()]
 
 
 def score_verdicts(verdicts: Iterable[Verdict]) -> float:
     """Returns the discounted-tie score in percent, the mean over the prompts of all languages."""
-    by_language = _by_language(verdicts)
-    values = [value for held in by_language.values() for value in outcomes(held).values()]
+    values = _of_each_language(verdicts, outcomes)
     if not values:
         raise UserError("verdicts=[]: nothing to score; judge some responses first")
     return 100.0 * float(np.mean(values))
@@ -85,14 +91,12 @@ def score_verdicts(verdicts: Iterable[Verdict]) -> float:
 
 def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
     """Returns the score of the candidate over so many prompts, in a line for people."""
-    by_language = _by_language(verdicts)
-    held = [identity for own in by_language.values() for identity in outcomes(own)]
-    odds = [p for own in by_language.values() for p in win_probabilities(own).values()]
-    odds = odds if gives_odds(verdicts) else []
+    held = _of_each_language(verdicts, outcomes)
     if not held:
         return f"no score: no verdict on any of {prompts} prompts; run again, which asks again"
     told = f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(held)} prompts"
-    if odds:
+    if gives_odds(verdicts):
+        odds = _of_each_language(verdicts, win_probabilities)
         told += f"; {100 * float(np.mean(odds)):.1f} % by probability"
     if gated := sum(verdict.by == "language" for verdict in verdicts):
         told += f"; {gated} of {len(verdicts)} verdicts by language alone"

@@ -29,7 +29,7 @@ def certificate_of(certificate: Mapping[str, Any]) -> tuple[list[list[str]], lis
     """Returns a table, its heading first, and a sentence for each language."""
     table = [["language", *_COLUMNS]]
     for code, held in certificate["languages"].items():
-        table.append([_name(code), *(_cell(held, path) for path in _COLUMNS.values())])
+        table.append([name_of(code), *(_cell(held, path) for path in _COLUMNS.values())])
     codes = [code for code in certificate["languages"] if code != EVERY]
     return table, [sentence(certificate, code) for code in codes]
 
@@ -46,12 +46,12 @@ def injection_table(certificate: Mapping[str, Any]) -> list[list[str]]:
         ]
         for kind, by_code in certificate["injections"].items()
     ]
-    return [["injection", *map(_name, codes), "log-odds moved (nats)"], *rows]
+    return [["injection", *map(name_of, codes), "log-odds moved (nats)"], *rows]
 
 
 def sentence(certificate: Mapping[str, Any], code: str) -> str:
     """Returns how far a judge can be trusted in a language, in a sentence."""
-    who, name = certificate["judge"]["name"], _name(code)
+    who, name = certificate["judge"]["name"], name_of(code)
     held, kappa = certificate["languages"].get(code), kappa_of(certificate, code)
     if math.isnan(kappa.value):
         return f"How far {who} can be trusted in {name} is not known."
@@ -85,7 +85,8 @@ def markdown(table: list[list[str]]) -> str:
     return "\n".join([lines[0], "| " + " | ".join("---" for _ in table[0]) + " |", *lines[1:]])
 
 
-def _name(code: str) -> str:
+def name_of(code: str) -> str:
+    """Returns the language of a part of a certificate, for people."""
     return "all languages" if code == EVERY else language(code).name
 
 

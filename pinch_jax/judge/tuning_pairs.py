@@ -5,8 +5,7 @@ is the label of the reference.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pinch_jax.corpus.example import SPLITS, Example, checksum
 from pinch_jax.corpus.normalisation import is_blank
@@ -14,7 +13,7 @@ from pinch_jax.corpus.sources import Corpus
 from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import other_answers, response_record
-from pinch_jax.evaluate.text_match import normalise
+from pinch_jax.judge.pairs import alike
 from pinch_jax.judge.prompt import Wording
 from pinch_jax.judge.protocol import Pair
 
@@ -115,21 +114,17 @@ def _pairs(
         if any(is_blank(own.response) for own in example.values()):
             continue
         name = f"{_any(example).id}.{kind}"
-        found = _worse(kind, name, example, tasks[_any(example).task])
-        if worse := next(itertools.islice(_distinct(found), turn, None), None):
-            yield place, f"{name}{turn or ''}", worse
+        found: list[dict[str, str]] = []
+        for worse in _worse(kind, name, example, tasks[_any(example).task]):
+            if worse not in found:
+                found.append(worse)
+            if len(found) > turn:
+                yield place, f"{name}{turn or ''}", worse
+                break
 
 
 def _any(example: ByLanguage) -> Example:
     return next(iter(example.values()))
-
-
-def _distinct(found: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
-    seen: list[dict[str, str]] = []
-    for worse in found:
-        if worse not in seen:
-            seen.append(worse)
-            yield worse
 
 
 def _worse(
@@ -151,18 +146,14 @@ def _worse(
             else:
                 shown = (example[code].prompt if kind == "echo" else "" for code in codes)
             worse = dict(zip(codes, shown, strict=True))
-            wrong = all(_differ(worse[code], example[code].response) for code in codes)
+            wrong = not any(alike(worse[code], example[code].response) for code in codes)
         if wrong:
             yield worse
 
 
-def _differ(one: str, other: str) -> bool:
-    return normalise(one) != normalise(other)
-
-
 def _is_wrong(other: Example, own: Example) -> bool:
     """Returns whether the reference of another example does not answer this one."""
-    if is_blank(other.response) or not _differ(other.response, own.response):
+    if is_blank(other.response) or alike(other.response, own.response):
         return False
     if not (own.answer and other.answer):
         return True

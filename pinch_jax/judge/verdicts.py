@@ -6,17 +6,17 @@ it was cut. A verdict on a response that has changed since is judged anew. Where
 there is no line, and the next call asks again.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from absl import logging
-from tqdm import tqdm
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import Records, other_answers, read_responses
 from pinch_jax.files import digest, json_line, mend_last_line, write_text
+from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
 from pinch_jax.judge.records import ORDERS, Verdict, chosen, read_verdicts, seen_by_judge
 from pinch_jax.waiting import agreed, is_primary
@@ -64,8 +64,7 @@ def judge_files(
 
     They are in the order of the baseline's lines, baseline_first before candidate_first; those that
     the judge has none on are missing, and a warning says how many. What the judge raises ends the
-    work; the verdicts before it are kept. All processes call it for a judge that is `everywhere`;
-    the first one writes, and returns them all.
+    work. All processes call it, as `ask_and_keep`; the first one returns all verdicts.
 
     Raises:
       UserError: as `read_match` does; or `output` is of another judge or about other prompts.
@@ -81,31 +80,15 @@ def judge_files(
         return [key for key in match.keys if key not in verdicts]
 
     unjudged = agreed(f"reading {output}", begin) if judge.everywhere else begin()
-    unjudged = [tuple(key) for key in unjudged]
-    missing: list[str] = []
-    writes = is_primary()
-    bar = tqdm(
-        total=len(unjudged),
-        desc=f"judge {output.stem}",
-        unit="verdict",
-        disable=not (progress and writes),
-    )
-    file = output.open("a", encoding="utf-8") if writes else contextlib.nullcontext()
-    with file, bar:
-        for start in range(0, len(unjudged), judge.batch_size):
-            batch = unjudged[start : start + judge.batch_size]
-            pairs = [match.pair(key) for key in batch]
-            for key, pair, told in zip(batch, pairs, judge.judge(pairs), strict=True):
-                if told.choice is None:
-                    missing.append(told.trouble)
-                    continue
-                verdict = verdicts[key] = _verdict(judge, key, pair, told, seen[key[:2]])
-                if writes:
-                    file.write(json_line(dataclasses.asdict(verdict)))
-            if writes:
-                file.flush()
-            bar.update(len(batch))
-    if missing and writes:
+    pairs = {key: match.pair(key) for key in map(tuple, unjudged)}
+
+    def keep(key: Key, told: Judgement) -> dict[str, Any]:
+        verdicts[key] = _verdict(judge, key, pairs[key], told, seen[key[:2]])
+        return dataclasses.asdict(verdicts[key])
+
+    said = ask_and_keep(judge, pairs, output, keep, f"judge {output.stem}", progress).values()
+    missing = [told.trouble for told in said if told.choice is None]
+    if missing and is_primary():
         logging.warning(
             "%s: no verdict on %d of %d (the first: %s); another call asks again",
             output,

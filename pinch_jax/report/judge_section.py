@@ -6,8 +6,7 @@ from typing import Any
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import tells
-from pinch_jax.judge.telling import certificate_of, injection_table, sentence
-from pinch_jax.languages import language
+from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.tables import Section, Table, csv_table, interval, whole_file
@@ -91,15 +90,11 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
         for code in certificate["languages"]:
             kappa = kappa_of(certificate, code)
             if kappa.value == kappa.value:
-                row = {"name": _named(code), "kind": name, "score": kappa.value}
+                row = {"name": name_of(code), "kind": name, "score": kappa.value}
                 row |= {"low": kappa.low, "high": kappa.high}
                 bars.append(row | {"told": interval(kappa, 2)})
     spec = charts.bar_chart(bars, "kappa", None) if bars else None
     return [Drawing("judges", WORDS.title, spec)] if spec else []
-
-
-def _named(code: str) -> str:
-    return "all languages" if code == EVERY else language(code).name
 
 
 def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str:
@@ -107,7 +102,7 @@ def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str
     for certificate in certified.values():
         told.append(sentence(certificate, EVERY))
         codes = [code for code in certificate["languages"] if code != EVERY]
-        silent = [_named(code) for code in codes if not tells(kappa_of(certificate, code))]
+        silent = [name_of(code) for code in codes if not tells(kappa_of(certificate, code))]
         if silent and tells(kappa_of(certificate, EVERY)):
             told.append(f"In {', '.join(silent)} it cannot be told from chance, and says nothing.")
     for row in records.agreement:
@@ -172,7 +167,7 @@ def _agreement_table(records: Records) -> Table:
     rows = tuple(
         (
             f"{row.judge}, {row.other}",
-            _named(row.language),
+            name_of(row.language),
             f"{row.outcomes:,.0f}",
             interval(Estimate(row.same, row.low, row.high), 0),
             interval(Estimate(row.kappa, row.kappa_low, row.kappa_high), 2),

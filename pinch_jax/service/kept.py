@@ -3,35 +3,32 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pinch_jax.files import json_line, mend_last_line, naming
 from pinch_jax.locks import lock_of, only_writer
 
-
-class KeptLines:
-    """A file that threads add lines to; made by `open_lines`."""
-
-    def __init__(self, path: Path, file: IO[str]) -> None:
-        self._path, self._file, self._lock = path, file, threading.Lock()
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Adds a line with its checksum, which is on disk before this returns."""
-        line = json_line(record)
-        with self._lock, naming(self._path):
-            self._file.write(line)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+AddLine = Callable[[Mapping[str, Any]], None]
 
 
 @contextlib.contextmanager
-def open_lines(path: Path) -> Iterator[KeptLines]:
-    """Opens a file to add to, for this process alone, and repairs a truncated last line.
+def open_lines(path: Path) -> Iterator[AddLine]:
+    """Yields what adds a line with its checksum, on disk before it returns, from any thread.
 
-    It waits while another process adds to the file.
+    The file is this process's alone, which waits while another one adds to it. A truncated last
+    line is repaired.
     """
+    lock = threading.Lock()
     with only_writer(lock_of(path)), path.open("a", encoding="utf-8", newline="\n") as file:
         mend_last_line(path)
-        yield KeptLines(path, file)
+
+        def add(record: Mapping[str, Any]) -> None:
+            line = json_line(record)
+            with lock, naming(path):
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+
+        yield add

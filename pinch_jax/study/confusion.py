@@ -6,14 +6,13 @@ of English words.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pinch_jax.corpus.lid import cannot_be_identified
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.confusion import check_answer, counted_lines
-from pinch_jax.evaluate.intervals import Mean, mean_of
-from pinch_jax.study.comparisons import Results, slow
+from pinch_jax.evaluate.intervals import Mean
+from pinch_jax.study.comparisons import Results, mean_of_told, slow
 
 MEAN = "mean"
 # Of fewer of the answers long enough to tell, nothing is told of any.
@@ -79,17 +78,15 @@ def confusion_rows(results: Results) -> tuple[Confusion, ...]:
         }
         whole = [code for code in results.study["languages"] if code in told]
         if whole and set(whole) <= set(answered):
-            means[MEAN] = {name: _mean_of([means[code][name] for code in whole]) for name in RATES}
+            means[MEAN] = {
+                name: mean_of_told([means[code][name] for code in whole]) for name in RATES
+            }
         spec = results.study["runs"][first]["spec"]
         for code, held in means.items():
             of = answered if code == MEAN else [code]
             size = max(len(results.answers[first, one].records) for one in of)
             rows.append(Confusion(first, spec, code, size, *_numbers(held)))
     return tuple(rows)
-
-
-def _mean_of(means: Sequence[Mean]) -> Mean:
-    return mean_of([mean for mean in means if math.isfinite(mean.value)] or means)
 
 
 def _numbers(held: Mapping[str, Mean]) -> list[float]:

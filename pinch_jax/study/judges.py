@@ -18,7 +18,7 @@ from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, with_decided
-from pinch_jax.judge.length import length_controlled, usual_tokens
+from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.records import Agreement, JudgeScore
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -109,7 +109,7 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
     usual = usual_tokens(texts, tokenizer)
     return {
         key: {
-            identity: len(tokenizer.spans(record["response"])) / usual[key[1]]
+            identity: length_of(record["response"], usual[key[1]], tokenizer)
             for identity, record in answers.records.items()
         }
         for key, answers in slow(results.answers.items(), "counting tokens", "file")
@@ -122,21 +122,20 @@ def _length_controlled(
     """Returns the means of the scores of a judge, by id of the score, at equal lengths."""
     judged = results.judged[judge]
     fair: dict[int, Mean] = {}
+
+    def by_prompt(held: Mapping[str, float]) -> list[float]:
+        return [held.get(identity, math.nan) for identity in results.prompts]
+
     for _, group in itertools.groupby(judged.scored, key=lambda entry: id(entry.arm)):
         entries = list(group)
         cells = [entry for entry in entries if not (entry.is_mean or entry.is_itself)]
         if not cells:
             continue
+        pairs = [compared(cell.arm, cell.language) for cell in cells]
         values, apart = (
-            np.array(
-                [
-                    [
-                        [of(pair).get(identity, math.nan) for identity in results.prompts]
-                        for pair in compared(cell.arm, cell.language)
-                    ]
-                    for cell in cells
-                ]
-            ).transpose(1, 2, 0)
+            np.array([[by_prompt(of(pair)) for pair in draws] for draws in pairs]).transpose(
+                1, 2, 0
+            )
             for of in (
                 lambda pair: judged.outcomes.get(pair, {}),
                 lambda pair: _differences(lengths, pair),

@@ -13,8 +13,7 @@ from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
-from pinch_jax.judge.opening import open_judge
-from pinch_jax.judge.paying import agree_to_pay
+from pinch_jax.judge.opening import agree_to_pay, open_judge
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
@@ -25,6 +23,7 @@ from pinch_jax.study.comparisons import (
     draws_of,
     judges_of,
     mean_of_draws,
+    mean_of_told,
     slow,
 )
 from pinch_jax.study.workdir import verdict_path
@@ -88,7 +87,7 @@ def _scored(
 
         def mean(of: Mapping[Comparison, Mapping[str, float]]) -> Mean:
             held = [of.get(pair, even) for pair in pairs]
-            return mean_of_draws(held, prompts) if any(held) else _nothing(len(pairs), prompts)
+            return mean_of_draws(held, prompts)
 
         return mean(values), mean(same), mean(odds)
 
@@ -105,12 +104,6 @@ def _scored(
         for name, languages in means_of(study, arm).items():
             entries.append(_mean(arm, name, [cells[language] for language in languages]))
     return entries
-
-
-@functools.cache
-def _nothing(draws: int, prompts: tuple[str, ...]) -> Mean:
-    """Returns the mean over no prompt."""
-    return mean_of_draws([{}] * draws, prompts)
 
 
 def _read_answers(
@@ -192,8 +185,7 @@ def _same_language(
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
     def mean(which: str) -> Mean:
-        means = [getattr(cell, which) for cell in cells]
-        return mean_of([of for of in means if np.isfinite(of.value)] or means)
+        return mean_of_told([getattr(cell, which) for cell in cells])
 
     return Scored(
         arm,

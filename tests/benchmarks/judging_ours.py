@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sides import Turns
 
-from pinch_jax.judge.model import Asked, ModelJudge
+from pinch_jax.judge.model import ModelJudge
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.mesh import MeshConfig, make_mesh
@@ -17,7 +17,7 @@ def main() -> None:
     """Writes the ids of the prompts for the other side, and takes turns."""
     turns, case = Turns(), json.loads(sys.argv[1])
     model, mesh = open_model("gemma3-270m"), make_mesh(MeshConfig())
-    judge = ModelJudge(model, model.load_on(mesh), mesh, "float32", Asked("own", read_wording()))
+    judge = ModelJudge("own", read_wording(), model, model.load_on(mesh), mesh, "float32")
     pairs = [
         Pair({"id": str(number), "language": code, "prompt": prompt}, first, second)
         for number, (code, prompt, first, second) in enumerate(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import is_whole, without_checksum
-from pinch_jax.service.kept import KeptLines, open_lines
+from pinch_jax.service.kept import AddLine, open_lines
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 
@@ -30,9 +30,9 @@ class PieceFile:
     """The file of one target language, open for one process; made by `open_pieces`."""
 
     def __init__(
-        self, lines: KeptLines, known: Mapping[str, Answer], identity: tuple[str, str, str]
+        self, add_line: AddLine, known: Mapping[str, Answer], identity: tuple[str, str, str]
     ) -> None:
-        self._lines = lines
+        self._add_line = add_line
         self._known = dict(known)
         self._identity = identity
 
@@ -44,7 +44,7 @@ class PieceFile:
         """Keeps an answer, on disk before this returns; from any thread."""
         key = piece_key(self._identity, text)
         fields = {"key": key, "by": self._identity[0], "text": text}
-        self._lines.add(fields | dataclasses.asdict(answer))
+        self._add_line(fields | dataclasses.asdict(answer))
         self._known[key] = answer
 
 
@@ -62,8 +62,8 @@ def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFil
     Raises:
       UserError: a line before the last is broken.
     """
-    with open_lines(path) as lines:
-        yield PieceFile(lines, read_pieces(path), identity)
+    with open_lines(path) as add_line:
+        yield PieceFile(add_line, read_pieces(path), identity)
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:

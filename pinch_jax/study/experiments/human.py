@@ -15,6 +15,7 @@ import numpy as np
 
 from pinch_jax.evaluate.intervals import mean_of
 from pinch_jax.files import file_checksum
+from pinch_jax.judge import scores
 from pinch_jax.judge.people import RATINGS, Annotation, agreement_lines, read_annotations
 from pinch_jax.study.comparisons import Comparison, Judged, Results
 from pinch_jax.study.experiments.figure import Shares
@@ -63,10 +64,7 @@ def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said],
 
 
 def agreement(said: list[Said], judged: Judged) -> dict[str, dict[str, float]]:
-    """Returns language -> prompt id -> how far a judge agrees with people, from 0 to 1.
-
-    Source of what ties count: Zhou et al. (2023), LIMA, arXiv 2305.11206, section 4.
-    """
+    """Returns language -> prompt id -> how far a judge agrees with people, from 0 to 1."""
     held: dict[str, dict[str, list[float]]] = {}
     for one, baseline, candidate in said:
         for pair, outcome in (
@@ -75,7 +73,7 @@ def agreement(said: list[Said], judged: Judged) -> dict[str, dict[str, float]]:
         ):
             if (verdict := judged.outcomes.get(pair, {}).get(one.id)) is not None:
                 values = held.setdefault(one.language, {}).setdefault(one.id, [])
-                values.append(1 - abs(outcome - verdict))
+                values.append(scores.agreement(outcome, verdict))
     means = {code: {id: np.mean(values) for id, values in of.items()} for code, of in held.items()}
     return dict(sorted(means.items()))
 

@@ -1,0 +1,45 @@
+"""Asking a judge about many pairs, keeping what it says before it is asked more."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from pinch_jax.files import json_line
+from pinch_jax.judge.protocol import Judge, Judgement, Pair
+from pinch_jax.waiting import is_primary
+
+Key = TypeVar("Key")
+
+
+def ask_and_keep(
+    judge: Judge,
+    pairs: Mapping[Key, Pair],
+    path: Path,
+    line_of: Callable[[Key, Judgement], Mapping[str, Any]],
+    name: str,
+    progress: bool,
+) -> dict[Key, Judgement]:
+    """Returns what a judge says of each pair, adding a line to a file wherever it has a verdict.
+
+    All processes call it for a judge that is `everywhere`; the first one writes. `name` is that of
+    the bar on the screen.
+    """
+    told, keys, writes = {}, list(pairs), is_primary()
+    quiet = not (progress and writes)
+    file = path.open("a", encoding="utf-8") if writes else contextlib.nullcontext()
+    with file, tqdm(total=len(keys), desc=name, unit="verdict", disable=quiet) as bar:
+        for start in range(0, len(keys), judge.batch_size):
+            batch = keys[start : start + judge.batch_size]
+            for key, said in zip(batch, judge.judge([pairs[key] for key in batch]), strict=True):
+                told[key] = said
+                if said.choice is not None:
+                    line = line_of(key, said)
+                    if writes:
+                        file.write(json_line(line))
+            if writes:
+                file.flush()
+            bar.update(len(batch))
+    return told
