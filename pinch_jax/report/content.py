@@ -132,7 +132,9 @@ def _provenance(records: Records) -> list[Table]:
     }
     # Where this machine keeps corpora is nobody's concern.
     corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
-    config = records.config | {"corpus": corpus}
+    judges = {judge["as"] for judge in records.study["judges"]}
+    asked = {k: v for k, v in records.config.get("judges", {}).items() if k in judges}
+    config = records.config | {"corpus": corpus, "judges": asked}
     return [
         settings_table("configuration", "config.json of the study.", config),
         settings_table("model", "The pretrained model.", study["model"]),

@@ -89,7 +89,8 @@ def _described(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]:
         "kind": config.kind,
         "name": judge.name,
         "version": judge.version,
-        "model": config.model,
+        # Where this machine keeps it is nobody's concern.
+        "model": Path(config.model).name,
         "language_gate": config.language_gate,
         "certificate": _certificate(name, config, judge),
         "no_verdict": {},
