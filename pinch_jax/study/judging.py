@@ -90,7 +90,7 @@ def _described(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]:
         "name": judge.name,
         "version": judge.version,
         # Where this machine keeps it is nobody's concern.
-        "model": Path(config.model).name,
+        "model": Path(config.model).name if config.kind == "model" else config.model,
         "language_gate": config.language_gate,
         "certificate": _certificate(name, config, judge),
         "no_verdict": {},
