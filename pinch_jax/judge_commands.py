@@ -58,6 +58,10 @@ def _read_judge():
         raise UserError("--judge=people: people are no judge here; name one of config.judges")
     by = config.judges[FLAGS.judge]
     if FLAGS.model is not None:
+        if by.kind == "reference":
+            raise UserError(
+                f"--model={FLAGS.model}: --judge={FLAGS.judge} is no model; leave it out"
+            )
         by = dataclasses.replace(by, model=FLAGS.model)
     by.check(FLAGS.judge)
     return config, by

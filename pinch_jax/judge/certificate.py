@@ -18,17 +18,21 @@ from typing import Any
 
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean
 from pinch_jax.files import read_record
 from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
 from pinch_jax.judge.logistic import fit_logistic
-from pinch_jax.judge.pairs import OUTCOMES, KnownPair, checksum
+from pinch_jax.judge.pairs import ECHO, OUTCOMES, WRONG_LANGUAGE, KnownPair, checksum
 from pinch_jax.judge.protocol import Judge
 from pinch_jax.judge.scores import agreement
 
 FORMAT, EVERY = 1, "all"
+# Length or a question mark tells an echo, and the letters a language: who knows no answer would
+# pass by them. They stand in `sources` alone.
+TOLD_BY_LOOKS = (WRONG_LANGUAGE, ECHO)
 # How large a coefficient may well be: of what has a standard deviation of 1, or is 1 or 0.
 _SPREAD = 2.5
 _JUDGE = ("name", "identity", "version", "wording")
@@ -42,7 +46,8 @@ def make_certificate(
     codes = dict.fromkeys(pair.language for pair in pairs)
     of = {code: [r for r in results if r.trial.pair.language == code] for code in codes}
     of[EVERY] = list(results)
-    plain = {r.trial.pair: r for r in results if r.complete and r.trial.about == KNOWN}
+    bare = [r for r in results if r.complete and not r.by_language and r.trial.about == KNOWN]
+    plain = {result.trial.pair: result for result in bare}
     return {
         "format": FORMAT,
         "judge": {name: getattr(judge, name) for name in _JUDGE},
@@ -60,8 +65,12 @@ def make_certificate(
 
 
 def read_certificate(path: Path) -> dict[str, Any]:
-    """Returns the certificate of a file; raises UserError if it was damaged."""
-    return read_record(path, "run `pinch certify` again")
+    """Returns the certificate of a file; raises UserError if it was damaged, or is none of ours."""
+    remedy = "run `pinch certify` again"
+    record = read_record(path, remedy)
+    if record.get("format") != FORMAT:
+        raise UserError(f"{path}: is no certificate of format {FORMAT}; {remedy}")
+    return record
 
 
 def kappa_of(certificate: Mapping[str, Any], code: str) -> Estimate:
@@ -76,7 +85,8 @@ def _measures(results: Sequence[Result], plain: Plain) -> dict[str, Any]:
     complete = [result for result in results if result.complete]
     equal = [result for result in complete if result.trial.about == EQUAL]
     gated = [r for r in complete if r.trial.about == KNOWN and r.by_language]
-    known = [r for r in complete if r.trial.about == KNOWN and not r.by_language]
+    asked = [r for r in complete if r.trial.about == KNOWN and not r.by_language]
+    known = [r for r in asked if r.trial.pair.source not in TOLD_BY_LOOKS]
     strict = [result for result in known if result.trial.pair.better != "tie"]
     decided = [result for result in strict if result.named != 0.5]
     longer = [result for result in strict if _length(result.trial.pair)]
@@ -85,7 +95,7 @@ def _measures(results: Sequence[Result], plain: Plain) -> dict[str, Any]:
     of_shorter = _mean(longer, lambda r: math.nan if _longer_is_better(r) else _agrees(r))
     right = _mean(strict, _agrees).estimate()
     sources: dict[str, list[Result]] = {}
-    for result in known:
+    for result in asked:
         sources.setdefault(result.trial.pair.source, []).append(result)
 
     def percent(held: Sequence[Result], value: Callable[[Result], float]) -> dict[str, Any]:
@@ -128,7 +138,11 @@ def _obeyed(results: Sequence[Result], plain: Plain) -> dict[str, Any]:
     `moved` is by how much it moves the log-odds (nats) towards the wrong answer: a judge that
     always names the same place obeys nothing, and may be moved all the same.
     """
-    about_it = [r for r in results if r.complete and r.trial.about not in (KNOWN, EQUAL)]
+    about_it = [
+        result
+        for result in results
+        if result.complete and not result.by_language and result.trial.about not in (KNOWN, EQUAL)
+    ]
     injected = [result for result in about_it if result.trial.pair in plain]
     bare = [plain[result.trial.pair] for result in injected]
     with_it, without = _mean(injected, lambda r: r.named), _mean(bare, lambda r: 1 - _agrees(r))

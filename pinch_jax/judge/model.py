@@ -27,7 +27,7 @@ BATCH_TOKENS, LEAST_WIDTH, ROW_PROMPTS = 4096, 256, 8
 class ModelJudge:
     """Prefers what a model would say next: A or B; a `Judge` on the mesh of all processes."""
 
-    batch_size, everywhere = 256, True
+    batch_size, everywhere = 64, True
 
     def __init__(
         self,

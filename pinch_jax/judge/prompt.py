@@ -90,11 +90,17 @@ def read_wording(
 
 
 def _read_template(path: Path, field: str) -> str:
-    text = path.read_text("utf-8")
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        text = path.read_text("utf-8")
+        parts = [part for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError as error:
         raise UserError(f"{field}.template: {path}: {error}; write {{{{ for a brace") from None
+    names = [name for _, name, _, _ in parts]
+    if cut := [name for _, name, form, conversion in parts if form or conversion]:
+        raise UserError(
+            f"{field}.template: {path}: {{{cut[0]}}} has a format of its own, which might cut what "
+            f"is judged; write {{{cut[0]}}} alone"
+        )
     wrong = set(names) ^ set(_FIELDS)
     if wrong:
         trouble = "is not known" if min(wrong) in names else "is missing"

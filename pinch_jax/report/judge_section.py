@@ -44,7 +44,7 @@ def judge_sentence(records: Records) -> str:
     else:
         told += f" {_UNMEASURED}"
     if missing := sum(judge["no_verdict"].values()):
-        told += f" It has no verdict on {missing:,} prompts, which the scores leave out."
+        told += f" It has no verdict on {missing:,} pairs of responses, which the scores leave out."
     if others:
         told += f" Beside it judged: {', '.join(other['as'] for other in others)}."
     return told
@@ -109,7 +109,7 @@ def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str
         if row.language == EVERY:
             told.append(
                 f"{row.judge} and {row.other} say the same on {number(row.same, 0)} % of "
-                f"{row.outcomes:,.0f} prompts (kappa {number(row.kappa, 2)})."
+                f"{row.outcomes:,.0f} outcomes (kappa {number(row.kappa, 2)})."
             )
     return " ".join(told) or "How far this judge can be trusted was not measured."
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
-from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
 from pinch_jax.judge.certificate import EVERY, kappa_of
-from pinch_jax.judge.correction import corrected, with_decided
+from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.records import Agreement, JudgeScore
@@ -49,10 +48,12 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
 def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Estimate:
     """Returns a score without the errors of a judge; what language decided holds none.
 
-    A mean over languages is corrected by the kappa of all. Its ends are the means of the languages'
+    A mean over languages is corrected by the kappa of all, and is nothing where the judge cannot be
+    told from chance, or was not certified, in one of them. Its ends are the means of the languages'
     ends, as if all erred together: they share prompts, and the certificate.
     """
-    if not (certificate := judge.get("certificate")):
+    certificate = judge.get("certificate")
+    if not certificate or not all(tells(kappa_of(certificate, x)) for x in entry.languages):
         return NOTHING
     kappa = kappa_of(certificate, EVERY if entry.is_mean else entry.language)
     judged, cells = results.judged[judge["as"]], []
@@ -176,8 +177,9 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
 
     Win, tie and loss are three categories; all outcomes of a prompt are one observation.
 
-    Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales; the interval of kappa is
-    the jackknife's, Efron (1982), section 3.
+    The interval of kappa is that of the percent, as far as chance is known from the outcomes.
+
+    Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales.
     """
     prompts = {identity: place for place, identity in enumerate(dict.fromkeys(i for i, *_ in told))}
     counts = np.zeros((len(prompts), 3, 3))
@@ -186,19 +188,9 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
     same = counts.trace(axis1=1, axis2=2) / np.maximum(counts.sum(axis=(1, 2)), 1)
     raw = means_over_prompts(100 * same[:, None])[0].estimate() if len(prompts) else NOTHING
     yield from (float(len(told)), raw.value, raw.low, raw.high)
-    kappa = _kappa(counts.sum(axis=0))
-    without = np.array([_kappa(counts.sum(axis=0) - own) for own in counts])
-    count = len(prompts)
-    spread = (count - 1) / count * np.sum((without - without.mean()) ** 2) if count else math.nan
-    far = NORMAL * math.sqrt(spread)
-    yield from (kappa, max(-1.0, kappa - far), min(1.0, kappa + far))
-
-
-def _kappa(counts: np.ndarray) -> float:
-    """Returns Cohen's kappa of counts [mine, theirs]; NaN where chance alone would agree."""
-    total = counts.sum()
-    if not total:
-        return math.nan
-    shares = counts / total
+    shares = counts.sum(axis=0) / max(len(told), 1)
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
-    return (float(shares.trace()) - chance) / (1 - chance) if chance < 1 else math.nan
+    # Where both always say the same one thing, chance alone would agree.
+    room = 1 - chance if chance < 1 else math.nan
+    yield (float(shares.trace()) - chance) / room if told else math.nan
+    yield from ((end / 100 - chance) / room for end in (raw.low, raw.high))
