@@ -93,11 +93,8 @@ def test_a_template_of_ones_own_has_all_its_parts_and_a_file_for_each_language(t
     assert wording.ask(pair, ("A", "B")).startswith("Kumpi? [")
     with pytest.raises(UserError, match=r"has no words in 'sw'.*prompt_language='en'"):
         wording.ask(Pair({"id": "1", "language": "sw", "prompt": ""}, "x", "y"), ("A", "B"))
-    for broken, told in (
-        ("{mark}", r"\{a\} is missing"),
-        (whole + "{c}", r"\{c\} is not known"),
-        (whole + "{first:.4}", "might cut"),
-    ):
+    mistakes = {"{mark}": r"\{a\} is missing", whole + "{c}": r"\{c\} is not known"}
+    for broken, told in (mistakes | {whole + "{first:.4}": "might cut"}).items():
         (tmp_path / "own.txt").write_text(broken, "utf-8")
         with pytest.raises(UserError, match=told):
             read_wording(str(tmp_path / "own.txt"))

@@ -101,10 +101,13 @@ def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str
     told = []
     for certificate in certified.values():
         told.append(sentence(certificate, EVERY))
-        codes = [code for code in certificate["languages"] if code != EVERY]
-        silent = [name_of(code) for code in codes if not tells(kappa_of(certificate, code))]
-        if silent and tells(kappa_of(certificate, EVERY)):
-            told.append(f"In {', '.join(silent)} it cannot be told from chance, and says nothing.")
+        codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
+        if codes and tells(kappa_of(certificate, EVERY)):
+            silent = ", ".join(map(name_of, codes))
+            told.append(
+                f"In {silent} it cannot be told from chance, or was not certified: its scores say "
+                "nothing there, and so do corrected means that they are part of."
+            )
     for row in records.agreement:
         if row.language == EVERY:
             told.append(

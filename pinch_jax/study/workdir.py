@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.config import Config
+from ml_collections_configs import base
+from pinch_jax.config import Config, from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.files import digest, read_record, write_record, write_text
 from pinch_jax.waiting import is_primary
@@ -77,6 +78,8 @@ def check_workdir(config: Config, workdir: Path) -> None:
     if not (workdir / "config.json").exists():
         return
     ours, theirs = flat(json.loads(config.to_json())), flat(read_config(workdir))
+    # A field that is younger than the study decides nothing as long as nobody sets it.
+    theirs = {name: value for name, value in _usual().items() if name not in theirs} | theirs
     for field in sorted(ours.keys() | theirs.keys()):
         if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
             continue
@@ -88,6 +91,12 @@ def check_workdir(config: Config, workdir: Path) -> None:
                 # The names in a tuple have single quotes.
                 told += f", or set {flag}" if shlex.quote(flag) == flag else f', or set "{flag}"'
             raise UserError(f"--workdir={workdir} holds another study: {told}")
+
+
+def _usual() -> dict[str, Any]:
+    """Returns the fields that a study has unless told, but for those of the model."""
+    usual = flat(json.loads(from_config_dict(base.get_config()).to_json()))
+    return {name: value for name, value in usual.items() if not name.startswith("model.")}
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
