@@ -227,7 +227,7 @@ def _write_sources(root: Path) -> None:
     lines(root / "source_only.en.jsonl", rows("en", "train", 2))
     for code in WORDS:
         (root / f"source_gone.{code}.jsonl").write_text("")
-        (root / f"source.{code}.csv").write_text("a,b\n")
+        (root / f"source.{code}.xlsx").write_text("a,b\n")
         (root / f"source.{code}.parquet").write_bytes(b"PAR1")
         (root / f"source.{code}.tsv").write_text("index_id\tcategory\ttext\n1\tscience\n")
         (root / f"source_cut.{code}.jsonl.gz").write_bytes(gzip.compress(b'{"id": "1"}\n')[:-9])
