@@ -76,20 +76,23 @@ def _scored(
 ) -> list[Scored]:
     """Returns a judge's scores of all arms, in each language and in the means."""
     same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
+    # A judge that gives no log-odds has no such mean, not even of a run against itself.
+    told = any(odds.values())
 
     @functools.cache
     def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean, Mean]:
         """Returns the score of the draws of a comparison, that of one language, and by odds."""
         if not any(pair in values for pair in pairs):
             itself = known(EVEN, len(prompts), len(pairs))
-            return itself, itself, itself
+            return itself, itself, itself if told else mean_of_draws([{}] * len(pairs), prompts)
         even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
 
         def mean(of: Mapping[Comparison, Mapping[str, float]]) -> Mean:
             held = [of.get(pair, even) for pair in pairs]
             return mean_of_draws(held, prompts)
 
-        return mean(values), mean(same), mean(odds)
+        by_odds = mean(odds) if told else mean_of_draws([{}] * len(pairs), prompts)
+        return mean(values), mean(same), by_odds
 
     def scored(arm: Arm, language: str) -> Scored:
         pairs = compared(arm, language)
