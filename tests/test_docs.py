@@ -9,11 +9,11 @@ import pytest
 
 from ml_collections_configs import base, tiny
 from pinch_jax.arguments import PROCESS_FLAGS
-from pinch_jax.commands import COMMANDS
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.records import response_record
+from pinch_jax.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
