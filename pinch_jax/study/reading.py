@@ -49,12 +49,13 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     judged = {}
     for judge in judges_of(study):
-        verdicts = {
+        read = {
             pair: _read_verdicts(workdir, judge, pair, answers)
             for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file")
             if pair.run != pair.baseline_run
         }
-        values = {pair: outcomes(held) for pair, held in verdicts.items()}
+        verdicts = {pair: held for pair, (held, _) in read.items()}
+        values = {pair: held for pair, (_, held) in read.items()}
         told = any(map(gives_odds, verdicts.values()))
         odds = {pair: win_probabilities(held) if told else {} for pair, held in verdicts.items()}
         scored = _scored(study, answers, prompts, means_of, values, odds)
@@ -149,8 +150,8 @@ def _read_verdicts(
     judge: Mapping[str, Any],
     pair: Comparison,
     answers: Mapping[tuple[str, str], Answers],
-) -> list[Verdict]:
-    """Returns a judge's verdicts on a comparison, all of them on these very responses."""
+) -> tuple[list[Verdict], dict[str, float]]:
+    """Returns a judge's verdicts on a comparison, all on these very responses, and the outcomes."""
     path = verdict_path(workdir, judge, *pair)
     if not path.exists():
         raise UserError(f"{path}: no verdicts; run `pinch study` to its end first")
@@ -171,7 +172,7 @@ def _read_verdicts(
             f"{path}: verdicts and responses differ in {len(differing)} prompts, such as "
             f"{min(differing)!r}; run `pinch study` again, which judges these responses anew"
         )
-    return verdicts
+    return verdicts, held
 
 
 def _same_language(

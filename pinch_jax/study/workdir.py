@@ -78,8 +78,9 @@ def check_workdir(config: Config, workdir: Path) -> None:
     if not (workdir / "config.json").exists():
         return
     ours, theirs = flat(json.loads(config.to_json())), flat(read_config(workdir))
-    # A field that is younger than the study decides nothing as long as nobody sets it.
-    theirs = {name: value for name, value in _usual().items() if name not in theirs} | theirs
+    if ours.keys() - theirs.keys():
+        # A field that is younger than the study decides nothing as long as nobody sets it.
+        theirs = _usual() | theirs
     for field in sorted(ours.keys() | theirs.keys()):
         if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
             continue
