@@ -4,10 +4,12 @@ Three axes: `data` splits the batch, `fsdp` splits the batch and the parameters,
 splits heads, feed-forward and vocabulary. The model knows none of this.
 """
 
+import dataclasses
 import functools
 import math
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -44,7 +46,8 @@ PARAMETER_AXES: tuple[tuple[str, P], ...] = (
 # device along it holds them all, as it then does the keys and the values.
 FEW_HEADS = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?")
 
-# The axes of activations, by the letters of model/decoder.py.
+# The axes of activations, by the letters of model/decoder.py; C are the columns of a table,
+# and G the rows of a batch that a group of devices shares.
 ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "B": ("data", "fsdp"),
     "T": None,
@@ -55,6 +58,8 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "H": None,
     "F": "tensor",
     "V": "tensor",
+    "C": "fsdp",
+    "G": "data",
 }
 
 
@@ -88,6 +93,17 @@ def _all_devices() -> list[jax.Device]:
         said = str(error) or "it has no device"
         told = " ".join(f"{name}={value!r}" for name, value in asked.items() if value)
         raise UserError(f"JAX does not start with {told or 'this machine'}: {said}") from error
+
+
+# XLA may multiply by each part of a split weight while the next one comes. On TPUs that cuts the
+# products into small ones and cost a third of a step of 4B, so nothing is large enough for it.
+TPU_OPTIONS = {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}
+
+
+def jit_on(mesh: Mesh, function: Callable[..., Any], **options: Any) -> Any:
+    """Returns `jax.jit(function, **options)` with what XLA is told for the devices of a mesh."""
+    platform = mesh.devices.flat[0].platform
+    return jax.jit(function, compiler_options=TPU_OPTIONS if platform == "tpu" else None, **options)
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -152,19 +168,26 @@ def check_rows(mesh: Mesh, field: str, rows: int) -> None:
         )
 
 
-def activation_sharding(mesh: Mesh) -> Any:
-    """Returns the function (x, axes) -> x that the decoder calls on its activations."""
+@dataclasses.dataclass(frozen=True)
+class ActivationSharding:
+    """What the decoder calls on its activations: (x, axes) -> x, pinned to the mesh."""
 
-    def shard(x: jax.Array, axes: str) -> jax.Array:
+    mesh: Mesh
+
+    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
+        """Returns x, whose axes these letters name, where the table has them."""
         spec = []
         for size, letter in zip(x.shape, axes, strict=True):
             names = ACTIVATION_AXES[letter]
-            ways = math.prod(mesh.shape[n] for n in np.atleast_1d(names)) if names else 1
+            ways = math.prod(self.mesh.shape[n] for n in np.atleast_1d(names)) if names else 1
             # Few key-value heads on many devices: every device then holds them all.
             spec.append(names if size % ways == 0 else None)
-        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, P(*spec)))
+        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, P(*spec)))
 
-    return shard
+
+def activation_sharding(mesh: Mesh) -> ActivationSharding:
+    """Returns the function (x, axes) -> x that the decoder calls on its activations."""
+    return ActivationSharding(mesh)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from pinch_jax.evaluate.decode import (
 )
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.mesh import local_rows, put_batch, replicated
+from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.text.rows import check_ids
@@ -66,7 +66,7 @@ class HeldoutLoss:
             mixture = parse_mixture(f"monolingual:{code}", (code,), len(examples), code)
             self.plans[code] = plan_batches(mixture, tokenized, shape, epochs=1)
         self._mesh = mesh
-        self._loss = jax.jit(functools.partial(summed_loss, model, dtype, shard))
+        self._loss = jit_on(mesh, functools.partial(summed_loss, model, dtype, shard))
 
     def __call__(self, params: Params, step: int) -> dict[str, float]:
         """Returns the loss in each language; `step` is not used."""
@@ -139,7 +139,7 @@ class Answers:
             self.dtype,
             self.shard,
         )
-        return jax.jit(decode, out_shardings=replicated(self.mesh))
+        return jit_on(self.mesh, decode, out_shardings=replicated(self.mesh))
 
     def __call__(
         self,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.evaluate.decode import PromptBatch, batch_prompts
-from pinch_jax.mesh import batch_ways, local_rows, put_batch, replicated
+from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 
@@ -64,7 +64,7 @@ class Scorer:
     def program(self) -> Any:
         """The compiled program (params, ids, padding) -> log-probabilities, the same everywhere."""
         score = make_score(self.model, self.dtype, self.shard)
-        return jax.jit(score, out_shardings=replicated(self.mesh))
+        return jit_on(self.mesh, score, out_shardings=replicated(self.mesh))
 
     def batches(self, texts: Sequence[Sequence[int]]) -> list[PromptBatch]:
         """Returns the texts of two ids or more, each with others of about its length."""

@@ -13,7 +13,14 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import digest
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
-from pinch_jax.mesh import activation_sharding, batch_ways, local_rows, put_batch, replicated
+from pinch_jax.mesh import (
+    activation_sharding,
+    batch_ways,
+    jit_on,
+    local_rows,
+    put_batch,
+    replicated,
+)
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
@@ -60,7 +67,7 @@ class ModelJudge:
         choose = make_choose(
             model.decoder, self.labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
         )
-        self._choose = jax.jit(choose, out_shardings=replicated(mesh))
+        self._choose = jit_on(mesh, choose, out_shardings=replicated(mesh))
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Returns which answer of each pair is more probably named, by how much."""

@@ -60,10 +60,18 @@ class View(NamedTuple):
     start: jax.Array | int
 
 
-def no_sharding(x: jax.Array, axes: str) -> jax.Array:
-    """Returns x: on one device there is nothing to constrain."""
-    del axes
-    return x
+class Unsharded:
+    """One device, where there is nothing to constrain."""
+
+    mesh = None
+
+    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
+        """Returns x."""
+        del axes
+        return x
+
+
+no_sharding = Unsharded()
 
 
 def init(config: DecoderConfig, key: jax.Array) -> Params:
@@ -171,8 +179,9 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     """Returns (hidden, cache) after embedding, all layers and the final norm."""
     outside = {name: array for name, array in params.items() if name != "layers"}
     embedder = nnx.merge(_graph(Embedder, config), outside)
-    # Whole rows of the table on every device: moving activations to split rows would cost more.
-    x = lookup(shard(embedder.embedding[...], "VD"), tokens)
+    # Each device looks up its columns for the tokens of a whole group: what is moved then are
+    # rows of activations, and neither the table nor its gradient.
+    x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
@@ -209,5 +218,9 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
 
 def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 logits [..., V] for hidden states [..., D]."""
-    head = params["embedding"] if config.tied_embeddings else params["head"]
-    return softcap(dense(hidden, head.T, dtype=jnp.float32), config.logit_softcap)
+    return softcap(dense(hidden, head(config, params).T, dtype=jnp.float32), config.logit_softcap)
+
+
+def head(config: DecoderConfig, params: Params) -> jax.Array:
+    """Returns the output head [V, D]."""
+    return params["embedding"] if config.tied_embeddings else params["head"]

@@ -8,7 +8,7 @@ an activation to the mesh; none of them is kept.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,16 @@ from jax.ad_checkpoint import checkpoint_name
 
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 
-# Called on every large activation with its axes ("BTD"); the mesh decides what that means.
-Shard = Callable[[jax.Array, str], jax.Array]
+
+class Shard(Protocol):
+    """Called on every large activation with its axes ("BTD"); the mesh decides what that means."""
+
+    mesh: jax.sharding.Mesh | None
+
+    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
+        """Returns x, pinned to where it belongs."""
+
+
 Rope = tuple[jax.Array, jax.Array]
 Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 

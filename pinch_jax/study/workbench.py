@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding
+from pinch_jax.host_memory import HostCopy
+from pinch_jax.mesh import activation_sharding, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
@@ -18,24 +19,29 @@ from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_ste
 class Workbench(Inputs):
     """The inputs of a config's runs and what works on them, each made when it is asked for."""
 
-    @functools.cached_property
+    @property
     def pretrained(self) -> Params:
         """The untuned parameters on the mesh.
 
-        They are in float32 where runs start from a copy of them; where all runs read them as they
-        are, in the precision of the arithmetic.
+        They are in float32 where runs start from them, and then on the devices for as long as the
+        caller holds them; where all runs read them as they are, in the precision of the arithmetic.
         """
-        c = self.config
-        return self.model.load_on(self.mesh, c.model.dtype if c.lora.rank else "float32")
+        return self.frozen if self.config.lora.rank else self._waiting.on_devices()
+
+    @functools.cached_property
+    def _waiting(self) -> HostCopy:
+        return HostCopy(self.model.load_on(self.mesh))
 
     def release(self) -> None:
         """Lets go of the untuned parameters; whoever needs them again has them loaded again."""
-        self.__dict__.pop("pretrained", None)
+        for name in ("frozen", "_waiting"):
+            self.__dict__.pop(name, None)
 
-    @property
+    @functools.cached_property
     def frozen(self) -> Params:
-        """The parameters that runs do not train."""
-        return self.pretrained if self.config.lora.rank else NOTHING
+        """The parameters that runs do not train, which all of them read."""
+        c = self.config
+        return self.model.load_on(self.mesh, c.model.dtype) if c.lora.rank else NOTHING
 
     def abstract_state(self) -> TrainState:
         """Returns the shapes of a train state."""
@@ -50,7 +56,7 @@ class Workbench(Inputs):
         if c.lora.rank:
             params = init_adapters(self.decoder, c.lora, jax.random.key(c.seed))
         else:
-            # The train step overwrites what it is given: the copy keeps `pretrained` whole.
+            # The train step overwrites what it is given, which may be a view of the hosts' copy.
             params = jax.tree.map(jnp.copy, params)
         return init_state(c.train.optimizer, params)
 
@@ -75,7 +81,8 @@ class Workbench(Inputs):
             c.train.remat_policy,
             c.lora.scaling,
         )
-        return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, None))
+        out = self._shardings, None
+        return jit_on(self.mesh, step, donate_argnums=0, out_shardings=out)
 
     @functools.cached_property
     def answers(self) -> Answers:

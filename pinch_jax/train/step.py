@@ -13,14 +13,14 @@ from pinch_jax.model.decoder import (
     Params,
     Shard,
     forward,
+    head,
     in_precision,
     is_vector,
     no_sharding,
-    unembed,
 )
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.config import OptimizerConfig
-from pinch_jax.train.cross_entropy import cross_entropy
+from pinch_jax.train.cross_entropy import head_loss
 from pinch_jax.train.lora import combine
 
 # What is frozen where all parameters are trained.
@@ -90,8 +90,8 @@ def summed_loss(
     arrays = batch.tokens, batch.positions, batch.segments
     hidden = forward(model, params, *arrays, shard, remat_policy)
     hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
-    logits = shard(unembed(model, params, hidden), "BSV")
-    return jnp.sum(cross_entropy(logits, batch.targets) * batch.weights)
+    of_head = head(model, params), batch.targets, batch.weights
+    return head_loss(hidden, *of_head, model.logit_softcap, shard)
 
 
 def make_train_step(
