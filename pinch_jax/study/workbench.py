@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
-from pinch_jax.mesh import activation_sharding
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
@@ -71,7 +70,7 @@ class Workbench(Inputs):
             c.train.optimizer,
             c.batch.microbatches,
             jnp.dtype(c.model.dtype),
-            activation_sharding(self.mesh),
+            self.shard,
             c.train.remat_policy,
             c.lora.scaling,
         )
@@ -91,7 +90,7 @@ class Workbench(Inputs):
             new_tokens=e.new_tokens,
             sampling=e.sampling,
             mesh=self.mesh,
-            shard=activation_sharding(self.mesh),
+            shard=self.shard,
             dtype=jnp.dtype(self.config.model.dtype),
         )
 
@@ -108,7 +107,7 @@ class Workbench(Inputs):
             heldout,
             self.batch,
             self.mesh,
-            activation_sharding(self.mesh),
+            self.shard,
             jnp.dtype(c.model.dtype),
         )
 
