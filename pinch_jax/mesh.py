@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pinch_jax.errors import UserError
-from pinch_jax.mesh_config import MeshConfig
+from pinch_jax.mesh_config import AUTO, MeshConfig
 
 # One row for each kind of parameter: one that nobody placed would be copied to every device
 # without a word. Layers are stacked, so the first axis of everything under `layers/` is L.
@@ -169,25 +169,38 @@ def check_rows(mesh: Mesh, field: str, rows: int) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ActivationSharding:
-    """What the decoder calls on its activations: (x, axes) -> x, pinned to the mesh."""
+class Shard:
+    """Called (x, axes) -> x on activations: pins them to a mesh. Without one it does nothing.
 
-    mesh: Mesh
+    Attributes:
+        mesh: where the activations lie.
+        attention: config.mesh.attention; the devices of the mesh decide what "auto" means.
+    """
 
-    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
-        """Returns x, whose axes these letters name, where the table has them."""
+    mesh: Mesh | None = None
+    attention: str = AUTO
+
+    def spec(self, shape: tuple[int, ...], axes: str) -> P:
+        """Returns how an activation with these axes is split; it takes a mesh."""
         spec = []
-        for size, letter in zip(x.shape, axes, strict=True):
+        for size, letter in zip(shape, axes, strict=True):
             names = ACTIVATION_AXES[letter]
             ways = math.prod(self.mesh.shape[n] for n in np.atleast_1d(names)) if names else 1
             # Few key-value heads on many devices: every device then holds them all.
             spec.append(names if size % ways == 0 else None)
-        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, P(*spec)))
+        return P(*spec)
+
+    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
+        """Returns x, pinned to the mesh; `axes` are its letters ("BTD")."""
+        if self.mesh is None:
+            return x
+        sharding = NamedSharding(self.mesh, self.spec(x.shape, axes))
+        return jax.lax.with_sharding_constraint(x, sharding)
 
 
-def activation_sharding(mesh: Mesh) -> ActivationSharding:
-    """Returns the function (x, axes) -> x that the decoder calls on its activations."""
-    return ActivationSharding(mesh)
+def activation_sharding(mesh: Mesh, attention: str = AUTO) -> Shard:
+    """Returns what the decoder calls on its activations, and asks which attention it runs."""
+    return Shard(mesh, attention)
 
 
 @functools.cache

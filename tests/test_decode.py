@@ -11,6 +11,7 @@ from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sample
 from pinch_jax.mesh import (
     MeshConfig,
+    Shard,
     activation_sharding,
     make_mesh,
     parameter_shardings,
@@ -95,12 +96,13 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
         expected[row, stop + 1 :] = PAD
     chosen = []
 
-    def count(x, axes):
-        if axes == "BV":
-            jax.debug.callback(lambda: chosen.append(1))
-        return x
+    class Counting(Shard):
+        def __call__(self, x, axes):
+            if axes == "BV":
+                jax.debug.callback(lambda: chosen.append(1))
+            return x
 
-    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, shard=count))
+    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, shard=Counting()))
     params = random_params(c)
     assert np.array_equal(decode(params, ids, padding, NO_KEYS), expected)
     jax.effects_barrier()

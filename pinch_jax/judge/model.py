@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,14 +12,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import digest
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
-from pinch_jax.mesh import (
-    activation_sharding,
-    batch_ways,
-    jit_on,
-    local_rows,
-    put_batch,
-    replicated,
-)
+from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
@@ -42,16 +34,16 @@ class ModelJudge:
         wording: Wording,
         model: Model,
         params: Params,
-        mesh: jax.sharding.Mesh,
+        shard: Shard,
         dtype: str,
     ):
-        """Keeps a model with its parameters, which lie on the mesh; `dtype` is of the arithmetic.
+        """Keeps a model with its parameters, which lie on shard.mesh; the arithmetic is in `dtype`.
 
         Raises:
             UserError: the model's tokenizer makes more than one token of a label.
         """
         self.name, self._wording, self.wording = name, wording, wording.checksum
-        self._model, self._params, self._mesh = model, params, mesh
+        self._model, self._params, self._mesh = model, params, shard.mesh
         self.labels = find_labels(model.renderer)
         self.identity = self.version = digest(
             [
@@ -64,10 +56,8 @@ class ModelJudge:
                 self.labels,
             ]
         )
-        choose = make_choose(
-            model.decoder, self.labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
-        )
-        self._choose = jit_on(mesh, choose, out_shardings=replicated(mesh))
+        choose = make_choose(model.decoder, self.labels.ids, jnp.dtype(dtype), shard)
+        self._choose = jit_on(self._mesh, choose, out_shardings=replicated(self._mesh))
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Returns which answer of each pair is more probably named, by how much."""

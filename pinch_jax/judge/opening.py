@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import jax
-
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
 from pinch_jax.judge.config import JudgeConfig
@@ -12,12 +10,13 @@ from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.mesh import Shard
 
 
 def open_judge(
-    name: str, config: JudgeConfig, words: StudyWords, mesh: jax.sharding.Mesh, cache: Path
+    name: str, config: JudgeConfig, words: StudyWords, shard: Shard, cache: Path
 ) -> Judge:
-    """Returns the judge of config.judges.NAME, its model loaded on the mesh.
+    """Returns the judge of config.judges.NAME, its model loaded on shard.mesh.
 
     `words` are what is known of the languages of what it judges; `cache` is a file in which a
     service's answers may be kept, which are paid for.
@@ -34,8 +33,8 @@ def open_judge(
         from pinch_jax.model.source import open_model
 
         model = open_model(config.model, field=f"{field}.model")
-        params = model.load_on(mesh, config.dtype, what=f"{field}.model={config.model!r}")
-        judge = ModelJudge(name, wording, model, params, mesh, config.dtype)
+        params = model.load_on(shard.mesh, config.dtype, what=f"{field}.model={config.model!r}")
+        judge = ModelJudge(name, wording, model, params, shard, config.dtype)
     else:
         from pinch_jax.judge.api import ApiJudge
 

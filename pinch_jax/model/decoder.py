@@ -17,19 +17,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from pinch_jax.mesh import Shard
+from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layers import (
-    PROJECTED,
-    Block,
-    Embedder,
-    Rope,
-    Shard,
-    dense,
-    lookup,
-    rotation,
-    softcap,
-)
+from pinch_jax.model.layers import Block, Embedder, Rope, dense, lookup, rotation
+
+# On one device there is nothing to constrain.
+no_sharding = Shard()
 
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
 _POLICIES: dict[str, Callable[..., Any]] = {
@@ -51,27 +46,13 @@ class Cache(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the queries of one call see: masks [B, T, S], rotations, and where the keys go."""
+    """What the queries of one call see: keys first [B, T] .. last [T], rotations, keys' place."""
 
-    mask: jax.Array
-    local_mask: jax.Array
+    first: jax.Array
+    last: jax.Array
     rope: Rope
     local_rope: Rope
     start: jax.Array | int
-
-
-class Unsharded:
-    """One device, where there is nothing to constrain."""
-
-    mesh = None
-
-    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
-        """Returns x."""
-        del axes
-        return x
-
-
-no_sharding = Unsharded()
 
 
 def init(config: DecoderConfig, key: jax.Array) -> Params:
@@ -117,11 +98,10 @@ def init_cache(config: DecoderConfig, batch: int, length: int, dtype: Any) -> Ca
     return Cache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
 
-def _view(config, positions, visible, distance, start) -> View:
-    near = visible & (distance < config.window) if config.window else visible
+def _view(config, positions, first, last, start) -> View:
     return View(
-        mask=visible,
-        local_mask=near,
+        first=first,
+        last=last,
         rope=rotation(positions, config.head_dim, config.rope_theta, config.rope_scaling),
         local_rope=rotation(
             positions, config.head_dim, config.rope_local_theta, config.rope_local_scaling
@@ -141,13 +121,14 @@ def forward(
 ) -> jax.Array:
     """Returns the normalised hidden states [B, T, D] of packed rows.
 
-    tokens, positions, segments: [B, T] int32. A position sees the earlier positions of its own
-    segment and itself, nothing else. `remat_policy`: one of REMAT_POLICIES.
+    tokens, positions, segments: [B, T] int32. A segment is a run of equal numbers, as packing
+    makes them. A position sees the earlier positions of its own segment and itself, nothing else.
+    `remat_policy`: one of REMAT_POLICIES.
     """
-    index = jnp.arange(tokens.shape[1])
-    distance = index[:, None] - index[None, :]
-    visible = (distance >= 0) & (segments[:, :, None] == segments[:, None, :])
-    view = _view(config, positions, visible, distance, 0)
+    index = jnp.arange(tokens.shape[1], dtype=jnp.int32)
+    begins = segments != jnp.roll(segments, 1, axis=1)
+    first = jax.lax.cummax(jnp.where(begins, index, 0), axis=1)
+    view = _view(config, positions, first, index, 0)
     policy = _POLICIES[remat_policy]
     return _layers(config, params, tokens, view, None, shard, policy)[0]
 
@@ -166,12 +147,11 @@ def forward_cached(
     Rows are padded on the left: the first `padding[b]` slots of row b hold nothing. All rows
     therefore write to the same slots, which is one slice instead of a scatter.
     """
-    slot = start + jnp.arange(tokens.shape[1])
-    key_slot = jnp.arange(cache.keys.shape[2])
-    distance = slot[:, None] - key_slot[None, :]
-    visible = (distance >= 0) & (key_slot >= padding[:, None])[:, None, :]
+    slot = start + jnp.arange(tokens.shape[1], dtype=jnp.int32)
     positions = jnp.maximum(slot - padding[:, None], 0)
-    view = _view(config, positions, visible, distance, start)
+    # A slot of padding sees itself, so that no query sees nothing.
+    first = jnp.minimum(padding[:, None], slot)
+    view = _view(config, positions, first, slot, start)
     return _layers(config, params, tokens, view, cache, shard)
 
 
@@ -188,9 +168,8 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     def layer(carry, scanned):
         x, cache = carry
         block_params, index, is_global = scanned
-        mask, rope = view.mask, view.rope
+        seen, rope = Seen(view.first, view.last, is_global), view.rope
         if config.window:
-            mask = jnp.where(is_global, mask, view.local_mask)
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
 
         def remember(keys, values):
@@ -206,7 +185,7 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
             )
             return tuple(c[index] for c in cache)
 
-        x = nnx.merge(block_graph, block_params)(x, mask, rope, remember, shard)
+        x = nnx.merge(block_graph, block_params)(x, seen, rope, remember, shard)
         return (x, cache), None
 
     if remat_policy:

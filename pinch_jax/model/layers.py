@@ -1,39 +1,26 @@
 """The parts of a decoder as Flax modules: they hold parameters, and nothing else.
 
-Axes are those of `decoder.py`. `mask` [B, T, S] says what a query sees, `rope` how positions
-turn it, `remember` (keys, values) -> (keys, values) adds what a cache knows, and `shard` pins
-an activation to the mesh; none of them is kept.
+Axes are those of `decoder.py`. `seen` says which keys a query sees, `rope` how positions turn
+it, `remember` (keys, values) -> (keys, values) adds what a cache knows, and `shard` pins an
+activation to the mesh; none of them is kept.
 """
 
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
+from pinch_jax.mesh import Shard
+from pinch_jax.model.attention import PROJECTED, Seen, attend
 from pinch_jax.model.families import DecoderConfig, RopeScaling
-
-
-class Shard(Protocol):
-    """Called on every large activation with its axes ("BTD"); the mesh decides what that means."""
-
-    mesh: jax.sharding.Mesh | None
-
-    def __call__(self, x: jax.Array, axes: str) -> jax.Array:
-        """Returns x, pinned to where it belongs."""
-
 
 Rope = tuple[jax.Array, jax.Array]
 Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-
-# What a rematerialisation policy knows the result of a projection by.
-PROJECTED = "projected"
-# Finite, so that a row with nothing to attend to stays free of NaN.
-MASKED = -1e30
 
 
 class RMSNorm(nnx.Module):
@@ -84,11 +71,6 @@ def rotate(x: jax.Array, rope: Rope) -> jax.Array:
     sin, cos = (r[:, :, None, :] for r in rope)
     a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x.dtype)
-
-
-def softcap(x: jax.Array, cap: float) -> jax.Array:
-    """Returns x squashed smoothly to (-cap, cap); x itself for a cap of 0."""
-    return cap * jnp.tanh(x / cap) if cap else x
 
 
 def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
@@ -154,7 +136,7 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 class Attention(nnx.Module):
-    """Grouped-query attention with rotary positions, over the keys that a mask allows."""
+    """Grouped-query attention with rotary positions, over the keys that a query sees."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         c = self.config = config
@@ -171,7 +153,7 @@ class Attention(nnx.Module):
             self.key_norm = RMSNorm(c.head_dim, c)
 
     def __call__(
-        self, x: jax.Array, mask: jax.Array, rope: Rope, remember: Remember, shard: Shard
+        self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
     ) -> jax.Array:
         """Returns what each position of x [B, T, D] gathers from those it sees: [B, T, D]."""
         c = self.config
@@ -186,13 +168,7 @@ class Attention(nnx.Module):
         q = shard(rotate(q * c.attention_scale, rope), "BTNH")
         k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
-        q = q.reshape(*q.shape[:2], c.kv_heads, c.groups, c.head_dim)
-        logits = jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32)
-        logits = softcap(logits, c.attention_softcap)
-        logits = jnp.where(mask[:, None, None], logits, MASKED)
-        weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        # In this order the product reads the values as they lie; to BTKGH it copies them first.
-        out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
+        out = attend(c, q, k, v, seen, shard)
         out = out.reshape(*out.shape[:2], c.heads * c.head_dim)
         return project(out, self.output.get_value())
 
@@ -231,10 +207,10 @@ class Block(nnx.Module):
             self.feedforward_post_norm = RMSNorm(config.embed_dim, config)
 
     def __call__(
-        self, x: jax.Array, mask: jax.Array, rope: Rope, remember: Remember, shard: Shard
+        self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
     ) -> jax.Array:
         """Returns the stream [B, T, D] after this layer."""
-        y = self.attention(self.attention_norm(x), mask, rope, remember, shard)
+        y = self.attention(self.attention_norm(x), seen, rope, remember, shard)
         x = shard(x + (self.attention_post_norm(y) if self.post_norms else y), "BTD")
         y = self.feedforward(self.feedforward_norm(x), shard)
         return shard(x + (self.feedforward_post_norm(y) if self.post_norms else y), "BTD")

@@ -20,7 +20,8 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
-from pinch_jax.mesh import batch_ways, check_rows, make_mesh
+from pinch_jax.mesh import Shard, activation_sharding, batch_ways, check_rows, make_mesh
+from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
@@ -55,11 +56,17 @@ class Inputs:
         )
         check_rows(self.mesh, field, config.batch.rows // config.batch.microbatches)
         check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
+        check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 
     @functools.cached_property
     def mesh(self) -> jax.sharding.Mesh:
         """All devices of all processes."""
         return make_mesh(self.config.mesh)
+
+    @functools.cached_property
+    def shard(self) -> Shard:
+        """What the decoder calls on its activations, and which attention it runs."""
+        return activation_sharding(self.mesh, self.config.mesh.attention)
 
     @functools.cached_property
     def batch(self) -> BatchConfig:

@@ -67,7 +67,7 @@ def judge_study(
 
             def judge(name: str = name) -> None:
                 paid_for, words = folder / f"{name}.paid.jsonl", matches.words
-                by = open_judge(name, bench.config.judges[name], words, bench.mesh, paid_for)
+                by = open_judge(name, bench.config.judges[name], words, bench.shard, paid_for)
                 agree_to_pay(by, matches.pairs(), yes)
                 entry = _described(name, bench.config.judges[name], by)
                 _judge_by(by, entry, workdir, matches, progress)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.host_memory import HostCopy
-from pinch_jax.mesh import activation_sharding, jit_on
+from pinch_jax.mesh import jit_on
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
@@ -77,7 +77,7 @@ class Workbench(Inputs):
             c.train.optimizer,
             c.batch.microbatches,
             jnp.dtype(c.model.dtype),
-            activation_sharding(self.mesh),
+            self.shard,
             c.train.remat_policy,
             c.lora.scaling,
         )
@@ -98,7 +98,7 @@ class Workbench(Inputs):
             new_tokens=e.new_tokens,
             sampling=e.sampling,
             mesh=self.mesh,
-            shard=activation_sharding(self.mesh),
+            shard=self.shard,
             dtype=jnp.dtype(self.config.model.dtype),
         )
 
@@ -115,7 +115,7 @@ class Workbench(Inputs):
             heldout,
             self.batch,
             self.mesh,
-            activation_sharding(self.mesh),
+            self.shard,
             jnp.dtype(c.model.dtype),
         )
 

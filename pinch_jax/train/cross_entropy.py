@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
-from pinch_jax.model.layers import Shard, dense, softcap
+from pinch_jax.mesh import Shard
+from pinch_jax.model.attention import softcap
+from pinch_jax.model.layers import dense
 
 # The tokens of a chunk. Fewer would wait for the weights of the head, and for the sum of its
 # gradient, which each chunk reads and writes: 128 of them take twice the time on a TPU v5e.
