@@ -90,7 +90,7 @@ def test_splash_attention_gives_the_values_and_gradients_of_the_einsum(case):
     assert_close(values_and_gradients(config, qkv, seen, on_devices("splash", 1)), reference)
 
 
-@pytest.mark.filterwarnings("ignore:jax.core.DropVar is deprecated")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_tokamax_is_asked_for_what_the_einsum_computes(case, monkeypatch):
     """Its kernel for GPUs does not run here: its own reference stands in that place."""
