@@ -9,6 +9,7 @@ import pytest
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sample
+from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import (
     MeshConfig,
     Shard,
@@ -65,6 +66,25 @@ def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
     ours = decode(random_params(c), ids, padding, NO_KEYS)
     assert np.array_equal(ours, greedy(family))
     assert len({tuple(row) for row in np.asarray(ours)}) == len(LENGTHS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_one_by_one_are_views_and_decode_the_same(family):
+    c, mesh = FAMILIES[family], make_mesh(MeshConfig(), jax.devices()[:1])
+    _, ids, padding = prompts_of(c.vocab_size)
+    params = jax.device_put(random_params(c))
+    listed = listed_layers(mesh, params["layers"])
+    stack, last = params["layers"]["feedforward"]["up"], listed[-1]["feedforward"]["up"]
+    assert len(listed) == c.layers
+    assert last.unsafe_buffer_pointer() == stack.unsafe_buffer_pointer() + stack.nbytes - last.nbytes
+    ours = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))(params, ids, padding, NO_KEYS, listed)
+    assert np.array_equal(ours, greedy(family))
+
+    # A program that is given the stack for good leaves the views as they are.
+    before = np.array(last)
+    doubled = jax.jit(lambda x: 2 * x, donate_argnums=0)(stack)
+    assert np.array_equal(last, before) and np.array_equal(doubled[-1], 2 * before)
+    assert listed_layers(make_mesh(MeshConfig()), params["layers"]) is None
 
 
 def test_a_mesh_decodes_as_one_device_does():

@@ -14,7 +14,6 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.model.decoder import (
-    Params,
     Shard,
     forward_cached,
     in_precision,
@@ -85,21 +84,24 @@ def make_decode(
     sampling: Sampling = GREEDY,
     dtype: Any = jnp.float32,
     shard: Shard = no_sharding,
-) -> Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]:
-    """Returns the pure function (params, prompts, padding, keys) -> ids; jit it.
+) -> Callable[..., jax.Array]:
+    """Returns the pure function (params, prompts, padding, keys, listed) -> ids; jit it.
 
     prompts [B, T] are padded on the left by padding [B] tokens; keys uint32 [B, 2] are those of
     `sampling_keys`. The result [B, new_tokens] holds the new ids of each row, pad_id behind the
     first of stop_ids; `until_stop` leaves those out. The loop ends when every row has stopped.
+    It reads the layers from `listed` where that has each of them, as `listed_layers` gives them.
     """
     stops = jnp.array(sorted(stop_ids), jnp.int32)
 
-    def decode(params, prompts, padding, keys):
+    def decode(params, prompts, padding, keys, listed=None):
         params = in_precision(params, dtype)
         keys = jax.random.wrap_key_data(keys, impl="threefry2x32")
         batch, length = prompts.shape
         cache = init_cache(model, batch, length + new_tokens, dtype)
         hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)
+        if listed:
+            params, cache = params | {"layers": listed}, cache.listed()
 
         def choose(hidden, index):
             logits = shard(unembed(model, params, hidden), "BV")

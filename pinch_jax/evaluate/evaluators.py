@@ -24,6 +24,7 @@ from pinch_jax.evaluate.decode import (
 )
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
+from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
@@ -128,7 +129,7 @@ class Answers:
 
     @functools.cached_property
     def decode(self) -> Any:
-        """The compiled program (params, prompts, padding, keys) -> ids, with the ids everywhere."""
+        """The compiled program (params, prompts, padding, keys, listed) -> ids, in all hosts."""
         tokenizer = self.renderer.tokenizer
         decode = make_decode(
             self.model,
@@ -170,12 +171,14 @@ class Answers:
         pad_id, mine = self.renderer.tokenizer.pad_id, local_rows(self.mesh, self.rows)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
         words = sampling_keys(seed, prompts)
+        same = params["layers"]["feedforward"]["up"].dtype == self.dtype
+        listed = listed_layers(self.mesh, params["layers"]) if same else None
 
         def decode(number):
             batch, keys = batches[number], np.zeros((self.rows, 2), np.uint32)
             keys[: len(batch.members)] = words[batch.members]
             local = batch.ids[mine], batch.padding[mine], keys[mine]
-            return self.decode(params, *put_batch(self.mesh, self.rows, local))
+            return self.decode(params, *put_batch(self.mesh, self.rows, local), listed)
 
         # The devices are given a batch while the one before it becomes text.
         ahead = decode(first) if first < len(batches) else None

@@ -39,10 +39,14 @@ _POLICIES: dict[str, Callable[..., Any]] = {
 
 
 class Cache(NamedTuple):
-    """Keys and values of the positions seen so far, each [L, B, S, K, H]."""
+    """Keys and values of the positions seen so far: each [L, B, S, K, H], or one a layer."""
 
-    keys: jax.Array
-    values: jax.Array
+    keys: jax.Array | tuple[jax.Array, ...]
+    values: jax.Array | tuple[jax.Array, ...]
+
+    def listed(self) -> "Cache":
+        """Returns the same with the layers one by one."""
+        return Cache(*(tuple(stack) for stack in self))
 
 
 class View(NamedTuple):
@@ -144,6 +148,8 @@ def forward_cached(
 ) -> tuple[jax.Array, Cache]:
     """Returns hidden states [B, T, D] of the tokens in slots start .. start + T, and the cache.
 
+    `params["layers"]` may be a tuple of those of each layer, as the cache then is.
+
     Rows are padded on the left: the first `padding[b]` slots of row b hold nothing. All rows
     therefore write to the same slots, which is one slice instead of a scatter.
     """
@@ -165,28 +171,42 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
-    def layer(carry, scanned):
-        x, cache = carry
-        block_params, index, is_global = scanned
+    def run(x, block_params, is_global, remember):
         seen, rope = Seen(view.first, view.last, is_global), view.rope
         if config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
+        return nnx.merge(block_graph, block_params)(x, seen, rope, remember, shard)
 
-        def remember(keys, values):
+    def layer(carry, scanned):
+        x, cache = carry
+        block_params, index, is_global = scanned
+
+        def remember(*news):
             nonlocal cache
             if cache is None:
-                return keys, values
-            place = (index, 0, view.start, 0, 0)
-            cache = Cache(
-                *(
-                    jax.lax.dynamic_update_slice(old, new[None].astype(old.dtype), place)
-                    for old, new in zip(cache, (keys, values), strict=True)
-                )
-            )
+                return news
+            cache = Cache(*(put(c, n[None], index) for c, n in zip(cache, news, strict=True)))
             return tuple(c[index] for c in cache)
 
-        x = nnx.merge(block_graph, block_params)(x, seen, rope, remember, shard)
-        return (x, cache), None
+        return (run(x, block_params, is_global, remember), cache), None
+
+    def put(old, new, *index):
+        place = (*index, 0, view.start, 0, 0)
+        return jax.lax.dynamic_update_slice(old, new.astype(old.dtype), place)
+
+    if isinstance(params["layers"], tuple):
+        # As many programs as layers, each of which reads its weights where they are.
+        seen_so_far = []
+        for *pair, block_params, is_global in zip(
+            *cache, params["layers"], config.global_layers, strict=True
+        ):
+
+            def remember(*news, pair=pair):
+                seen_so_far.append([put(c, n) for c, n in zip(pair, news, strict=True)])
+                return seen_so_far[-1]
+
+            x = run(x, block_params, is_global, remember)
+        return embedder.final_norm(x), Cache(*zip(*seen_so_far, strict=True))
 
     if remat_policy:
         layer = jax.checkpoint(layer, policy=remat_policy)

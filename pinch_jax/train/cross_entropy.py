@@ -16,7 +16,7 @@ from pinch_jax.model.layers import dense
 
 # The tokens of a chunk. Fewer would wait for the weights of the head, and for the sum of its
 # gradient, which each chunk reads and writes: 128 of them take twice the time on a TPU v5e.
-CHUNK_TOKENS = 1024
+CHUNK_TOKENS = 2048
 # The devices that share a group's rows share the vocabulary: each sees the tokens of all of them.
 # That moves fewer bytes than the table, which is then whole nowhere, nor is its gradient.
 ROWS, VOCABULARY = P(("data", "fsdp")), P(("tensor", "fsdp"))

@@ -23,6 +23,7 @@ from sides import Turns
 from pinch_jax.data.batches import Batch
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.score import make_score
+from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.loading import TrimmedTensors, load_params
@@ -86,7 +87,8 @@ def decode(case: Case, decoder, params):
     """Returns a run: greedy answers, none of which ends early."""
     program = jax.jit(make_decode(decoder, NEW_TOKENS, stop_ids=(), pad_id=0))
     no_keys = np.zeros((case.rows, 2), np.uint32)
-    arguments = params, case.ids(), np.zeros(case.rows, np.int32), no_keys
+    listed = listed_layers(make_mesh(MeshConfig()), params["layers"])
+    arguments = params, case.ids(), np.zeros(case.rows, np.int32), no_keys, listed
     return lambda: np.asarray(program(*arguments)).tolist()
 
 
