@@ -23,7 +23,8 @@ from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.experiments.registry import experiment
-from pinch_jax.study.records import Finding, Records
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Finding
 from pinch_jax.study.workdir import read_command
 
 PROSE = {
