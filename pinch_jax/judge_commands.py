@@ -9,14 +9,17 @@ from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
+    Commands,
     annotation_paths,
     input_path,
     output_path,
     read_config,
 )
-from pinch_jax.commands import command
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
+
+COMMANDS = Commands()
+command = COMMANDS.command
 
 
 @command(
