@@ -1,5 +1,6 @@
 """A model as judge: the difference of two logits at one position. No text is made, none parsed."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -34,17 +35,18 @@ class ModelJudge:
         name: str,
         wording: Wording,
         model: Model,
-        params: Params,
         mesh: jax.sharding.Mesh,
         dtype: str,
     ):
-        """Keeps a model with its parameters, which lie on the mesh; `dtype` is of the arithmetic.
+        """Keeps a model, whose parameters are loaded on the mesh once somebody asks it.
+
+        `dtype` is of the arithmetic.
 
         Raises:
             UserError: the model's tokenizer makes more than one token of a label.
         """
         self.name, self._wording, self.wording = name, wording, wording.checksum
-        self._model, self._params, self._mesh = model, params, mesh
+        self._model, self._mesh, self._dtype = model, mesh, dtype
         self.labels = find_labels(model.renderer)
         self.identity = self.version = digest(
             [
@@ -61,6 +63,10 @@ class ModelJudge:
             model.decoder, self.labels.ids, jnp.dtype(dtype), activation_sharding(mesh)
         )
         self._choose = jax.jit(choose, out_shardings=replicated(mesh))
+
+    @functools.cached_property
+    def _params(self) -> Params:
+        return self._model.load_on(self._mesh, self._dtype)
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Returns which answer of each pair is more probably named, by how much."""

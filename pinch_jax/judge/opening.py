@@ -17,7 +17,7 @@ from pinch_jax.judge.reference import ReferenceJudge
 def open_judge(
     name: str, config: JudgeConfig, words: StudyWords, mesh: jax.sharding.Mesh, cache: Path
 ) -> Judge:
-    """Returns the judge of config.judges.NAME, its model loaded on the mesh.
+    """Returns the judge of config.judges.NAME; a model's weights are loaded once it is asked.
 
     `words` are what is known of the languages of what it judges; `cache` is a file in which a
     service's answers may be kept, which are paid for.
@@ -34,8 +34,7 @@ def open_judge(
         from pinch_jax.model.source import open_model
 
         model = open_model(config.model, field=f"{field}.model")
-        params = model.load_on(mesh, config.dtype, what=f"{field}.model={config.model!r}")
-        judge = ModelJudge(name, wording, model, params, mesh, config.dtype)
+        judge = ModelJudge(name, wording, model, mesh, config.dtype)
     else:
         from pinch_jax.judge.api import ApiJudge
 

@@ -56,7 +56,7 @@ def judge_study(
     `yes` agrees to what they cost.
     """
     told: list[dict[str, Any]] = []
-    folder = workdir / "verdicts"
+    folder, words = workdir / "verdicts", matches.words
 
     def tidy() -> None:
         for held in (folder, *folder.glob("*/")):
@@ -66,10 +66,10 @@ def judge_study(
         for name in bench.config.study.judges:
 
             def judge(name: str = name) -> None:
-                paid_for, words = folder / f"{name}.paid.jsonl", matches.words
-                by = open_judge(name, bench.config.judges[name], words, bench.mesh, paid_for)
+                config, paid_for = bench.config.judges[name], folder / f"{name}.paid.jsonl"
+                by = open_judge(name, config, words, bench.mesh, paid_for)
+                entry = _described(name, config, by)
                 agree_to_pay(by, matches.pairs(), yes)
-                entry = _described(name, bench.config.judges[name], by)
                 _judge_by(by, entry, workdir, matches, progress)
                 told.append(entry)
 
