@@ -46,6 +46,16 @@ def test_a_wrong_language_loses_in_either_order_and_the_judge_is_asked_only_of_t
     assert told[0].log_odds is None and told[1].log_odds == 1.5
 
 
+def test_what_language_decides_costs_nothing():
+    class Paid(FirstAlways):
+        def cost(self, pairs):
+            return len(list(pairs))
+
+    pairs = [pair("en", FINNISH, ENGLISH), pair("en", ENGLISH, OTHER), pair("fi", FINNISH, OTHER)]
+    assert LanguageGate(Paid(), WORDS).cost(pairs) == 1
+    assert LanguageGate(FirstAlways(), WORDS).cost(pairs) is None
+
+
 def test_a_gate_is_part_of_what_a_judge_is_and_its_words_of_the_version_alone():
     judge = FirstAlways()
     gates = [LanguageGate(judge, words) for words in (WORDS, study_words({"en": [OTHER]}))]
