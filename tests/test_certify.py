@@ -86,11 +86,13 @@ def test_a_judge_of_places_alone_says_nothing(tmp_path):
 
 
 def test_a_liking_for_length_is_told_from_one_for_what_is_right(tmp_path):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
 
     def drawn(n):
-        sizes = rng.integers(1, 30, 2)
-        return pair(n, right="good" + "x" * sizes[0], wrong="bad" + "x" * sizes[1])
+        # Right answers are longer in the mean: no judge's liking for them is one for length.
+        sizes = rng.integers(1, 30, 2) + np.array([9, 0])
+        right, wrong = "good" + "x" * sizes[0], "bad" + "x" * sizes[1]
+        return pair(n, right=right, wrong=wrong, better=("first", "second")[n % 2])
 
     pairs = [drawn(n) for n in range(300)]
     noise = {}
@@ -102,18 +104,22 @@ def test_a_liking_for_length_is_told_from_one_for_what_is_right(tmp_path):
 
         return odds
 
-    told = {}
+    told, longer = {}, {}
     for liking in (0, 1, -1):
         held = certified(Made(rule(liking)), pairs, tmp_path / str(liking))["languages"]["en"]
         told[liking] = held["length"]["coefficient"], held["length"]["preferred"]
+        longer[liking] = values(held, "length", "longer_named")
     for estimate in told[0]:
-        assert estimate["low"] < 0 < estimate["high"]
+        # Three standard errors.
+        assert abs(estimate["value"]) < 0.77 * (estimate["high"] - estimate["low"])
     for estimate in told[1]:
         assert estimate["low"] > 0
     for estimate in told[-1]:
         assert estimate["high"] < 0
-    # A length of 12 characters is one of the units' root mean square, which is about that.
-    assert told[1][0]["value"] == pytest.approx(1, abs=0.25)
+    # The unit is the root mean square of the differences, and 12 characters are a nat.
+    unit = np.sqrt(np.mean([(len(p.first) - len(p.second)) ** 2 for p in pairs]))
+    assert told[1][0]["low"] < unit / 12 < told[1][0]["high"] < 2
+    assert longer[-1] < longer[0] < longer[1] and longer[1] > 70
 
 
 def test_intervals_are_over_prompts(tmp_path):
@@ -175,6 +181,11 @@ def test_pairs_that_language_decides_say_nothing_of_the_judge(tmp_path):
     held = certificate["languages"]["en"]
     assert held["injections"]["pairs"] == held["pairs"] == 0
     assert np.isnan(kappa_of(certificate, "en").low)
+    # And what it says of an injection that language decided is nothing.
+    judge = Gated(lambda a, b: 1, version="3")
+    judge.decides = lambda pair: len(pair.first + pair.second) > 20
+    held = certified(judge, pairs, tmp_path)["languages"]["en"]
+    assert held["injections"]["pairs"] == 0 and held["pairs"] == 20
 
 
 def test_what_a_judge_can_tell_by_looks_is_in_no_figure_but_its_own(tmp_path):

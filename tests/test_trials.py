@@ -101,6 +101,11 @@ def test_a_sample_has_the_same_prompts_in_all_languages_that_have_them():
     assert len(drawn) == 18, "all pairs of a prompt"
     assert {p.id for p in sampled(english, 6, 2)} != held["en"]
     assert sampled(english, 0, 1) == english
+    # Whoever lacks most prompts has the first that it has, in the order of all.
+    many, few = [pair(n) for n in range(300)], [pair(n, "fi") for n in range(0, 300, 8)]
+    mine = {p.id for p in sampled(many + few, 6, 1) if p.language == "fi"}
+    prefixes = ({p.id for p in sampled(many, n, 1)} & {p.id for p in few} for n in range(1, 300))
+    assert next(held for held in prefixes if len(held) == 6) == mine
     assert [injected(n) for n in (0, 1, 8, 9, 24, 32, 33, 90)] == [4, 1, 1, 2, 3, 4, 4, 4]
 
 

@@ -1,6 +1,6 @@
 """From the name of a judge to the judge itself, once somebody agrees to what it costs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jax
@@ -12,6 +12,7 @@ from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.waiting import primary_alone
 
 
 def open_judge(
@@ -40,6 +41,17 @@ def open_judge(
 
         judge = ApiJudge(name, config, wording, cache)
     return LanguageGate(judge, words) if config.language_gate else judge
+
+
+def where_asked(config: JudgeConfig | None, doing: str, work: Callable[[], None]) -> None:
+    """Does the work of a judge in all processes if it is a model on their mesh, or in the first.
+
+    A service that several asked would be paid by each, where it has no verdict.
+    """
+    if config is not None and config.kind == "model":
+        work()
+    else:
+        primary_alone(doing, work)
 
 
 def agree_to_pay(judge: Judge, pairs: Iterable[Pair], yes: bool) -> None:
