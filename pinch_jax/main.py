@@ -92,7 +92,9 @@ def _told_of_flag(error: flags.Error) -> str:
     """Returns what is wrong with a flag; for a fault in a config file, which line of it raised."""
     flag, parted, trace = str(error).partition(": Error whilst parsing config file:")
     if not parted:
-        return flag
+        # Its fields are flags once there is a config.
+        lacks = flag.startswith("Unknown command line flag 'config.")
+        return f"{flag}; give --config too" if lacks else flag
     _, _, block = trace.rpartition("Traceback (most recent call last):")
     said = re.search(r"^\S.*", block, re.MULTILINE | re.DOTALL)
     frames = re.findall(r'File "(.+)", line (\d+)', block)
