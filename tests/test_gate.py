@@ -1,6 +1,6 @@
 """Language first: nobody is asked about what language decides."""
 
-from pinch_jax.corpus.language_id import study_words
+from pinch_jax.corpus.language_id import NO_WORDS, study_words
 from pinch_jax.judge import gate
 from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.protocol import Judgement, Pair
@@ -45,6 +45,12 @@ def test_a_wrong_language_loses_in_either_order_and_the_judge_is_asked_only_of_t
     assert [j.by for j in told] == ["language", "judge", "language", "judge", "language", "judge"]
     assert judge.asked == [pairs[1], pairs[3], pairs[5]]
     assert told[0].log_odds is None and told[1].log_odds == 1.5
+
+
+def test_a_gate_knows_the_words_of_the_study():
+    asked = [pair("en", "Maan pääkaupunki", ENGLISH)]
+    told = [LanguageGate(FirstAlways(), words).judge(asked)[0].by for words in (WORDS, NO_WORDS)]
+    assert told == ["judge", "language"], "too short to tell, where English has words of its own"
 
 
 def test_what_language_decides_costs_nothing():
