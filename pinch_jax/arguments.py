@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,20 @@ from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
 
 from pinch_jax.errors import UserError
+
+
+class Commands(dict[str, tuple[Callable[[], None], tuple[str, ...]]]):
+    """Commands by their names, each with the flags that it reads."""
+
+    def command(self, *names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+        """Enters a function as the command of its name, with the flags that it reads."""
+
+        def enter(function):
+            self[function.__name__] = function, names
+            return function
+
+        return enter
+
 
 config_flags.DEFINE_config_file(
     "config", None, "configuration file, such as ml_collections_configs/tiny.py"

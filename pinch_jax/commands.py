@@ -3,13 +3,13 @@
 The docstrings are what `pinch --help` prints.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
+    Commands,
     input_path,
     output_path,
     read_config,
@@ -22,17 +22,8 @@ from pinch_jax.arguments import (
 from pinch_jax.errors import UserError
 
 # A command reads what it is told before it imports what it works with: a fault is found at once.
-COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
-
-
-def command(*names: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Enters a function as the command of its name, with the flags that it reads."""
-
-    def enter(function):
-        COMMANDS[function.__name__] = function, names
-        return function
-
-    return enter
+COMMANDS = Commands()
+command = COMMANDS.command
 
 
 @command("config", "workdir", "sweep", "shard", "dry_run", "answers", "yes", *PROCESS_FLAGS)

@@ -9,14 +9,17 @@ from absl.flags import FLAGS
 
 from pinch_jax.arguments import (
     PROCESS_FLAGS,
+    Commands,
     annotation_paths,
     input_path,
     output_path,
     read_config,
 )
-from pinch_jax.commands import command
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
+
+COMMANDS = Commands()
+command = COMMANDS.command
 
 
 @command(
@@ -30,24 +33,31 @@ def judge() -> None:
     files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
     config, by = (None, None) if FLAGS.annotations else _read_judge()
 
-    from pinch_jax.judge.opening import agree_to_pay
+    from pinch_jax.judge.opening import agree_to_pay, where_asked
     from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, one_writer
+    from pinch_jax.mesh import activation_sharding, make_mesh
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
+    # All processes have to make it, whoever is asked.
+    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention) if config else None
     match = read_match(*files)
-    if by:
-        chosen = _open_judge(config, by, match.baseline.values(), output)
-    else:
-        chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
-    agree_to_pay(chosen, map(match.pair, match.keys), FLAGS.yes)
-    with one_writer(lock_of(output)), stoppable("while judging"):
+
+    def work():
+        if by:
+            chosen = _open_judge(by, match.baseline.values(), output, shard)
+        else:
+            chosen = PeopleJudge(annotated(read_annotations(annotation_paths(output)), match))
+        agree_to_pay(chosen, map(match.pair, match.keys), FLAGS.yes)
         verdicts = judge_files(chosen, *files, output)
-    if is_primary():
-        print(score_summary(verdicts, len(match.baseline)))
+        if is_primary():
+            print(score_summary(verdicts, len(match.baseline)))
+
+    with one_writer(lock_of(output)), stoppable("while judging"):
+        where_asked(by, f"judging by {FLAGS.judge}", work)
 
 
 def _read_judge():
@@ -67,14 +77,12 @@ def _read_judge():
     return config, by
 
 
-def _open_judge(config, by, records, output):
+def _open_judge(by, records, output, shard):
     """Returns the judge of what is said of records; answers that are paid for lie beside output."""
     from pinch_jax.evaluate.records import words_of_records
     from pinch_jax.judge.opening import open_judge
-    from pinch_jax.mesh import activation_sharding, make_mesh
 
     paid_for = output.with_name(f"{output.stem}.paid.jsonl")
-    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention)
     return open_judge(FLAGS.judge, by, words_of_records(records), shard, paid_for)
 
 
@@ -87,26 +95,32 @@ def certify() -> None:
     from pinch_jax.files import write_record
     from pinch_jax.judge.certificate import make_certificate
     from pinch_jax.judge.certify import ask, injected, make_trials, sampled
-    from pinch_jax.judge.opening import agree_to_pay
+    from pinch_jax.judge.opening import agree_to_pay, where_asked
     from pinch_jax.judge.pairs import known_pairs
     from pinch_jax.judge.telling import told_lines
     from pinch_jax.locks import lock_of, one_writer
+    from pinch_jax.mesh import activation_sharding, make_mesh
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
+    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention)
     known = known_pairs(source, config)
     pairs = sampled(known, FLAGS.sample, config.seed)
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
-    chosen = _open_judge(config, by, (pair.record for pair in known), output)
     trials = make_trials(pairs, known, injected(FLAGS.sample))
-    agree_to_pay(chosen, (pair for trial in trials for pair in trial.asked), FLAGS.yes)
-    with one_writer(lock_of(output)), stoppable("while certifying"):
+
+    def work():
+        chosen = _open_judge(by, (pair.record for pair in known), output, shard)
+        agree_to_pay(chosen, (pair for trial in trials for pair in trial.asked), FLAGS.yes)
         results = ask(chosen, trials, kept)
         if is_primary():
             certificate = make_certificate(chosen, pairs, source, results)
             write_record(output, certificate)
             print(*told_lines(certificate), sep="\n")
             print(f"certificate: {output}")
+
+    with one_writer(lock_of(output)), stoppable("while certifying"):
+        where_asked(by, f"certifying {FLAGS.judge}", work)
 
 
 @command("baseline", "candidate", "sample", "annotations", "output")

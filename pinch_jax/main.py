@@ -11,12 +11,12 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import judge_commands  # noqa: F401  # it enters its own
+from pinch_jax import commands, judge_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
-from pinch_jax.commands import COMMANDS
 from pinch_jax.errors import UserError
 from pinch_jax.stops import GO_ON, ignore, listen
 
+COMMANDS = commands.COMMANDS | judge_commands.COMMANDS
 USAGE = """pinch COMMAND [--flag=value ...]
 
 {commands}
@@ -92,7 +92,9 @@ def _told_of_flag(error: flags.Error) -> str:
     """Returns what is wrong with a flag; for a fault in a config file, which line of it raised."""
     flag, parted, trace = str(error).partition(": Error whilst parsing config file:")
     if not parted:
-        return flag
+        # Its fields are flags once there is a config.
+        lacks = flag.startswith("Unknown command line flag 'config.")
+        return f"{flag}; give --config too" if lacks else flag
     _, _, block = trace.rpartition("Traceback (most recent call last):")
     said = re.search(r"^\S.*", block, re.MULTILINE | re.DOTALL)
     frames = re.findall(r'File "(.+)", line (\d+)', block)

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from jax._src import clusters
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
+from pinch_jax.stops import ignore
 from pinch_jax.waiting import is_primary, wait_for_all
 
 FAREWELL_SECONDS = 2.0
@@ -85,7 +87,9 @@ def leave(code: int = 1) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         if is_primary():
-            # JAX aborts the others when this one is gone, and they may be about to say why.
+            # JAX aborts the others when this one is gone, and they may be about to say why. It ends
+            # soon: whoever ends it because they did has no news.
+            ignore(signal.SIGINT, signal.SIGTERM)
             time.sleep(FAREWELL_SECONDS)
         os._exit(code)
 

@@ -15,15 +15,8 @@ from pinch_jax.judge.people import RATINGS
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.study.config import EXPERIMENTS, GAIN, HUMAN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import (
-    AGGREGATES,
-    ALL_ORDERS,
-    TABLES,
-    Agreement,
-    DrawScore,
-    JudgeScore,
-    Variance,
-)
+from pinch_jax.study.records import TABLES
+from pinch_jax.study.rows import AGGREGATES, ALL_ORDERS, Agreement, DrawScore, JudgeScore, Variance
 from pinch_jax.study.workdir import verdict_path
 
 # The judge of study.json.

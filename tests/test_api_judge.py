@@ -76,6 +76,12 @@ def test_the_odds_are_those_of_all_tokens_that_are_a_label(server, cache):
     assert told.choice == "first" and top[2][1] > top[0][1]
 
 
+def test_tokens_that_are_not_those_of_the_text_have_no_odds(server, cache):
+    # The text is A; these tokens say B, as those of a thought before it may.
+    server.plan["0"] = [completion("A", tokens((("B", -0.1), ("A", -3.0))))]
+    assert judge_of(server.url, cache).judge([pair("0")]) == [Judgement("first")]
+
+
 def test_no_verdict_is_paid_for_twice_and_none_is_asked_for_again(server, cache):
     server.plan["1"] = [completion("Both are fine.", tokens(TOP))]
     twin = dataclasses.replace(pair("1"), record=pair("1").record | {"id": "another"})

@@ -68,6 +68,9 @@ def test_nothing_is_said_by_chance_or_of_a_score_that_cannot_be():
     assert np.isnan(corrected(NOTHING, Estimate(0.8, 0.7, 0.9)).value)
     # With kappa at 0.2 no score is above 60.
     assert np.isnan(corrected(Estimate(90.0, 85.0, 94.0), Estimate(0.2, 0.1, 0.3)).value)
+    assert np.isnan(corrected(Estimate(10.0, 6.0, 15.0), Estimate(0.2, 0.1, 0.3)).value)
+    even = corrected(Estimate(50.0, 50.0, 50.0), Estimate(0.8, 0.7, 0.9))
+    assert (even.value, even.low, even.high) == (50, 50, 50), "nothing but ties"
     perfect = Estimate(1.0, 1.0, 1.0)
     told = corrected(score, perfect)
     assert (told.value, told.low, told.high) == pytest.approx((70, 65, 75))
@@ -87,3 +90,8 @@ def test_what_language_decided_stands_beside_what_is_corrected():
     assert 0.92 < held / 600 < 0.97
     assert with_decided(judged, NOTHING, 0.0, 9) is judged
     assert np.isnan(with_decided(NOTHING, by_language, 0.5, 9).value)
+    unequal = with_decided(Estimate(50.0, 40.0, 60.0), Estimate(100.0, 100.0, 100.0), 0.2, 10**9)
+    assert (unequal.value, unequal.low, unequal.high) == pytest.approx((60, 52, 68), abs=1e-3)
+    low = with_decided(Estimate(1.0, 0.0, 4.0), Estimate(60.0, 40.0, 80.0), 0.02, 4)
+    high = with_decided(Estimate(99.0, 96.0, 100.0), Estimate(40.0, 20.0, 60.0), 0.02, 4)
+    assert (low.low, high.high) == (0, 100)

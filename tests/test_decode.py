@@ -76,7 +76,9 @@ def test_layers_one_by_one_are_views_and_decode_the_same(family):
     listed = listed_layers(mesh, params["layers"])
     stack, last = params["layers"]["feedforward"]["up"], listed[-1]["feedforward"]["up"]
     assert len(listed) == c.layers
-    assert last.unsafe_buffer_pointer() == stack.unsafe_buffer_pointer() + stack.nbytes - last.nbytes
+    assert (
+        last.unsafe_buffer_pointer() == stack.unsafe_buffer_pointer() + stack.nbytes - last.nbytes
+    )
     ours = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))(params, ids, padding, NO_KEYS, listed)
     assert np.array_equal(ours, greedy(family))
 

@@ -1,17 +1,27 @@
 """Judges beside each other: what each says, where they agree, and what nobody has a verdict on."""
 
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
-from made_up_study import REFERENCE
+from made_up_study import REFERENCE, write_workdir
 from test_analysis import table, write_study
 
+from ml_collections_configs import base
+from pinch_jax.config import from_config_dict
+from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
-from pinch_jax.files import json_line, write_record
+from pinch_jax.files import json_line, read_record, write_record
+from pinch_jax.judge.certificate import FORMAT
+from pinch_jax.judge.opening import open_judge
+from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.report.content import _verdicts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.judges import _agreement
+from pinch_jax.study.judging import _described
+from pinch_jax.study.records import read_records
 from pinch_jax.study.workdir import verdict_path
 
 MODEL = REFERENCE | {"as": "model", "kind": "model", "name": "model", "model": "tiny"}
@@ -126,3 +136,31 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     # The same outcomes twice over are no more prompts.
     twice = [*_agreement(held + held)]
     assert twice[4:] == pytest.approx([kappa, low, high])
+
+
+def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(
+    tmp_path, monkeypatch
+):
+    config = from_config_dict(base.get_config()).judges["model"]
+    config = dataclasses.replace(config, model="tiny", certificate=str(tmp_path / "it.json"))
+    judge = open_judge("model", config, NO_WORDS, make_mesh(MeshConfig()), tmp_path / "paid")
+    held = {"format": FORMAT, "judge": {"name": "model", "identity": judge.identity}}
+    write_record(tmp_path / "it.json", held)
+    assert _described("model", config, judge)["certificate"] == held
+    ungated = dataclasses.replace(config, language_gate=False)
+    other = open_judge("model", ungated, NO_WORDS, make_mesh(MeshConfig()), tmp_path / "paid")
+    with pytest.raises(UserError, match=r"judges\.model\.certificate=.*is of another judge"):
+        _described("model", ungated, other)
+    assert "_params" not in vars(other), "nobody has asked it"
+
+
+@pytest.mark.parametrize(("low", "says"), [(-0.15, "cannot be told from chance"), (0.02, "")])
+def test_findings_by_a_judge_of_chance_are_said_to_be_none(tmp_path, low, says):
+    write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
+    kappa = {"value": 0.1, "low": low, "high": 0.3}
+    held = read_record(tmp_path / "study.json", "")
+    held["judges"] = [MODEL | {"certificate": {"languages": {"all": {"kappa": kappa}}}}]
+    write_record(tmp_path / "study.json", held)
+    told = _verdicts(read_records(tmp_path))
+    assert told.startswith(f"The judge {says}" if says else "Of the paper's")
+    assert "no finding below that rests on its scores" in told or not says

@@ -14,8 +14,8 @@ from pinch_jax.judge import model as judging
 from pinch_jax.judge.model import ModelJudge, find_labels, make_choose, pack
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair, by_odds
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
-from pinch_jax.model.decoder import abstract_params, forward, unembed
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import open_model
 
 LENGTHS = (61, 40, 33, 31, 16, 15, 9, 4, 3, 2)
@@ -52,10 +52,7 @@ def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
     told = []
     for shape in (MeshConfig(), MeshConfig(data=2, fsdp=4)):
         mesh = make_mesh(shape)
-        params = model.weights.load(parameter_shardings(mesh, abstract_params(model.decoder)))
-        judge = ModelJudge(
-            "tiny", read_wording(), model, params, activation_sharding(mesh), "float32"
-        )
+        judge = ModelJudge("tiny", read_wording(), model, activation_sharding(mesh), "float32")
         told.append(judge.log_odds(pairs))
         for pair, odds in zip(pairs[:3], told[-1], strict=False):
             (alone,) = judge.judge([pair])

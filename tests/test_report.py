@@ -23,7 +23,8 @@ from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
 from pinch_jax.study.experiments.pinch import REPLACEMENT
 from pinch_jax.study.measures import show
-from pinch_jax.study.records import ALL_ORDERS, TABLES, read_records, read_study
+from pinch_jax.study.records import TABLES, read_records, read_study
+from pinch_jax.study.rows import ALL_ORDERS
 from pinch_jax.study.workdir import verdict_path
 
 

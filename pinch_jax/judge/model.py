@@ -1,5 +1,6 @@
 """A model as judge: the difference of two logits at one position. No text is made, none parsed."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -33,17 +34,18 @@ class ModelJudge:
         name: str,
         wording: Wording,
         model: Model,
-        params: Params,
         shard: Shard,
         dtype: str,
     ):
-        """Keeps a model with its parameters, which lie on shard.mesh; the arithmetic is in `dtype`.
+        """Keeps a model, whose parameters are loaded on shard.mesh once somebody asks it.
+
+        `dtype` is of the arithmetic.
 
         Raises:
             UserError: the model's tokenizer makes more than one token of a label.
         """
         self.name, self._wording, self.wording = name, wording, wording.checksum
-        self._model, self._params, self._mesh = model, params, shard.mesh
+        self._model, self._mesh, self._dtype = model, shard.mesh, dtype
         self.labels = find_labels(model.renderer)
         self.identity = self.version = digest(
             [
@@ -58,6 +60,10 @@ class ModelJudge:
         )
         choose = make_choose(model.decoder, self.labels.ids, jnp.dtype(dtype), shard)
         self._choose = jit_on(self._mesh, choose, out_shardings=replicated(self._mesh))
+
+    @functools.cached_property
+    def _params(self) -> Params:
+        return self._model.load_on(self._mesh, self._dtype)
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Returns which answer of each pair is more probably named, by how much."""

@@ -1,6 +1,6 @@
 """From the name of a judge to the judge itself, once somebody agrees to what it costs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pinch_jax.corpus.language_id import StudyWords
@@ -11,12 +11,13 @@ from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.mesh import Shard
+from pinch_jax.waiting import primary_alone
 
 
 def open_judge(
     name: str, config: JudgeConfig, words: StudyWords, shard: Shard, cache: Path
 ) -> Judge:
-    """Returns the judge of config.judges.NAME, its model loaded on shard.mesh.
+    """Returns the judge of config.judges.NAME; a model's weights are loaded once it is asked.
 
     `words` are what is known of the languages of what it judges; `cache` is a file in which a
     service's answers may be kept, which are paid for.
@@ -33,13 +34,23 @@ def open_judge(
         from pinch_jax.model.source import open_model
 
         model = open_model(config.model, field=f"{field}.model")
-        params = model.load_on(shard.mesh, config.dtype, what=f"{field}.model={config.model!r}")
-        judge = ModelJudge(name, wording, model, params, shard, config.dtype)
+        judge = ModelJudge(name, wording, model, shard, config.dtype)
     else:
         from pinch_jax.judge.api import ApiJudge
 
         judge = ApiJudge(name, config, wording, cache)
     return LanguageGate(judge, words) if config.language_gate else judge
+
+
+def where_asked(config: JudgeConfig | None, doing: str, work: Callable[[], None]) -> None:
+    """Does the work of a judge in all processes if it is a model on their mesh, or in the first.
+
+    A service that several asked would be paid by each, where it has no verdict.
+    """
+    if config is not None and config.kind == "model":
+        work()
+    else:
+        primary_alone(doing, work)
 
 
 def agree_to_pay(judge: Judge, pairs: Iterable[Pair], yes: bool) -> None:

@@ -13,7 +13,8 @@ from pinch_jax.study.comparisons import judges_of
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.experiments.registry import means_of
-from pinch_jax.study.records import Records, Score, read_records, read_study
+from pinch_jax.study.records import Records, read_records, read_study
+from pinch_jax.study.rows import Score
 
 WORDS = Words(
     short="Studies",

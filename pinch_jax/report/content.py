@@ -10,6 +10,7 @@ from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
 from pinch_jax.report.first_screen import first_screen, leading_models
+from pinch_jax.report.judge_section import silence
 from pinch_jax.report.sections import figure_of, make_sections, ran
 from pinch_jax.report.tables import (
     DataFile,
@@ -23,7 +24,8 @@ from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.experiments.registry import experiment
-from pinch_jax.study.records import Finding, Records
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Finding
 from pinch_jax.study.workdir import read_command
 
 PROSE = {
@@ -83,7 +85,7 @@ def _verdicts(records: Records) -> str:
     if not verdicts:
         return ""
     holds, fails, open_, not_run = (verdicts.count(word) for word in VERDICTS)
-    return (
+    return silence(records) + (
         f"Of the paper's {len(verdicts)} findings, {holds} {'holds' if holds == 1 else 'hold'} "
         f"here, {fails} {'does' if fails == 1 else 'do'} not, {open_} cannot be told"
         + (f", {not_run} {'was' if not_run == 1 else 'were'} not run." if not_run else ".")

@@ -7,7 +7,8 @@ from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.tables import Section, Table, csv_table, whole_file
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.records import Records, Variance
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Variance
 from pinch_jax.study.variance import PLANNED_DRAWS, POINTS, POWER
 
 # Nobody has more prompts in a language: more draws are needed.

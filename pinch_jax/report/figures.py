@@ -21,7 +21,8 @@ from pinch_jax.study.experiments.figure import (
     Shares,
 )
 from pinch_jax.study.measures import dose_name, show
-from pinch_jax.study.records import ALL_ORDERS, Records, Score
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import ALL_ORDERS, Score
 
 SIGNIFICANT = 0.05
 ONE_DRAW = "one draw of the examples"

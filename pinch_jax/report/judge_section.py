@@ -50,6 +50,17 @@ def judge_sentence(records: Records) -> str:
     return told
 
 
+def silence(records: Records) -> str:
+    """Returns that nothing follows from the scores of a judge of chance; "" of any other judge."""
+    certificate = records.study["judges"][0].get("certificate")
+    if not certificate or tells(kappa_of(certificate, EVERY)):
+        return ""
+    return (
+        "The judge cannot be told from chance: no finding below that rests on its scores says "
+        "anything. "
+    )
+
+
 def _who(judge: Mapping[str, Any]) -> str:
     if judge["kind"] == "reference":
         return _REFERENCE

@@ -24,7 +24,8 @@ from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
 from pinch_jax.study.outcomes import ALL_TASKS
-from pinch_jax.study.records import Records, ResponseShares
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import ResponseShares
 
 # A longer training curve is thinned to so many points in its file, and in its figure.
 KEPT_POINTS, DRAWN_POINTS = 250, 60

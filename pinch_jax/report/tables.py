@@ -14,7 +14,8 @@ from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.figure import Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
-from pinch_jax.study.records import Finding, Records
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Finding
 from pinch_jax.study.tables import csv_text
 from pinch_jax.study.workdir import flat
 

@@ -26,18 +26,16 @@ from pinch_jax.study.judges import agreement_rows, judge_rows
 from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
 from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.reading import read_results
-from pinch_jax.study.records import (
+from pinch_jax.study.records import TABLES, Tables, read_study
+from pinch_jax.study.rows import (
     ALL_ORDERS,
-    TABLES,
     Agreement,
     DrawScore,
     Finding,
     JudgeScore,
     ResponseShares,
     Score,
-    Tables,
     Variance,
-    read_study,
 )
 from pinch_jax.study.tables import csv_text
 from pinch_jax.study.variance import variance_rows

@@ -19,7 +19,7 @@ from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
-from pinch_jax.study.records import Agreement, JudgeScore
+from pinch_jax.study.rows import Agreement, JudgeScore
 from pinch_jax.text.tokenizer import load_tokenizer
 
 OUTCOMES = (0.0, 0.5, 1.0)

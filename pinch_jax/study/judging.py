@@ -13,14 +13,14 @@ from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import delete_unfinished
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
-from pinch_jax.judge.opening import agree_to_pay, open_judge
+from pinch_jax.judge.opening import agree_to_pay, open_judge, where_asked
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
 from pinch_jax.locks import one_writer
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import verdict_path
-from pinch_jax.waiting import is_primary, primary_alone
+from pinch_jax.waiting import is_primary
 
 
 class Matches(NamedTuple):
@@ -56,7 +56,7 @@ def judge_study(
     `yes` agrees to what they cost.
     """
     told: list[dict[str, Any]] = []
-    folder = workdir / "verdicts"
+    folder, words = workdir / "verdicts", matches.words
 
     def tidy() -> None:
         for held in (folder, *folder.glob("*/")):
@@ -66,19 +66,17 @@ def judge_study(
         for name in bench.config.study.judges:
 
             def judge(name: str = name) -> None:
-                paid_for, words = folder / f"{name}.paid.jsonl", matches.words
-                by = open_judge(name, bench.config.judges[name], words, bench.shard, paid_for)
+                config, paid_for = bench.config.judges[name], folder / f"{name}.paid.jsonl"
+                by = open_judge(name, config, words, bench.shard, paid_for)
+                entry = _described(name, config, by)
                 agree_to_pay(by, matches.pairs(), yes)
-                entry = _described(name, bench.config.judges[name], by)
                 _judge_by(by, entry, workdir, matches, progress)
                 told.append(entry)
 
             if bench.config.judges[name].kind == "model":
                 # The weights of the runs and those of the judge need not fit together.
                 bench.release()
-                judge()
-            else:
-                primary_alone(f"judging by {name}", judge)
+            where_asked(bench.config.judges[name], f"judging by {name}", judge)
     return told
 
 

@@ -15,7 +15,7 @@ import scipy.special
 from pinch_jax.evaluate.draws import TAIL, noise, reach
 from pinch_jax.evaluate.intervals import NORMAL, Contrast, Mean
 from pinch_jax.study.comparisons import Results, Scored
-from pinch_jax.study.records import Variance
+from pinch_jax.study.rows import Variance
 
 POINTS = 3.0
 """The difference that a study may want to tell."""

@@ -17,9 +17,7 @@ def main() -> None:
     """Writes the ids of the prompts for the other side, and takes turns."""
     turns, case = Turns(), json.loads(sys.argv[1])
     model, mesh = open_model("gemma3-270m"), make_mesh(MeshConfig())
-    judge = ModelJudge(
-        "own", read_wording(), model, model.load_on(mesh), activation_sharding(mesh), "float32"
-    )
+    judge = ModelJudge("own", read_wording(), model, activation_sharding(mesh), "float32")
     pairs = [
         Pair({"id": str(number), "language": code, "prompt": prompt}, first, second)
         for number, (code, prompt, first, second) in enumerate(

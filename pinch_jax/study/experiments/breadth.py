@@ -21,7 +21,8 @@ from pinch_jax.study.experiments.interface import (
 from pinch_jax.study.experiments.pinch import OWN_MODEL
 from pinch_jax.study.experiments.unseen import unseen_languages
 from pinch_jax.study.measures import NotRun, entries_of, mean_of_orders, show
-from pinch_jax.study.records import ALL_ORDERS, Records, Score
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import ALL_ORDERS, Score
 
 BREADTH = Claim(
     claim="The mean over unseen languages rises from 1 to 2, 3 and 4 tuning languages, to almost "

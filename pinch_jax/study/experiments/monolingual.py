@@ -19,7 +19,8 @@ from pinch_jax.study.experiments.interface import (
     own_models,
 )
 from pinch_jax.study.measures import show
-from pinch_jax.study.records import Records, Score
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Score
 
 OF_OTHERS = HeatMap(means={"mean_other": "others"})
 

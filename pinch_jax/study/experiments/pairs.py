@@ -21,7 +21,8 @@ from pinch_jax.study.experiments.interface import (
     uniform_spec,
 )
 from pinch_jax.study.measures import entries_of
-from pinch_jax.study.records import Records, Score
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Score
 
 PAIRS = Claim(
     claim="Bilingual sets beat both of their monolingual halves on the other 10 languages.",

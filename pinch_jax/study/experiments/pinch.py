@@ -33,7 +33,8 @@ from pinch_jax.study.measures import (
     lift,
     show,
 )
-from pinch_jax.study.records import Records, Score
+from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Score
 
 PINCH = Claim(
     claim="P = 1, forty examples, already lifts the other languages sharply; English falls slowly.",
