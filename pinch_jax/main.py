@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import judge_commands  # noqa: F401  # it enters its own
+from pinch_jax import judge_commands, plan_commands  # noqa: F401  # they enter their own
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.commands import COMMANDS
 from pinch_jax.errors import UserError

@@ -172,7 +172,8 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     outside = {name: array for name, array in params.items() if name != "layers"}
     embedder = nnx.merge(_graph(Embedder, config), outside)
     # Whole rows of the table on every device: moving activations to split rows would cost more.
-    x = lookup(shard(embedder.embedding[...], "VD"), tokens)
+    with jax.named_scope("embedding"):
+        x = lookup(shard(embedder.embedding[...], "VD"), tokens)
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
@@ -210,4 +211,5 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
 def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 logits [..., V] for hidden states [..., D]."""
     head = params["embedding"] if config.tied_embeddings else params["head"]
-    return softcap(dense(hidden, head.T, dtype=jnp.float32), config.logit_softcap)
+    with jax.named_scope("head"):
+        return softcap(dense(hidden, head.T, dtype=jnp.float32), config.logit_softcap)

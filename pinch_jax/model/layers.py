@@ -179,12 +179,13 @@ class Attention(nnx.Module):
         k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
         q = q.reshape(*q.shape[:2], c.kv_heads, c.groups, c.head_dim)
-        logits = jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32)
-        logits = softcap(logits, c.attention_softcap)
-        logits = jnp.where(mask[:, None, None], logits, MASKED)
-        weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        # In this order the product reads the values as they lie; to BTKGH it copies them first.
-        out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
+        with jax.named_scope("attention"):
+            logits = jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32)
+            logits = softcap(logits, c.attention_softcap)
+            logits = jnp.where(mask[:, None, None], logits, MASKED)
+            weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
+            # In this order the product reads the values as they lie; to BTKGH it copies them first.
+            out = jnp.einsum("BKGTS,BSKH->BKGTH", weights, v).transpose(0, 3, 1, 2, 4)
         out = out.reshape(*out.shape[:2], c.heads * c.head_dim)
         return project(out, self.output.get_value())
 

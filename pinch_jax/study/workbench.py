@@ -55,12 +55,13 @@ class Workbench(Inputs):
         return init_state(c.train.optimizer, params)
 
     @functools.cached_property
-    def _shardings(self) -> TrainState:
+    def state_shardings(self) -> TrainState:
+        """Where each array of a train state lies."""
         return state_shardings(self.mesh, self.abstract_state())
 
     @functools.cached_property
     def _start(self) -> Any:
-        return jax.jit(self._init_state, out_shardings=self._shardings)
+        return jax.jit(self._init_state, out_shardings=self.state_shardings)
 
     @functools.cached_property
     def train_step(self) -> Any:
@@ -75,7 +76,7 @@ class Workbench(Inputs):
             c.train.remat_policy,
             c.lora.scaling,
         )
-        return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, None))
+        return jax.jit(step, donate_argnums=0, out_shardings=(self.state_shardings, None))
 
     @functools.cached_property
     def answers(self) -> Answers:
