@@ -52,7 +52,7 @@ def program_lines(record: Mapping[str, Any]) -> Iterator[str]:
             f"{_ms(one['seconds'])}"
         )
     low, high = record["hidden_seconds"], record["exposed_seconds"]
-    mfu = " to ".join(f"{100 * part:.0f}" for part in record["mfu"])
+    mfu = " to ".join(f"{100 * part:.1f}" for part in record["mfu"])
     yield f"  a call        {_ms(low)} to {_ms(high)}, MFU {mfu} %"
     if record["unknown_loops"]:
         yield f"  {record['unknown_loops']} loops do not say how often they run; counted once"
@@ -121,12 +121,12 @@ def study_lines(rows: Iterable[Mapping[str, Any]], price: float) -> Iterator[str
 
 
 def _span(ends: Sequence[float]) -> str:
-    return " - ".join(f"{end:,.1f}" if end < 100 else f"{end:,.0f}" for end in ends)
+    return " - ".join(f"{end:.2g}" if end < 10 else f"{end:,.0f}" for end in ends)
 
 
 def _gb(size: float) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e7 else f"{size / 1e6:.2f} MB"
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
 
 
 def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:,.1f} ms"
+    return f"{1000 * seconds:,.0f} ms" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
