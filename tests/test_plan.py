@@ -113,6 +113,37 @@ def test_a_collective_in_a_loop_has_the_bytes_of_all_its_turns(tiny_train):
     assert one.seconds == pytest.approx(3 * 28_000 / 180e9)
 
 
+KERNELS = """HloModule kernels
+
+%near (x: bf16[8]) -> bf16[8] {
+  %x = bf16[8] parameter(0)
+  ROOT %near.1 = bf16[8] custom-call(%x), custom_call_target="tpu_custom_call"
+}
+
+%far (y: bf16[8]) -> bf16[8] {
+  %y = bf16[8] parameter(0)
+  ROOT %far.1 = bf16[8] custom-call(%y), custom_call_target="tpu_custom_call"
+}
+
+ENTRY %main (which: s32[], z: bf16[8]) -> bf16[8] {
+  %which = s32[] parameter(0)
+  %z = bf16[8] parameter(1)
+  %seen = bf16[8] conditional(%which, %z, %z), branch_computations={%near, %far}
+  ROOT %dkv = bf16[8] custom-call(%seen), custom_call_target="tpu_custom_call"BACK
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("back", "products"), [("", 2 + 5), (', metadata={op_name="x/splash_mha_dq"}', 2 + 3)]
+)
+def test_kernels_count_their_products_at_a_part_of_the_peak(tiny_train, back, products):
+    cost = cost_of(Program(KERNELS.replace("BACK", back)), tiny_train, CHIPS)
+    flops = tiny_train.attention / tiny_train.decoder.layers / 2 * products / 8
+    assert cost.kernel_flops == pytest.approx(flops)
+    assert cost.seconds == {"attention": pytest.approx(flops / 197e12 / 0.475)}
+
+
 def test_a_step_computes_what_is_useful_and_what_it_computes_again(tiny_train):
     decoder = tiny_train.decoder
     written = matmul_flops(Program(tiny_train.lower().as_text("hlo")))

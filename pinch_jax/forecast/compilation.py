@@ -89,7 +89,9 @@ def _measured(
     seconds = cost.seconds
     if topology.is_gpu:
         flops = matmul_flops(Program(lowered.as_text("hlo")))
-        seconds = {"matmul": flops / topology.chips / chip.flops / GPU_PEAK}
+        products = flops / topology.chips / chip.flops / GPU_PEAK
+        waiting = max(planned.read / chip.bandwidth - products, 0)
+        seconds = {"matmul": products, "reading weights and cache": waiting}
     computing, sending = sum(seconds.values()), sum(c.seconds for c in cost.collectives)
     ideal = planned.flops / topology.chips / chip.flops
     exposed, hidden = computing + sending, max(computing, sending)
@@ -176,7 +178,14 @@ def _in_background(compile_it: Callable[[], Any], about: str, expected: float | 
         passed = time.monotonic() - started
         if passed - told >= (1 if sys.stderr.isatty() else 30):
             told = passed
-            left = "" if expected is None else f", about {max(expected - passed, 0):.0f} s left"
+            left = ""
+            if expected is not None:
+                left = f", about {expected - passed:.0f} s left"
+                left = (
+                    left
+                    if passed < expected
+                    else f", longer than the {expected:.0f} s of a like one"
+                )
             begin, end = ("\r", " " * 8) if sys.stderr.isatty() else ("", "\n")
             print(f"{begin}{about}: {passed:.0f} s{left}", end=end, file=sys.stderr, flush=True)
     if told and sys.stderr.isatty():

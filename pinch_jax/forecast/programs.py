@@ -42,6 +42,7 @@ class PlannedProgram:
         made: what a device makes in it and we can tell by shapes: bytes by what it is.
         work: what one call gets done: a step, answers or verdicts, at most.
         size: what of that is told of it: "64 rows of 2,048 tokens".
+        read: bytes that a device reads at least, over and over: weights and cache for each token.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class PlannedProgram:
     made: dict[str, int]
     work: int
     size: str
+    read: float = 0.0
 
 
 def planned_program(bench: Workbench, kind: str) -> PlannedProgram:
@@ -130,7 +132,8 @@ def _decode(bench: Workbench) -> PlannedProgram:
     length = e.prompt_tokens + e.new_tokens
     cache = jax.eval_shape(functools.partial(init_cache, decoder, e.rows, length, c.model.dtype))
     heads = mesh.shape["tensor"] if decoder.kv_heads % mesh.shape["tensor"] == 0 else 1
-    whole = sum(map(_size, jax.tree.leaves(cache)))
+    cached = sum(map(_size, jax.tree.leaves(cache))) // batch_ways(mesh) // heads
+    weights = sum(map(_size, jax.tree.leaves(_parameters(mesh, decoder, c.model.dtype))))
     return PlannedProgram(
         kind="decode",
         lower=lambda: bench.answers.decode.lower(params, prompts, padding, keys),
@@ -138,9 +141,10 @@ def _decode(bench: Workbench) -> PlannedProgram:
         flops=decode_flops(decoder, e.rows, e.prompt_tokens, e.new_tokens),
         attention=e.rows * attention_flops(decoder, e.prompt_tokens),
         held={"parameters": _bytes(params), "batch": _bytes((prompts, padding, keys))},
-        made={"cache": whole // batch_ways(mesh) // heads},
+        made={"cache": cached},
         work=e.rows,
         size=f"{e.rows} rows of {e.prompt_tokens:,} + {e.new_tokens:,} tokens",
+        read=e.new_tokens * (weights / mesh.shape["tensor"] + cached),
     )
 
 

@@ -69,7 +69,8 @@ def assumption_lines(topology: Topology) -> Iterator[str]:
     if topology.is_gpu:
         yield (
             f"  computing: all products, at {100 * GPU_PEAK:.0f} % of {chip.flops / 1e12:.0f} "
-            "Tflop/s: XLA's GPU compiler estimates no time"
+            "Tflop/s, or reading weights and cache for each token, whichever takes longer: XLA's "
+            "GPU compiler estimates no time"
         )
     else:
         yield (

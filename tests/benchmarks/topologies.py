@@ -1,4 +1,4 @@
-"""What published models need on TPUs, as a table in Markdown: python tests/benchmarks/topologies.py.
+"""What published models need on TPUs, in Markdown: python tests/benchmarks/topologies.py.
 
 Each cell is a call of `pinch plan` in a process of its own, with a row of a batch for each chip.
 What was compiled before is not compiled again, so that a call that was stopped goes on. Beside ours
