@@ -87,6 +87,10 @@ setup(
         "gguf": ["gguf"],
         # Attention on GPUs; we use what its releases do not promise to keep.
         "gpu": GPU,
+        # Compilers for chips that are not there: of TPUs (libtpu, 680 MB), and of GPUs with the
+        # assembler that it calls (570 MB); of the release that JAX wants.
+        "plan": ["jax[tpu]"],
+        "plan-gpu": ["jax[cuda12-local]", "nvidia-cuda-nvcc-cu12"],
         # What ours is compared with; the wheel index of PyTorch has a build for CPUs.
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         # Whatever speaks OpenAI's protocol, to judge or to translate.

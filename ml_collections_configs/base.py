@@ -3,7 +3,7 @@
 Any field can be set on the command line: `--config.train.learning_rate=1e-3`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -257,16 +257,71 @@ def judge(kind: str, **fields: Any) -> ml_collections.ConfigDict:
     return j
 
 
-def of_size(file: str, size: str, sizes: Iterable[str]) -> ml_collections.ConfigDict:
-    """Returns the configuration of a published size but for its decoder, which `file` adds.
+# Slices by the names under which they are rented: --topology of `pinch plan`, chips, what a chip
+# has room for, in bytes. A name of v5p counts two cores a chip.
+TOPOLOGIES = {
+    "v5e-4": ("v5e:2x2", 4, 16e9),
+    "v5e-16": ("v5e:4x4", 16, 16e9),
+    "v5e-64": ("v5e:8x8", 64, 16e9),
+    "v5e-256": ("v5e:16x16", 256, 16e9),
+    "v6e-4": ("v6e:2x2", 4, 32e9),
+    "v6e-16": ("v6e:4x4", 16, 32e9),
+    "v6e-64": ("v6e:8x8", 64, 32e9),
+    "v5p-16": ("v5p:2x2x2", 8, 95e9),
+    "v5p-64": ("v5p:2x4x4", 32, 95e9),
+    "v5p-128": ("v5p:4x4x4", 64, 95e9),
+    "h100-8": ("gpu:8xH100", 8, 80e9),
+}
+
+
+def of_size(
+    file: str, argument: str, decoders: Mapping[str, Mapping[str, Any]]
+) -> ml_collections.ConfigDict:
+    """Returns the configuration of a published size: "4b", "4b,v5e-16" or "4b,v5e-16,SOURCE".
+
+    A topology, one of TOPOLOGIES, brings a mesh and a batch. A source, whatever config.model.source
+    can be, brings weights, decoder and tokenizer; without one a model is made from nothing, so that
+    what a size needs can be seen before its weights are there.
 
     Raises:
-        ValueError: `file` has no such size.
+        ValueError: `file` has no such size, or the topology is unknown or too small for it.
     """
-    if size not in sizes:
-        raise ValueError(f"--config={file}:{size}: choose one of {', '.join(sizes)}")
+    size, _, where = argument.partition(",")
+    if size not in decoders:
+        raise ValueError(f"--config={file}:{size}: choose one of {', '.join(decoders)}")
+    topology, _, source = where.partition(",")
     c = get_config()
-    c.model.source = ""
-    c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
     c.model.dtype = "bfloat16"
+    c.model.source = source
+    if not source:
+        c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+        c.model.decoder = dict(decoders[size])
+    # As many as the bundled corpus has: a corpus of one's own may have more.
+    c.mixture.examples, c.evaluate.prompts = 2400, 96
+    if not topology:
+        return c
+    if topology not in TOPOLOGIES:
+        known = ", ".join(TOPOLOGIES)
+        raise ValueError(f"--config={file}:{argument}: {topology!r} is none of {known}")
+    _, chips, room = TOPOLOGIES[topology]
+    # Weights, their gradients and two moments in float32 take two fifths of a chip or less.
+    split, needed = 1, 16 * parameters(decoders[size])
+    while needed / split > 0.4 * room and split < chips:
+        split *= 2
+    if needed / split > 0.8 * room:
+        raise ValueError(
+            f"--config={file}:{argument}: training {size} holds {needed / 1e9:.0f} GB, too much "
+            f"for {chips} chips of {room / 1e9:.0f} GB; take a larger slice"
+        )
+    c.mesh.data, c.mesh.fsdp = chips // split, split
+    c.batch.rows, c.evaluate.rows = chips, 4 * chips
+    c.batch.row_tokens, c.batch.row_supervised_tokens = 2048, 1024
     return c
+
+
+def parameters(decoder: Mapping[str, Any]) -> int:
+    """Returns the number of a decoder's weights, without its norms."""
+    attended = 2 * decoder["head_dim"] * (decoder["heads"] + decoder["kv_heads"])
+    layer = decoder["embed_dim"] * (attended + 3 * decoder["mlp_dim"])
+    tables = 1 if decoder.get("tied_embeddings", True) else 2
+    return decoder["layers"] * layer + tables * decoder["vocab_size"] * decoder["embed_dim"]

@@ -1,8 +1,11 @@
 """Gemma 3: --config=ml_collections_configs/gemma3.py:SIZE, any field of it on top.
 
-Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
-seen before its weights are there. Weights bring their own decoder and tokenizer.
+SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
+the weights are: gemma3.py:4b,v5e-16,/models/gemma-3-4b-pt. Without them a model is made from
+nothing, with the bundled tokenizer.
 """
+
+from typing import Any
 
 import ml_collections
 
@@ -20,16 +23,20 @@ SIZES = {
 }
 
 
-def get_config(size: str = "270m") -> ml_collections.ConfigDict:
-    """Returns the configuration of a size.
+def get_config(argument: str = "270m") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size: base.of_size says what else an argument can name.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: there is no such size or topology.
     """
-    c = base.of_size("gemma3.py", size, SIZES)
+    return base.of_size("gemma3.py", argument, {size: decoder(size) for size in SIZES})
+
+
+def decoder(size: str) -> dict[str, Any]:
+    """Returns the fields of a size's decoder."""
     vocab_size, layers, embed_dim, heads, kv_heads, head_dim, mlp_dim, window, *others = SIZES[size]
     stretch, query_scale = others
-    c.model.decoder = {
+    return {
         "vocab_size": vocab_size,
         "layers": layers,
         "embed_dim": embed_dim,
@@ -43,4 +50,3 @@ def get_config(size: str = "270m") -> ml_collections.ConfigDict:
         "rope_scaling": {"kind": "linear", "factor": stretch} if stretch else None,
         "query_scale": query_scale,
     }
-    return c

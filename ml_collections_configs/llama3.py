@@ -1,8 +1,11 @@
 """Llama 3.1 and 3.2: --config=ml_collections_configs/llama3.py:SIZE, any field of it on top.
 
-Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
-seen before its weights are there. Weights bring their own decoder and tokenizer.
+SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
+the weights are: llama3.py:8b,v5p-16,/models/Llama-3.1-8B. Without them a model is made from
+nothing, with the bundled tokenizer.
 """
+
+from typing import Any
 
 import ml_collections
 
@@ -18,16 +21,20 @@ SIZES = {
 }
 
 
-def get_config(size: str = "1b") -> ml_collections.ConfigDict:
-    """Returns the configuration of a size.
+def get_config(argument: str = "1b") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size: base.of_size says what else an argument can name.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: there is no such size or topology.
     """
-    c = base.of_size("llama3.py", size, SIZES)
+    return base.of_size("llama3.py", argument, {size: decoder(size) for size in SIZES})
+
+
+def decoder(size: str) -> dict[str, Any]:
+    """Returns the fields of a size's decoder."""
     layers, embed_dim, heads, head_dim, mlp_dim, tied, stretch = SIZES[size]
     scaling = {"kind": "llama3", "factor": stretch}
-    c.model.decoder = {
+    return {
         "vocab_size": 128_256,
         "layers": layers,
         "embed_dim": embed_dim,
@@ -47,4 +54,3 @@ def get_config(size: str = "1b") -> ml_collections.ConfigDict:
         "rope_scaling": scaling,
         "rope_local_scaling": scaling,
     }
-    return c

@@ -1,8 +1,11 @@
 """Qwen 3: --config=ml_collections_configs/qwen3.py:SIZE, any field of it on top.
 
-Sizes are the published ones. From nothing, with the bundled tokenizer: what a size needs can be
-seen before its weights are there. Weights bring their own decoder and tokenizer.
+SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
+the weights are: qwen3.py:4b,v5e-16,/models/Qwen3-4B. Without them a model is made from
+nothing, with the bundled tokenizer.
 """
+
+from typing import Any
 
 import ml_collections
 
@@ -19,15 +22,19 @@ SIZES = {
 }
 
 
-def get_config(size: str = "0.6b") -> ml_collections.ConfigDict:
-    """Returns the configuration of a size.
+def get_config(argument: str = "0.6b") -> ml_collections.ConfigDict:
+    """Returns the configuration of a size: base.of_size says what else an argument can name.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: there is no such size or topology.
     """
-    c = base.of_size("qwen3.py", size, SIZES)
+    return base.of_size("qwen3.py", argument, {size: decoder(size) for size in SIZES})
+
+
+def decoder(size: str) -> dict[str, Any]:
+    """Returns the fields of a size's decoder."""
     layers, embed_dim, heads, mlp_dim, tied = SIZES[size]
-    c.model.decoder = {
+    return {
         "vocab_size": 151_936,
         "layers": layers,
         "embed_dim": embed_dim,
@@ -43,4 +50,3 @@ def get_config(size: str = "0.6b") -> ml_collections.ConfigDict:
         "rope_theta": 1_000_000.0,
         "rope_local_theta": 1_000_000.0,
     }
-    return c

@@ -54,6 +54,8 @@ _TEXTS = {
     "annotations": "files that a page of `pinch annotate` gave, by commas",
     "pairs": "pairs with a known better response: a file of JSON lines, oasst:PATH (?depth=any for "
     "later turns too), or corpus, the config's held-out examples, which it is unless told",
+    "topology": "chips to plan for: v5e:4x4, v5p:4x4x4 or v6e:8x8, with *N behind it for N slices; "
+    "gpu:8xH100, with *N for N hosts",
     "coordinator": "host:port of process 0; `auto` asks the cluster",
 }
 for _name, _what in _TEXTS.items():
@@ -72,6 +74,13 @@ flags.DEFINE_multi_string(
     "with ; between them; @pretrained or @SPEC behind them is what they are held against",
 )
 flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
+flags.DEFINE_list(
+    "program",
+    None,
+    "train, decode, judge, by commas; all that the config's study needs unless told",
+)
+flags.DEFINE_float("price", 0.0, "of a chip for an hour, in the currency of the bill", 0)
+flags.DEFINE_bool("json", False, "JSON for a program in the place of lines for a person")
 flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 flags.DEFINE_bool("yes", False, "begin what is paid for")

@@ -11,12 +11,12 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import commands, judge_commands
+from pinch_jax import commands, judge_commands, plan_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import UserError
 from pinch_jax.stops import GO_ON, ignore, listen
 
-COMMANDS = commands.COMMANDS | judge_commands.COMMANDS
+COMMANDS = commands.COMMANDS | judge_commands.COMMANDS | plan_commands.COMMANDS
 USAGE = """pinch COMMAND [--flag=value ...]
 
 {commands}

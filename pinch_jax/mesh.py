@@ -9,7 +9,7 @@ import functools
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -63,11 +63,14 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
 }
 
 
-def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:
+def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Returns a mesh with the axes data, fsdp and tensor over all devices.
 
+    Slices of TPUs lie along `data`: what is between them is slower by far.
+
     Raises:
-        UserError: the axes do not multiply to the number of devices, or JAX finds none.
+        UserError: the axes do not multiply to the number of devices, `data` cannot be shared by the
+            slices, or JAX finds no device.
     """
     devices = _all_devices() if devices is None else devices
     rest = config.fsdp * config.tensor
@@ -78,10 +81,25 @@ def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Me
             f"not make {len(devices)} devices; set config.mesh.data=-1 and choose fsdp x tensor "
             "so that it divides them"
         )
-    shape = (data, config.fsdp, config.tensor)
+    slices = len({getattr(device, "slice_index", 0) for device in devices if _is_tpu(device)}) or 1
+    if data % slices:
+        raise UserError(
+            f"config.mesh: data={data} cannot be shared by {slices} slices; choose "
+            f"fsdp x tensor so that they divide the {len(devices) // slices} devices of one"
+        )
+    shape = (data // slices, config.fsdp, config.tensor)
     # Any shape: two axes of the mesh may share one of the torus.
-    placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    if slices > 1:
+        placed = mesh_utils.create_hybrid_device_mesh(
+            shape, (slices, 1, 1), devices, allow_split_physical_axes=True
+        )
+    else:
+        placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(placed, ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
+
+
+def _is_tpu(device: jax.Device) -> bool:
+    return device.platform == "tpu"
 
 
 def _all_devices() -> list[jax.Device]:
@@ -159,9 +177,9 @@ def batch_ways(mesh: Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
-def check_rows(mesh: Mesh, field: str, rows: int) -> None:
-    """Raises UserError when the mesh cannot split `rows` evenly over its batch axes."""
-    if rows % (ways := batch_ways(mesh)):
+def check_rows(ways: int, field: str, rows: int) -> None:
+    """Raises UserError when `rows` cannot be split evenly over so many devices."""
+    if rows % ways:
         raise UserError(
             f"{field}={rows} cannot be divided over {ways} devices (mesh data x fsdp); "
             f"set it to a multiple of {ways}, such as {-(-rows // ways) * ways}"

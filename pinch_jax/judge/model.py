@@ -59,7 +59,7 @@ class ModelJudge:
             ]
         )
         choose = make_choose(model.decoder, self.labels.ids, jnp.dtype(dtype), shard)
-        self._choose = jit_on(self._mesh, choose, out_shardings=replicated(self._mesh))
+        self.choose = jit_on(self._mesh, choose, out_shardings=replicated(self._mesh))
 
     @functools.cached_property
     def _params(self) -> Params:
@@ -83,7 +83,7 @@ class ModelJudge:
             mine = local_rows(self._mesh, len(batch[0]))
             local = tuple(array[mine] for array in batch)
             found = np.asarray(
-                self._choose(self._params, *put_batch(self._mesh, len(batch[0]), local))
+                self.choose(self._params, *put_batch(self._mesh, len(batch[0]), local))
             )
             for place, member in members.items():
                 odds[order[member]] = found[place]
@@ -147,6 +147,12 @@ def make_choose(
     return choose
 
 
+def batch_shape(longest: int, ways: int) -> tuple[int, int]:
+    """Returns the rows, and the tokens of each, of a batch whose longest prompt has so many."""
+    width = max(LEAST_WIDTH, 1 << (longest - 1).bit_length())
+    return ways * max(BATCH_TOKENS // (width * ways), 1), width
+
+
 def pack(texts: Sequence[np.ndarray], ways: int):
     """Yields (members, arrays) of each batch of packed texts, which come with the longest first.
 
@@ -156,8 +162,7 @@ def pack(texts: Sequence[np.ndarray], ways: int):
     lengths = np.array([len(text) for text in texts], np.int64)
     start = 0
     while start < len(texts):
-        width = max(LEAST_WIDTH, 1 << int(lengths[start] - 1).bit_length())
-        rows = ways * max(BATCH_TOKENS // (width * ways), 1)
+        rows, width = batch_shape(int(lengths[start]), ways)
         shape = BatchConfig(
             rows=rows,
             row_multiple=0,

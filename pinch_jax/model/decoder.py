@@ -167,7 +167,8 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     embedder = nnx.merge(_graph(Embedder, config), outside)
     # Each device looks up its columns for the tokens of a whole group: what is moved then are
     # rows of activations, and neither the table nor its gradient.
-    x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
+    with jax.named_scope("embedding"):
+        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
@@ -217,7 +218,9 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
 
 def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
     """Returns float32 logits [..., V] for hidden states [..., D]."""
-    return softcap(dense(hidden, head(config, params).T, dtype=jnp.float32), config.logit_softcap)
+    with jax.named_scope("head"):
+        logits = dense(hidden, head(config, params).T, dtype=jnp.float32)
+        return softcap(logits, config.logit_softcap)
 
 
 def head(config: DecoderConfig, params: Params) -> jax.Array:

@@ -168,7 +168,8 @@ class Attention(nnx.Module):
         q = shard(rotate(q * c.attention_scale, rope), "BTNH")
         k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
-        out = attend(c, q, k, v, seen, shard)
+        with jax.named_scope("attention"):
+            out = attend(c, q, k, v, seen, shard)
         out = out.reshape(*out.shape[:2], c.heads * c.head_dim)
         return project(out, self.output.get_value())
 

@@ -21,6 +21,7 @@ from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.mesh import Shard, activation_sharding, batch_ways, check_rows, make_mesh
+from pinch_jax.mesh_config import AUTO
 from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
@@ -41,12 +42,17 @@ class Inputs:
     Attributes:
         config: what they are made from.
         languages: of the corpus; by default all that a study of this config needs.
+        devices: of the mesh; by default all that there are.
     """
 
     def __init__(
-        self, config: Config, progress: bool = True, languages: Sequence[str] | None = None
+        self,
+        config: Config,
+        progress: bool = True,
+        languages: Sequence[str] | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ):
-        self.config = config
+        self.config, self.devices = config, devices
         self.languages = config.corpus_languages if languages is None else languages
         self._progress = progress
         if config.model.source:  # before anything that takes long
@@ -54,14 +60,24 @@ class Inputs:
         field = "config.batch.rows" + " / config.batch.microbatches" * (
             config.batch.microbatches > 1
         )
-        check_rows(self.mesh, field, config.batch.rows // config.batch.microbatches)
-        check_rows(self.mesh, "config.evaluate.rows", config.evaluate.rows)
-        check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
+        check_rows(self.ways, field, config.batch.rows // config.batch.microbatches)
+        check_rows(self.ways, "config.evaluate.rows", config.evaluate.rows)
+        if config.mesh.attention != AUTO:
+            check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 
     @functools.cached_property
     def mesh(self) -> jax.sharding.Mesh:
-        """All devices of all processes."""
-        return make_mesh(self.config.mesh)
+        """The mesh of the devices, by default of all of all processes."""
+        return make_mesh(self.config.mesh, self.devices)
+
+    @functools.cached_property
+    def ways(self) -> int:
+        """Over how many devices the rows of a batch are split.
+
+        Where the config says it all, a tuning set is planned without those devices.
+        """
+        mesh = self.config.mesh
+        return batch_ways(self.mesh) if mesh.data == -1 else mesh.data * mesh.fsdp
 
     @functools.cached_property
     def shard(self) -> Shard:
@@ -71,7 +87,7 @@ class Inputs:
     @functools.cached_property
     def batch(self) -> BatchConfig:
         """The shape of the batches, with rows for every device of the mesh."""
-        return self.config.batch.shared_by(batch_ways(self.mesh))
+        return self.config.batch.shared_by(self.ways)
 
     @functools.cached_property
     def model(self) -> Model:

@@ -70,8 +70,12 @@ class Study:
         return bool(missing_responses(self.bench, run, self.languages[run.directory.name]))
 
 
-def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
+def plan_study(
+    config: Config, workdir: Path, progress: bool = True, bench: Workbench | None = None
+) -> Study:
     """Returns the study of a config, planned to the last batch; nothing is started.
+
+    `bench` is one of this config that is there already.
 
     Raises:
         UserError: a tuning set cannot be met or loses too many examples, a prompt is too long,
@@ -79,7 +83,7 @@ def plan_study(config: Config, workdir: Path, progress: bool = True) -> Study:
     """
     arms = arms_of(config)
     check_workdir(config, workdir)
-    bench = Workbench(config, progress)
+    bench = bench or Workbench(config, progress)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
     prompts = config.evaluate.prompts

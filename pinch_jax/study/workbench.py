@@ -61,12 +61,13 @@ class Workbench(Inputs):
         return init_state(c.train.optimizer, params)
 
     @functools.cached_property
-    def _shardings(self) -> TrainState:
+    def state_shardings(self) -> TrainState:
+        """Where each array of a train state lies."""
         return state_shardings(self.mesh, self.abstract_state())
 
     @functools.cached_property
     def _start(self) -> Any:
-        return jax.jit(self._init_state, out_shardings=self._shardings)
+        return jax.jit(self._init_state, out_shardings=self.state_shardings)
 
     @functools.cached_property
     def train_step(self) -> Any:
@@ -81,7 +82,7 @@ class Workbench(Inputs):
             c.train.remat_policy,
             c.lora.scaling,
         )
-        out = self._shardings, None
+        out = self.state_shardings, None
         return jit_on(self.mesh, step, donate_argnums=0, out_shardings=out)
 
     @functools.cached_property

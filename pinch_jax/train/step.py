@@ -89,9 +89,11 @@ def summed_loss(
     params = in_precision(params, dtype)
     arrays = batch.tokens, batch.positions, batch.segments
     hidden = forward(model, params, *arrays, shard, remat_policy)
-    hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
-    of_head = head(model, params), batch.targets, batch.weights
-    return head_loss(hidden, *of_head, model.logit_softcap, shard)
+    # Names by which the time of a step is shared out (forecast/cost.py).
+    with jax.named_scope("head"):
+        hidden = jnp.take_along_axis(hidden, batch.supervised[..., None], axis=1)
+        of_head = head(model, params), batch.targets, batch.weights
+        return head_loss(hidden, *of_head, model.logit_softcap, shard)
 
 
 def make_train_step(
@@ -138,12 +140,13 @@ def make_train_step(
         # Dividing the few weights makes gradients of the mean, without a pass over all of them.
         batch = batch._replace(weights=batch.weights / supervised_tokens)
         loss, gradient = accumulate(state.params, frozen, batch)
-        updates, opt_state = make_optimizer(optimizer).update(
-            gradient, state.opt_state, state.params
-        )
         # The rate at the middle of the step, so that the first is not zero and the last not spent.
         rate = learning_rate(optimizer, (state.step + 0.5) / total_steps)
-        params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+        with jax.named_scope("optimizer"):
+            updates, opt_state = make_optimizer(optimizer).update(
+                gradient, state.opt_state, state.params
+            )
+            params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         metrics = {
             "loss": loss,
             "supervised_tokens": supervised_tokens,

@@ -1,0 +1,57 @@
+"""The whole of a plan: every program compiled, and what the study takes if all of them fit."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pinch_jax.config import Config
+from pinch_jax.forecast.chips import Topology
+from pinch_jax.forecast.compilation import forecast
+from pinch_jax.forecast.programs import planned_program, programs_of
+from pinch_jax.forecast.remedies import find_remedy
+from pinch_jax.forecast.spending import spending
+from pinch_jax.study.runner import plan_study
+from pinch_jax.study.workbench import Workbench
+
+# Below config.corpus.data_dir: what was compiled before is not compiled again.
+KEPT = "plans"
+
+
+def make_plan(
+    config: Config,
+    topology: Topology,
+    devices: Sequence[Any],
+    programs: Sequence[str],
+    price: float,
+) -> dict[str, Any]:
+    """Returns what the programs of a config need on devices, and what its study takes.
+
+    programs: the records of `forecast`, with `remedy` and `tried` where one does not fit; study:
+    those of `spending`, None where a program does not fit. Without `programs`, all that the
+    study needs. `price` is of a chip-hour.
+
+    Raises:
+        UserError: the mesh or the batch does not suit the devices, or the study cannot be planned.
+    """
+    bench = Workbench(config, progress=False, devices=devices)
+    planned = [planned_program(bench, kind) for kind in programs or programs_of(bench)]
+    with tempfile.TemporaryDirectory() as nowhere:
+        study = plan_study(config, Path(nowhere), progress=False, bench=bench)
+    kept = Path(config.corpus.data_dir).expanduser() / KEPT
+    records = []
+    for program in planned:
+        record = forecast(program, topology, kept)
+        if not record["fits"]:
+            record["remedy"], record["tried"] = find_remedy(bench, program.kind, topology, kept)
+        records.append(record)
+    fit = all(record["fits"] for record in records)
+    by_kind = {record["program"]: record for record in records}
+    return {
+        "topology": topology.name,
+        "chips": topology.chips,
+        "mesh": dict(bench.mesh.shape),
+        "price": price,
+        "programs": records,
+        "study": spending(study, by_kind, price) if fit else None,
+    }
