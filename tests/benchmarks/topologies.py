@@ -31,7 +31,6 @@ CELLS = (
 MAXTEXT = {
     ("gemma3:4b", "v5e-16", 2048): (670, 0.37, 8.8),
     ("gemma3:27b", "v5p-128", 4096): (3355, 0.44, 19.9),
-    ("qwen3:8b", "v5p-16", 4096): (800, 0.53, 33.0),
 }
 COLUMNS = (
     *("model", "chips", "data x fsdp", "tokens a row", "fits", "ms, collectives hidden - not"),
