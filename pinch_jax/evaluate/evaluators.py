@@ -171,7 +171,8 @@ class Answers:
         pad_id, mine = self.renderer.tokenizer.pad_id, local_rows(self.mesh, self.rows)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
         words = sampling_keys(seed, prompts)
-        same = params["layers"]["feedforward"]["up"].dtype == self.dtype
+        # Otherwise the program makes a copy in another precision, which it reads as it likes.
+        same = all(leaf.dtype == self.dtype for leaf in jax.tree.leaves(params["layers"]))
         listed = listed_layers(self.mesh, params["layers"]) if same else None
 
         def decode(number):
