@@ -171,8 +171,9 @@ class Answers:
         pad_id, mine = self.renderer.tokenizer.pad_id, local_rows(self.mesh, self.rows)
         batches = batch_prompts(ids, self.rows, self.widths, pad_id)
         words = sampling_keys(seed, prompts)
-        # Otherwise the program makes a copy in another precision, which it reads as it likes.
-        same = all(leaf.dtype == self.dtype for leaf in jax.tree.leaves(params["layers"]))
+        # In another precision the program makes a copy anyway, which it reads as it likes.
+        leaves = jax.tree.leaves(params["layers"])
+        same = all(leaf.dtype == self.dtype == jnp.float32 for leaf in leaves)
         listed = listed_layers(self.mesh, params["layers"]) if same else None
 
         def decode(number):
