@@ -5,9 +5,11 @@ gradient of those tokens and their share of the gradient of the head, and are dr
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from pinch_jax.mesh import Shard
@@ -38,15 +40,25 @@ def head_loss(
     return _loss(cap, shard, hidden, shard(head, "VC"), targets, weights)
 
 
+class _Task(NamedTuple):
+    """What is asked of a device: the soft cap of logits, the size of the vocabulary, gradients."""
+
+    cap: float
+    mesh: Mesh | None
+    size: int
+    wanted: tuple[str, ...]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _loss(cap, shard, *arrays):
-    return _on_mesh(cap, shard.mesh, (), *arrays)["loss"]
+    return _on_mesh(_Task(cap, shard.mesh, len(arrays[1]), ()), *arrays)["loss"]
 
 
 def _loss_forward(cap, shard, *arrays):
     # The loss is a sum, so that its gradients are known up to a factor before it is complete.
     wanted = tuple(name for name, x in zip(("hidden", "head"), arrays, strict=False) if x.perturbed)
-    found = _on_mesh(cap, shard.mesh, wanted, *(x.value for x in arrays))
+    arrays = [x.value for x in arrays]
+    found = _on_mesh(_Task(cap, shard.mesh, len(arrays[1]), wanted), *arrays)
     return found.pop("loss"), found
 
 
@@ -61,26 +73,26 @@ def _loss_backward(cap, shard, slopes, gradient):
 _loss.defvjp(_loss_forward, _loss_backward, symbolic_zeros=True)
 
 
-def _on_mesh(cap, mesh, wanted, hidden, head, targets, weights):
+def _on_mesh(task, hidden, head, targets, weights):
     """Returns {"loss": their sum} and what is wanted of its gradients, by name."""
-    size = len(head)
-    if mesh is None:
-        return _summed(cap, wanted, None, size, hidden, head, targets, weights)
-    parts = mesh.shape["tensor"] * mesh.shape["fsdp"]
-    padded = jnp.pad(head, ((0, -size % parts), (0, 0))) if size % parts else head
+    if task.mesh is None:
+        return _summed(task, hidden, head, targets, weights)
+    spare = -task.size % (task.mesh.shape["tensor"] * task.mesh.shape["fsdp"])
+    padded = jnp.pad(head, ((0, spare), (0, 0))) if spare else head
     outputs = {"loss": P(), "hidden": ROWS, "head": VOCABULARY}
     found = jax.shard_map(
-        functools.partial(_summed, cap, wanted, mesh, size),
-        mesh=mesh,
+        functools.partial(_summed, task),
+        mesh=task.mesh,
         in_specs=(ROWS, VOCABULARY, ROWS, ROWS),
-        out_specs={name: outputs[name] for name in ("loss", *wanted)},
+        out_specs={name: outputs[name] for name in ("loss", *task.wanted)},
         check_vma=False,
     )(hidden, padded, targets, weights)
-    return found | {name: found[name][:size] for name in wanted if name == "head"}
+    return found | {name: found[name][: task.size] for name in task.wanted if name == "head"}
 
 
-def _summed(cap, wanted, mesh, size, hidden, head, targets, weights):
-    """The same on one device: of its rows, and of the rows of the head that it has."""
+def _summed(task, hidden, head, targets, weights):
+    """Returns the same of one device: of its rows, and of the rows of the head that it has."""
+    mesh, wanted = task.mesh, task.wanted
     rows, slots, _ = hidden.shape
     group = mesh.shape["fsdp"] if mesh else 1
     width = max(CHUNK_TOKENS // (rows * group), 1)
@@ -95,7 +107,7 @@ def _summed(cap, wanted, mesh, size, hidden, head, targets, weights):
 
     def add(total, chunk):
         loss, of_head = total
-        part, slope, everyones = _chunk(cap, mesh, size, head, *chunk)
+        part, slope, everyones = _chunk(task, head, *chunk)
         of_hidden = None
         if "hidden" in wanted:
             of_hidden = _shared_out(mesh, dense(slope, head, dtype=jnp.float32))
@@ -119,9 +131,9 @@ def _summed(cap, wanted, mesh, size, hidden, head, targets, weights):
     return found
 
 
-def _chunk(cap, mesh, size, head, hidden, targets, weights):
+def _chunk(task, head, hidden, targets, weights):
     """Returns (loss, its gradient for logits [B, S, v], hidden) of all rows of the group."""
-    first = 0
+    mesh, first = task.mesh, 0
     if mesh:
         everyone = functools.partial(jax.lax.all_gather, axis_name="fsdp", tiled=True)
         hidden, targets, weights = jax.tree.map(everyone, (hidden, targets, weights))
@@ -131,10 +143,10 @@ def _chunk(cap, mesh, size, head, hidden, targets, weights):
         return reduce(x, *VOCABULARY) if mesh else x
 
     logits, pull = jax.vjp(
-        functools.partial(softcap, cap=cap), dense(hidden, head.T, dtype=jnp.float32)
+        functools.partial(softcap, cap=task.cap), dense(hidden, head.T, dtype=jnp.float32)
     )
-    if mesh and size % (mesh.shape["tensor"] * mesh.shape["fsdp"]):  # the last rows are padding
-        logits = jnp.where(first + jnp.arange(len(head)) < size, logits, -jnp.inf)
+    if mesh and task.size % (mesh.shape["tensor"] * mesh.shape["fsdp"]):  # rows of padding
+        logits = jnp.where(first + jnp.arange(len(head)) < task.size, logits, -jnp.inf)
     here = targets[..., None] - first
     largest = over_vocabulary(jax.lax.pmax, jnp.max(logits, axis=-1))
     exponentials = jnp.exp(logits - largest[..., None])
