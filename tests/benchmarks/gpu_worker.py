@@ -18,6 +18,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+OUT_OF_TIME = "out of time"
+
 
 class Measured:
     """What a side made of a case.
@@ -102,7 +104,7 @@ class Worker:
         # An answer is written at once, and the next one is not asked for before it is read.
         ready, _, _ = select.select([self._process.stdout], [], [], max(deadline - time.time(), 0))
         if not ready:
-            self.error = "out of time"
+            self.error = OUT_OF_TIME
             self.close()
         elif line := self._process.stdout.readline():
             return json.loads(line)
