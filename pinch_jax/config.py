@@ -13,7 +13,7 @@ from typing import Any
 
 import ml_collections
 
-from pinch_jax.config_fields import Seed, build, check_distinct, choose
+from pinch_jax.config_fields import LanguageCode, Seed, build, check_distinct, choose
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.recipes import parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
@@ -23,7 +23,6 @@ from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.config import EvaluateConfig
 from pinch_jax.judge.config import JudgeConfig
-from pinch_jax.languages import LanguageCode
 from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
 from pinch_jax.study.config import OWN, PRETRAINED, StudyConfig

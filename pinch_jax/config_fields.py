@@ -12,14 +12,15 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NewType
 
 from absl import logging
 from annotated_types import Ge, Gt, Le, Lt
 
 from pinch_jax.errors import UserError
-from pinch_jax.languages import LanguageCode, language
 
+# Marks a field of a config whose value is made canonical when the config is read.
+LanguageCode = NewType("LanguageCode", str)
 # Steps, examples and tokens are counted in 32 bits.
 Count = Annotated[int, Gt(0), Lt(2**31)]
 CountOrZero = Annotated[int, Ge(0), Lt(2**31)]
@@ -112,6 +113,9 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
 
 def _canonical(code: str, path: str) -> str:
     """Returns the canonical code of a language, and says so where it is spelt otherwise."""
+    # CLDR is read where a code is: the decoder and its train step have none.
+    from pinch_jax.languages import language
+
     try:
         known = language(code)
     except ValueError as error:

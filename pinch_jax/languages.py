@@ -8,15 +8,11 @@ import dataclasses
 import functools
 import unicodedata
 from collections.abc import Iterable
-from typing import NewType
 
 from babel import localedata
 from babel.core import get_global, parse_locale
 
 from pinch_jax.errors import UserError
-
-# Marks a field of a config whose value is made canonical when the config is read.
-LanguageCode = NewType("LanguageCode", str)
 
 UNKNOWN_FAMILY = "unknown"
 

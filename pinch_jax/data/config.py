@@ -8,12 +8,12 @@ from pinch_jax.config_fields import (
     Count,
     CountOrZero,
     Fraction,
+    LanguageCode,
     Rows,
     Tokens,
     check_divides,
     check_fields,
 )
-from pinch_jax.languages import LanguageCode
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,16 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from pinch_jax.config_fields import CountOrZero, Seed, check_distinct, check_fields, choose
+from pinch_jax.config_fields import (
+    CountOrZero,
+    LanguageCode,
+    Seed,
+    check_distinct,
+    check_fields,
+    choose,
+)
 from pinch_jax.data.order import shuffled
 from pinch_jax.errors import UserError
-from pinch_jax.languages import LanguageCode
 
 EXPERIMENTS = (
     "monolingual",

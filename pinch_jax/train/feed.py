@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import grain
 
-from pinch_jax.data.batches import Batch, BatchPlan
+from pinch_jax.data.batch import Batch
+from pinch_jax.data.batches import BatchPlan
 
 # More threads than these only wait for each other: making a batch holds Python's lock.
 THREADS = 2

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from pinch_jax.data.batches import Batch
+from pinch_jax.data.batch import Batch
 from pinch_jax.model.config import SAVE_PROJECTIONS
 from pinch_jax.model.decoder import (
     Params,

@@ -54,7 +54,7 @@ class Turns:
 
     def tell(self, result: Any = None) -> None:
         """Says how long it took."""
-        self._say(Turn(self._seconds, self._cpu_seconds, _peak_gib(), result))
+        self._say(Turn(self._seconds, self._cpu_seconds, peak_gib(), result))
 
     def take(self, run: Callable[[], Any]) -> None:
         """Runs once a turn, until there are no more."""
@@ -108,7 +108,7 @@ class Side:
         return json.loads(line)
 
 
-def _peak_gib() -> float:
+def peak_gib() -> float:
     """Returns the peak of this process; `ru_maxrss` begins with that of the one that started it."""
     with open("/proc/self/status") as file:
         kib = next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))

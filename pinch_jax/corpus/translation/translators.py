@@ -9,12 +9,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from pinch_jax.config_fields import NotNegative, check_fields
+from pinch_jax.config_fields import LanguageCode, NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.reading.rows import path_of, read_rows
 from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator
 from pinch_jax.errors import UserError
-from pinch_jax.languages import LanguageCode
 from pinch_jax.service.faults import Refused
 
 _PATH = "config.corpus.translation"
