@@ -16,7 +16,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
-from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
 from pinch_jax.report.content import _verdicts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.judges import _agreement
@@ -143,12 +143,13 @@ def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded
 ):
     config = from_config_dict(base.get_config()).judges["model"]
     config = dataclasses.replace(config, model="tiny", certificate=str(tmp_path / "it.json"))
-    judge = open_judge("model", config, NO_WORDS, make_mesh(MeshConfig()), tmp_path / "paid")
+    shard = activation_sharding(make_mesh(MeshConfig()))
+    judge = open_judge("model", config, NO_WORDS, shard, tmp_path / "paid")
     held = {"format": FORMAT, "judge": {"name": "model", "identity": judge.identity}}
     write_record(tmp_path / "it.json", held)
     assert _described("model", config, judge)["certificate"] == held
     ungated = dataclasses.replace(config, language_gate=False)
-    other = open_judge("model", ungated, NO_WORDS, make_mesh(MeshConfig()), tmp_path / "paid")
+    other = open_judge("model", ungated, NO_WORDS, shard, tmp_path / "paid")
     with pytest.raises(UserError, match=r"judges\.model\.certificate=.*is of another judge"):
         _described("model", ungated, other)
     assert "_params" not in vars(other), "nobody has asked it"

@@ -17,6 +17,7 @@ _ARRAY = re.compile(r"\b([a-z]+\d*)(?:e\d+m\d+\w*)?\[([\d,]*)\]")
 _HEADER = re.compile(r"(ENTRY )?%?([\w.\-]+)(?: \(.*)? \{$")
 _LINE = re.compile(r"\s+(ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
 _CALLED = re.compile(r"(calls|to_apply|body|condition|(?:true|false)_computation)=%?([\w.\-]+)")
+_AXIS = re.compile(r"=(\d+)")
 _NAME = re.compile(r"%([\w.\-]+)|(?:^|, )([\w.\-]+)(?=,|$)")
 
 
@@ -71,6 +72,10 @@ class Instruction(NamedTuple):
         return found + [("branch", name.strip().lstrip("%")) for name in some]
 
 
+# What shard_map gives to each device: of a program as written, whose other shapes are whole.
+_OF_ONE_DEVICE = "xla.sdy.manual_computation_body"
+
+
 class Program:
     """The computations of a program by name, each a mapping from names to its instructions."""
 
@@ -85,6 +90,8 @@ class Program:
             elif found := _instruction(line):
                 own[found.name] = found
         self._times = {self.entry: 1.0}
+        axes = map(_AXIS.findall, re.findall(r"#sdy\.mesh<\[(.*?)\]", text))
+        self.devices = max((math.prod(map(int, sizes)) for sizes in axes), default=1)
 
     @functools.cached_property
     def _callers(self) -> dict[str, list[tuple[str, float]]]:
@@ -100,6 +107,8 @@ class Program:
                         often = self.trips(instruction, own) or 1
                     elif role.endswith(("branch", "computation")):
                         often = 1 / branches  # each as often as the others
+                    elif callee.startswith(_OF_ONE_DEVICE):
+                        often = self.devices
                     callers.setdefault(callee, []).append((name, often))
         return callers
 
