@@ -105,25 +105,33 @@ def _summed(task, hidden, head, targets, weights):
             x = jnp.pad(x, [(0, 0), (0, spare)] + [(0, 0)] * (x.ndim - 2))
         return x.reshape(rows, count, width, *x.shape[2:]).swapaxes(0, 1)
 
-    def add(total, chunk):
-        loss, of_head = total
+    def one(chunk):
+        """Returns the loss of a chunk and what it adds to the gradient of the head, of hidden."""
         part, slope, everyones = _chunk(task, head, *chunk)
-        of_hidden = None
+        of_head = of_hidden = None
         if "hidden" in wanted:
             of_hidden = _shared_out(mesh, dense(slope, head, dtype=jnp.float32))
             of_hidden = of_hidden.astype(hidden.dtype)
         if "head" in wanted:
-            of_head += jnp.einsum(
-                "BSV,BSD->VD", slope, everyones, preferred_element_type=jnp.float32
-            )
-        return (loss + part, of_head), of_hidden
+            # Transposed like this, the small factor is what is copied.
+            flat = everyones.reshape(-1, everyones.shape[-1]).T
+            of_head = dense(flat, slope.reshape(flat.shape[1], -1), dtype=jnp.float32).T
+        return (part, of_head), of_hidden
 
-    zero = jnp.zeros(()), jnp.zeros(head.shape, jnp.float32) if "head" in wanted else None
-    chunks = jax.tree.map(chunked, (hidden, targets, weights))
-    (loss, of_head), of_hidden = jax.lax.scan(add, zero, chunks)
+    def add(total, chunk):
+        added, of_hidden = one(chunk)
+        return jax.tree.map(jnp.add, total, added), of_hidden
+
+    if count == 1:  # without a sum, which would be held beside what it is of
+        (loss, of_head), of_hidden = one((hidden, targets, weights))
+    else:
+        zero = jnp.zeros(()), jnp.zeros(head.shape, jnp.float32) if "head" in wanted else None
+        chunks = jax.tree.map(chunked, (hidden, targets, weights))
+        (loss, of_head), of_hidden = jax.lax.scan(add, zero, chunks)
     found = {"loss": jax.lax.psum(loss, "data") if mesh else loss}
     if "hidden" in wanted:
-        of_hidden = of_hidden.swapaxes(0, 1).reshape(rows, count * width, -1)
+        if count > 1:
+            of_hidden = of_hidden.swapaxes(0, 1).reshape(rows, count * width, -1)
         found["hidden"] = of_hidden[:, :slots]
     if "head" in wanted:
         of_head = of_head.astype(head.dtype)
@@ -148,11 +156,11 @@ def _chunk(task, head, hidden, targets, weights):
     if mesh and task.size % (mesh.shape["tensor"] * mesh.shape["fsdp"]):  # rows of padding
         logits = jnp.where(first + jnp.arange(len(head)) < task.size, logits, -jnp.inf)
     here = targets[..., None] - first
+    chosen = jnp.take_along_axis(logits, jnp.clip(here, 0, len(head) - 1), axis=-1)
+    chosen = jnp.where((here >= 0) & (here < len(head)), chosen, 0.0)[..., 0]
     largest = over_vocabulary(jax.lax.pmax, jnp.max(logits, axis=-1))
     exponentials = jnp.exp(logits - largest[..., None])
     total = over_vocabulary(jax.lax.psum, jnp.sum(exponentials, axis=-1))
-    chosen = jnp.take_along_axis(logits, jnp.clip(here, 0, len(head) - 1), axis=-1)
-    chosen = jnp.where((here >= 0) & (here < len(head)), chosen, 0.0)[..., 0]
     chosen = over_vocabulary(jax.lax.psum, chosen)
     loss = jnp.sum((jnp.log(total) + largest - chosen) * weights)
     # A comparison instead of a scatter, which would be a pass of its own.
