@@ -8,16 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gemma_inputs import (
-    BETA1,
-    BETA2,
-    CLIP_NORM,
-    EPSILON,
-    LEARNING_RATE,
     NEW_TOKENS,
     TRIMMED_ROWS,
-    WEIGHT_DECAY,
     Case,
 )
+from our_optimizer import OPTIMIZER
 from sides import Turns
 
 from pinch_jax.data.batches import Batch
@@ -28,19 +23,7 @@ from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.loading import TrimmedTensors, load_params
 from pinch_jax.model.source import locate, open_tensors
-from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import init_state, make_train_step
-
-OPTIMIZER = OptimizerConfig(
-    learning_rate=LEARNING_RATE,
-    warmup_fraction=0.0,
-    final_rate_fraction=1.0,
-    beta1=BETA1,
-    beta2=BETA2,
-    epsilon=EPSILON,
-    weight_decay=WEIGHT_DECAY,
-    clip_norm=CLIP_NORM,
-)
 
 
 def load(trimmed: bool):

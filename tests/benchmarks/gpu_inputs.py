@@ -31,7 +31,6 @@ MODELS = {
     "270m": DecoderConfig(**_GEMMA, **_WINDOWS, layers=18, embed_dim=640, mlp_dim=2048),
     "1b": DecoderConfig(**_GEMMA, **_WINDOWS, layers=26, embed_dim=1152, mlp_dim=6912),
 }
-LEARNING_RATE, BETA1, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM = 1e-5, 0.9, 0.95, 1e-8, 0.01, 1.0
 # Of attention: small enough for these queries to be squashed by it.
 SOFTCAP, QUERY_FACTOR = 5.0, 4.0
 SHORTEST = 4

@@ -8,15 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import sides
 from gpu_inputs import (
-    BETA1,
-    BETA2,
-    CLIP_NORM,
-    EPSILON,
-    LEARNING_RATE,
-    WEIGHT_DECAY,
     Case,
     draw_all,
 )
+from our_optimizer import OPTIMIZER
 
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.mesh import (
@@ -33,19 +28,8 @@ from pinch_jax.model.attention import Seen, attend, choose, einsum
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
-from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import init_state, make_train_step
 
-OPTIMIZER = OptimizerConfig(
-    learning_rate=LEARNING_RATE,
-    warmup_fraction=0.0,
-    final_rate_fraction=1.0,
-    beta1=BETA1,
-    beta2=BETA2,
-    epsilon=EPSILON,
-    weight_decay=WEIGHT_DECAY,
-    clip_norm=CLIP_NORM,
-)
 DTYPE = jnp.bfloat16
 MANY_STEPS = 1000
 

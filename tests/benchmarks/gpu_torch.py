@@ -15,17 +15,8 @@ import types
 import numpy as np
 import sides
 import torch
-from gpu_inputs import (
-    BETA1,
-    BETA2,
-    CLIP_NORM,
-    EPSILON,
-    LEARNING_RATE,
-    SOFTCAP,
-    WEIGHT_DECAY,
-    Case,
-    draw_all,
-)
+from gemma_inputs import BETA1, BETA2, CLIP_NORM, EPSILON, LEARNING_RATE, WEIGHT_DECAY
+from gpu_inputs import SOFTCAP, Case, draw_all
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForCausalLM
