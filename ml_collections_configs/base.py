@@ -157,8 +157,14 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate = ml_collections.ConfigDict()
     # Held-out prompts of each language.
     c.evaluate.prompts = 300
-    # Rows of a decoding batch; the longest prompt and response, in tokens.
+    # Prompts that are answered at a time. A row that is done takes the next prompt, until all rows
+    # have had so many: that is one call, and what a stop may lose.
     c.evaluate.rows = 32
+    c.evaluate.prompts_per_row = 8
+    # Devices that share the weights then, and the heads. 0: as many as share them in training, as
+    # far as the key-value heads can be shared out.
+    c.evaluate.tensor = 0
+    # The longest prompt and response, in tokens.
     c.evaluate.prompt_tokens = 512
     # Prompts are padded to the next of so many widths, the longest of which is the one above: most
     # are short. A program is compiled for each.

@@ -42,14 +42,15 @@ PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, "fsdp")),
     (r"final_norm/scale", P(None)),
 )
-# Few key-value heads on many devices: where `tensor` cannot divide the heads of these, every
-# device along it holds them all, as it then does the keys and the values.
-FEW_HEADS = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?")
+# Where `tensor` cannot divide the heads or the tokens of these, every device along it holds them
+# all: few key-value heads on many devices, then keys and values too, and a trimmed vocabulary.
+MAY_BE_WHOLE = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?|embedding|head")
 
 # The axes of activations, by the letters of model/decoder.py; C are the columns of a table,
 # and G the rows of a batch that a group of devices shares.
 ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "B": ("data", "fsdp"),
+    "L": None,
     "T": None,
     "S": None,
     "D": None,
@@ -98,6 +99,30 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     return Mesh(placed, ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
 
 
+def decoding_tensor(tensor: int, split: int, heads: int) -> int:
+    """Returns over how many devices weights are split while answers are written.
+
+    `tensor` is config.evaluate.tensor, `split` over how many devices training splits weights. All
+    of these split `heads` by default, as far as they divide them: more would hold the same keys.
+    """
+    return tensor or math.gcd(split, heads)
+
+
+def decoding_mesh(mesh: Mesh, tensor: int) -> Mesh:
+    """Returns the mesh on which answers are written: rows over `data`, heads over `tensor`.
+
+    Each token reads all weights: those that `fsdp` splits would be gathered as often.
+    """
+    if mesh.size % tensor:
+        raise UserError(
+            f"config.evaluate.tensor={tensor} does not divide {mesh.size} devices; lower it"
+        )
+    if (mesh.shape["fsdp"], mesh.shape["tensor"]) == (1, tensor):
+        return mesh
+    # In the same order: a program may then go from the one to the other.
+    return Mesh(mesh.devices.reshape(-1, 1, tensor), mesh.axis_names, axis_types=mesh.axis_types)
+
+
 def _is_tpu(device: jax.Device) -> bool:
     return device.platform == "tpu"
 
@@ -140,21 +165,21 @@ def parameter_spec(path: str) -> P:
     return rows[0]
 
 
-def parameter_shardings(mesh: Mesh, params: Any) -> Any:
+def parameter_shardings(mesh: Mesh, params: Any, field: str = "config.mesh") -> Any:
     """Returns the tree of shardings for a tree of parameters, arrays or shapes.
 
     Raises:
-        UserError: the mesh axes that split a parameter's axis cannot divide it.
+        UserError: the mesh axes that split a parameter's axis cannot divide it; `field` has them.
     """
 
     def place(path, leaf):
         name, spec = path_name(path), []
         for size, axis in zip(leaf.shape, parameter_spec(name), strict=True):
             divides = axis is None or size % mesh.shape[axis] == 0
-            if not divides and not (axis == "tensor" and FEW_HEADS.fullmatch(name)):
+            if not divides and not (axis == "tensor" and MAY_BE_WHOLE.fullmatch(name)):
                 raise UserError(
                     f"parameter {name!r} has an axis of {size}, which the mesh axis {axis!r} of "
-                    f"{mesh.shape[axis]} devices cannot divide; lower config.mesh.{axis}"
+                    f"{mesh.shape[axis]} devices cannot divide; lower {field}.{axis}"
                 )
             spec.append(axis if divides else None)
         return NamedSharding(mesh, P(*spec))
@@ -197,6 +222,11 @@ class Shard:
 
     mesh: Mesh | None = None
     attention: str = AUTO
+
+    @property
+    def groups(self) -> int:
+        """Among how many groups of devices the rows of a batch are shared out."""
+        return batch_ways(self.mesh) if self.mesh else 1
 
     def spec(self, shape: tuple[int, ...], axes: str) -> P:
         """Returns how an activation with these axes is split; it takes a mesh."""

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 
-from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sample
+from pinch_jax.evaluate.decode import make_decode
+from pinch_jax.evaluate.prompts import batch_prompts
+from pinch_jax.evaluate.sampling import Sampling, sample
 from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import (
     MeshConfig,
@@ -79,7 +81,8 @@ def test_layers_one_by_one_are_views_and_decode_the_same(family):
     assert (
         last.unsafe_buffer_pointer() == stack.unsafe_buffer_pointer() + stack.nbytes - last.nbytes
     )
-    ours = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))(params, ids, padding, NO_KEYS, listed)
+    decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
+    ours = decode(params | {"layers": listed}, ids, padding, NO_KEYS)
     assert np.array_equal(ours, greedy(family))
 
     # A program that is given the stack for good leaves the views as they are.
@@ -116,27 +119,73 @@ def test_a_row_is_padded_behind_its_stop_and_the_loop_ends_with_the_last_row():
     expected = free.copy()
     for row, stop in enumerate(stops):
         expected[row, stop + 1 :] = PAD
-    chosen = []
-
-    class Counting(Shard):
-        def __call__(self, x, axes):
-            if axes == "BV":
-                jax.debug.callback(lambda: chosen.append(1))
-            return x
-
-    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, shard=Counting()))
+    counting = Counting()
+    decode = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, shard=counting))
     params = random_params(c)
     assert np.array_equal(decode(params, ids, padding, NO_KEYS), expected)
-    jax.effects_barrier()
-    assert len(chosen) == min(max(stops) + 1, NEW_TOKENS)
+    # A turn for each prompt, since of four rows one is filled at a time, and one for each token.
+    assert counting.taken() == len(LENGTHS) + min(max(stops), NEW_TOKENS - 1)
 
     # A row of padding alone answers nothing and keeps nobody waiting.
-    chosen.clear()
     alone = np.array([padding[0], WIDTH, WIDTH, WIDTH], np.int32)
     ours = decode(params, ids, alone, NO_KEYS)
     assert np.array_equal(ours, [expected[0], *3 * [NEW_TOKENS * [PAD]]])
-    jax.effects_barrier()
-    assert len(chosen) == stops[0] + 1
+    assert counting.taken() == 1 + stops[0]
+
+
+class Counting(Shard):
+    """Counts how often a program chooses tokens."""
+
+    chosen = 0
+
+    def __call__(self, x, axes):
+        if axes == "BV":
+            jax.debug.callback(self.count)
+        return x
+
+    def count(self):
+        type(self).chosen += 1
+
+    def taken(self):
+        """Returns how often it did since it was last asked."""
+        jax.effects_barrier()
+        count, type(self).chosen = self.chosen, 0
+        return count
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(1.0, 0.9)])
+def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(family, sampling):
+    """On one device, and on meshes: groups of rows with a queue each, some of which are short."""
+    c, random = FAMILIES[family], np.random.default_rng(9)
+    params, count, rows = random_params(c), 48, 8
+    lengths = random.integers(1, WIDTH + 1, count)
+    # What stands in the padding is nobody's.
+    ids = random.integers(1, c.vocab_size, (count, WIDTH)).astype(np.int32)
+    padding, keys = (WIDTH - lengths).astype(np.int32), random.integers(0, 2**32, (count, 2))
+    inputs, stop_ids = (ids, padding, keys.astype(np.uint32)), range(c.vocab_size // 3)
+    plain = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling))
+    alone = np.concatenate([plain(params, *(x[n : n + 1] for x in inputs)) for n in range(count)])
+    tokens = np.argmax(np.isin(alone, stop_ids) | (np.arange(NEW_TOKENS) == NEW_TOKENS - 1), axis=1)
+    assert set(tokens) >= {0, 1, NEW_TOKENS - 1}
+
+    counting = Counting()
+    queued = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling, shard=counting, rows=rows))
+    assert np.array_equal(queued(params, *inputs), alone)
+    turns = counting.taken()
+    assert count / 2 + sum(tokens) / rows <= turns < count / 2 + sum(tokens) / rows * 1.5
+    # Twelve prompts a group, of which the last three of the second are missing.
+    inputs[1][21:24], alone[21:24] = WIDTH, PAD
+    for shape in (MeshConfig(4, 1, 2), MeshConfig(2, 2, 2)):
+        mesh = make_mesh(shape)
+        decode = make_decode(
+            c, NEW_TOKENS, stop_ids, PAD, sampling, shard=activation_sharding(mesh), rows=rows
+        )
+        ours = jax.jit(decode, out_shardings=replicated(mesh))(
+            jax.device_put(params, parameter_shardings(mesh, params)),
+            *put_batch(mesh, count, inputs),
+        )
+        assert np.array_equal(ours, alone)
 
 
 SCORES = np.log(np.array([0.08, 0.4, 0.02, 0.3, 0.2], np.float32))
@@ -196,18 +245,24 @@ def test_sampling_that_cannot_be_says_why(temperature, top_p, field):
 def test_prompts_are_batched_by_length_and_every_one_is_found_again():
     random = np.random.default_rng(5)
     prompts = [random.integers(1, 50, n).tolist() for n in random.integers(1, 17, 30)]
-    batches = batch_prompts(prompts, rows=8, widths=(8, 16), pad_id=PAD)
+    batches = batch_prompts(prompts, rows=8, widths=(8, 16), pad_id=PAD, groups=2)
     found, lengths = {}, []
     for batch in batches:
         assert batch.ids.shape == (8, batch.ids.shape[1]) and batch.ids.dtype == np.int32
-        for member, ids, padding in zip(batch.members, batch.ids, batch.padding, strict=False):
+        for member, place in zip(batch.members, batch.places, strict=True):
+            ids, padding = batch.ids[place], batch.padding[place]
             assert int(member) not in found and np.all(ids[:padding] == PAD)
             found[int(member)] = ids[padding:].tolist()
-            lengths.append(len(prompts[member]))
+        own = [len(prompts[member]) for member in batch.members]
+        lengths += own[::-1]
+        # In each group, those of padding alone stand behind the others, and the longest is first.
+        for group in np.split(batch.padding, 2):
+            assert list(group) == sorted(group)
         longest = max(len(prompts[member]) for member in batch.members)
         assert batch.ids.shape[1] == (8 if longest <= 8 else 16)
-        filling = slice(len(batch.members), None)
-        assert np.all(batch.padding[filling] == batch.ids.shape[1])
+        assert np.sum(batch.padding == batch.ids.shape[1]) == 8 - len(batch.members)
+        dealt = [np.sum(group < batch.ids.shape[1]) for group in np.split(batch.padding, 2)]
+        assert dealt[0] - dealt[1] == len(batch.members) % 2
     assert found == dict(enumerate(prompts))
     assert lengths == sorted(lengths)
     assert len(batches) == 4 and len(batches[-1].members) == 30 % 8

@@ -62,11 +62,11 @@ def answer(directory):
         renderer=model.renderer,
         stop_ids=model.stop_ids,
         rows=8,
+        prompts_per_row=2,
         prompt_tokens=64,
         prompt_widths=1,
         new_tokens=8,
         sampling=Sampling(),
-        mesh=mesh,
         shard=activation_sharding(mesh),
         dtype=jnp.float32,
     )

@@ -12,9 +12,18 @@ from small import LLAMA_LIKE, random_params
 import pinch_jax
 from pinch_jax.config import BatchConfig
 from pinch_jax.corpus.example import Example
-from pinch_jax.evaluate.decode import Sampling
+from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.forecast.hlo import Array, Program, arrays
+from pinch_jax.mesh import (
+    MeshConfig,
+    activation_sharding,
+    decoding_mesh,
+    decoding_tensor,
+    make_mesh,
+    parameter_shardings,
+    put_batch,
+)
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -64,11 +73,11 @@ def answers():
         renderer=RENDERER,
         stop_ids=(RENDERER.stop_id,),
         rows=8,
+        prompts_per_row=2,
         prompt_tokens=24,
         prompt_widths=2,
         new_tokens=NEW_TOKENS,
         sampling=Sampling(),
-        mesh=mesh,
         shard=activation_sharding(mesh),
         dtype=jnp.float32,
     )
@@ -144,7 +153,7 @@ def test_ids_without_a_row_are_named_before_anything_is_computed(answers):
 
 def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):
     # More prompts than rows, of both widths, and not in the order of their lengths.
-    prompts = [one.prompt for some in HELDOUT.values() for one in some] * 3
+    prompts = [one.prompt for some in HELDOUT.values() for one in some] * 6
     responses = answers(PARAMS, prompts, seed=0)
     assert answers.decode._cache_size() == 2
     for prompt, response in zip(prompts, responses, strict=True):
@@ -154,6 +163,34 @@ def test_each_prompt_gets_the_answer_that_it_gets_alone(answers):
             new.append(int(scored(ids + new)[len(ids) + len(new) - 1].argmax()))
         assert response == RENDERER.tokenizer.decode(new)
     assert len(set(responses)) > 1
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_weights_that_training_splits_are_placed_once_and_not_gathered_for_a_token(answers, dtype):
+    mesh = make_mesh(MeshConfig(1, 4, 2))
+    # Of eight ways, the two key-value heads can be split by two.
+    own = decoding_mesh(mesh, decoding_tensor(0, 8, MODEL.kv_heads))
+    assert dict(own.shape) == {"data": 4, "fsdp": 1, "tensor": 2}
+    split = dataclasses.replace(answers, shard=activation_sharding(own), dtype=dtype)
+    params = jax.device_put(PARAMS, parameter_shardings(mesh, PARAMS))
+    placed = split.placed(params)
+    assert jax.tree.map(jax.typeof, placed) == jax.tree.map(jax.typeof, split.shapes)
+    query = placed["layers"][1]["attention"]["query"]
+    assert query.dtype == dtype and query.sharding.shard_shape(query.shape) == (24, 3, 4)
+    prompts = [one.prompt for some in HELDOUT.values() for one in some]
+    alone = dataclasses.replace(answers, dtype=dtype)
+    assert split(params, prompts, seed=0) == alone(PARAMS, prompts, seed=0)
+
+    inputs = np.zeros((16, 24), np.int32), np.zeros(16, np.int32), np.zeros((16, 2), np.uint32)
+    lowered = split.decode.lower(placed, *put_batch(own, 16, inputs))
+    program = Program(lowered.compile().as_text())
+    gathered = [
+        array
+        for _, instruction, _ in program.instructions()
+        if instruction.opcode.startswith("all-gather")
+        for array in arrays(instruction.type)
+    ]
+    assert gathered == [Array("s32", (16, NEW_TOKENS))]
 
 
 def test_outcomes_are_fractions_of_each_languages_prompts(answers):

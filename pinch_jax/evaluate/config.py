@@ -32,6 +32,8 @@ class EvaluateConfig:
 
     prompts: Count
     rows: Rows
+    prompts_per_row: Annotated[int, Gt(0), Le(1024)]
+    tensor: CountOrZero
     prompt_tokens: Tokens
     prompt_widths: Annotated[int, Gt(0), Le(64)]
     new_tokens: Tokens

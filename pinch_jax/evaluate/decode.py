@@ -1,79 +1,158 @@
-"""Answers from a model: prefill, then a while loop, in one compiled program."""
+"""Answers from a model, in one compiled program: rows that are done take the next prompts.
 
-import collections
+Axes beside those of model/decoder.py: the rows of a batch are G groups of R, each on devices of its
+own, and each group has a queue of Q prompts. Weights are split over the devices of a group.
+"""
+
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinch_jax.errors import UserError
 from pinch_jax.evaluate.config import GREEDY, Sampling
+from pinch_jax.evaluate.sampling import sample
 from pinch_jax.model.decoder import (
+    Cache,
     Shard,
     forward_cached,
-    in_precision,
     init_cache,
+    listed,
     no_sharding,
     unembed,
 )
 from pinch_jax.model.families import DecoderConfig
 
+# The part of a group's rows that take prompts together. The fewer, the less they wait for each
+# other; the more, the better a device is used while it reads prompts.
+REFILLED = 1 / 4
+# What a profile and a plan know the two loops by: a turn of the first reads prompts, one of the
+# second, inside of it, writes a token of each answer.
+REFILLS, TOKENS = "refills", "tokens"
 
-class _Loop(NamedTuple):
-    index: jax.Array  # new tokens so far
-    token: jax.Array  # [B] the newest one
-    done: jax.Array  # [B]
-    output: jax.Array  # [B, new tokens]
-    cache: Any
+
+class _Queue(NamedTuple):
+    """The prompts of each group: ids [G, Q, T], padding [G, Q], words of a key [G, Q, 2]."""
+
+    ids: jax.Array
+    padding: jax.Array
+    keys: jax.Array
 
 
-def best(logits: jax.Array) -> jax.Array:
-    """Returns the first of the largest of each row of logits [B, V], as int32 ids [B].
+class _Rows(NamedTuple):
+    """What the rows of each group work on: [G, R] each, but `keys` [G, R, 2]."""
 
-    In two passes, which XLA vectorises on a CPU; its argmax goes element by element.
+    prompt: jax.Array  # its place in the queue
+    begins: jax.Array  # when its prompt began
+    keys: jax.Array
+    count: jax.Array  # new tokens so far
+    token: jax.Array  # the newest one
+    active: jax.Array
+
+
+class _State(NamedTuple):
+    time: jax.Array  # of the next token of all rows: its slot in the cache, which is a ring
+    taken: jax.Array  # [G] how many prompts have left the queue
+    rows: _Rows
+    output: jax.Array  # [G, Q, new tokens]
+    cache: Cache
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    """What stays the same in one call, and what is done again and again with the rest.
+
+    Attributes:
+        waiting: [G], the prompts of each group before any was taken.
     """
-    ids = jnp.arange(logits.shape[-1], dtype=jnp.int32)
-    largest = jnp.max(logits, axis=-1, keepdims=True)
-    return jnp.min(jnp.where(logits == largest, ids, logits.shape[-1] - 1), axis=-1)
 
+    model: DecoderConfig
+    new_tokens: int
+    stops: jax.Array
+    sampling: Sampling
+    shard: Shard
+    params: Any
+    queue: _Queue
+    waiting: jax.Array
 
-def sample(logits: jax.Array, keys: jax.Array, sampling: Sampling) -> jax.Array:
-    """Returns one token id for each row of float32 logits [B, V], drawn by its own of keys [B].
+    @property
+    def width(self) -> int:
+        """The tokens of a prompt, with its padding."""
+        return self.queue.ids.shape[2]
 
-    Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv 1904.09751:
-    the smallest set of tokens whose probability reaches top_p.
-    """
-    if sampling.temperature == 0:
-        return best(logits)
-    logits = logits / sampling.temperature
-    if sampling.top_p < 1:
-        falling = -jnp.sort(-logits, axis=-1)
-        probabilities = jax.nn.softmax(falling, axis=-1)
-        # A token stays while the mass before it is short of top_p, so at least one does.
-        kept = jnp.cumsum(probabilities, axis=-1) - probabilities < sampling.top_p
-        floor = jnp.min(jnp.where(kept, falling, jnp.inf), axis=-1, keepdims=True)
-        logits = jnp.where(logits >= floor, logits, -jnp.inf)
-    return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)
+    def start(self, rows: int, pad_id: int) -> _State:
+        """Returns what a call begins with: so many idle rows in each group."""
+        groups = len(self.waiting)
+        zeros = jnp.zeros((groups, rows), jnp.int32)
+        words = jnp.zeros((groups, rows, 2), jnp.uint32)
+        idle = _Rows(zeros, zeros, words, zeros, zeros, zeros.astype(bool))
+        output = jnp.full((*self.queue.padding.shape, self.new_tokens), pad_id, jnp.int32)
+        length, dtype = self.width + self.new_tokens, self.params["embedding"].dtype
+        cache = init_cache(self.model, groups * rows, length, dtype, self.shard)
+        return _State(jnp.int32(self.width), jnp.zeros_like(self.waiting), idle, output, cache)
 
+    def refill(self, state: _State) -> _State:
+        """Lets idle rows take the next prompts, each of which gets its first token."""
+        old = state.rows
+        count = refilled_rows(old.active.shape[1])
+        # Idle rows by their order: the first takes the first prompt.
+        order = jnp.cumsum(~old.active, axis=1) - 1
+        left = (self.waiting - state.taken)[:, None]
+        takes = ~old.active & (order < jnp.minimum(left, count))
+        source = jnp.where(takes, order, count)
+        prompt = state.taken[:, None] + jnp.arange(count)
+        own = _Queue(*(_at(x, prompt) for x in self.queue))
+        ids, padding = own.ids.reshape(-1, self.width), own.padding.reshape(-1)
+        hidden, cache = forward_cached(self.model, self.params, ids, padding, shard=self.shard)
+        one = jnp.ones_like(prompt)
+        token = self._choose(hidden[:, -1], own.keys, one - 1)
+        begins = state.time - self.width + own.padding
+        new = _Rows(prompt, begins, own.keys, one, token, self._goes_on(token, one))
+        rows = _Rows(*(_replaced(x, n, source) for x, n in zip(old, new, strict=True)))
+        return _State(
+            time=state.time,
+            taken=state.taken + jnp.sum(takes, axis=1),
+            rows=rows,
+            output=_entered(state.output, rows, takes),
+            cache=state.cache.insert(cache, source, state.time),
+        )
 
-def sampling_keys(seed: int, prompts: Sequence[str]) -> np.ndarray:
-    """Returns the words of a random key for each prompt, uint32 [n, 2], by what it says alone.
+    def advance(self, state: _State) -> _State:
+        """Gives each active row one more token."""
+        old = state.rows
+        ids, begins = old.token.reshape(-1, 1), old.begins.reshape(-1)
+        hidden, cache = forward_cached(
+            self.model, self.params, ids, begins, state.time, state.cache, self.shard
+        )
+        token, count = self._choose(hidden[:, 0], old.keys, old.count), old.count + old.active
+        active = old.active & self._goes_on(token, count)
+        rows = old._replace(count=count, token=token, active=active)
+        output = _entered(state.output, rows, old.active)
+        return _State(state.time + 1, state.taken, rows, output, cache)
 
-    So what is drawn for a prompt depends neither on the prompts beside it nor on where a run was
-    stopped. Equal prompts are told apart by which of them it is.
-    """
-    seen: collections.Counter[str] = collections.Counter()
-    words = np.empty((len(prompts), 2), np.uint32)
-    for row, prompt in enumerate(prompts):
-        name = json.dumps([seed, prompt, seen[prompt]])
-        words[row] = np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], "<u4")
-        seen[prompt] += 1
-    return words
+    def advances(self, state: _State) -> jax.Array:
+        """Returns whether too few rows are idle, or prompts left, to read more prompts now."""
+        idle, left = ~state.rows.active, self.waiting - state.taken
+        ready = jnp.sum(jnp.minimum(jnp.sum(idle, axis=1), left))
+        enough = jnp.sum(jnp.minimum(left, refilled_rows(idle.shape[1])))
+        return jnp.any(state.rows.active) & ((enough == 0) | (ready < enough))
+
+    def goes_on(self, state: _State) -> jax.Array:
+        """Returns whether an answer is not done, or a prompt not taken."""
+        return jnp.any(state.rows.active) | jnp.any(state.taken < self.waiting)
+
+    def _choose(self, hidden: jax.Array, words: jax.Array, count: jax.Array) -> jax.Array:
+        """Returns the next token [G, n] of rows by their keys and their tokens so far."""
+        logits = self.shard(unembed(self.model, self.params, hidden), "BV")
+        keys = jax.random.wrap_key_data(words.reshape(-1, 2), impl="threefry2x32")
+        keys = jax.vmap(jax.random.fold_in)(keys, count.reshape(-1))
+        return sample(logits, keys, self.sampling).reshape(count.shape)
+
+    def _goes_on(self, token: jax.Array, count: jax.Array) -> jax.Array:
+        is_stop = jnp.any(token[..., None] == self.stops, axis=-1)
+        return ~is_stop & (count < self.new_tokens)
 
 
 def make_decode(
@@ -82,97 +161,78 @@ def make_decode(
     stop_ids: Collection[int],
     pad_id: int,
     sampling: Sampling = GREEDY,
-    dtype: Any = jnp.float32,
     shard: Shard = no_sharding,
+    rows: int | None = None,
 ) -> Callable[..., jax.Array]:
-    """Returns the pure function (params, prompts, padding, keys, listed) -> ids; jit it.
+    """Returns the pure function (params, prompts, padding, keys) -> ids; jit it.
 
-    prompts [B, T] are padded on the left by padding [B] tokens; keys uint32 [B, 2] are those of
-    `sampling_keys`. The result [B, new_tokens] holds the new ids of each row, pad_id behind the
-    first of stop_ids; `until_stop` leaves those out. The loop ends when every row has stopped.
-    It reads the layers from `listed` where that has each of them, as `listed_layers` gives them.
+    prompts [P, T] are padded on the left by padding [P] tokens; keys uint32 [P, 2] are those of
+    `sampling_keys`. The result [P, new_tokens] holds the new ids of each prompt, pad_id behind the
+    first of stop_ids; `until_stop` leaves those out. A prompt of padding alone is none, and stands
+    behind those of its group.
+
+    `rows` prompts, by default all, are answered at a time; the first P / G prompts are those of the
+    first group, and so on. What an answer says depends on its own prompt and key alone, but for the
+    last bits: the others decide at which slots of the cache it lies. Arithmetic is in the precision
+    of the parameters, whose layers are best one by one, as `listed` gives them.
     """
-    stops = jnp.array(sorted(stop_ids), jnp.int32)
+    stops, groups = jnp.array(sorted(stop_ids), jnp.int32), shard.groups
 
-    def decode(params, prompts, padding, keys, listed=None):
-        params = in_precision(params, dtype)
-        keys = jax.random.wrap_key_data(keys, impl="threefry2x32")
-        batch, length = prompts.shape
-        cache = init_cache(model, batch, length + new_tokens, dtype)
-        hidden, cache = forward_cached(model, params, prompts, padding, 0, cache, shard)
-        if listed:
-            params, cache = params | {"layers": listed}, cache.listed()
-
-        def choose(hidden, index):
-            logits = shard(unembed(model, params, hidden), "BV")
-            return sample(logits, jax.vmap(jax.random.fold_in, (0, None))(keys, index), sampling)
-
-        def is_stop(token):
-            return jnp.any(token[:, None] == stops, axis=-1)
-
-        def write(output, token, done, index):
-            return output.at[:, index].set(jnp.where(done, pad_id, token))
-
-        def advance(state: _Loop) -> _Loop:
-            place = length + state.index - 1
-            hidden, cache = forward_cached(
-                model, params, state.token[:, None], padding, place, state.cache, shard
-            )
-            token = choose(hidden[:, 0], state.index)
-            output = write(state.output, token, state.done, state.index)
-            done = state.done | is_stop(token)
-            return _Loop(state.index + 1, token, done, output, cache)
-
-        token = choose(hidden[:, -1], 0)
-        # A row that holds padding alone only fills the batch.
-        done = padding == length
-        output = write(jnp.full((batch, new_tokens), pad_id, jnp.int32), token, done, 0)
-        state = _Loop(jnp.int32(1), token, done | is_stop(token), output, cache)
-        state = jax.lax.while_loop(
-            lambda s: (s.index < new_tokens) & ~jnp.all(s.done), advance, state
+    def decode(params, prompts, padding, keys):
+        columns = (x.reshape(groups, -1, *x.shape[1:]) for x in (prompts, padding, keys))
+        queue = _Queue(*columns)
+        program = _Program(
+            model=model,
+            new_tokens=new_tokens,
+            stops=stops,
+            sampling=sampling,
+            shard=shard,
+            params=listed(params),
+            queue=queue,
+            waiting=jnp.sum(queue.padding < queue.ids.shape[2], axis=1),
         )
-        return state.output
+
+        def turn(state):
+            state = program.refill(state)
+            with jax.named_scope(TOKENS):
+                return jax.lax.while_loop(program.advances, program.advance, state)
+
+        state = program.start((rows or len(prompts)) // groups, pad_id)
+        with jax.named_scope(REFILLS):
+            state = jax.lax.while_loop(program.goes_on, turn, state)
+        return state.output.reshape(-1, new_tokens)
 
     return decode
+
+
+def refilled_rows(rows: int) -> int:
+    """Returns how many of a group's rows take prompts at a time."""
+    return max(int(rows * REFILLED), 1)
+
+
+@jax.vmap
+def _at(x: jax.Array, place: jax.Array) -> jax.Array:
+    """Returns, in each group, what x has at these places; the last for those behind it."""
+    return x.at[place].get(mode="clip")
+
+
+def _replaced(old: jax.Array, new: jax.Array, source: jax.Array) -> jax.Array:
+    """Returns what rows [G, R] have once each has its source of `new` [G, n]; none from n on."""
+    takes = (source < new.shape[1]).reshape(*source.shape, *[1] * (old.ndim - 2))
+    return jnp.where(takes, _at(new, source), old)
+
+
+def _entered(output: jax.Array, rows: _Rows, is_new: jax.Array) -> jax.Array:
+    """Returns the output with the newest tokens of rows in it, where they are new."""
+
+    def put(output, prompt, place, token):
+        return output.at[prompt, place].set(token, mode="drop")
+
+    prompt = jnp.where(is_new, rows.prompt, output.shape[1])
+    return jax.vmap(put)(output, prompt, rows.count - 1, rows.token)
 
 
 def until_stop(ids: np.ndarray, stop_ids: Collection[int]) -> np.ndarray:
     """Returns the ids [n] of a row before the first that ends it; all where none does."""
     stops = np.flatnonzero(np.isin(ids, list(stop_ids)))
     return ids[: stops[0]] if len(stops) else ids
-
-
-@dataclasses.dataclass(frozen=True)
-class PromptBatch:
-    """Prompts of similar length: ids [B, T] padded on the left, padding [B], whose they are [n]."""
-
-    ids: np.ndarray
-    padding: np.ndarray
-    members: np.ndarray
-
-
-def batch_prompts(
-    prompts: Sequence[Sequence[int]], rows: int, widths: Sequence[int], pad_id: int
-) -> list[PromptBatch]:
-    """Returns all prompts in batches of `rows`, grouped by length, the last filled with padding.
-
-    A batch is as wide as the smallest of `widths` that holds it; UserError if a prompt is longer.
-    """
-    lengths = np.array([len(p) for p in prompts], np.int64)
-    if len(lengths) and lengths.max() > max(widths):
-        raise UserError(
-            f"config.evaluate.prompt_tokens={max(widths)}: prompt {int(lengths.argmax())} has "
-            f"{int(lengths.max())} tokens; raise config.evaluate.prompt_tokens"
-        )
-    order = np.argsort(lengths, kind="stable")
-    batches = []
-    for first in range(0, len(order), rows):
-        members = order[first : first + rows]
-        width = min(w for w in widths if w >= lengths[members].max())
-        ids = np.full((rows, width), pad_id, np.int32)
-        padding = np.full(rows, width, np.int32)
-        for row, member in enumerate(members):
-            padding[row] = width - lengths[member]
-            ids[row, padding[row] :] = prompts[member]
-        batches.append(PromptBatch(ids, padding, members))
-    return batches

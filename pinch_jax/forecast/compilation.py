@@ -21,7 +21,7 @@ from pinch_jax.forecast.programs import PlannedProgram
 from pinch_jax.mesh import TPU_OPTIONS
 
 # Part of what records are kept by: raised when the same program would be read otherwise.
-FORECAST_VERSION = 1
+FORECAST_VERSION = 2
 # Environment variables that change what the compilers make.
 _OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -86,10 +86,10 @@ def _measured(
     peak = stats.argument_size_in_bytes + stats.temp_size_in_bytes + new
     if not topology.is_gpu:
         peak = stats.peak_memory_in_bytes
-    cost = cost_of(Program(compiled.as_text()), planned, topology)
+    cost = cost_of(Program(compiled.as_text(), planned.loops), planned, topology)
     seconds = cost.seconds
     if topology.is_gpu:
-        flops = matmul_flops(Program(lowered.as_text("hlo")))
+        flops = matmul_flops(Program(lowered.as_text("hlo"), planned.loops))
         products = flops / topology.chips / chip.flops / GPU_PEAK
         waiting = max(planned.read / chip.bandwidth - products, 0)
         seconds = {"matmul": products, "reading weights and cache": waiting}

@@ -7,7 +7,7 @@ A loop is printed once. How often it runs stands in its backend_config on CPUs a
 import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 # Bits of an element. What is not here, such as a token, has no size.
@@ -79,7 +79,9 @@ _OF_ONE_DEVICE = "xla.sdy.manual_computation_body"
 class Program:
     """The computations of a program by name, each a mapping from names to its instructions."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, loops: Mapping[str, float] | None = None):
+        """Reads a program. `loops` says how often those run that do not say so, by their scope."""
+        self._loops = loops or {}
         self.computations: dict[str, dict[str, Instruction]] = {}
         self.entry = ""
         own: dict[str, Instruction] = {}
@@ -132,13 +134,16 @@ class Program:
         every = ((own, i) for own in self.computations.values() for i in own.values())
         return sum(i.opcode == "while" and self.trips(i, own) is None for own, i in every)
 
-    def trips(self, loop: Instruction, own: dict[str, Instruction]) -> int | None:
+    def trips(self, loop: Instruction, own: dict[str, Instruction]) -> float | None:
         """Returns how often a loop of a computation runs at most; None where that is not said.
 
         A condition may ask for more than the counter, such as rows that are not done.
         """
         if (known := loop.number("known_trip_count")) is not None:
             return known
+        for scope, often in self._loops.items():
+            if loop.op_name.endswith(f"/{scope}/while"):
+                return often
         called = dict(loop.called)
         body = self.computations[called["body"]]
         first = own.get(loop.operands[0])

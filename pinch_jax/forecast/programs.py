@@ -7,7 +7,7 @@ place of arrays.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from pinch_jax.data.batches import Batch
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.decode import REFILLS, TOKENS, refilled_rows
 from pinch_jax.forecast.flops import attention_flops, decode_flops, forward_flops, train_flops
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape
 from pinch_jax.judge.prompt import read_wording
@@ -43,6 +44,7 @@ class PlannedProgram:
         work: what one call gets done: a step, answers or verdicts, at most.
         size: what of that is told of it: "64 rows of 2,048 tokens".
         read: bytes that a device reads at least, over and over: weights and cache for each token.
+        loops: how often loops run that do not say so themselves, by the scope that each is in.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class PlannedProgram:
     work: int
     size: str
     read: float = 0.0
+    loops: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def planned_program(bench: Workbench, kind: str) -> PlannedProgram:
@@ -122,29 +125,33 @@ def _kept(bench: Workbench, trained: Any, frozen: Any) -> int:
 
 
 def _decode(bench: Workbench) -> PlannedProgram:
-    c, mesh, decoder = bench.config, bench.mesh, bench.decoder
-    e = c.evaluate
-    # Full tuning leaves float32; adapters are merged into what runs read.
-    params = _parameters(mesh, decoder, "float32")
+    c, decoder, e = bench.config, bench.decoder, bench.config.evaluate
+    mesh, params = bench.answers.mesh, bench.answers.shapes
+    count, held = e.rows * e.prompts_per_row, e.rows // batch_ways(mesh)
     prompts, padding, keys = _rows(
-        mesh, e.rows, ((e.prompt_tokens, "int32"), (0, "int32"), (2, "uint32"))
+        mesh, count, ((e.prompt_tokens, "int32"), (0, "int32"), (2, "uint32"))
     )
     length = e.prompt_tokens + e.new_tokens
     cache = jax.eval_shape(functools.partial(init_cache, decoder, e.rows, length, c.model.dtype))
     heads = mesh.shape["tensor"] if decoder.kv_heads % mesh.shape["tensor"] == 0 else 1
     cached = sum(map(_size, jax.tree.leaves(cache))) // batch_ways(mesh) // heads
-    weights = sum(map(_size, jax.tree.leaves(_parameters(mesh, decoder, c.model.dtype))))
+    # All weights are read for a token; of a table that is not the head, one row.
+    read = _bytes(params) - (0 if decoder.tied_embeddings else _bytes(params["embedding"]))
+    refills = e.prompts_per_row * held / refilled_rows(held)
+    tokens = e.prompts_per_row * (e.new_tokens - 1)
     return PlannedProgram(
         kind="decode",
         lower=lambda: bench.answers.decode.lower(params, prompts, padding, keys),
         decoder=decoder,
-        flops=decode_flops(decoder, e.rows, e.prompt_tokens, e.new_tokens),
-        attention=e.rows * attention_flops(decoder, e.prompt_tokens),
+        flops=decode_flops(decoder, count, e.prompt_tokens, e.new_tokens),
+        attention=count * attention_flops(decoder, e.prompt_tokens),
         held={"parameters": _bytes(params), "batch": _bytes((prompts, padding, keys))},
         made={"cache": cached},
-        work=e.rows,
-        size=f"{e.rows} rows of {e.prompt_tokens:,} + {e.new_tokens:,} tokens",
-        read=e.new_tokens * (weights / mesh.shape["tensor"] + cached),
+        work=count,
+        size=f"{count} prompts in {e.rows} rows of {e.prompt_tokens:,} + {e.new_tokens:,} tokens",
+        read=tokens * (read + cached),
+        # Where every answer is as long as it may be.
+        loops={REFILLS: refills, TOKENS: tokens / refills},
     )
 
 

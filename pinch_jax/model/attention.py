@@ -36,11 +36,13 @@ class Seen(NamedTuple):
 
     first [B, T], last [T]: indices of keys, int32. `last` is the query's own, so that it sees at
     least itself. Without `is_global` it sees config.window keys at most, itself among them.
+    `keys` [S] has the index of each key where they do not lie in order.
     """
 
     first: jax.Array
     last: jax.Array
     is_global: jax.Array | bool = True
+    keys: jax.Array | None = None
 
 
 def attend(
@@ -158,7 +160,7 @@ def einsum(
     grouped = q.reshape(*q.shape[:2], k.shape[2], -1, q.shape[3])
     logits = jnp.einsum("BTKGH,BSKH->BKGTS", grouped, k, preferred_element_type=jnp.float32)
     logits = softcap(logits, config.attention_softcap)
-    key = jnp.arange(k.shape[1])
+    key = jnp.arange(k.shape[1]) if seen.keys is None else seen.keys
     mask = (key >= first_seen(config, seen)[..., None]) & (key <= seen.last[:, None])
     logits = jnp.where(mask[:, None, None], logits, MASKED)
     weights = jax.nn.softmax(logits, axis=-1).astype(q.dtype)

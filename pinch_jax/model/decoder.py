@@ -39,24 +39,44 @@ _POLICIES: dict[str, Callable[..., Any]] = {
 
 
 class Cache(NamedTuple):
-    """Keys and values of the positions seen so far: each [L, B, S, K, H], or one a layer."""
+    """Keys and values that were seen before, those of each layer [B, S, K, H].
 
-    keys: jax.Array | tuple[jax.Array, ...]
-    values: jax.Array | tuple[jax.Array, ...]
+    The S slots of a layer are a ring: what belongs to time t is in slot t % S, over what was there
+    S before. A layer that sees a window has no more slots than that.
+    """
 
-    def listed(self) -> "Cache":
-        """Returns the same with the layers one by one."""
-        return Cache(*(tuple(stack) for stack in self))
+    keys: tuple[jax.Array, ...]
+    values: tuple[jax.Array, ...]
+
+    def insert(self, fresh: "Cache", source: jax.Array, end: jax.Array) -> "Cache":
+        """Returns a cache in which some rows have what another has, its last at time end - 1.
+
+        The rows of `fresh`, whose slots are in order, and our own are in G groups. source [G, rows]
+        says which of the n rows of a group of `fresh` each of ours takes: none from n on.
+        """
+        groups = len(source)
+
+        def take(fresh, source):
+            return fresh.at[source].get(mode="clip")
+
+        def put(old, fresh):
+            slots, width = old.shape[1], min(old.shape[1], fresh.shape[1])
+            new = jnp.pad(fresh[:, -width:], ((0, 0), (0, slots - width), (0, 0), (0, 0)))
+            new = jnp.roll(new, (end - width) % slots, axis=1)
+            new = jax.vmap(take)(new.reshape(groups, -1, *new.shape[1:]), source)
+            takes = (source < fresh.shape[0] // groups).reshape(-1, 1, 1, 1)
+            return jnp.where(takes, new.reshape(old.shape), old)
+
+        return jax.tree.map(put, self, fresh)
 
 
 class View(NamedTuple):
-    """What the queries of one call see: keys first [B, T] .. last [T], rotations, keys' place."""
+    """What the queries of one call see: keys first [B, T] .. last [T], and rotations."""
 
     first: jax.Array
     last: jax.Array
     rope: Rope
     local_rope: Rope
-    start: jax.Array | int
 
 
 def init(config: DecoderConfig, key: jax.Array) -> Params:
@@ -96,13 +116,30 @@ def _graph(module, config: DecoderConfig) -> nnx.GraphDef:
     return nnx.split(nnx.eval_shape(lambda: module(config, nnx.Rngs(0))))[0]
 
 
-def init_cache(config: DecoderConfig, batch: int, length: int, dtype: Any) -> Cache:
-    """Returns an empty cache for `length` positions."""
-    shape = (config.layers, batch, length, config.kv_heads, config.head_dim)
-    return Cache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+def init_cache(
+    config: DecoderConfig, rows: int, length: int, dtype: Any, shard: Shard = no_sharding
+) -> Cache:
+    """Returns an empty cache for texts of `length` tokens."""
+
+    def empty(is_global):
+        slots = length if is_global else min(length, config.window)
+        zeros = jnp.zeros((rows, slots, config.kv_heads, config.head_dim), dtype)
+        return shard(zeros, "BSKH")
+
+    return Cache(*(tuple(map(empty, config.global_layers)) for _ in Cache._fields))
 
 
-def _view(config, positions, first, last, start) -> View:
+def listed(params: Params) -> Params:
+    """Returns parameters with those of each layer one by one, in a tuple."""
+    layers = params["layers"]
+    if isinstance(layers, tuple):
+        return params
+    count = len(jax.tree.leaves(layers)[0])
+    each = (jax.tree.map(lambda stack, n=n: stack[n], layers) for n in range(count))
+    return params | {"layers": tuple(each)}
+
+
+def _view(config: DecoderConfig, positions: jax.Array, first: jax.Array, last: jax.Array) -> View:
     return View(
         first=first,
         last=last,
@@ -110,7 +147,6 @@ def _view(config, positions, first, last, start) -> View:
         local_rope=rotation(
             positions, config.head_dim, config.rope_local_theta, config.rope_local_scaling
         ),
-        start=start,
     )
 
 
@@ -132,88 +168,90 @@ def forward(
     index = jnp.arange(tokens.shape[1], dtype=jnp.int32)
     begins = segments != jnp.roll(segments, 1, axis=1)
     first = jax.lax.cummax(jnp.where(begins, index, 0), axis=1)
-    view = _view(config, positions, first, index, 0)
-    policy = _POLICIES[remat_policy]
-    return _layers(config, params, tokens, view, None, shard, policy)[0]
+    embedder, x = _embedded(config, params, tokens, shard)
+    run = _layer(config, _view(config, positions, first, index), shard)
+
+    def layer(x, scanned):
+        return run(x, *scanned), None
+
+    scanned = params["layers"], jnp.array(config.global_layers)
+    x, _ = jax.lax.scan(jax.checkpoint(layer, policy=_POLICIES[remat_policy]), x, scanned)
+    return embedder.final_norm(x)
 
 
 def forward_cached(
     config: DecoderConfig,
     params: Params,
     tokens: jax.Array,
-    padding: jax.Array,
-    start: jax.Array | int,
-    cache: Cache,
+    begins: jax.Array,
+    start: jax.Array | int = 0,
+    cache: Cache | None = None,
     shard: Shard = no_sharding,
 ) -> tuple[jax.Array, Cache]:
-    """Returns hidden states [B, T, D] of the tokens in slots start .. start + T, and the cache.
+    """Returns hidden states [B, T, D] of the tokens at times start .. start + T, and the cache.
 
-    `params["layers"]` may be a tuple of those of each layer, as the cache then is.
+    The text of row b begins at time `begins[b]`; what stands before is padding. All rows write to
+    the same slots, which is one slice instead of a scatter, and not around the end of the ring.
+    Without a cache nothing was seen before, and that of these tokens comes back.
 
-    Rows are padded on the left: the first `padding[b]` slots of row b hold nothing. All rows
-    therefore write to the same slots, which is one slice instead of a scatter.
+    The layers run one by one, also where they are stacked: in a scan, each would be copied out of
+    the stacks of weights and cache before it is read, which takes as long as the reading.
     """
-    slot = start + jnp.arange(tokens.shape[1], dtype=jnp.int32)
-    positions = jnp.maximum(slot - padding[:, None], 0)
-    # A slot of padding sees itself, so that no query sees nothing.
-    first = jnp.minimum(padding[:, None], slot)
-    view = _view(config, positions, first, slot, start)
-    return _layers(config, params, tokens, view, cache, shard)
+    times = start + jnp.arange(tokens.shape[1], dtype=jnp.int32)
+    positions = jnp.maximum(times - begins[:, None], 0)
+    # What is padding sees itself, so that no query sees nothing.
+    view = _view(config, positions, jnp.minimum(begins[:, None], times), times)
+    embedder, x = _embedded(config, params, tokens, shard)
+    run, held = _layer(config, view, shard), []
+    layers = listed(params)["layers"]
+    for number, (block_params, is_global) in enumerate(
+        zip(layers, config.global_layers, strict=True)
+    ):
+        old = (cache.keys[number], cache.values[number]) if cache else None
+
+        def remember(*news, old=old):
+            if old:
+                slots = old[0].shape[1]
+                place = 0, start % slots, 0, 0
+                news = [
+                    jax.lax.dynamic_update_slice(o, n.astype(o.dtype), place)
+                    for o, n in zip(old, news, strict=True)
+                ]
+            held.append(news)
+            return news
+
+        keys = None
+        if old:
+            slots = old[0].shape[1]
+            keys = times[-1] - (times[-1] - jnp.arange(slots)) % slots
+        x = run(x, block_params, is_global, remember, keys)
+    return embedder.final_norm(x), Cache(*zip(*held, strict=True))
 
 
-def _layers(config, params, tokens, view: View, cache: Cache | None, shard, remat_policy=None):
-    """Returns (hidden, cache) after embedding, all layers and the final norm."""
+def _embedded(
+    config: DecoderConfig, params: Params, tokens: jax.Array, shard: Shard
+) -> tuple[Embedder, jax.Array]:
+    """Returns what stands around the layers, and what goes into the first: [B, T, D]."""
     outside = {name: array for name, array in params.items() if name != "layers"}
     embedder = nnx.merge(_graph(Embedder, config), outside)
     # Each device looks up its columns for the tokens of a whole group: what is moved then are
     # rows of activations, and neither the table nor its gradient.
     with jax.named_scope("embedding"):
         x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
-    x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
-    block_graph = _graph(Block, config)
+    return embedder, shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
 
-    def run(x, block_params, is_global, remember):
-        seen, rope = Seen(view.first, view.last, is_global), view.rope
+
+def _layer(config: DecoderConfig, view: View, shard: Shard) -> Callable[..., jax.Array]:
+    """Returns what runs a layer: (x, its parameters, is_global, remember, keys) -> x."""
+    graph = _graph(Block, config)
+
+    def run(x, block_params, is_global, remember=lambda *news: news, keys=None):
+        seen, rope = Seen(view.first, view.last, is_global, keys), view.rope
         if config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
-        return nnx.merge(block_graph, block_params)(x, seen, rope, remember, shard)
+        return nnx.merge(graph, block_params)(x, seen, rope, remember, shard)
 
-    def layer(carry, scanned):
-        x, cache = carry
-        block_params, index, is_global = scanned
-
-        def remember(*news):
-            nonlocal cache
-            if cache is None:
-                return news
-            cache = Cache(*(put(c, n[None], index) for c, n in zip(cache, news, strict=True)))
-            return tuple(c[index] for c in cache)
-
-        return (run(x, block_params, is_global, remember), cache), None
-
-    def put(old, new, *index):
-        place = (*index, 0, view.start, 0, 0)
-        return jax.lax.dynamic_update_slice(old, new.astype(old.dtype), place)
-
-    if isinstance(params["layers"], tuple):
-        # As many programs as layers, each of which reads its weights where they are.
-        seen_so_far = []
-        for *pair, block_params, is_global in zip(
-            *cache, params["layers"], config.global_layers, strict=True
-        ):
-
-            def remember(*news, pair=pair):
-                seen_so_far.append([put(c, n) for c, n in zip(pair, news, strict=True)])
-                return seen_so_far[-1]
-
-            x = run(x, block_params, is_global, remember)
-        return embedder.final_norm(x), Cache(*zip(*seen_so_far, strict=True))
-
-    if remat_policy:
-        layer = jax.checkpoint(layer, policy=remat_policy)
-    scanned = (params["layers"], jnp.arange(config.layers), jnp.array(config.global_layers))
-    (x, cache), _ = jax.lax.scan(layer, (x, cache), scanned)
-    return embedder.final_norm(x), cache
+    return run
 
 
 def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:

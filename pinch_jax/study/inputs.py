@@ -5,6 +5,7 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
-from pinch_jax.mesh import Shard, activation_sharding, batch_ways, check_rows, make_mesh
+from pinch_jax.mesh import (
+    Shard,
+    activation_sharding,
+    batch_ways,
+    check_rows,
+    decoding_tensor,
+    make_mesh,
+)
 from pinch_jax.mesh_config import AUTO
 from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
@@ -61,7 +69,8 @@ class Inputs:
             config.batch.microbatches > 1
         )
         check_rows(self.ways, field, config.batch.rows // config.batch.microbatches)
-        check_rows(self.ways, "config.evaluate.rows", config.evaluate.rows)
+        groups = self.ways * config.mesh.tensor // self.decoding_tensor
+        check_rows(groups, "config.evaluate.rows", config.evaluate.rows)
         if config.mesh.attention != AUTO:
             check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 
@@ -78,6 +87,14 @@ class Inputs:
         """
         mesh = self.config.mesh
         return batch_ways(self.mesh) if mesh.data == -1 else mesh.data * mesh.fsdp
+
+    @functools.cached_property
+    def decoding_tensor(self) -> int:
+        """Over how many devices weights are split while answers are written."""
+        c = self.config
+        decoder = self._whole_model.decoder if c.model.source else c.model.decoder
+        heads = math.gcd(decoder.heads, decoder.kv_heads, decoder.mlp_dim)
+        return decoding_tensor(c.evaluate.tensor, c.mesh.fsdp * c.mesh.tensor, heads)
 
     @functools.cached_property
     def shard(self) -> Shard:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.host_memory import HostCopy
-from pinch_jax.mesh import jit_on
+from pinch_jax.mesh import activation_sharding, decoding_mesh, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
@@ -88,18 +88,18 @@ class Workbench(Inputs):
     @functools.cached_property
     def answers(self) -> Answers:
         """Answers prompts: (params, prompts, seed) -> responses."""
-        e = self.config.evaluate
+        e, mesh = self.config.evaluate, decoding_mesh(self.mesh, self.decoding_tensor)
         return Answers(
             model=self.decoder,
             renderer=self.renderer,
             stop_ids=self.model.stop_ids,
             rows=e.rows,
+            prompts_per_row=e.prompts_per_row,
             prompt_tokens=e.prompt_tokens,
             prompt_widths=e.prompt_widths,
             new_tokens=e.new_tokens,
             sampling=e.sampling,
-            mesh=self.mesh,
-            shard=self.shard,
+            shard=activation_sharding(mesh, self.config.mesh.attention),
             dtype=jnp.dtype(self.config.model.dtype),
         )
 

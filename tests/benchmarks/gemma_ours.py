@@ -70,8 +70,8 @@ def decode(case: Case, decoder, params):
     """Returns a run: greedy answers, none of which ends early."""
     program = jax.jit(make_decode(decoder, NEW_TOKENS, stop_ids=(), pad_id=0))
     no_keys = np.zeros((case.rows, 2), np.uint32)
-    listed = listed_layers(make_mesh(MeshConfig()), params["layers"])
-    arguments = params, case.ids(), np.zeros(case.rows, np.int32), no_keys, listed
+    params = params | {"layers": listed_layers(make_mesh(MeshConfig()), params["layers"])}
+    arguments = params, case.ids(), np.zeros(case.rows, np.int32), no_keys
     return lambda: np.asarray(program(*arguments)).tolist()
 
 

@@ -25,7 +25,7 @@ from pinch_jax.mesh import (
     replicated,
 )
 from pinch_jax.model.attention import Seen, attend, choose, einsum
-from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.decoder import abstract_params, listed
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
 from pinch_jax.train.step import init_state, make_train_step
@@ -101,10 +101,10 @@ def decode(case: Case):
     """Returns (check, run): greedy answers, none of which ends early."""
     mesh = one_device()
     shard = activation_sharding(mesh, case.way)
-    program = make_decode(case.decoder, case.new, stop_ids=(), pad_id=0, dtype=DTYPE, shard=shard)
+    program = make_decode(case.decoder, case.new, stop_ids=(), pad_id=0, shard=shard)
     program = jit_on(mesh, program)
     told = case.prompts(), np.zeros(case.rows, np.int32), np.zeros((case.rows, 2), np.uint32)
-    params, told = parameters(case.decoder, mesh, DTYPE), jax.device_put(told)
+    params, told = listed(parameters(case.decoder, mesh, DTYPE)), jax.device_put(told)
 
     def run():
         return [np.asarray(program(params, *told)) for _ in range(case.calls)][-1]

@@ -1,0 +1,60 @@
+"""Prompts as a program takes them: of similar length, padded on the left, dealt out to groups."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from pinch_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptBatch:
+    """Prompts of similar length.
+
+    Attributes:
+        ids: [B, T], padded on the left.
+        padding: [B], the tokens of padding; T where there is no prompt.
+        members: [n], which prompts they are.
+        places: [n], the row of each.
+    """
+
+    ids: np.ndarray
+    padding: np.ndarray
+    members: np.ndarray
+    places: np.ndarray
+
+
+def batch_prompts(
+    prompts: Sequence[Sequence[int]],
+    rows: int,
+    widths: Sequence[int],
+    pad_id: int,
+    groups: int = 1,
+) -> list[PromptBatch]:
+    """Returns all prompts in batches of `rows`, grouped by length, the last filled with padding.
+
+    A batch is as wide as the smallest of `widths` that holds it; UserError if a prompt is longer.
+    Its prompts are dealt out to `groups` of as many rows, the longest first: what comes last keeps
+    rows waiting that have nothing left to take.
+    """
+    lengths = np.array([len(p) for p in prompts], np.int64)
+    if len(lengths) and lengths.max() > max(widths):
+        raise UserError(
+            f"config.evaluate.prompt_tokens={max(widths)}: prompt {int(lengths.argmax())} has "
+            f"{int(lengths.max())} tokens; raise config.evaluate.prompt_tokens"
+        )
+    order = np.argsort(lengths, kind="stable")
+    batches = []
+    for first in range(0, len(order), rows):
+        members = order[first : first + rows][::-1]
+        dealt = np.arange(len(members))
+        places = dealt % groups * (rows // groups) + dealt // groups
+        width = min(w for w in widths if w >= lengths[members].max())
+        ids = np.full((rows, width), pad_id, np.int32)
+        padding = np.full(rows, width, np.int32)
+        for row, member in zip(places, members, strict=True):
+            padding[row] = width - lengths[member]
+            ids[row, padding[row] :] = prompts[member]
+        batches.append(PromptBatch(ids, padding, members, places))
+    return batches
