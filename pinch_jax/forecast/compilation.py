@@ -86,6 +86,7 @@ def _measured(
     peak = stats.argument_size_in_bytes + stats.temp_size_in_bytes + new
     if not topology.is_gpu:
         peak = stats.peak_memory_in_bytes
+    peak += planned.beside
     cost = cost_of(Program(compiled.as_text(), planned.loops), planned, topology)
     seconds = cost.seconds
     if topology.is_gpu:

@@ -40,6 +40,7 @@ class PlannedProgram:
         flops: useful flops of one call, of all devices together.
         attention: those of its attention in one forward pass over all rows.
         held: what each device holds from before the call to after it: bytes by what it is.
+        beside: how many of them the program is not given, so that its compiler does not know them.
         made: what a device makes in it and we can tell by shapes: bytes by what it is.
         work: what one call gets done: a step, answers or verdicts, at most.
         size: what of that is told of it: "64 rows of 2,048 tokens".
@@ -58,6 +59,7 @@ class PlannedProgram:
     size: str
     read: float = 0.0
     loops: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    beside: int = 0
 
 
 def planned_program(bench: Workbench, kind: str) -> PlannedProgram:
@@ -139,19 +141,26 @@ def _decode(bench: Workbench) -> PlannedProgram:
     read = _bytes(params) - (0 if decoder.tied_embeddings else _bytes(params["embedding"]))
     refills = e.prompts_per_row * held / refilled_rows(held)
     tokens = e.prompts_per_row * (e.new_tokens - 1)
+    # Full tuning leaves float32, adapters are merged into that; what answers read is made of it.
+    tuned = _bytes(_parameters(bench.mesh, decoder, "float32"))
     return PlannedProgram(
         kind="decode",
         lower=lambda: bench.answers.decode.lower(params, prompts, padding, keys),
         decoder=decoder,
         flops=decode_flops(decoder, count, e.prompt_tokens, e.new_tokens),
         attention=count * attention_flops(decoder, e.prompt_tokens),
-        held={"parameters": _bytes(params), "batch": _bytes((prompts, padding, keys))},
+        held={
+            "parameters": _bytes(params),
+            "batch": _bytes((prompts, padding, keys)),
+            "tuned parameters": tuned,
+        },
         made={"cache": cached},
         work=count,
         size=f"{count} prompts in {e.rows} rows of {e.prompt_tokens:,} + {e.new_tokens:,} tokens",
         read=tokens * (read + cached),
         # Where every answer is as long as it may be.
         loops={REFILLS: refills, TOKENS: tokens / refills},
+        beside=tuned,
     )
 
 

@@ -61,7 +61,7 @@ def changes(bench: Workbench, kind: str) -> Iterator[Change]:
         micro = [{"batch.microbatches": n} for n in parts]
         cheaper = [a | b for b in ({}, *micro[:1], *micro[-1:]) for a in remats]
     elif kind == "decode":
-        halves = _doubled(1, c.evaluate.rows // batch_ways(mesh))
+        halves = _doubled(1, c.evaluate.rows // batch_ways(bench.answers.mesh))
         cheaper = [{}] + [{"evaluate.rows": c.evaluate.rows // n} for n in halves]
     seen: list[Change] = [{}]
     for change in (a | b for a in splits for b in cheaper):
