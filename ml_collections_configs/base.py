@@ -154,6 +154,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Hopper on (the extra `gpu`). "auto": the kernel of the devices, the einsum where it has none.
     c.mesh.attention = "auto"
 
+    # Who is told of a run's metrics beside its metrics.jsonl: "tensorboard", "wandb", "trackio".
+    c.track = ("tensorboard",)
+
     c.evaluate = ml_collections.ConfigDict()
     # Held-out prompts of each language.
     c.evaluate.prompts = 300

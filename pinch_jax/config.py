@@ -26,7 +26,7 @@ from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
 from pinch_jax.study.config import OWN, PRETRAINED, StudyConfig
-from pinch_jax.train.config import LoraConfig, TrainConfig
+from pinch_jax.train.config import TRACKERS, LoraConfig, TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Config:
 
     seed: Seed
     languages: tuple[LanguageCode, ...]
+    track: tuple[str, ...]
     corpus: CorpusConfig
     mixture: MixtureConfig
     model: ModelConfig
@@ -48,6 +49,9 @@ class Config:
 
     def __post_init__(self) -> None:
         check_distinct("config.languages", self.languages)
+        check_distinct("config.track", self.track)
+        for name in self.track:
+            choose("config.track", name, TRACKERS)
         study = self.study.of(self.languages, self.mixture.base, self.seed)
         object.__setattr__(self, "study", study)
         self._check_study_languages()

@@ -245,7 +245,7 @@ def test_sampling_that_cannot_be_says_why(temperature, top_p, field):
 def test_prompts_are_batched_by_length_and_every_one_is_found_again():
     random = np.random.default_rng(5)
     prompts = [random.integers(1, 50, n).tolist() for n in random.integers(1, 17, 30)]
-    batches = batch_prompts(prompts, rows=8, widths=(8, 16), pad_id=PAD, groups=2)
+    batches = batch_prompts(prompts, rows=4, widths=(8, 16), pad_id=PAD, per_row=2, groups=2)
     found, lengths = {}, []
     for batch in batches:
         assert batch.ids.shape == (8, batch.ids.shape[1]) and batch.ids.dtype == np.int32

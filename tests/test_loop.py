@@ -5,13 +5,19 @@ import math
 import os
 import shutil
 import signal
+import struct
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from ml_collections_configs import tiny
+from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.files import json_line, read_kept_lines
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.stops import Interrupted
@@ -19,6 +25,7 @@ from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.loop import Hooks, train_loop
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter
 from pinch_jax.train.step import init_state
+from pinch_jax.train.trackers import open_trackers
 
 MESH = MeshConfig(2, 4, 1)
 OTHER_MESH = MeshConfig(2, 2, 2)
@@ -412,3 +419,40 @@ def test_a_disk_that_a_checkpoint_does_not_fit_on_is_told_as_full(tmp_path):
     with pytest.raises(OSError, match=r"No space left on device: .*checkpoints"):
         checkpoints.close()
     close()
+
+
+def events_of(directory):
+    """Yields the events of TensorBoard's files: records of length, checksum and bytes."""
+    for path in sorted(directory.iterdir()):
+        content = path.read_bytes()
+        while content:
+            (size,) = struct.unpack("<Q", content[:8])
+            yield Event.FromString(content[12 : 12 + size])
+            content = content[16 + size :]
+
+
+def test_tensorboard_is_told_what_the_lines_say_and_what_a_run_that_goes_on_wrote_before(tmp_path):
+    for first, last in ((0, 6), (4, 8)):
+        trackers = open_trackers(["tensorboard"], tmp_path, "1 % over all", {}, first)
+        metrics = MetricWriter(tmp_path, first, trackers)
+        for step in range(first + 1, last + 1):
+            metrics.write(step, {"loss": 1 / step + first})
+        metrics.close()
+    seen = {}
+    for event in events_of(tmp_path / "tensorboard"):
+        if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+            seen = {step: value for step, value in seen.items() if step < event.step}
+        for value in event.summary.value:
+            seen[event.step] = value.simple_value
+    assert seen == {line["step"]: np.float32(line["loss"]) for line in lines_of(tmp_path)}
+    assert len(seen) == 8 and seen[8] > 4
+
+
+def test_a_tracker_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"config.track: 'wandb' does not .* pip install wandb"):
+        open_trackers(["wandb"], tmp_path, "", {}, 0)
+    values = tiny.get_config()
+    values.track = ("wandbb",)
+    with pytest.raises(UserError, match=r"config.track.*'wandbb'.*wandb"):
+        from_config_dict(values)

@@ -212,7 +212,9 @@ class Answers:
             check_ids(own, self.model.vocab_size, self.renderer.tokenizer, where)
         pad_id, count = self.renderer.tokenizer.pad_id, self.rows * self.prompts_per_row
         mine = local_rows(self.mesh, count)
-        batches = batch_prompts(ids, count, self.widths, pad_id, self.shard.groups)
+        batches = batch_prompts(
+            ids, self.rows, self.widths, pad_id, self.prompts_per_row, self.shard.groups
+        )
         words = sampling_keys(seed, prompts)
         params = self.placed(params)
 

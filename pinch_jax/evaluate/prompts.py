@@ -30,13 +30,14 @@ def batch_prompts(
     rows: int,
     widths: Sequence[int],
     pad_id: int,
+    per_row: int = 1,
     groups: int = 1,
 ) -> list[PromptBatch]:
-    """Returns all prompts in batches of `rows`, grouped by length, the last filled with padding.
+    """Returns all prompts in batches of `rows` x `per_row`, grouped by length, filled with padding.
 
-    A batch is as wide as the smallest of `widths` that holds it; UserError if a prompt is longer.
-    Its prompts are dealt out to `groups` of as many rows, the longest first: what comes last keeps
-    rows waiting that have nothing left to take.
+    A batch is as wide as the smallest of `widths` that holds its first `rows` prompts, and has no
+    longer ones; UserError if a prompt is longer than all. Prompts are dealt out to `groups` of as
+    many rows, the longest first: what comes last keeps rows waiting that have nothing to take.
     """
     lengths = np.array([len(p) for p in prompts], np.int64)
     if len(lengths) and lengths.max() > max(widths):
@@ -45,14 +46,16 @@ def batch_prompts(
             f"{int(lengths.max())} tokens; raise config.evaluate.prompt_tokens"
         )
     order = np.argsort(lengths, kind="stable")
-    batches = []
-    for first in range(0, len(order), rows):
-        members = order[first : first + rows][::-1]
+    batches, count = [], rows * per_row
+    while len(order):
+        longest = lengths[order[:rows]].max()
+        width = min(w for w in widths if w >= longest)
+        members = order[:count][lengths[order[:count]] <= width][::-1]
+        order = order[len(members) :]
         dealt = np.arange(len(members))
-        places = dealt % groups * (rows // groups) + dealt // groups
-        width = min(w for w in widths if w >= lengths[members].max())
-        ids = np.full((rows, width), pad_id, np.int32)
-        padding = np.full(rows, width, np.int32)
+        places = dealt % groups * (count // groups) + dealt // groups
+        ids = np.full((count, width), pad_id, np.int32)
+        padding = np.full(count, width, np.int32)
         for row, member in zip(places, members, strict=True):
             padding[row] = width - lengths[member]
             ids[row, padding[row] :] = prompts[member]

@@ -15,6 +15,7 @@ from pinch_jax.locks import one_writer
 from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.study.naming import names_of
 from pinch_jax.study.responses import answer, missing_responses, response_bar
 from pinch_jax.study.run import Run, clocked, planned
 from pinch_jax.study.workbench import Workbench
@@ -22,6 +23,7 @@ from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import Hooks, train_loop
 from pinch_jax.train.lora import combine, merge
 from pinch_jax.train.metrics import MetricWriter
+from pinch_jax.train.trackers import open_trackers
 from pinch_jax.waiting import agreed, is_primary, primary_alone, wait_for_all
 
 
@@ -77,7 +79,7 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
         wait_for_all(f"the first step of {run.directory.name}")
         state = checkpoints.restore(bench.mesh, bench.abstract_state()) or bench.initial_state()
         first = int(state.step)
-        metrics = MetricWriter(run.directory if is_primary() else None, first)
+        metrics = _metrics(bench, run, first)
         try:
             hooks = Hooks(
                 checkpoints=checkpoints,
@@ -92,6 +94,16 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
         finally:
             metrics.close()
     return state
+
+
+def _metrics(bench: Workbench, run: Run, first: int) -> MetricWriter:
+    if not is_primary():
+        return MetricWriter(None)
+    c = bench.config
+    name = names_of([run.spec], c.languages, c.mixture.base)[run.spec]
+    name += f", draw {run.draw}" * bool(run.draw)
+    trackers = open_trackers(c.track, run.directory, name, planned(run), first)
+    return MetricWriter(run.directory, first, trackers)
 
 
 def _evaluators(bench: Workbench) -> list[Callable]:

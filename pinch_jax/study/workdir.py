@@ -27,6 +27,8 @@ FREE_FIELDS = (
     "corpus.data_dir",
     "batch.max_dropped_fraction",
     "mesh",
+    "track",
+    "evaluate.tensor",
     "train.remat_policy",
     "train.checkpoint_period_steps",
     "train.log_period_steps",

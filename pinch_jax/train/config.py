@@ -20,6 +20,9 @@ from pinch_jax.config_fields import (
 from pinch_jax.errors import UserError
 from pinch_jax.model.config import REMAT_POLICIES
 
+TENSORBOARD = "tensorboard"
+# Those beside it are libraries with `init`, `log` and `finish`.
+TRACKERS = (TENSORBOARD, "wandb", "trackio")
 Decay = Annotated[float, Ge(0), Lt(1)]
 # Where a layer has each projection, and how many of its axes are inputs.
 PROJECTIONS: dict[str, tuple[str, int]] = {

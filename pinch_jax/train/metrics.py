@@ -1,39 +1,37 @@
-"""Metrics: pulled from the device late, checked, written as JSON lines and for TensorBoard."""
+"""Metrics: pulled from the device late, checked, written as JSON lines and to trackers."""
 
 import collections
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-
 from pinch_jax.errors import UserError
 from pinch_jax.files import json_line, mend_last_line, read_kept_lines
+from pinch_jax.train.trackers import Tracker
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
 LAG_STEPS = 2
 
 
 class MetricWriter:
-    """Writes `metrics.jsonl` and TensorBoard events into a run's directory.
+    """Writes `metrics.jsonl` into a run's directory, and what it holds to trackers.
 
     The process that is not the first passes `directory=None` and writes nothing. A run that
     resumes after `done_steps` drops the lines of later ones, so that no step is there twice.
     """
 
-    def __init__(self, directory: Path | None, done_steps: int = 0):
+    def __init__(
+        self, directory: Path | None, done_steps: int = 0, trackers: Sequence[Tracker] = ()
+    ):
         # (step, metrics, whether they are written)
         self._waiting: collections.deque[tuple[int, Mapping[str, Any], bool]] = collections.deque()
-        self._lines = self._events = None
+        self._lines, self._trackers = None, trackers
         if directory is not None:
             path = directory / "metrics.jsonl"
             kept = _lines_until(path, done_steps)
             self._lines = path.open("w", encoding="utf-8")
             self._lines.writelines(kept)
-            self._events = SummaryWriter(
-                str(directory / "tensorboard"), purge_step=done_steps + 1 if done_steps else None
-            )
 
     def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
         """Takes scalars of a step, also such as the device has not computed yet.
@@ -51,14 +49,16 @@ class MetricWriter:
             self._pull()
         if self._lines:
             self._lines.flush()
-            self._events.flush()
+        for tracker in self._trackers:
+            tracker.flush()
 
     def close(self) -> None:
         """Flushes and closes the files."""
         self.flush()
         if self._lines:
             self._lines.close()
-            self._events.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def _pull(self) -> None:
         step, metrics, logged = self._waiting.popleft()
@@ -68,8 +68,8 @@ class MetricWriter:
             raise UserError(_not_finite(step, values))
         if self._lines and logged:
             self._lines.write(json_line({"step": step} | values))
-            for name, value in values.items():
-                self._events.add_scalar(name, value, step)
+            for tracker in self._trackers:
+                tracker.log(values, step)
 
 
 def _not_finite(step: int, values: Mapping[str, float]) -> str:

@@ -1,0 +1,93 @@
+"""Where metrics of a run are shown beside its own metrics.jsonl: TensorBoard, and services.
+
+A service is a library with `init`, `log` and `finish`, as Weights & Biases made them the custom.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tensorboardX import SummaryWriter
+
+from pinch_jax.errors import UserError
+from pinch_jax.train.config import TENSORBOARD
+
+PROJECT = "pinch_jax"
+
+
+class Tracker(Protocol):
+    """Shows the scalars of one run."""
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Takes the scalars of a step."""
+
+    def flush(self) -> None:
+        """Hands on what waits, as far as that can be asked for."""
+
+    def close(self) -> None:
+        """Ends the run."""
+
+
+class _TensorBoard:
+    def __init__(self, directory: Path, done_steps: int):
+        purged = done_steps + 1 if done_steps else None
+        # Two that are opened in one second would have one name.
+        suffix = f".{done_steps}"
+        self._events = SummaryWriter(
+            str(directory / TENSORBOARD), purge_step=purged, filename_suffix=suffix
+        )
+        self.flush, self.close = self._events.flush, self._events.close
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+
+class _Service:
+    def __init__(self, library: str, name: str, run: str, told: Mapping[str, Any]):
+        try:
+            service = importlib.import_module(library)
+        except ImportError as error:
+            raise UserError(
+                f"config.track: {library!r} does not load ({error}); pip install {library}"
+            ) from error
+        # A run that goes on is the same one there: known by its directory, which its fingerprint
+        # ends, and called as on the page.
+        known = {"id": run} if library == "wandb" else {}
+        self._run = service.init(
+            project=PROJECT, name=name, config=dict(told), resume="allow", **known
+        )
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        self._run.log(dict(values), step=step)
+
+    def flush(self) -> None:
+        """It sends by itself."""
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def open_trackers(
+    kinds: Sequence[str], directory: Path, name: str, told: Mapping[str, Any], done_steps: int
+) -> list[Tracker]:
+    """Returns the trackers of a run, each open.
+
+    Args:
+        kinds: those of config.track.
+        directory: that of the run, whose name is its own for good.
+        name: what the page calls the run.
+        told: what is told of it beside its metrics, such as its mixture.
+        done_steps: what later steps left is dropped, where a tracker can.
+
+    Raises:
+        UserError: a library is not installed.
+    """
+    made: list[Tracker] = []
+    for kind in kinds:
+        if kind == TENSORBOARD:
+            made.append(_TensorBoard(directory, done_steps))
+        else:
+            made.append(_Service(kind, name, directory.name, told))
+    return made
