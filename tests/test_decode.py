@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
+from small import EVERY, GEMMA_LIKE, LLAMA_LIKE, random_params
 
 from pinch_jax.evaluate.decode import Sampling, batch_prompts, make_decode, sample
 from pinch_jax.host_memory import listed_layers
@@ -54,13 +54,13 @@ def continued(c, params, prompts):
 
 @functools.cache
 def greedy(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     return continued(c, random_params(c), prompts_of(c.vocab_size)[0])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     _, ids, padding = prompts_of(c.vocab_size)
     decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
     ours = decode(random_params(c), ids, padding, NO_KEYS)
@@ -68,9 +68,9 @@ def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
     assert len({tuple(row) for row in np.asarray(ours)}) == len(LENGTHS)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_layers_one_by_one_are_views_and_decode_the_same(family):
-    c, mesh = FAMILIES[family], make_mesh(MeshConfig(), jax.devices()[:1])
+    c, mesh = EVERY[family], make_mesh(MeshConfig(), jax.devices()[:1])
     _, ids, padding = prompts_of(c.vocab_size)
     params = jax.device_put(random_params(c))
     listed = listed_layers(mesh, params["layers"])

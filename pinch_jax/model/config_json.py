@@ -5,16 +5,18 @@ Older and newer spellings are read (`rope_theta` and `rope_scaling`, or `rope_pa
 family reads.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScaling
+from pinch_jax.model.architectures import FAMILIES, MISSING, Family
+from pinch_jax.model.families import DecoderConfig, RopeScaling
 
 Config = Mapping[str, Any]
 
-ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu"}
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu", "xielu": "xielu"}
 # What the decoder cannot do, by the only values that a config.json may have there, unless it is
 # among the fields of the family. transformers reads Gemma 3's attention cap and never applies it.
 ONLY: dict[str, tuple[Any, ...]] = {
@@ -27,6 +29,8 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
+    "use_qk_norm": (None, False),
+    "per_layer_config": (None, {}),
 }
 # The sizes of a decoder, by the names of DecoderConfig.
 _NAMES = {
@@ -41,6 +45,8 @@ _NAMES = {
 # A file may leave these two out.
 SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
+YARN_ONLY = {"truncate": True, "mscale": None, "mscale_all_dim": None}
+YARN_TURNS = {"beta_slow": 1.0, "beta_fast": 32.0}
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
@@ -48,6 +54,8 @@ def family_of(config: Config) -> Family:
     """Returns the family of a config.json; raises UserError if it is none of ours."""
     families = {family.model_type: family for family in FAMILIES}
     model_type = text_part(config).get("model_type")
+    if model_type in MISSING:
+        raise _unsupported("model_type", model_type, MISSING[model_type])
     if model_type not in families:
         what = f"the families are {', '.join(families)}"
         if model_type is None:
@@ -101,13 +109,15 @@ def _decoder(config: Config) -> DecoderConfig:
     return DecoderConfig(
         **{ours: c[theirs] for ours, theirs in _NAMES.items()},
         activation=ACTIVATIONS[c[activation]],
-        norm_epsilon=c["rms_norm_eps"],
+        norm_epsilon=c["layer_norm_eps" if "layer_norm_eps" in c else "rms_norm_eps"],
         tied_embeddings=c["tie_word_embeddings"],
         attention_softcap=float(c.get("attn_logit_softcapping") or 0),
         logit_softcap=float(c.get("final_logit_softcapping") or 0),
         query_scale=None if divisor == c["head_dim"] else float(divisor),
+        logit_scale=c.get("logit_scale", 1.0),
         **_read_windows(c),
-        **_read_ropes(c),
+        **_read_ropes(c, family),
+        unrotated_pattern=_read_unrotated(c, family),
         **family.fixed,
     )
 
@@ -145,20 +155,46 @@ def _local_layers(layer_types: Sequence[str], layers: int) -> list[bool]:
     return [kind == LOCAL for kind in layer_types]
 
 
-def _read_ropes(c: Config) -> dict[str, Any]:
-    """Returns the rotary fields of DecoderConfig; in Gemma 3, windows have their own."""
+def _read_unrotated(c: Config, family: Family) -> int:
+    """Returns `unrotated_pattern` of DecoderConfig."""
+    layers = c["num_hidden_layers"]
+    if not family.rotates_globals:
+        windows = _read_windows(c)
+        if windows.get("full_layers"):
+            raise _unsupported("layer_types", c["layer_types"], "every n-th is without a window")
+        return windows.get("window_pattern", 1)
+    if "no_rope_layers" not in c:
+        return 0
+    if c["use_sliding_window"] or LOCAL in (c["layer_types"] or ()):
+        raise _unsupported("use_sliding_window", c["use_sliding_window"], "only full attention")
+    every, rotated = c["no_rope_layer_interval"], c["no_rope_layers"]
+    if rotated is None:
+        rotated = [(i + 1) % every for i in range(layers)]
+    rotated = [bool(each) for each in rotated]
+    pattern = 0 if all(rotated[:layers]) else rotated.index(False) + 1
+    if rotated[:layers] != [not pattern or (i + 1) % pattern != 0 for i in range(layers)]:
+        rule = f"num_hidden_layers={layers} of them, and 0 for every n-th layer"
+        raise _unsupported("no_rope_layers", c["no_rope_layers"], rule)
+    return pattern
+
+
+def _read_ropes(c: Config, family: Family) -> dict[str, Any]:
+    """Returns the rotary fields of DecoderConfig; in some families, windows have their own."""
     new, where = c["rope_parameters"], "rope_parameters"
     if new and GLOBAL in new:
         everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
+    elif new and family.local_rope_theta:
+        raise _unsupported(where, new, f"only with {GLOBAL!r} and {LOCAL!r} in it")
     else:
         everywhere, local = dict(new or c["rope_scaling"] or {}), None
         where = where if new else "rope_scaling"
     base = everywhere.get("rope_theta", c["rope_theta"])
     scaling = _read_scaling(everywhere, where, c)
     local_base, local_scaling = base, scaling
-    if "rope_local_base_freq" in c:
+    if family.local_rope_theta:
         local = local or {}
-        local_base = local.get("rope_theta", c["rope_local_base_freq"])
+        assumed = c.get("rope_local_base_freq", family.local_rope_theta)
+        local_base = local.get("rope_theta", assumed)
         local_scaling = _read_scaling(local, where, c)
     return {
         "rope_theta": float(base),
@@ -170,8 +206,9 @@ def _read_ropes(c: Config) -> dict[str, Any]:
 
 def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear", "llama3"):
-        raise _unsupported(f"{where}.rope_type", kind, "only 'default', 'linear' and 'llama3'")
+    if kind not in ("default", "linear", "llama3", "yarn"):
+        known = "only 'default', 'linear', 'llama3' and 'yarn'"
+        raise _unsupported(f"{where}.rope_type", kind, known)
     if rope.get("partial_rotary_factor") not in ONLY["partial_rotary_factor"]:
         part = rope["partial_rotary_factor"]
         raise _unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")
@@ -185,7 +222,16 @@ def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     if kind == "linear":
         return RopeScaling(kind, *factors)
     original_tokens = rope.get("original_max_position_embeddings", c["max_position_embeddings"])
-    return RopeScaling(kind, *factors, original_tokens)
+    if kind == "llama3":
+        return RopeScaling(kind, *factors, original_tokens)
+    for name, value in YARN_ONLY.items():
+        if rope.get(name, value) not in (None, value):
+            raise _unsupported(f"{where}.{name}", rope[name], f"only {value!r}")
+    turns = [float(rope.get(name) or usual) for name, usual in YARN_TURNS.items()]
+    size = rope.get("attention_factor")
+    # Source: Peng et al. 2023, YaRN, arXiv 2309.00071, eq. 22.
+    size = 1 + 0.1 * math.log(max(factors[0], 1)) if size is None else float(size)
+    return RopeScaling(kind, *factors, *turns, original_tokens, size)
 
 
 def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
@@ -232,6 +278,9 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "hidden_act": activation,
         "hidden_activation": activation,
         "rms_norm_eps": decoder.norm_epsilon,
+        "layer_norm_eps": decoder.norm_epsilon,
+        "logit_scale": decoder.logit_scale,
+        "no_rope_layers": [int(each) for each in decoder.rotated_layers],
         "tie_word_embeddings": decoder.tied_embeddings,
         "attn_logit_softcapping": decoder.attention_softcap or None,
         "final_logit_softcapping": decoder.logit_softcap or None,
@@ -258,7 +307,10 @@ def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
     written = {"rope_type": scaling.kind, "factor": scaling.factor}
     if scaling.kind == "linear":
         return written
-    written |= zip(LLAMA3_FACTORS, (scaling.low_turns, scaling.high_turns), strict=True)
+    names = LLAMA3_FACTORS
+    if scaling.kind == "yarn":
+        names, written["attention_factor"] = YARN_TURNS, scaling.attention_factor
+    written |= zip(names, (scaling.low_turns, scaling.high_turns), strict=True)
     return written | {"original_max_position_embeddings": scaling.original_tokens}
 
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.mesh import Shard
+from pinch_jax.mesh import Shard, path_name
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig, Params
@@ -77,8 +77,9 @@ def abstract_params(config: DecoderConfig) -> Params:
 
 
 def is_vector(path: tuple[Any, ...]) -> bool:
-    """Returns whether a path is that of a norm or a bias."""
-    return jax.tree_util.keystr(path, simple=True, separator="/").endswith(("scale", "bias"))
+    """Returns whether a path is that of a norm, a bias or what an activation has learnt."""
+    name = path_name(path)
+    return name.endswith(("scale", "bias")) or "/activation/" in name
 
 
 def in_precision(params: Params, dtype: Any) -> Params:
@@ -172,15 +173,18 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 
-    def run(x, block_params, is_global, remember):
+    def run(x, block_params, kind, remember):
+        is_global, is_rotated = kind
         seen, rope = Seen(view.first, view.last, is_global), view.rope
         if config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
+        if config.unrotated_pattern:
+            rope = tuple(jnp.where(is_rotated, a, b) for a, b in zip(rope, (0, 1), strict=True))
         return nnx.merge(block_graph, block_params)(x, seen, rope, remember, shard)
 
     def layer(carry, scanned):
         x, cache = carry
-        block_params, index, is_global = scanned
+        block_params, index, kind = scanned
 
         def remember(*news):
             nonlocal cache
@@ -189,31 +193,32 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
             cache = Cache(*(put(c, n[None], index) for c, n in zip(cache, news, strict=True)))
             return tuple(c[index] for c in cache)
 
-        return (run(x, block_params, is_global, remember), cache), None
+        return (run(x, block_params, kind, remember), cache), None
 
     def put(old, new, *index):
         place = (*index, 0, view.start, 0, 0)
         return jax.lax.dynamic_update_slice(old, new.astype(old.dtype), place)
 
+    kinds = config.global_layers, config.rotated_layers
     if isinstance(params["layers"], tuple):
         # As many programs as layers, each of which reads its weights where they are.
         seen_so_far = []
-        for *pair, block_params, is_global in zip(
-            *cache, params["layers"], config.global_layers, strict=True
+        for *pair, block_params, kind in zip(
+            *cache, params["layers"], zip(*kinds, strict=True), strict=True
         ):
 
             def remember(*news, pair=pair):
                 seen_so_far.append([put(c, n) for c, n in zip(pair, news, strict=True)])
                 return seen_so_far[-1]
 
-            x = run(x, block_params, is_global, remember)
-        return embedder.final_norm(x), Cache(*zip(*seen_so_far, strict=True))
+            x = run(x, block_params, kind, remember)
+        return embedder(x), Cache(*zip(*seen_so_far, strict=True))
 
     if remat_policy:
         layer = jax.checkpoint(layer, policy=remat_policy)
-    scanned = (params["layers"], jnp.arange(config.layers), jnp.array(config.global_layers))
+    scanned = params["layers"], jnp.arange(config.layers), tuple(jnp.array(k) for k in kinds)
     (x, cache), _ = jax.lax.scan(layer, (x, cache), scanned)
-    return embedder.final_norm(x), cache
+    return embedder(x), cache
 
 
 def unembed(config: DecoderConfig, params: Params, hidden: jax.Array) -> jax.Array:
