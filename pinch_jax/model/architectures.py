@@ -216,6 +216,7 @@ FAMILIES: tuple[Family, ...] = (
         rope_theta=12_000_000.0,
         rope_parameters={
             "rope_type": "llama3",
+            "rope_theta": 12_000_000.0,
             "factor": 8.0,
             "low_freq_factor": 1.0,
             "high_freq_factor": 4.0,

@@ -5,14 +5,21 @@ Older and newer spellings are read (`rope_theta` and `rope_scaling`, or `rope_pa
 family reads.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.model.architectures import FAMILIES, MISSING, Family
-from pinch_jax.model.families import DecoderConfig, RopeScaling
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.rope_json import (
+    GLOBAL,
+    LOCAL,
+    read_ropes,
+    read_unrotated,
+    unsupported,
+    write_scaling,
+)
 
 Config = Mapping[str, Any]
 
@@ -44,10 +51,6 @@ _NAMES = {
 }
 # A file may leave these two out.
 SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
-LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
-YARN_ONLY = {"truncate": True, "mscale": None, "mscale_all_dim": None}
-YARN_TURNS = {"beta_slow": 1.0, "beta_fast": 32.0}
-LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
 def family_of(config: Config) -> Family:
@@ -55,12 +58,12 @@ def family_of(config: Config) -> Family:
     families = {family.model_type: family for family in FAMILIES}
     model_type = text_part(config).get("model_type")
     if model_type in MISSING:
-        raise _unsupported("model_type", model_type, MISSING[model_type])
+        raise unsupported("model_type", model_type, MISSING[model_type])
     if model_type not in families:
         what = f"the families are {', '.join(families)}"
         if model_type is None:
             what += "; the models of a work directory are its runs/RUN/model"
-        raise _unsupported("model_type", model_type, what)
+        raise unsupported("model_type", model_type, what)
     return families[model_type]
 
 
@@ -95,17 +98,19 @@ def _decoder(config: Config) -> DecoderConfig:
     family, config = family_of(config), text_part(config)
     for name, values in ONLY.items():
         if name not in family.fields and config.get(name) not in values:
-            raise _unsupported(name, config[name], f"only {values[-1]!r}")
+            raise unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
+    # Apertus assumes some where a file has null.
+    c["rope_parameters"] = c["rope_parameters"] or family.fields["rope_parameters"]
     for name in SIZES:
         if type(c[name]) is not int or c[name] < 1:
-            raise _unsupported(name, c[name], "only whole numbers above 0")
+            raise unsupported(name, c[name], "only whole numbers above 0")
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
     if c[activation] not in ACTIVATIONS:
-        raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
+        raise unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
     c["num_key_value_heads"] = c["num_key_value_heads"] or c["num_attention_heads"]
     c["head_dim"] = c["head_dim"] or c["hidden_size"] // c["num_attention_heads"]
-    divisor = c.get("query_pre_attn_scalar", c["head_dim"])
+    divisor, windows = c.get("query_pre_attn_scalar", c["head_dim"]), _read_windows(c)
     return DecoderConfig(
         **{ours: c[theirs] for ours, theirs in _NAMES.items()},
         activation=ACTIVATIONS[c[activation]],
@@ -115,9 +120,9 @@ def _decoder(config: Config) -> DecoderConfig:
         logit_softcap=float(c.get("final_logit_softcapping") or 0),
         query_scale=None if divisor == c["head_dim"] else float(divisor),
         logit_scale=c.get("logit_scale", 1.0),
-        **_read_windows(c),
-        **_read_ropes(c, family),
-        unrotated_pattern=_read_unrotated(c, family),
+        **windows,
+        **read_ropes(c, family),
+        unrotated_pattern=read_unrotated(c, family, windows),
         **family.fixed,
     )
 
@@ -142,96 +147,17 @@ def _read_windows(c: Config) -> dict[str, int]:
     pattern = local.index(False) + 1
     if local != [(i + 1) % pattern != 0 for i in range(layers)]:
         rule = "every n-th layer may attend to everything, or the first few"
-        raise _unsupported("layer_types", c["layer_types"], rule)
+        raise unsupported("layer_types", c["layer_types"], rule)
     return {"window": window, "window_pattern": pattern}
 
 
 def _local_layers(layer_types: Sequence[str], layers: int) -> list[bool]:
     unknown = sorted(set(layer_types) - {LOCAL, GLOBAL})
     if unknown:
-        raise _unsupported("layer_types", unknown[0], f"only {LOCAL!r} and {GLOBAL!r}")
+        raise unsupported("layer_types", unknown[0], f"only {LOCAL!r} and {GLOBAL!r}")
     if len(layer_types) != layers:
-        raise _unsupported("layer_types", layer_types, f"num_hidden_layers={layers} of them")
+        raise unsupported("layer_types", layer_types, f"num_hidden_layers={layers} of them")
     return [kind == LOCAL for kind in layer_types]
-
-
-def _read_unrotated(c: Config, family: Family) -> int:
-    """Returns `unrotated_pattern` of DecoderConfig."""
-    layers = c["num_hidden_layers"]
-    if not family.rotates_globals:
-        windows = _read_windows(c)
-        if windows.get("full_layers"):
-            raise _unsupported("layer_types", c["layer_types"], "every n-th is without a window")
-        return windows.get("window_pattern", 1)
-    if "no_rope_layers" not in c:
-        return 0
-    if c["use_sliding_window"] or LOCAL in (c["layer_types"] or ()):
-        raise _unsupported("use_sliding_window", c["use_sliding_window"], "only full attention")
-    every, rotated = c["no_rope_layer_interval"], c["no_rope_layers"]
-    if rotated is None:
-        rotated = [(i + 1) % every for i in range(layers)]
-    rotated = [bool(each) for each in rotated]
-    pattern = 0 if all(rotated[:layers]) else rotated.index(False) + 1
-    if rotated[:layers] != [not pattern or (i + 1) % pattern != 0 for i in range(layers)]:
-        rule = f"num_hidden_layers={layers} of them, and 0 for every n-th layer"
-        raise _unsupported("no_rope_layers", c["no_rope_layers"], rule)
-    return pattern
-
-
-def _read_ropes(c: Config, family: Family) -> dict[str, Any]:
-    """Returns the rotary fields of DecoderConfig; in some families, windows have their own."""
-    new, where = c["rope_parameters"], "rope_parameters"
-    if new and GLOBAL in new:
-        everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
-    elif new and family.local_rope_theta:
-        raise _unsupported(where, new, f"only with {GLOBAL!r} and {LOCAL!r} in it")
-    else:
-        everywhere, local = dict(new or c["rope_scaling"] or {}), None
-        where = where if new else "rope_scaling"
-    base = everywhere.get("rope_theta", c["rope_theta"])
-    scaling = _read_scaling(everywhere, where, c)
-    local_base, local_scaling = base, scaling
-    if family.local_rope_theta:
-        local = local or {}
-        assumed = c.get("rope_local_base_freq", family.local_rope_theta)
-        local_base = local.get("rope_theta", assumed)
-        local_scaling = _read_scaling(local, where, c)
-    return {
-        "rope_theta": float(base),
-        "rope_local_theta": float(local_base),
-        "rope_scaling": scaling,
-        "rope_local_scaling": local_scaling,
-    }
-
-
-def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear", "llama3", "yarn"):
-        known = "only 'default', 'linear', 'llama3' and 'yarn'"
-        raise _unsupported(f"{where}.rope_type", kind, known)
-    if rope.get("partial_rotary_factor") not in ONLY["partial_rotary_factor"]:
-        part = rope["partial_rotary_factor"]
-        raise _unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")
-    if kind == "default":
-        return None
-    needed = ("factor", *LLAMA3_FACTORS) if kind == "llama3" else ("factor",)
-    for name in needed:
-        if name not in rope:
-            raise UserError(f"config.json: {where}.{name} is missing; {kind!r} needs it")
-    factors = [float(rope[name]) for name in needed]
-    if kind == "linear":
-        return RopeScaling(kind, *factors)
-    original_tokens = rope.get("original_max_position_embeddings", c["max_position_embeddings"])
-    if kind == "llama3":
-        return RopeScaling(kind, *factors, original_tokens)
-    for name, value in YARN_ONLY.items():
-        if rope.get(name, value) not in (None, value):
-            raise _unsupported(f"{where}.{name}", rope[name], f"only {value!r}")
-    turns = [float(rope.get(name) or usual) for name, usual in YARN_TURNS.items()]
-    size = rope.get("attention_factor")
-    # Source: Peng et al. 2023, YaRN, arXiv 2309.00071, eq. 22.
-    size = 1 + 0.1 * math.log(max(factors[0], 1)) if size is None else float(size)
-    return RopeScaling(kind, *factors, *turns, original_tokens, size)
 
 
 def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
@@ -243,7 +169,10 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
     differences = {}
     for family in FAMILIES:
         written = _write(decoder, family)
-        ours, theirs = _normal(decoder), _normal(read_config(written))
+        try:
+            ours, theirs = _normal(decoder), _normal(read_config(written))
+        except UserError:  # such windows or rotations this family has none of
+            continue
         wrong = {name: theirs[name] for name in ours if ours[name] != theirs[name]}
         if not wrong:
             return written | others
@@ -292,26 +221,13 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
         "rope_theta": decoder.rope_theta,
         "rope_local_base_freq": decoder.rope_local_theta,
-        "rope_scaling": _write_scaling(decoder.rope_scaling),
+        "rope_scaling": write_scaling(decoder.rope_scaling),
     }
     if decoder.window_pattern > 1:
         known["sliding_window_pattern"] = decoder.window_pattern
     chosen = {name: value for name, value in known.items() if name in family.fields}
     named = {"architectures": [family.architecture], "model_type": family.model_type}
     return named | chosen
-
-
-def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
-    if scaling is None:
-        return None
-    written = {"rope_type": scaling.kind, "factor": scaling.factor}
-    if scaling.kind == "linear":
-        return written
-    names = LLAMA3_FACTORS
-    if scaling.kind == "yarn":
-        names, written["attention_factor"] = YARN_TURNS, scaling.attention_factor
-    written |= zip(names, (scaling.low_turns, scaling.high_turns), strict=True)
-    return written | {"original_max_position_embeddings": scaling.original_tokens}
 
 
 def read_ids(told: int | Sequence[int] | None) -> list[int]:
@@ -325,7 +241,3 @@ def write_ids(ids: Iterable[int]) -> int | list[int] | None:
     """Returns ids as such a file has them, each once."""
     distinct = list(dict.fromkeys(ids))
     return distinct if len(distinct) > 1 else next(iter(distinct), None)
-
-
-def _unsupported(field: str, value: Any, supported: str) -> UserError:
-    return UserError(f"config.json: {field}={value!r} is not supported: {supported}")
