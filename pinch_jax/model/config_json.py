@@ -36,6 +36,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
+    "is_causal": (None, True),
     "use_qk_norm": (None, False),
     "per_layer_config": (None, {}),
 }
@@ -49,6 +50,7 @@ _NAMES = {
     "head_dim": "head_dim",
     "mlp_dim": "intermediate_size",
 }
+NULLABLE = ("rope_parameters", "layer_types")
 # A file may leave these two out.
 SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
 
@@ -100,13 +102,14 @@ def _decoder(config: Config) -> DecoderConfig:
         if name not in family.fields and config.get(name) not in values:
             raise unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
-    # Apertus assumes some where a file has null.
-    c["rope_parameters"] = c["rope_parameters"] or family.fields["rope_parameters"]
+    # For these, null is the same as nothing.
+    c |= {name: c[name] or family.fields[name] for name in NULLABLE if name in c}
     for name in SIZES:
         if type(c[name]) is not int or c[name] < 1:
             raise unsupported(name, c[name], "only whole numbers above 0")
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
-    if c[activation] not in ACTIVATIONS:
+    gated = family.fixed.get("gated", True)
+    if c[activation] not in ACTIVATIONS or (gated and c[activation] == "xielu"):
         raise unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
     c["num_key_value_heads"] = c["num_key_value_heads"] or c["num_attention_heads"]
     c["head_dim"] = c["head_dim"] or c["hidden_size"] // c["num_attention_heads"]
@@ -134,7 +137,10 @@ def _read_windows(c: Config) -> dict[str, int]:
         return {}
     local = [True] * layers
     if c.get("layer_types"):
-        local = _local_layers(c["layer_types"], layers)
+        kinds = c["layer_types"]
+        # What a family assumes goes round.
+        kinds = (kinds * layers)[:layers] if isinstance(kinds, tuple) else kinds
+        local = _local_layers(kinds, layers)
     elif "sliding_window_pattern" in c:
         local = [(i + 1) % c["sliding_window_pattern"] != 0 for i in range(layers)]
     elif "max_window_layers" in c:

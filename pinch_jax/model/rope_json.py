@@ -47,6 +47,8 @@ def read_ropes(c: Config, family: Family) -> dict[str, Any]:
             raise unsupported(where, new, rule)
         everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
     else:
+        if old and family.local_rope_theta and "rope_type" not in old:
+            raise unsupported("rope_scaling", old, "only with a rope_type")
         # transformers takes the older of two spellings.
         everywhere, where = dict(old or new or {}), "rope_scaling" if old else where
     base = everywhere.get("rope_theta", c["rope_theta"])
