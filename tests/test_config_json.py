@@ -12,7 +12,7 @@ from small import GEMMA_LIKE
 from pinch_jax.model.config_json import read_config, write_config
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import RopeScaling
-from pinch_jax.model.layers import rotation
+from pinch_jax.model.rotary import rotation
 
 # As published, less what does not decide the decoder.
 GEMMA3_4B = {
@@ -178,7 +178,7 @@ def test_older_and_newer_spellings_mean_the_same():
         ("model_type", "phi3", "model_type='phi3' .* gemma3_text, gemma2, qwen3"),
         ("model_type", "mixtral", "model_type='mixtral' .* no mixture of experts"),
         ("model_type", "qwen3_5", "model_type='qwen3_5' .* no recurrent layers"),
-        ("model_type", "gemma4_text", "model_type='gemma4_text' .* layers have one shape"),
+        ("model_type", "gemma4_text", "model_type='gemma4_text' .* no layers that differ in shape"),
         ("hidden_act", "gelu", "hidden_act='gelu' .* gelu_pytorch_tanh, silu, xielu"),
         ("attention_bias", True, "attention_bias=True .* only False"),
         ("mlp_bias", True, "mlp_bias=True .* only False"),

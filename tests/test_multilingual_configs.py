@@ -176,8 +176,6 @@ def test_what_a_family_could_have_and_the_decoder_has_not_is_refused(published, 
 def test_fields_that_contradict_each_other_say_so(change, message):
     with pytest.raises(UserError, match=message):
         DecoderConfig(**(vars(OLMO_LIKE) | change))
-    with pytest.raises(UserError, match=r"attention_factor=2\.0: 'linear' has none"):
-        RopeScaling("linear", 2.0, attention_factor=2.0)
 
 
 def test_fields_that_came_later_leave_the_fingerprints_of_others_alone():

@@ -223,21 +223,16 @@ FAMILIES: tuple[Family, ...] = (
     ),
 )
 
-_EXPERTS = "the decoder has no mixture of experts"
-_RECURRENT = "the decoder has no recurrent layers (linear attention, state spaces)"
-# Families that are asked for and cannot be read, by what the decoder would need.
-MISSING: Mapping[str, str] = {
-    **dict.fromkeys(("mixtral", "olmoe", "flex_olmo", "qwen2_moe", "qwen3_moe"), _EXPERTS),
-    **dict.fromkeys(("gpt_oss", "llama4", "llama4_text", "deepseek_v3", "cohere2_moe"), _EXPERTS),
-    **dict.fromkeys(("qwen3_next", "qwen3_5_moe"), f"{_RECURRENT}, and {_EXPERTS}"),
-    **dict.fromkeys(("qwen3_5", "qwen3_5_text", "olmo_hybrid", "falcon_h1"), _RECURRENT),
-    **dict.fromkeys(("nemotron_h", "granitemoehybrid", "recurrent_gemma", "lfm2"), _RECURRENT),
-    **dict.fromkeys(
-        ("gemma3n", "gemma3n_text"), "the decoder has no AltUp, LAuReL and per-layer embeddings"
-    ),
-    **dict.fromkeys(
-        ("gemma4", "gemma4_text"),
-        "the decoder's layers have one shape; Gemma 4's differ (larger global heads, shared keys "
-        "and values), and each has embeddings of its own",
-    ),
+# What the decoder would need for families that are asked for, by their names.
+_NEEDED = {
+    "mixture of experts": "mixtral olmoe flex_olmo qwen2_moe qwen3_moe gpt_oss llama4 llama4_text "
+    "deepseek_v3 cohere2_moe",
+    "recurrent layers (linear attention, state spaces)": "qwen3_next qwen3_5 qwen3_5_text "
+    "qwen3_5_moe olmo_hybrid falcon_h1 nemotron_h granitemoehybrid recurrent_gemma lfm2",
+    "AltUp, LAuReL and per-layer embeddings": "gemma3n gemma3n_text",
+    "layers that differ in shape or share keys and values, and no per-layer embeddings": "gemma4 "
+    "gemma4_text",
+}
+MISSING = {
+    name: f"the decoder has no {what}" for what, names in _NEEDED.items() for name in names.split()
 }

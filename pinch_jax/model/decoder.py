@@ -21,7 +21,8 @@ from pinch_jax.mesh import Shard, path_name
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layers import Block, Embedder, Rope, dense, lookup, rotation
+from pinch_jax.model.layers import Block, Embedder, dense, lookup
+from pinch_jax.model.rotary import Rope, rotation
 
 # On one device there is nothing to constrain.
 no_sharding = Shard()

@@ -61,11 +61,6 @@ class RopeScaling:
                 f"{path}.low_turns={self.low_turns} is not below {path}.high_turns="
                 f"{self.high_turns}; Llama 3 has 1 and 4"
             )
-        if self.attention_factor != 1 and self.kind != "yarn":
-            raise UserError(
-                f"{path}.attention_factor={self.attention_factor}: {self.kind!r} has none; set it "
-                "to 1, or the kind to 'yarn'"
-            )
 
 
 @dataclasses.dataclass(frozen=True)

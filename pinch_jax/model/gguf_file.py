@@ -187,7 +187,7 @@ class GgufFile:
 
     def _llama3_scaling(self, base: float, head_dim: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
-        from pinch_jax.model.layers import lowering
+        from pinch_jax.model.rotary import lowering
 
         divisors = self._rows(self._tensors[ROPE_FACTORS]).astype(np.float64)
         scaling = RopeScaling("llama3", float(divisors.max()))
