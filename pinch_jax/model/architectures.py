@@ -34,7 +34,8 @@ def _family(
     rotates_globals: bool = True,
     **fields: Any,
 ) -> Family:
-    usual = {
+    usual = {} if "layer_norm_eps" in fields else {"rms_norm_eps": 1e-6}
+    usual |= {
         "num_hidden_layers": 32,
         "hidden_size": 4096,
         "num_attention_heads": 32,
@@ -44,11 +45,8 @@ def _family(
         "rope_scaling": None,
         "rope_parameters": None,
     }
-    if "layer_norm_eps" not in fields:
-        usual["rms_norm_eps"] = 1e-6
-    return Family(
-        model_type, architecture, fixed, usual | fields, local_rope_theta, rotates_globals
-    )
+    fields = usual | fields
+    return Family(model_type, architecture, fixed, fields, local_rope_theta, rotates_globals)
 
 
 _PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}

@@ -24,10 +24,7 @@ Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class Norm(nnx.Module):
-    """Root-mean-square normalisation over the last axis, computed in float32.
-
-    With `centered_norms` it subtracts the mean first, which makes it LayerNorm without a bias.
-    """
+    """Root-mean-square normalisation of the last axis, or LayerNorm without a bias; in float32."""
 
     def __init__(self, size: int, config: DecoderConfig):
         self.centered = config.centered_norms
@@ -149,10 +146,9 @@ class Attention(nnx.Module):
 
 
 class XIELU(nnx.Module):
-    """The activation xIELU: a parabola above 0, an exponential below, bent as is learnt.
+    """The activation xIELU: a parabola above 0, an exponential below; how steep is learnt.
 
-    `beta` and `epsilon` are in Apertus' files too, but never trained. They are decoder parameters
-    so that a file is read and written as it is.
+    `beta` and `epsilon` are never trained: they are kept as the files of Apertus have them.
 
     Source: Huang & Schlag 2024, arXiv 2411.13010, eq. 11.
     """

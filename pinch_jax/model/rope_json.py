@@ -9,6 +9,7 @@ from pinch_jax.model.architectures import Family
 from pinch_jax.model.families import RopeScaling
 
 Config = Mapping[str, Any]
+KINDS = ("default", "linear", "llama3", "yarn")
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 YARN_ONLY = {"truncate": True, "mscale": None, "mscale_all_dim": None}
 YARN_TURNS = {"beta_slow": 1.0, "beta_fast": 32.0}
@@ -69,9 +70,8 @@ def read_ropes(c: Config, family: Family) -> dict[str, Any]:
 
 def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear", "llama3", "yarn"):
-        known = "only 'default', 'linear', 'llama3' and 'yarn'"
-        raise unsupported(f"{where}.rope_type", kind, known)
+    if kind not in KINDS:
+        raise unsupported(f"{where}.rope_type", kind, f"only {', '.join(KINDS)}")
     if rope.get("partial_rotary_factor") not in (None, 1.0):
         part = rope["partial_rotary_factor"]
         raise unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")

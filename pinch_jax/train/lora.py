@@ -27,10 +27,7 @@ def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
     for name in lora.projections:
         part, inputs = PROJECTIONS[name]
         if name not in layers[part]:
-            raise UserError(
-                f"config.lora.projections={lora.projections}: this model has no {name!r}; leave it "
-                "out"
-            )
+            raise UserError(f"config.lora.projections: this model has no {name!r}; leave it out")
         _, *sizes = layers[part][name].shape
         most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
         if lora.rank > most:
