@@ -331,6 +331,7 @@ def of_size(
 def parameters(decoder: Mapping[str, Any]) -> int:
     """Returns the number of a decoder's weights, without its norms."""
     attended = 2 * decoder["head_dim"] * (decoder["heads"] + decoder["kv_heads"])
-    layer = decoder["embed_dim"] * (attended + 3 * decoder["mlp_dim"])
+    fed = (3 if decoder.get("gated", True) else 2) * decoder["mlp_dim"]
+    layer = decoder["embed_dim"] * (attended + fed)
     tables = 1 if decoder.get("tied_embeddings", True) else 2
     return decoder["layers"] * layer + tables * decoder["vocab_size"] * decoder["embed_dim"]

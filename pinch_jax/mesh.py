@@ -32,6 +32,8 @@ PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"layers/attention/(query|key)_norm/scale", P(None, None)),
     (r"layers/feedforward/(gate|up)", P(None, "fsdp", "tensor")),
     (r"layers/feedforward/down", P(None, "tensor", "fsdp")),
+    (r"layers/feedforward/activation/alpha_[pn]", P(None, None)),
+    (r"layers/feedforward/activation/(beta|epsilon)", P(None)),
     (r"layers/(attention|feedforward)(_post)?_norm/scale", P(None, None)),
     # An adapter's axes are those of its weight, with the rank whole on every device.
     (r"layers/(attention/(query|key|value)|feedforward/(gate|up))/lora_a", P(None, "fsdp", None)),

@@ -1,8 +1,9 @@
-"""Two decoders that have everything between them, and a run around one, small enough for any test.
+"""Decoders that have everything between them, and a run around one, small enough for any test.
 
 Programs are compiled once for all tests that use them.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
 from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import TrainState, init_state, make_train_step
@@ -58,6 +59,33 @@ LLAMA_LIKE = DecoderConfig(
     rope_theta=100.0,
 )
 FAMILIES = {"gemma": GEMMA_LIKE, "llama": LLAMA_LIKE}
+OLMO_LIKE = dataclasses.replace(
+    LLAMA_LIKE,
+    head_dim=8,
+    qkv_bias=False,
+    pre_norms=False,
+    post_norms=True,
+    qk_norm=True,
+    qk_norm_joint=True,
+    rope_scaling=RopeScaling("yarn", 4.0, 1.0, 5.0, 64, 1.2),
+)
+# Cohere's layers, with Apertus' feed-forward.
+COHERE_LIKE = dataclasses.replace(
+    LLAMA_LIKE,
+    layers=3,
+    window=4,
+    window_pattern=2,
+    unrotated_pattern=3,
+    qkv_bias=False,
+    parallel=True,
+    centered_norms=True,
+    rope_interleaved=True,
+    logit_scale=1.7,
+    activation="xielu",
+    gated=False,
+)
+# What the decoder itself is tested with; the rest of the house sees no more of it than of others.
+EVERY = FAMILIES | {"olmo": OLMO_LIKE, "cohere": COHERE_LIKE}
 OPTIMIZER = OptimizerConfig(
     learning_rate=0.02,
     warmup_fraction=0.25,

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import chat_templates
 import sentencepiece
 from hard_texts import EMOJI, WORDS
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
@@ -32,6 +33,8 @@ LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN = LLAMA3.replace("{1,3}", "")
+TURNS = ("START_OF_TURN", "END_OF_TURN", "USER", "CHATBOT", "SYSTEM")
+ROLES = ("system", "developer", "user", "assistant")
 
 
 def write_bundled(directory: Path) -> None:
@@ -135,6 +138,36 @@ def write_qwen(directory: Path, template: str | None = None) -> Path:
         config["chat_template"] = template
     markup = ["<think>", "</think>", "<tool_call>"]
     return write_byte_level(directory, QWEN, control, markup, config, composes=True)
+
+
+def write_newer(directory: Path, name: str) -> Path:
+    """Writes a tokenizer in the manner of a newer family, by the name of its chat template."""
+    pattern, control, config = {
+        # Cohere composes characters, and cuts digits apart.
+        "AYA": (
+            r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            ["<BOS_TOKEN>", "<PAD>", *(f"<|{name}_TOKEN|>" for name in TURNS)],
+            {"bos_token": "<BOS_TOKEN>", "eos_token": "<|END_OF_TURN_TOKEN|>"},
+        ),
+        "OLMO": (
+            LLAMA3,
+            ["<|endoftext|>", "<|pad|>"],
+            {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "add_bos_token": False},
+        ),
+        "SMOLLM": (
+            LLAMA3,
+            ["<|begin_of_text|>", "<|end_of_text|>", "<|im_start|>", "<|im_end|>"],
+            {"bos_token": None, "eos_token": "<|im_end|>", "add_bos_token": False},
+        ),
+        "APERTUS": (
+            QWEN,
+            ["<s>", "</s>", *(f"<|{role}_{end}|>" for role in ROLES for end in ("start", "end"))],
+            {"bos_token": "<s>", "eos_token": "<|assistant_end|>"},
+        ),
+    }[name]
+    config = config | {"chat_template": getattr(chat_templates, name)}
+    markup = ["<think>", "</think>"] if name == "SMOLLM" else []
+    return write_byte_level(directory, pattern, control, markup, config, composes=name == "AYA")
 
 
 class Kind(NamedTuple):

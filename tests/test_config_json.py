@@ -12,7 +12,7 @@ from small import GEMMA_LIKE
 from pinch_jax.model.config_json import read_config, write_config
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import RopeScaling
-from pinch_jax.model.layers import rotation
+from pinch_jax.model.rotary import rotation
 
 # As published, less what does not decide the decoder.
 GEMMA3_4B = {
@@ -51,6 +51,7 @@ LLAMA31_8B = {
     "tie_word_embeddings": False,
     "vocab_size": 128256,
 }
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8192}
 MISTRAL_7B = {
     "model_type": "mistral",
     "hidden_size": 4096,
@@ -174,17 +175,22 @@ def test_older_and_newer_spellings_mean_the_same():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("model_type", "mixtral", "model_type='mixtral' .* gemma3_text, gemma2, qwen3"),
-        ("hidden_act", "gelu", "hidden_act='gelu' .* gelu_pytorch_tanh, silu"),
+        ("model_type", "phi3", "model_type='phi3' .* gemma3_text, gemma2, qwen3"),
+        ("model_type", "mixtral", "model_type='mixtral' .* no mixture of experts"),
+        ("model_type", "qwen3_5", "model_type='qwen3_5' .* no recurrent layers"),
+        ("model_type", "gemma4_text", "model_type='gemma4_text' .* no layers that differ in shape"),
+        ("hidden_act", "gelu", "hidden_act='gelu' .* gelu_pytorch_tanh, silu, xielu"),
         ("attention_bias", True, "attention_bias=True .* only False"),
         ("mlp_bias", True, "mlp_bias=True .* only False"),
         ("num_local_experts", 8, "num_local_experts=8"),
         ("partial_rotary_factor", 0.5, "partial_rotary_factor=0.5 .* only 1.0"),
         ("quantization_config", {"bits": 4}, "quantization_config={'bits': 4}"),
-        ("rope_scaling", {"rope_type": "yarn", "factor": 4.0}, "rope_scaling.rope_type='yarn'"),
+        ("rope_scaling", YARN | {"truncate": False}, "rope_scaling.truncate=False"),
+        ("rope_scaling", YARN | {"mscale": 1.0}, "rope_scaling.mscale=1.0"),
         ("rope_scaling", {"type": "dynamic", "factor": 4.0}, "rope_scaling.rope_type='dynamic'"),
         ("rope_scaling", {"rope_type": "linear"}, "rope_scaling.factor is missing"),
-        ("rope_parameters", {"rope_type": "longrope"}, "rope_parameters.rope_type='longrope'"),
+        ("rope_scaling", {"rope_type": "longrope"}, "rope_scaling.rope_type='longrope'"),
+        ("rope_parameters", {"full_attention": YARN}, "rope_parameters=.* no rope_scaling beside"),
     ],
 )
 def test_what_is_not_supported_is_said_by_name(field, value, message):

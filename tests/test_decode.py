@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
+from small import EVERY, GEMMA_LIKE, LLAMA_LIKE, random_params
 
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.prompts import batch_prompts
@@ -56,13 +56,13 @@ def continued(c, params, prompts):
 
 @functools.cache
 def greedy(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     return continued(c, random_params(c), prompts_of(c.vocab_size)[0])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     _, ids, padding = prompts_of(c.vocab_size)
     decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
     ours = decode(random_params(c), ids, padding, NO_KEYS)
@@ -70,9 +70,9 @@ def test_decoding_with_a_cache_equals_running_the_whole_text_again(family):
     assert len({tuple(row) for row in np.asarray(ours)}) == len(LENGTHS)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_layers_one_by_one_are_views_and_decode_the_same(family):
-    c, mesh = FAMILIES[family], make_mesh(MeshConfig(), jax.devices()[:1])
+    c, mesh = EVERY[family], make_mesh(MeshConfig(), jax.devices()[:1])
     _, ids, padding = prompts_of(c.vocab_size)
     params = jax.device_put(random_params(c))
     listed = listed_layers(mesh, params["layers"])
@@ -153,11 +153,11 @@ class Counting(Shard):
         return count
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["gemma", "cohere"])
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(1.0, 0.9)])
 def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(family, sampling):
     """On one device, and on meshes: groups of rows with a queue each, some of which are short."""
-    c, random = FAMILIES[family], np.random.default_rng(9)
+    c, random = EVERY[family], np.random.default_rng(9)
     params, count, rows = random_params(c), 48, 8
     lengths = random.integers(1, WIDTH + 1, count)
     # What stands in the padding is nobody's.
@@ -173,7 +173,9 @@ def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(fa
     queued = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling, shard=counting, rows=rows))
     assert np.array_equal(queued(params, *inputs), alone)
     turns = counting.taken()
-    assert count / 2 + sum(tokens) / rows <= turns < count / 2 + sum(tokens) / rows * 1.5
+    # Two rows read prompts at a time; six batches that wait for their longest would take a turn for
+    # each of its tokens.
+    assert count / 2 + sum(tokens) / rows <= turns < count / 2 + count / rows * max(tokens) / 2
     # Twelve prompts a group, of which the last three of the second are missing.
     inputs[1][21:24], alone[21:24] = WIDTH, PAD
     for shape in (MeshConfig(4, 1, 2), MeshConfig(2, 2, 2)):

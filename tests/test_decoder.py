@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import FAMILIES, GEMMA_LIKE, random_params
+from small import EVERY, GEMMA_LIKE, random_params
 
 from pinch_jax.data.batches import Batch
 from pinch_jax.mesh import path_name
@@ -31,10 +31,24 @@ def packed_batch(vocab_size):
     )
 
 
-def turned(x, position, base):
+def turned(c, x, position, base):
     half = len(x) // 2
-    angle = position / base ** (np.arange(half) / half)
-    z = (x[:half] + 1j * x[half:]) * np.exp(1j * angle)
+    frequency = base ** (-np.arange(half) / half)
+    size = 1.0
+    if c.rope_scaling:
+        # YaRN's ramp: from the pair that turns `high_turns` times to that of `low_turns`.
+        s, size = c.rope_scaling, c.rope_scaling.attention_factor
+        turns = np.array([s.high_turns, s.low_turns]) * 2 * np.pi
+        first, last = np.log(s.original_tokens / turns) / np.log(base) * half
+        first, last = max(np.floor(first), 0), min(np.ceil(last), 2 * half - 1)
+        kept = 1 - np.clip((np.arange(half) - first) / (last - first), 0, 1)
+        assert 0 < kept.sum() < half
+        frequency = frequency * (kept + (1 - kept) / s.factor)
+    turn = size * np.exp(1j * position * frequency)
+    if c.rope_interleaved:
+        z = (x[::2] + 1j * x[1::2]) * turn
+        return np.stack([z.real, z.imag], axis=1).ravel()
+    z = (x[:half] + 1j * x[half:]) * turn
     return np.concatenate([z.real, z.imag])
 
 
@@ -42,9 +56,19 @@ def capped(x, cap):
     return cap * np.tanh(x / cap) if cap else x
 
 
-def gated(c, x):
+def fed_forward(c, f, x):
+    up = x @ f["up"]
+    return (activated(c, f, x @ f["gate"]) * up if c.gated else activated(c, f, up)) @ f["down"]
+
+
+def activated(c, f, x):
     if c.activation == "silu":
         return x / (1 + np.exp(-x))
+    if c.activation == "xielu":
+        above, below = (np.log1p(np.exp(f["activation"][f"alpha_{side}"])) for side in "pn")
+        beta, epsilon = f["activation"]["beta"], f["activation"]["epsilon"]
+        bent = (below + beta) * (np.exp(np.minimum(x, epsilon)) - 1 - x)
+        return np.where(x > 0, above * x**2, bent) + beta * x
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
@@ -52,6 +76,7 @@ def plain_scores(c, p, tokens, positions, segments):
     """Returns scores [T, V] of one row in float64: head by head, query by query, key by key."""
 
     def norm(x, weights):
+        x = x - np.mean(x) if c.centered_norms else x
         x = x / np.sqrt(np.mean(x**2) + c.norm_epsilon)
         return x * (1 + weights["scale"]) if c.norm_offset else x * weights["scale"]
 
@@ -62,10 +87,15 @@ def plain_scores(c, p, tokens, positions, segments):
             y = y + a[f"{name}_bias"][head]
         if name == "value":
             return y
-        return turned(norm(y, a[f"{name}_norm"]) if c.qk_norm else y, position, base)
+        if c.qk_norm_joint:
+            every = np.concatenate([x @ a[name][:, n] for n in range(a[name].shape[1])])
+            y = norm(every, a[f"{name}_norm"]).reshape(-1, c.head_dim)[head]
+        elif c.qk_norm:
+            y = norm(y, a[f"{name}_norm"])
+        return turned(c, y, position, base) if base else y
 
-    def attended(w, xs, t, is_local):
-        base = c.rope_local_theta if is_local else c.rope_theta
+    def attended(w, xs, t, is_local, is_rotated):
+        base = (c.rope_local_theta if is_local else c.rope_theta) if is_rotated else None
         seen = [s for s in range(t + 1) if segments[s] == segments[t]]
         if is_local:
             seen = [s for s in seen if t - s < c.window]
@@ -83,9 +113,8 @@ def plain_scores(c, p, tokens, positions, segments):
         return norm(y, w["attention_post_norm"]) if c.post_norms else y
 
     def fed(w, x):
-        f = w["feedforward"]
-        x = norm(x, w["feedforward_norm"])
-        y = (gated(c, x @ f["gate"]) * (x @ f["up"])) @ f["down"]
+        x = norm(x, w["feedforward_norm"]) if c.pre_norms else x
+        y = fed_forward(c, w["feedforward"], x)
         return norm(y, w["feedforward_post_norm"]) if c.post_norms else y
 
     stream = [
@@ -94,11 +123,18 @@ def plain_scores(c, p, tokens, positions, segments):
     for layer in range(c.layers):
         w = jax.tree.map(lambda leaf, layer=layer: leaf[layer], p["layers"])
         is_local = c.window > 0 and (layer + 1) % c.window_pattern != 0
-        xs = [norm(x, w["attention_norm"]) for x in stream]
-        stream = [x + attended(w, xs, t, is_local) for t, x in enumerate(stream)]
-        stream = [x + fed(w, x) for x in stream]
+        is_rotated = not c.unrotated_pattern or (layer + 1) % c.unrotated_pattern != 0
+        xs = [norm(x, w["attention_norm"]) if c.pre_norms else x for x in stream]
+        stream = [x + attended(w, xs, t, is_local, is_rotated) for t, x in enumerate(stream)]
+        if c.parallel:
+            stream = [
+                y + fed_forward(c, w["feedforward"], x) for x, y in zip(xs, stream, strict=True)
+            ]
+        else:
+            stream = [x + fed(w, x) for x in stream]
     head = p["embedding"] if c.tied_embeddings else p["head"]
-    return np.array([capped(head @ norm(x, p["final_norm"]), c.logit_softcap) for x in stream])
+    logits = [c.logit_scale * (head @ norm(x, p["final_norm"])) for x in stream]
+    return np.array([capped(x, c.logit_softcap) for x in logits])
 
 
 def plain_loss(c, p, batch, rows=(0, 1)):
@@ -112,9 +148,9 @@ def plain_loss(c, p, batch, rows=(0, 1)):
     return total
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_scores_loss_and_gradient_equal_those_of_a_plain_decoder(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     params, batch = random_params(c), packed_batch(c.vocab_size)
 
     @jax.jit
@@ -133,6 +169,9 @@ def test_scores_loss_and_gradient_equal_those_of_a_plain_decoder(family):
     random, step = np.random.default_rng(2), 1e-5
     leaves, tree = jax.tree_util.tree_flatten_with_path(exact)
     for i, (path, leaf) in enumerate(leaves):
+        if path_name(path).endswith(("beta", "epsilon")):
+            assert not np.any(jax.tree.leaves(gradient)[i])  # they are never trained
+            continue
         direction = random.standard_normal(leaf.shape)
         values = []
         for sign in (1, -1):
@@ -162,12 +201,12 @@ def seen_positions(c: DecoderConfig, segments, positions):
     return np.any(np.asarray(jacobian(params["embedding"])) != 0, axis=-1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_a_position_sees_itself_and_what_is_earlier_in_its_segment_alone(family):
     segments, positions = SEGMENTS[0], POSITIONS[0]
     t = np.arange(len(segments))
     allowed = (t[:, None] >= t) & (segments[:, None] == segments)
-    assert np.array_equal(seen_positions(FAMILIES[family], segments, positions), allowed)
+    assert np.array_equal(seen_positions(EVERY[family], segments, positions), allowed)
 
 
 def test_a_local_layer_sees_no_further_than_its_window():
@@ -193,9 +232,9 @@ def test_fresh_parameters_have_the_described_shapes_and_every_layer_its_own_draw
         assert drawn.std() == pytest.approx(fan_in**-0.5, rel=0.1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_half_precision_is_not_promoted_on_its_way(family):
-    c = FAMILIES[family]
+    c = EVERY[family]
     batch = packed_batch(c.vocab_size)
     half = jax.tree.map(lambda x: x.astype(jnp.bfloat16), random_params(c))
     arrays = batch.tokens, batch.positions, batch.segments

@@ -1,12 +1,13 @@
 """The mesh: where parameters lie, and that a result does not depend on it."""
 
+import functools
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import FAMILIES, random_params, random_plan, trained, trainer
+from small import EVERY, FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
 from pinch_jax import mesh as mesh_module
@@ -24,8 +25,9 @@ from pinch_jax.mesh import (
     path_name,
     put_batch,
 )
-from pinch_jax.model.decoder import abstract_params
+from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
+from pinch_jax.train.step import summed_loss
 
 STEPS = 3
 
@@ -64,6 +66,22 @@ def test_eight_devices_train_as_one_does(mesh_config, query_shard, key_shard, on
         )
 
 
+@pytest.mark.parametrize("family", ["olmo", "cohere"])
+def test_eight_devices_give_the_loss_and_the_gradient_of_one(family):
+    """Also where a norm is over all heads, which `tensor` splits."""
+    c, mesh = EVERY[family], make_mesh(MeshConfig(2, 2, 2))
+    params, batch = random_params(c), random_plan(c.vocab_size).batch_at(0)
+    loss = functools.partial(summed_loss, c, jnp.float32)
+    on_one = jax.jit(jax.value_and_grad(functools.partial(loss, no_sharding)))(params, batch)
+    placed = jax.device_put(params, parameter_shardings(mesh, params))
+    assert placed["layers"]["attention"]["query"].addressable_shards[0].data.shape[2] == c.heads / 2
+    on_all = jax.jit(jax.value_and_grad(functools.partial(loss, activation_sharding(mesh))))(
+        placed, put_batch(mesh, 8, batch)
+    )
+    for ours, theirs in zip(jax.tree.leaves(on_all), jax.tree.leaves(on_one), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
 def test_a_program_is_compiled_once_whatever_the_number_of_steps(on_one_device):
     t, plan = trainer(None, 1), random_plan()
     state = t.start(random_params(FAMILIES["gemma"]))
@@ -73,10 +91,10 @@ def test_a_program_is_compiled_once_whatever_the_number_of_steps(on_one_device):
     assert t.step._cache_size() == 1
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_every_parameter_matches_exactly_one_row(family):
     mesh = make_mesh(MeshConfig(2, 2, 2))
-    paths = jax.tree_util.tree_leaves_with_path(abstract_params(FAMILIES[family]))
+    paths = jax.tree_util.tree_leaves_with_path(abstract_params(EVERY[family]))
     for path, leaf in paths:
         rows = [spec for row, spec in PARAMETER_AXES if re.fullmatch(row, path_name(path))]
         assert len(rows) == 1, path_name(path)
@@ -84,12 +102,12 @@ def test_every_parameter_matches_exactly_one_row(family):
         if path[0].key == "layers":
             # Layers are run one after the other by every device.
             assert rows[0][0] is None
-    parameter_shardings(mesh, abstract_params(FAMILIES[family]))
+    parameter_shardings(mesh, abstract_params(EVERY[family]))
 
 
 def test_a_row_that_no_parameter_needs_is_not_there():
     lora = LoraConfig(1, 1.0, tuple(PROJECTIONS))
-    trees = [abstract_params(config) for config in FAMILIES.values()]
+    trees = [abstract_params(config) for config in EVERY.values()]
     trees.append(init_adapters(FAMILIES["llama"], lora, jax.random.key(0)))
     paths = {
         path_name(path) for tree in trees for path, _ in jax.tree_util.tree_leaves_with_path(tree)

@@ -27,8 +27,36 @@ PUBLISHED = {
     ("llama3", "3b"): 3_212_749_824,
     ("llama3", "8b"): 8_030_261_248,
     ("llama3", "70b"): 70_553_706_496,
+    ("olmo", "1b"): 1_484_916_736,
+    ("olmo", "7b"): 7_298_617_344,
+    ("olmo", "13b"): 13_716_198_400,
+    ("olmo", "32b"): 32_234_279_936,
+    ("olmo", "3-7b"): 7_298_011_136,
+    ("olmo", "3-32b"): 32_233_522_176,
+    ("smollm3", "3b"): 3_075_098_624,
+    ("cohere", "tiny-aya"): 3_349_227_520,
+    ("cohere", "command-r7b"): 8_028_033_024,
+    ("cohere", "aya-expanse-8b"): 8_028_033_024,
+    ("cohere", "aya-expanse-32b"): 32_296_476_672,
+    # With the four numbers of each layer's activation.
+    ("apertus", "8b"): 8_053_338_240,
+    ("apertus", "70b"): 70_599_864_640,
 }
-MODEL_TYPES = {"gemma3": "gemma3_text", "qwen3": "qwen3", "llama3": "llama"}
+MODEL_TYPES = {
+    "gemma3": "gemma3_text",
+    "qwen3": "qwen3",
+    "llama3": "llama",
+    "olmo": "olmo2",
+    "smollm3": "smollm3",
+    "cohere": "cohere2",
+    "apertus": "apertus",
+}
+OTHER_TYPES = {
+    ("olmo", "3-7b"): "olmo3",
+    ("olmo", "3-32b"): "olmo3",
+    ("cohere", "aya-expanse-8b"): "cohere",
+    ("cohere", "aya-expanse-32b"): "cohere",
+}
 
 
 def config_of(family, *size):
@@ -42,7 +70,7 @@ def test_a_size_has_the_published_number_of_parameters(family, size):
     leaves = jax.tree.leaves(abstract_params(decoder))
     assert sum(math.prod(leaf.shape) for leaf in leaves) == PUBLISHED[family, size]
     written = write_config(decoder)
-    assert written["model_type"] == MODEL_TYPES[family]
+    assert written["model_type"] == OTHER_TYPES.get((family, size), MODEL_TYPES[family])
     assert read_config(written) == decoder
 
 

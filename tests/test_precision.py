@@ -12,7 +12,8 @@ from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, ra
 
 from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import abstract_params, forward, in_precision, no_sharding, unembed
-from pinch_jax.model.layers import add_bias, lookup, rotate, rotation
+from pinch_jax.model.layers import add_bias, lookup
+from pinch_jax.model.rotary import rotate, rotation
 from pinch_jax.train.step import init_state, make_train_step, summed_loss
 
 HALF = jnp.bfloat16

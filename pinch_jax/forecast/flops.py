@@ -26,7 +26,8 @@ def forward_flops(model: DecoderConfig, tokens: int, unembedded: int, seen_by: i
     Source: Chowdhery et al. 2022, PaLM, arXiv 2204.02311, appendix B.
     """
     attended = model.head_dim * 2 * (model.heads + model.kv_heads)
-    weights = model.layers * model.embed_dim * (attended + 3 * model.mlp_dim)
+    fed = (3 if model.gated else 2) * model.mlp_dim
+    weights = model.layers * model.embed_dim * (attended + fed)
     head = model.vocab_size * model.embed_dim
     return 2 * (weights * tokens + head * unembedded) + attention_flops(model, tokens, seen_by)
 

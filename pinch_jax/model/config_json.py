@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.model.families import FAMILIES, DecoderConfig, Family, RopeScaling
+from pinch_jax.model.architectures import FAMILIES, MISSING, Family
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.rope_json import (
+    GLOBAL,
+    LOCAL,
+    read_ropes,
+    read_unrotated,
+    unsupported,
+    write_scaling,
+)
 
 Config = Mapping[str, Any]
 
-ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu"}
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "silu": "silu", "xielu": "xielu"}
 # What the decoder cannot do, by the only values that a config.json may have there, unless it is
 # among the fields of the family. transformers reads Gemma 3's attention cap and never applies it.
 ONLY: dict[str, tuple[Any, ...]] = {
@@ -27,6 +36,9 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
+    "is_causal": (None, True),
+    "use_qk_norm": (None, False),
+    "per_layer_config": (None, {}),
 }
 # The sizes of a decoder, by the names of DecoderConfig.
 _NAMES = {
@@ -38,21 +50,22 @@ _NAMES = {
     "head_dim": "head_dim",
     "mlp_dim": "intermediate_size",
 }
+NULLABLE = ("rope_parameters", "layer_types")
 # A file may leave these two out.
 SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
-LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
-LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
 def family_of(config: Config) -> Family:
     """Returns the family of a config.json; raises UserError if it is none of ours."""
     families = {family.model_type: family for family in FAMILIES}
     model_type = text_part(config).get("model_type")
+    if model_type in MISSING:
+        raise unsupported("model_type", model_type, MISSING[model_type])
     if model_type not in families:
         what = f"the families are {', '.join(families)}"
         if model_type is None:
             what += "; the models of a work directory are its runs/RUN/model"
-        raise _unsupported("model_type", model_type, what)
+        raise unsupported("model_type", model_type, what)
     return families[model_type]
 
 
@@ -87,27 +100,32 @@ def _decoder(config: Config) -> DecoderConfig:
     family, config = family_of(config), text_part(config)
     for name, values in ONLY.items():
         if name not in family.fields and config.get(name) not in values:
-            raise _unsupported(name, config[name], f"only {values[-1]!r}")
+            raise unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
+    # For these, null is the same as nothing.
+    c |= {name: c[name] or family.fields[name] for name in NULLABLE if name in c}
     for name in SIZES:
         if type(c[name]) is not int or c[name] < 1:
-            raise _unsupported(name, c[name], "only whole numbers above 0")
+            raise unsupported(name, c[name], "only whole numbers above 0")
     activation = "hidden_act" if "hidden_act" in c else "hidden_activation"
-    if c[activation] not in ACTIVATIONS:
-        raise _unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
+    gated = family.fixed.get("gated", True)
+    if c[activation] not in ACTIVATIONS or (gated and c[activation] == "xielu"):
+        raise unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
     c["num_key_value_heads"] = c["num_key_value_heads"] or c["num_attention_heads"]
     c["head_dim"] = c["head_dim"] or c["hidden_size"] // c["num_attention_heads"]
-    divisor = c.get("query_pre_attn_scalar", c["head_dim"])
+    divisor, windows = c.get("query_pre_attn_scalar", c["head_dim"]), _read_windows(c)
     return DecoderConfig(
         **{ours: c[theirs] for ours, theirs in _NAMES.items()},
         activation=ACTIVATIONS[c[activation]],
-        norm_epsilon=c["rms_norm_eps"],
+        norm_epsilon=c["layer_norm_eps" if "layer_norm_eps" in c else "rms_norm_eps"],
         tied_embeddings=c["tie_word_embeddings"],
         attention_softcap=float(c.get("attn_logit_softcapping") or 0),
         logit_softcap=float(c.get("final_logit_softcapping") or 0),
         query_scale=None if divisor == c["head_dim"] else float(divisor),
-        **_read_windows(c),
-        **_read_ropes(c),
+        logit_scale=c.get("logit_scale", 1.0),
+        **windows,
+        **read_ropes(c, family),
+        unrotated_pattern=read_unrotated(c, family, windows),
         **family.fixed,
     )
 
@@ -119,7 +137,10 @@ def _read_windows(c: Config) -> dict[str, int]:
         return {}
     local = [True] * layers
     if c.get("layer_types"):
-        local = _local_layers(c["layer_types"], layers)
+        kinds = c["layer_types"]
+        # What a family assumes goes round.
+        kinds = (kinds * layers)[:layers] if isinstance(kinds, tuple) else kinds
+        local = _local_layers(kinds, layers)
     elif "sliding_window_pattern" in c:
         local = [(i + 1) % c["sliding_window_pattern"] != 0 for i in range(layers)]
     elif "max_window_layers" in c:
@@ -132,60 +153,17 @@ def _read_windows(c: Config) -> dict[str, int]:
     pattern = local.index(False) + 1
     if local != [(i + 1) % pattern != 0 for i in range(layers)]:
         rule = "every n-th layer may attend to everything, or the first few"
-        raise _unsupported("layer_types", c["layer_types"], rule)
+        raise unsupported("layer_types", c["layer_types"], rule)
     return {"window": window, "window_pattern": pattern}
 
 
 def _local_layers(layer_types: Sequence[str], layers: int) -> list[bool]:
     unknown = sorted(set(layer_types) - {LOCAL, GLOBAL})
     if unknown:
-        raise _unsupported("layer_types", unknown[0], f"only {LOCAL!r} and {GLOBAL!r}")
+        raise unsupported("layer_types", unknown[0], f"only {LOCAL!r} and {GLOBAL!r}")
     if len(layer_types) != layers:
-        raise _unsupported("layer_types", layer_types, f"num_hidden_layers={layers} of them")
+        raise unsupported("layer_types", layer_types, f"num_hidden_layers={layers} of them")
     return [kind == LOCAL for kind in layer_types]
-
-
-def _read_ropes(c: Config) -> dict[str, Any]:
-    """Returns the rotary fields of DecoderConfig; in Gemma 3, windows have their own."""
-    new, where = c["rope_parameters"], "rope_parameters"
-    if new and GLOBAL in new:
-        everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
-    else:
-        everywhere, local = dict(new or c["rope_scaling"] or {}), None
-        where = where if new else "rope_scaling"
-    base = everywhere.get("rope_theta", c["rope_theta"])
-    scaling = _read_scaling(everywhere, where, c)
-    local_base, local_scaling = base, scaling
-    if "rope_local_base_freq" in c:
-        local = local or {}
-        local_base = local.get("rope_theta", c["rope_local_base_freq"])
-        local_scaling = _read_scaling(local, where, c)
-    return {
-        "rope_theta": float(base),
-        "rope_local_theta": float(local_base),
-        "rope_scaling": scaling,
-        "rope_local_scaling": local_scaling,
-    }
-
-
-def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear", "llama3"):
-        raise _unsupported(f"{where}.rope_type", kind, "only 'default', 'linear' and 'llama3'")
-    if rope.get("partial_rotary_factor") not in ONLY["partial_rotary_factor"]:
-        part = rope["partial_rotary_factor"]
-        raise _unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")
-    if kind == "default":
-        return None
-    needed = ("factor", *LLAMA3_FACTORS) if kind == "llama3" else ("factor",)
-    for name in needed:
-        if name not in rope:
-            raise UserError(f"config.json: {where}.{name} is missing; {kind!r} needs it")
-    factors = [float(rope[name]) for name in needed]
-    if kind == "linear":
-        return RopeScaling(kind, *factors)
-    original_tokens = rope.get("original_max_position_embeddings", c["max_position_embeddings"])
-    return RopeScaling(kind, *factors, original_tokens)
 
 
 def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
@@ -197,7 +175,10 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
     differences = {}
     for family in FAMILIES:
         written = _write(decoder, family)
-        ours, theirs = _normal(decoder), _normal(read_config(written))
+        try:
+            ours, theirs = _normal(decoder), _normal(read_config(written))
+        except UserError:  # such windows or rotations this family has none of
+            continue
         wrong = {name: theirs[name] for name in ours if ours[name] != theirs[name]}
         if not wrong:
             return written | others
@@ -232,6 +213,9 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "hidden_act": activation,
         "hidden_activation": activation,
         "rms_norm_eps": decoder.norm_epsilon,
+        "layer_norm_eps": decoder.norm_epsilon,
+        "logit_scale": decoder.logit_scale,
+        "no_rope_layers": [int(each) for each in decoder.rotated_layers],
         "tie_word_embeddings": decoder.tied_embeddings,
         "attn_logit_softcapping": decoder.attention_softcap or None,
         "final_logit_softcapping": decoder.logit_softcap or None,
@@ -243,23 +227,13 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
         "rope_theta": decoder.rope_theta,
         "rope_local_base_freq": decoder.rope_local_theta,
-        "rope_scaling": _write_scaling(decoder.rope_scaling),
+        "rope_scaling": write_scaling(decoder.rope_scaling),
     }
     if decoder.window_pattern > 1:
         known["sliding_window_pattern"] = decoder.window_pattern
     chosen = {name: value for name, value in known.items() if name in family.fields}
     named = {"architectures": [family.architecture], "model_type": family.model_type}
     return named | chosen
-
-
-def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
-    if scaling is None:
-        return None
-    written = {"rope_type": scaling.kind, "factor": scaling.factor}
-    if scaling.kind == "linear":
-        return written
-    written |= zip(LLAMA3_FACTORS, (scaling.low_turns, scaling.high_turns), strict=True)
-    return written | {"original_max_position_embeddings": scaling.original_tokens}
 
 
 def read_ids(told: int | Sequence[int] | None) -> list[int]:
@@ -273,7 +247,3 @@ def write_ids(ids: Iterable[int]) -> int | list[int] | None:
     """Returns ids as such a file has them, each once."""
     distinct = list(dict.fromkeys(ids))
     return distinct if len(distinct) > 1 else next(iter(distinct), None)
-
-
-def _unsupported(field: str, value: Any, supported: str) -> UserError:
-    return UserError(f"config.json: {field}={value!r} is not supported: {supported}")

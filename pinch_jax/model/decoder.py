@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.mesh import Shard
+from pinch_jax.mesh import Shard, path_name
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layers import Block, Embedder, Rope, dense, lookup, rotation
+from pinch_jax.model.layers import Block, Embedder, dense, lookup
+from pinch_jax.model.rotary import Rope, rotation
 
 # On one device there is nothing to constrain.
 no_sharding = Shard()
@@ -47,6 +48,22 @@ class Cache(NamedTuple):
 
     keys: tuple[jax.Array, ...]
     values: tuple[jax.Array, ...]
+
+    def times(self, layer: int, newest: jax.Array) -> jax.Array:
+        """Returns the time [S] that each slot of a layer holds, `newest` being the last."""
+        slots = self.keys[layer].shape[1]
+        return newest - (newest - jnp.arange(slots)) % slots
+
+    def put(
+        self, layer: int, start: jax.Array, keys: jax.Array, values: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns a layer's keys and values with new ones [B, T, K, H] from time `start` on."""
+
+        def put(old, new):
+            place = 0, start % old.shape[1], 0, 0
+            return jax.lax.dynamic_update_slice(old, new.astype(old.dtype), place)
+
+        return put(self.keys[layer], keys), put(self.values[layer], values)
 
     def insert(self, fresh: "Cache", source: jax.Array, end: jax.Array) -> "Cache":
         """Returns a cache in which some rows have what another has, its last at time end - 1.
@@ -97,8 +114,9 @@ def abstract_params(config: DecoderConfig) -> Params:
 
 
 def is_vector(path: tuple[Any, ...]) -> bool:
-    """Returns whether a path is that of a norm or a bias."""
-    return jax.tree_util.keystr(path, simple=True, separator="/").endswith(("scale", "bias"))
+    """Returns whether a path is that of a norm, a bias or what an activation has learnt."""
+    name = path_name(path)
+    return name.endswith(("scale", "bias")) or "/activation/" in name
 
 
 def in_precision(params: Params, dtype: Any) -> Params:
@@ -174,9 +192,10 @@ def forward(
     def layer(x, scanned):
         return run(x, *scanned), None
 
-    scanned = params["layers"], jnp.array(config.global_layers)
+    kinds = config.global_layers, config.rotated_layers
+    scanned = params["layers"], tuple(map(jnp.array, kinds))
     x, _ = jax.lax.scan(jax.checkpoint(layer, policy=_POLICIES[remat_policy]), x, scanned)
-    return embedder.final_norm(x)
+    return embedder(x)
 
 
 def forward_cached(
@@ -204,28 +223,16 @@ def forward_cached(
     embedder, x = _embedded(config, params, tokens, shard)
     run, held = _layer(config, view, shard), []
     layers = listed(params)["layers"]
-    for number, (block_params, is_global) in enumerate(
-        zip(layers, config.global_layers, strict=True)
-    ):
-        old = (cache.keys[number], cache.values[number]) if cache else None
+    kinds = zip(config.global_layers, config.rotated_layers, strict=True)
+    for number, (block_params, kind) in enumerate(zip(layers, kinds, strict=True)):
 
-        def remember(*news, old=old):
-            if old:
-                slots = old[0].shape[1]
-                place = 0, start % slots, 0, 0
-                news = [
-                    jax.lax.dynamic_update_slice(o, n.astype(o.dtype), place)
-                    for o, n in zip(old, news, strict=True)
-                ]
-            held.append(news)
-            return news
+        def remember(*news, number=number):
+            held.append(cache.put(number, start, *news) if cache else news)
+            return held[-1]
 
-        keys = None
-        if old:
-            slots = old[0].shape[1]
-            keys = times[-1] - (times[-1] - jnp.arange(slots)) % slots
-        x = run(x, block_params, is_global, remember, keys)
-    return embedder.final_norm(x), Cache(*zip(*held, strict=True))
+        keys = cache.times(number, times[-1]) if cache else None
+        x = run(x, block_params, kind, remember, keys)
+    return embedder(x), Cache(*zip(*held, strict=True))
 
 
 def _embedded(
@@ -242,13 +249,19 @@ def _embedded(
 
 
 def _layer(config: DecoderConfig, view: View, shard: Shard) -> Callable[..., jax.Array]:
-    """Returns what runs a layer: (x, its parameters, is_global, remember, keys) -> x."""
+    """Returns what runs a layer: (x, its parameters, its kind, remember, keys) -> x.
+
+    A kind says whether it sees all keys, and whether it rotates them.
+    """
     graph = _graph(Block, config)
 
-    def run(x, block_params, is_global, remember=lambda *news: news, keys=None):
+    def run(x, block_params, kind, remember=lambda *news: news, keys=None):
+        is_global, is_rotated = kind
         seen, rope = Seen(view.first, view.last, is_global, keys), view.rope
         if config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
+        if config.unrotated_pattern:
+            rope = tuple(jnp.where(is_rotated, a, b) for a, b in zip(rope, (0, 1), strict=True))
         return nnx.merge(graph, block_params)(x, seen, rope, remember, shard)
 
     return run

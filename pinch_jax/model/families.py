@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -22,6 +21,19 @@ from pinch_jax.errors import UserError
 Params = dict[str, Any]
 # Of an axis: what is larger is no model but a slip.
 Size = Annotated[int, Gt(0), Le(2**24)]
+# Of a field that came later: files and fingerprints name it where it is not at its default alone,
+# so that those of models that do not need it stay what they were.
+ADDED = {"added": True}
+
+
+def _described(made: Any) -> Any:
+    if not dataclasses.is_dataclass(made):
+        return made
+    return {
+        field.name: _described(getattr(made, field.name))
+        for field in dataclasses.fields(made)
+        if not field.metadata or getattr(made, field.name) != field.default
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +42,16 @@ class RopeScaling:
 
     "linear" divides every frequency by `factor`. "llama3" divides those that turn less than
     `low_turns` times in `original_tokens` positions, leaves those that turn more than
-    `high_turns` times, and goes smoothly from one to the other.
+    `high_turns` times, and goes smoothly from one to the other. "yarn" goes evenly from pair to
+    pair of features instead, and multiplies queries and keys by `attention_factor`.
     """
 
-    kind: Literal["linear", "llama3"]
+    kind: Literal["linear", "llama3", "yarn"]
     factor: Positive
     low_turns: Positive = 1.0
     high_turns: Positive = 4.0
     original_tokens: Count = 8192
+    attention_factor: Positive = dataclasses.field(default=1.0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         path = "config.model.decoder.rope_scaling"
@@ -53,7 +67,7 @@ class RopeScaling:
 class DecoderConfig:
     """Everything that decides the shape and the arithmetic of a decoder.
 
-    The families (Gemma, Qwen, Llama, Mistral) differ in these fields, not in code.
+    The families (Gemma, Qwen, Llama, OLMo, Cohere, ...) differ in these fields, not in code.
     """
 
     # What some fields were first called. Files and fingerprints keep these names: under others, no
@@ -75,7 +89,7 @@ class DecoderConfig:
     kv_heads: Size
     head_dim: Size
     mlp_dim: Size
-    activation: Literal["gelu_tanh", "silu"] = "gelu_tanh"
+    activation: Literal["gelu_tanh", "silu", "xielu"] = "gelu_tanh"
     # Gemma stores normalisation weights as an offset from one.
     norm_offset: bool = True
     # Gemma normalises each branch once more before it joins the residual stream.
@@ -102,6 +116,22 @@ class DecoderConfig:
     logit_softcap: NotNegative = 0.0
     # What query . key is divided by, squared; the head size unless a family says otherwise.
     query_scale: Positive | None = None
+    # OLMo normalises what a branch gives, not what it gets.
+    pre_norms: bool = dataclasses.field(default=True, metadata=ADDED)
+    # Cohere's branches get the same input side by side, not one after the other.
+    parallel: bool = dataclasses.field(default=False, metadata=ADDED)
+    # Cohere's norms subtract the mean first: LayerNorm without a bias.
+    centered_norms: bool = dataclasses.field(default=False, metadata=ADDED)
+    # OLMo normalises all heads of a position together, not each for itself.
+    qk_norm_joint: bool = dataclasses.field(default=False, metadata=ADDED)
+    # Cohere turns neighbouring features as a pair, not the two halves of a head.
+    rope_interleaved: bool = dataclasses.field(default=False, metadata=ADDED)
+    # Every `unrotated_pattern`-th layer has no rotary embeddings; 0: all have them.
+    unrotated_pattern: CountOrZero = dataclasses.field(default=0, metadata=ADDED)
+    # Whether the feed-forward multiplies by a gate.
+    gated: bool = dataclasses.field(default=True, metadata=ADDED)
+    # What the hidden states are multiplied by before the output head.
+    logit_scale: Positive = dataclasses.field(default=1.0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         path = "config.model.decoder"
@@ -123,12 +153,19 @@ class DecoderConfig:
                 f"{self.window_pattern} contradict each other; set window_pattern=0, so that all "
                 "layers above have the window"
             )
+        if self.parallel and (self.post_norms or not self.pre_norms):
+            raise UserError(
+                f"{path}.parallel=True: such a layer has one norm, before its branches; set "
+                f"{path}.pre_norms=True and post_norms=False"
+            )
+        if self.qk_norm_joint and not self.qk_norm:
+            raise UserError(f"{path}.qk_norm_joint=True needs {path}.qk_norm=True; set both")
 
     @property
     def described(self) -> dict[str, Any]:
-        """All fields under their first names, as files and fingerprints have them."""
+        """The fields under their first names, as files and fingerprints have them."""
         first = {name: old for old, name in self.FIRST_NAMES.items()}
-        return {first.get(name, name): v for name, v in dataclasses.asdict(self).items()}
+        return {first.get(name, name): v for name, v in _described(self).items()}
 
     @property
     def groups(self) -> int:
@@ -148,118 +185,8 @@ class DecoderConfig:
             for i in range(self.layers)
         )
 
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """What all models of one architecture have in common; its names are those of transformers.
-
-    Attributes:
-        fixed: the fields of DecoderConfig that no config.json of the family can change.
-        fields: every key of a config.json that decides the decoder, with the value that
-            transformers assumes where a file leaves it out. Keys of other families mean nothing.
-    """
-
-    model_type: str
-    architecture: str
-    fixed: Mapping[str, bool]
-    fields: Mapping[str, Any]
-
-
-def _family(model_type: str, architecture: str, fixed: Mapping[str, bool], **fields: Any) -> Family:
-    usual = {
-        "num_hidden_layers": 32,
-        "hidden_size": 4096,
-        "num_attention_heads": 32,
-        "head_dim": None,
-        "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": False,
-        "rope_theta": 10_000.0,
-        "rope_scaling": None,
-        "rope_parameters": None,
-    }
-    return Family(model_type, architecture, fixed, usual | fields)
-
-
-_PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}
-_GEMMA = {"norm_offset": True, "post_norms": True, "scale_embeddings": True, "qkv_bias": False}
-_GEMMA_FIELDS = {
-    "num_hidden_layers": 26,
-    "hidden_size": 2304,
-    "intermediate_size": 9216,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "head_dim": 256,
-    "hidden_activation": "gelu_pytorch_tanh",
-    "tie_word_embeddings": True,
-    "sliding_window": 4096,
-    "layer_types": None,
-    "query_pre_attn_scalar": 256,
-}
-_QWEN_FIELDS = {
-    "vocab_size": 151_936,
-    "intermediate_size": 22_016,
-    "num_key_value_heads": 32,
-    "hidden_act": "silu",
-    "max_position_embeddings": 32_768,
-    "use_sliding_window": False,
-    "sliding_window": 4096,
-    "max_window_layers": 28,
-    "layer_types": None,
-}
-
-# Where a decoder fits two of them, the first is what it is exported as.
-FAMILIES: tuple[Family, ...] = (
-    _family(
-        "gemma3_text",
-        "Gemma3ForCausalLM",
-        _GEMMA | {"qk_norm": True},
-        **_GEMMA_FIELDS,
-        vocab_size=262_208,
-        max_position_embeddings=131_072,
-        rope_theta=1_000_000.0,
-        rope_local_base_freq=10_000.0,
-        sliding_window_pattern=6,
-        final_logit_softcapping=None,
-    ),
-    _family(
-        "gemma2",
-        "Gemma2ForCausalLM",
-        _GEMMA | {"qk_norm": False},
-        **_GEMMA_FIELDS,
-        vocab_size=256_000,
-        max_position_embeddings=8192,
-        sliding_window_pattern=2,
-        attn_logit_softcapping=50.0,
-        final_logit_softcapping=30.0,
-    ),
-    _family(
-        "qwen3",
-        "Qwen3ForCausalLM",
-        _PLAIN | {"qk_norm": True, "qkv_bias": False},
-        **_QWEN_FIELDS | {"head_dim": 128},
-    ),
-    _family(
-        "qwen2", "Qwen2ForCausalLM", _PLAIN | {"qk_norm": False, "qkv_bias": True}, **_QWEN_FIELDS
-    ),
-    _family(
-        "llama",
-        "LlamaForCausalLM",
-        _PLAIN | {"qk_norm": False, "qkv_bias": False},
-        vocab_size=32_000,
-        intermediate_size=11_008,
-        num_key_value_heads=None,
-        hidden_act="silu",
-        max_position_embeddings=2048,
-    ),
-    _family(
-        "mistral",
-        "MistralForCausalLM",
-        _PLAIN | {"qk_norm": False, "qkv_bias": False},
-        vocab_size=32_000,
-        intermediate_size=14_336,
-        num_key_value_heads=8,
-        hidden_act="silu",
-        max_position_embeddings=131_072,
-        sliding_window=4096,
-    ),
-)
+    @property
+    def rotated_layers(self) -> tuple[bool, ...]:
+        """For each layer, whether it has rotary embeddings."""
+        pattern = self.unrotated_pattern or self.layers + 1
+        return tuple((i + 1) % pattern != 0 for i in range(self.layers))

@@ -187,12 +187,12 @@ class GgufFile:
 
     def _llama3_scaling(self, base: float, head_dim: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""
-        from pinch_jax.model.layers import lowering
+        from pinch_jax.model.rotary import lowering
 
         divisors = self._rows(self._tensors[ROPE_FACTORS]).astype(np.float64)
         scaling = RopeScaling("llama3", float(divisors.max()))
         frequency = base ** (-np.arange(0, head_dim, 2) / head_dim)
-        ours = 1 / np.asarray(lowering(scaling, frequency))
+        ours = 1 / np.asarray(lowering(scaling, frequency, base))
         if divisors.shape != ours.shape or not np.allclose(divisors, ours, rtol=1e-4):
             raise UserError(f"{self.path}: {ROPE_FACTORS} is not the scaling of Llama 3")
         return {

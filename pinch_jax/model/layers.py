@@ -17,16 +17,17 @@ from jax.ad_checkpoint import checkpoint_name
 
 from pinch_jax.mesh import Shard
 from pinch_jax.model.attention import PROJECTED, Seen, attend
-from pinch_jax.model.families import DecoderConfig, RopeScaling
+from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.rotary import Rope, rotate
 
-Rope = tuple[jax.Array, jax.Array]
 Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
-class RMSNorm(nnx.Module):
-    """Root-mean-square normalisation over the last axis, computed in float32."""
+class Norm(nnx.Module):
+    """Root-mean-square normalisation of the last axis, or LayerNorm without a bias; in float32."""
 
     def __init__(self, size: int, config: DecoderConfig):
+        self.centered = config.centered_norms
         self.offset = float(config.norm_offset)
         self.epsilon = config.norm_epsilon
         self.scale = nnx.Param(jnp.full(size, 1.0 - self.offset, jnp.float32))
@@ -34,43 +35,10 @@ class RMSNorm(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns x [..., size], normalised, in its own dtype."""
         y = x.astype(jnp.float32)
+        if self.centered:
+            y = y - jnp.mean(y, axis=-1, keepdims=True)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.epsilon)
         return (y * (self.offset + self.scale[...].astype(jnp.float32))).astype(x.dtype)
-
-
-def rotation(
-    positions: jax.Array, head_dim: int, base: float, scaling: RopeScaling | None = None
-) -> Rope:
-    """Returns the sines and cosines of rotary embeddings, each [B, T, H/2], in float32.
-
-    Source: Su et al. 2021, RoFormer, arXiv 2104.09864, eq. 34, halves instead of pairs.
-    """
-    frequency = base ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    if scaling:
-        frequency = frequency * lowering(scaling, frequency)
-    angle = positions[..., None].astype(jnp.float32) * frequency
-    return jnp.sin(angle), jnp.cos(angle)
-
-
-def lowering(scaling: RopeScaling, frequency: jax.Array) -> jax.Array | float:
-    """Returns what rotary frequencies [H/2] (radians a position) are multiplied by.
-
-    Source: Chen et al. 2023, Positional Interpolation, arXiv 2306.15595, for "linear"; Llama 3.1's
-    reference code for "llama3".
-    """
-    if scaling.kind == "linear":
-        return 1.0 / scaling.factor
-    turns = scaling.original_tokens * frequency / (2 * math.pi)
-    kept = (turns - scaling.low_turns) / (scaling.high_turns - scaling.low_turns)
-    kept = jnp.clip(kept, 0.0, 1.0)
-    return kept + (1.0 - kept) / scaling.factor
-
-
-def rotate(x: jax.Array, rope: Rope) -> jax.Array:
-    """Returns x [B, T, heads, H] turned by its positions in float32, in its own dtype."""
-    sin, cos = (r[:, :, None, :] for r in rope)
-    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x.dtype)
 
 
 def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
@@ -149,8 +117,8 @@ class Attention(nnx.Module):
             self.key_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
             self.value_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
         if c.qk_norm:
-            self.query_norm = RMSNorm(c.head_dim, c)
-            self.key_norm = RMSNorm(c.head_dim, c)
+            self.query_norm = Norm(c.head_dim * (c.heads if c.qk_norm_joint else 1), c)
+            self.key_norm = Norm(c.head_dim * (c.kv_heads if c.qk_norm_joint else 1), c)
 
     def __call__(
         self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
@@ -163,10 +131,13 @@ class Attention(nnx.Module):
         if c.qkv_bias:
             q, k = add_bias(q, self.query_bias[...]), add_bias(k, self.key_bias[...])
             v = add_bias(v, self.value_bias[...])
+        if c.qk_norm_joint:
+            q, k = (x.reshape(*x.shape[:2], -1) for x in (q, k))
         if c.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
-        q = shard(rotate(q * c.attention_scale, rope), "BTNH")
-        k, v = shard(rotate(k, rope), "BSKH"), shard(v, "BSKH")
+        q, k = (x.reshape(*v.shape[:2], -1, c.head_dim) for x in (q, k))
+        q = shard(rotate(q * c.attention_scale, rope, c.rope_interleaved), "BTNH")
+        k, v = shard(rotate(k, rope, c.rope_interleaved), "BSKH"), shard(v, "BSKH")
         k, v = remember(k, v)
         with jax.named_scope("attention"):
             out = attend(c, q, k, v, seen, shard)
@@ -174,47 +145,87 @@ class Attention(nnx.Module):
         return project(out, self.output.get_value())
 
 
+class XIELU(nnx.Module):
+    """The activation xIELU: a parabola above 0, an exponential below; how steep is learnt.
+
+    `beta` and `epsilon` are never trained: they are kept as the files of Apertus have them.
+
+    Source: Huang & Schlag 2024, arXiv 2411.13010, eq. 11.
+    """
+
+    def __init__(self):
+        # softplus makes 0.8 of the first, and of the second with beta
+        self.alpha_p = nnx.Param(jnp.full(1, math.log(math.expm1(0.8))))
+        self.alpha_n = nnx.Param(jnp.full(1, math.log(math.expm1(0.3))))
+        self.beta = nnx.Param(jnp.full((), 0.5))
+        self.epsilon = nnx.Param(jnp.full((), -1e-6))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the activation of x in its dtype, computed in float32."""
+        names = (self.alpha_p, self.alpha_n, self.beta, self.epsilon)
+        above, below, beta, epsilon = (p.get_value().astype(jnp.float32) for p in names)
+        beta, epsilon = jax.lax.stop_gradient((beta, epsilon))
+        above, below = jax.nn.softplus(above), beta + jax.nn.softplus(below)
+        y = x.astype(jnp.float32)
+        bent = jnp.expm1(jnp.minimum(y, epsilon)) - y
+        return (jnp.where(y > 0, above * y * y, below * bent) + beta * y).astype(x.dtype)
+
+
 class FeedForward(nnx.Module):
-    """A gated feed-forward: down(activation(gate(x)) * up(x))."""
+    """A feed-forward: down(activation(gate(x)) * up(x)); without a gate down(activation(up(x)))."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         c = config
-        self.activation = {
-            "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-            "silu": jax.nn.silu,
-        }[c.activation]
-        self.gate = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
+        if c.activation == "xielu":
+            self.activation = XIELU()
+        else:
+            self.activation = {
+                "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+                "silu": jax.nn.silu,
+            }[c.activation]
+        self.gated = c.gated
+        if c.gated:
+            self.gate = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
         self.up = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
         self.down = kernel(rngs, (c.mlp_dim, c.embed_dim), c.mlp_dim)
 
     def __call__(self, x: jax.Array, shard: Shard) -> jax.Array:
         """Returns [B, T, D] from x [B, T, D], each position for itself."""
-        gate, up = project(x, self.gate.get_value()), project(x, self.up.get_value())
-        hidden = shard(self.activation(gate) * up, "BTF")
-        return project(hidden, self.down.get_value())
+        up = project(x, self.up.get_value())
+        if self.gated:
+            hidden = self.activation(project(x, self.gate.get_value())) * up
+        else:
+            hidden = self.activation(up)
+        return project(shard(hidden, "BTF"), self.down.get_value())
 
 
 class Block(nnx.Module):
-    """One layer: attention, then feed-forward, each normalised and added to the stream."""
+    """One layer: attention and feed-forward, each normalised and added to the stream."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
-        self.post_norms = config.post_norms
-        self.attention_norm = RMSNorm(config.embed_dim, config)
-        self.attention = Attention(config, rngs)
-        self.feedforward_norm = RMSNorm(config.embed_dim, config)
-        self.feedforward = FeedForward(config, rngs)
-        if config.post_norms:
-            self.attention_post_norm = RMSNorm(config.embed_dim, config)
-            self.feedforward_post_norm = RMSNorm(config.embed_dim, config)
+        c = self.config = config
+        self.attention = Attention(c, rngs)
+        self.feedforward = FeedForward(c, rngs)
+        if c.pre_norms:
+            self.attention_norm = Norm(c.embed_dim, c)
+        if c.pre_norms and not c.parallel:
+            self.feedforward_norm = Norm(c.embed_dim, c)
+        if c.post_norms:
+            self.attention_post_norm = Norm(c.embed_dim, c)
+            self.feedforward_post_norm = Norm(c.embed_dim, c)
 
     def __call__(
         self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
     ) -> jax.Array:
         """Returns the stream [B, T, D] after this layer."""
-        y = self.attention(self.attention_norm(x), seen, rope, remember, shard)
-        x = shard(x + (self.attention_post_norm(y) if self.post_norms else y), "BTD")
-        y = self.feedforward(self.feedforward_norm(x), shard)
-        return shard(x + (self.feedforward_post_norm(y) if self.post_norms else y), "BTD")
+        c = self.config
+        normed = self.attention_norm(x) if c.pre_norms else x
+        y = self.attention(normed, seen, rope, remember, shard)
+        x = shard(x + (self.attention_post_norm(y) if c.post_norms else y), "BTD")
+        if not c.parallel:
+            normed = self.feedforward_norm(x) if c.pre_norms else x
+        y = self.feedforward(normed, shard)
+        return shard(x + (self.feedforward_post_norm(y) if c.post_norms else y), "BTD")
 
 
 class Embedder(nnx.Module):
@@ -222,7 +233,12 @@ class Embedder(nnx.Module):
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         shape = (config.vocab_size, config.embed_dim)
+        self.logit_scale = config.logit_scale
         self.embedding = kernel(rngs, shape, config.embed_dim)
-        self.final_norm = RMSNorm(config.embed_dim, config)
+        self.final_norm = Norm(config.embed_dim, config)
         if not config.tied_embeddings:
             self.head = kernel(rngs, shape, config.embed_dim)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the stream [B, T, D] after the last layer as the output head takes it."""
+        return self.final_norm(x) * self.logit_scale

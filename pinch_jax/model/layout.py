@@ -51,14 +51,14 @@ class Place:
             start, stop, _ = index[merged[0]].indices(shape[merged[0]])
             sizes += [stop - start, *(shape[axis] for axis in merged[1:])]
             rest += [slice(None), *(index[axis] for axis in merged[1:])]
-        order = np.argsort([axis for merged in self.axes for axis in merged])
+        order = np.argsort([axis for merged in self.axes for axis in merged]).astype(int)
         return block.reshape(sizes)[tuple(rest)].transpose(order)
 
     def to_theirs(self, parameter: np.ndarray) -> np.ndarray:
         """Returns the tensor from the parameter of one layer."""
         order = [axis for merged in self.axes for axis in merged]
         stored = parameter.transpose(order).reshape(self.stored_shape(parameter.shape))
-        return np.ascontiguousarray(stored)
+        return np.array(stored, order="C", copy=None)
 
 
 # Ours: embedding [V, D]; query [D, N, H], output [N, H, D], gate [D, F], down [F, D].
@@ -87,6 +87,10 @@ _LAYER = {
     "feedforward/gate": ("mlp.gate_proj.weight", _SWAPPED),
     "feedforward/up": ("mlp.up_proj.weight", _SWAPPED),
     "feedforward/down": ("mlp.down_proj.weight", _SWAPPED),
+    "feedforward/activation/alpha_p": ("mlp.act_fn.alpha_p", _VECTOR),
+    "feedforward/activation/alpha_n": ("mlp.act_fn.alpha_n", _VECTOR),
+    "feedforward/activation/beta": ("mlp.act_fn.beta", ()),
+    "feedforward/activation/epsilon": ("mlp.act_fn.eps", ()),
     "attention_norm/scale": ("input_layernorm.weight", _VECTOR),
 }
 # The norm before the feed-forward is called after the attention where that has none of its own.
@@ -96,11 +100,17 @@ _FOUR_NORMS = {
     "feedforward_norm/scale": ("pre_feedforward_layernorm.weight", _VECTOR),
     "feedforward_post_norm/scale": ("post_feedforward_layernorm.weight", _VECTOR),
 }
+# Apertus, which has no gates, has names of its own.
+_UNGATED_NORMS = {
+    "attention_norm/scale": ("attention_layernorm.weight", _VECTOR),
+    "feedforward_norm/scale": ("feedforward_layernorm.weight", _VECTOR),
+}
 
 
 def places(config: DecoderConfig) -> dict[str, Place]:
     """Returns, by its path, the place of every parameter that a decoder may have."""
-    layer = _LAYER | (_FOUR_NORMS if config.post_norms else _TWO_NORMS)
+    norms = _FOUR_NORMS if config.post_norms else _TWO_NORMS
+    layer = _LAYER | (norms if config.gated else _UNGATED_NORMS)
     stacked = {
         f"layers/{path}": Place(f"model.layers.{{}}.{name}", axes)
         for path, (name, axes) in layer.items()

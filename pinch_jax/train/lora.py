@@ -26,6 +26,8 @@ def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
     layers = abstract_params(model)["layers"]
     for name in lora.projections:
         part, inputs = PROJECTIONS[name]
+        if name not in layers[part]:
+            raise UserError(f"config.lora.projections: this model has no {name!r}; leave it out")
         _, *sizes = layers[part][name].shape
         most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
         if lora.rank > most:

@@ -17,6 +17,14 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 32,
 }
 LINEAR_ROPE = {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0}
+YARN_ROPE = {
+    "rope_type": "yarn",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "beta_fast": 6.0,
+    "beta_slow": 1.0,
+    "original_max_position_embeddings": 64,
+}
 PLAIN_ROPE = {"rope_type": "default", "rope_theta": 100.0}
 
 SIZES = {"vocab_size": 67, "hidden_size": 36, "intermediate_size": 44}
@@ -91,6 +99,47 @@ def make_configs(sizes: Mapping[str, int] = SIZES) -> dict[str, transformers.Pre
         ),
         "mistral_full": transformers.MistralConfig(
             **common | SIX_OVER_TWO, head_dim=10, sliding_window=None, rope_parameters=LINEAR_ROPE
+        ),
+        "olmo2": transformers.Olmo2Config(**common | SIX_OVER_TWO, head_dim=8),
+        "olmo2_tied": transformers.Olmo2Config(
+            **common | THREE_OVER_ONE, tie_word_embeddings=True, rope_parameters=YARN_ROPE
+        ),
+        "olmo3": transformers.Olmo3Config(
+            **common | SIX_OVER_TWO,
+            head_dim=8,
+            sliding_window=5,
+            rope_parameters={
+                "full_attention": YARN_ROPE | {"attention_factor": 1.3},
+                "sliding_attention": PLAIN_ROPE,
+            },
+        ),
+        "smollm3": transformers.SmolLM3Config(
+            **common | SIX_OVER_TWO,
+            head_dim=8,
+            no_rope_layer_interval=2,
+            rope_parameters=PLAIN_ROPE,
+        ),
+        "smollm3_untied": transformers.SmolLM3Config(
+            **common | THREE_OVER_ONE, head_dim=8, tie_word_embeddings=False
+        ),
+        "cohere": transformers.CohereConfig(
+            **common | THREE_OVER_ONE, logit_scale=0.75, rope_parameters=LINEAR_ROPE
+        ),
+        "cohere2": transformers.Cohere2Config(
+            **common | THREE_OVER_ONE,
+            logit_scale=1.5,
+            sliding_window=5,
+            layer_types=[LOCAL, GLOBAL] * 2,
+            rope_parameters=PLAIN_ROPE,
+        ),
+        "cohere2_untied": transformers.Cohere2Config(
+            **common | SIX_OVER_TWO, sliding_window=7, tie_word_embeddings=False, logit_scale=2.0
+        ),
+        "apertus": transformers.ApertusConfig(
+            **common | THREE_OVER_ONE, head_dim=16, rope_parameters=LLAMA3_ROPE
+        ),
+        "apertus_tied": transformers.ApertusConfig(
+            **common | SIX_OVER_TWO, tie_word_embeddings=True
         ),
     }
 

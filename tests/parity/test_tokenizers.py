@@ -6,7 +6,14 @@ import pytest
 from chat_templates import GEMMA, LLAMA, QWEN, TURNS
 from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
-from small_tokenizers import KINDS, train_merges, write_kind, write_llama3, write_qwen
+from small_tokenizers import (
+    KINDS,
+    train_merges,
+    write_kind,
+    write_llama3,
+    write_newer,
+    write_qwen,
+)
 from transformers import AutoTokenizer
 
 from pinch_jax.text.template import make_renderer
@@ -95,6 +102,26 @@ def test_turns_are_equal(chat, prompt):
     assert ids == whole[: len(ids)] and ids[:prompt_length] == renderer.prompt(prompt)
     # What is left behind the end of a turn is at most a line end.
     assert renderer.tokenizer.decode(whole[len(ids) :]) in ("", "\n")
+
+
+@pytest.mark.parametrize("name", ["AYA", "OLMO", "SMOLLM", "APERTUS"])
+def test_ids_and_turns_of_newer_families_are_equal(name, tmp_path):
+    directory = write_newer(tmp_path, name)
+    as_text = AutoTokenizer.from_pretrained(directory, split_special_tokens=True)
+    theirs, ours = AutoTokenizer.from_pretrained(directory), load_tokenizer(directory)
+    renderer = make_renderer(ours, "chat")
+    for prompt in PROMPTS:
+        before = [ours.bos_id] if ours.adds_bos else []
+        assert before + ours.encode(prompt) == as_text(prompt)["input_ids"]
+        turn = [{"role": "user", "content": prompt}]
+        told = {"enable_thinking": False, "tokenize": True}
+        asked = theirs.apply_chat_template(turn, add_generation_prompt=True, **told)["input_ids"]
+        assert renderer.prompt(prompt) == asked
+        turn.append({"role": "assistant", "content": "the dog"})
+        whole = theirs.apply_chat_template(turn, **told)["input_ids"]
+        ids, prompt_length = renderer.example(prompt, "the dog")
+        assert ids == whole[: len(ids)] and ids[:prompt_length] == asked
+        assert ids[-1] == renderer.stop_id == ours.eos_id
 
 
 @pytest.mark.parametrize("name", KINDS)

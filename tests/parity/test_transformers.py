@@ -87,6 +87,12 @@ def test_the_decoder_inside_an_image_model_makes_the_same_logits(tmp_path):
         "Qwen2Config",
         "LlamaConfig",
         "MistralConfig",
+        "Olmo2Config",
+        "Olmo3Config",
+        "SmolLM3Config",
+        "CohereConfig",
+        "Cohere2Config",
+        "ApertusConfig",
     ],
 )
 def test_what_a_file_leaves_out_is_what_transformers_assumes(name):
