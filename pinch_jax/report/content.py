@@ -1,5 +1,6 @@
 """What a report says of a study, however it is written: one content, a page of HTML or Markdown."""
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,7 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         "sections": sections,
         "sample": _sample(records),
         "command": read_command(records.workdir),
+        "code": _code(records.study),
         "provenance": _provenance(records),
         "files": [whole_file(records.workdir / name) for name in tables],
     }
@@ -119,6 +121,14 @@ def _sample(records: Records) -> dict[str, Any] | None:
         "models": [records.names[run] for run in runs],
         "prompts": [[(language(code), texts) for code, texts in rows] for rows in prompts],
     }
+
+
+def _code(study: Mapping[str, Any]) -> str:
+    """Returns which code judged the study, and which made its runs where that was another."""
+    judged, runs = study["versions"]["pinch_jax"], study["runs"]
+    made = collections.Counter(code for run in runs.values() for code in run.get("code", ()))
+    others = [f"{count} of {len(runs)} runs {code}" for code, count in made.items()]
+    return f"pinch_jax {judged}" + f" (of {', '.join(others)})" * (set(made) > {judged})
 
 
 def _provenance(records: Records) -> list[Table]:
