@@ -71,6 +71,7 @@ setup(
         "scipy>=1.12",
         # offset_mapping, which older ones call otherwise.
         "sentencepiece>=0.2.3",
+        "shtab",
         "tenacity",
         "tensorboardX",
         "tensorflow-datasets>=4.9.9",

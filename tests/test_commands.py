@@ -10,6 +10,8 @@ from absl import flags
 
 import ml_collections_configs
 from pinch_jax.arguments import typed_command
+from pinch_jax.corpus.reading.readers import READERS
+from pinch_jax.inventory import inventory
 from pinch_jax.main import COMMANDS, USAGE, main
 
 
@@ -20,6 +22,14 @@ def end_of(*arguments, capsys):
     flags.FLAGS.unparse_flags()
     assert end.value.code
     return str(end.value.code) + "".join(capsys.readouterr())
+
+
+def told_by(*arguments, capsys):
+    """What a command prints."""
+    with pytest.raises(SystemExit) as end:
+        main(["pinch", *arguments])
+    assert not end.value.code
+    return capsys.readouterr().out
 
 
 def test_help_names_every_command_and_each_of_its_flags(capsys):
@@ -77,5 +87,30 @@ def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeyp
     typed = typed_command()
     assert "\"--config.study.experiments=('monolingual',)\"" in typed
     kept = shlex.split(typed)
-    assert kept[:3] == ["pinch", "study", "--config=ml_collections_configs/tiny.py"]
+    assert kept[:3] == ["pinch", "study", "--config=tiny"]
     assert [field.replace(", ", ",") for field in kept[3:]] == fields
+
+
+def test_list_has_a_line_for_everything_that_is_registered(capsys):
+    for kind, known in inventory().items():
+        assert known and all(known.values()), kind
+    assert sorted(READERS) == sorted(inventory()["readers (--config.corpus.train, .heldout)"])
+    told = told_by("list", capsys=capsys)
+    assert "\n  oasst        trees or messages of OpenAssistant" in told
+    assert "any field of it on top. (270m, 1b, 4b, 12b, 27b)\n" in told
+
+
+def test_bash_completes_commands_flags_fields_and_configs(tmp_path, capsys):
+    (tmp_path / "mine.py").touch()
+    script = told_by("completion", capsys=capsys) + 'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n_pinch\n'
+    (tmp_path / "script").write_text(script + 'echo "${COMPREPLY[@]}"')
+    for words, completed in (
+        ("conf", "confusion"),
+        ("study --work", "--workdir"),
+        ("study --config = tiny_", "tiny_base"),
+        ("train --config mi", "mine.py"),
+        ("train --config.mixture.sp", "--config.mixture.spec"),
+    ):
+        command = ["bash", "script", "pinch", *words.split()]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (run.stdout.strip(), run.stderr) == (completed, "")
