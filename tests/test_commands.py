@@ -102,7 +102,9 @@ def test_list_has_a_line_for_everything_that_is_registered(capsys):
 
 def test_bash_completes_commands_flags_fields_and_configs(tmp_path, capsys):
     (tmp_path / "mine.py").touch()
-    script = told_by("completion", capsys=capsys) + 'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n_pinch\n'
+    script = (
+        told_by("completion", capsys=capsys) + 'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n_pinch\n'
+    )
     (tmp_path / "script").write_text(script + 'echo "${COMPREPLY[@]}"')
     for words, completed in (
         ("conf", "confusion"),
