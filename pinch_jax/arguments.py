@@ -1,6 +1,7 @@
 """What the commands of `pinch` are told: the flags, and what is made of them."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -31,13 +32,17 @@ CONFIGS = Path(ml_collections_configs.__file__).parent
 
 
 def config_path(named: str) -> str:
-    """Returns the file and the argument of --config=NAME[:ARGUMENT] where a config of ours is NAME.
+    """Returns the file, and the argument, of --config=NAME[:ARGUMENT] where NAME is one of ours.
 
-    Anything else is a file already.
+    Pages name it ml_collections_configs/NAME.py, which is the same outside of a checkout. Anything
+    else is a file already.
     """
-    name, colon, argument = named.partition(":")
-    file = CONFIGS / f"{name}.py"
-    return f"{file}{colon}{argument}" if name.isidentifier() and file.is_file() else named
+    named, colon, argument = named.partition(":")
+    name = re.fullmatch(rf"(?:{CONFIGS.name}/(\w+)\.py|(\w+))", named)
+    file = (
+        CONFIGS / f"{name[1] or name[2]}.py" if name and not Path(named).is_file() else Path(named)
+    )
+    return f"{file if file.is_file() else named}{colon}{argument}"
 
 
 class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):

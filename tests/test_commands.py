@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 import ml_collections_configs
-from pinch_jax.arguments import typed_command
+from pinch_jax.arguments import config_path, typed_command
 from pinch_jax.corpus.reading.readers import READERS
 from pinch_jax.inventory import inventory
 from pinch_jax.main import COMMANDS, USAGE, main
@@ -116,3 +116,16 @@ def test_bash_completes_commands_flags_fields_and_configs(tmp_path, capsys):
         command = ["bash", "script", "pinch", *words.split()]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (run.stdout.strip(), run.stderr) == (completed, "")
+
+
+def test_a_config_of_ours_has_one_name_everywhere_and_a_file_of_yours_comes_first(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ours = str(Path(ml_collections_configs.__file__).with_name("gemma3.py"))
+    for named in ("gemma3", "ml_collections_configs/gemma3.py", ours):
+        assert config_path(f"{named}:4b,v5e-16,/models/x:y") == f"{ours}:4b,v5e-16,/models/x:y"
+    assert (config_path("gemma3.py"), config_path("no")) == ("gemma3.py", "no")
+    (tmp_path / "ml_collections_configs").mkdir()
+    (tmp_path / "ml_collections_configs/gemma3.py").touch()
+    assert config_path("ml_collections_configs/gemma3.py") == "ml_collections_configs/gemma3.py"
