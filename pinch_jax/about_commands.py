@@ -3,64 +3,63 @@
 The docstrings are what `pinch --help` prints.
 """
 
-from absl import flags
-from absl.flags import FLAGS
+import argparse
+import importlib
+import inspect
 
-from pinch_jax.arguments import Commands
+from absl import flags
+
+from pinch_jax.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands
 from pinch_jax.config_fields import choose
 
 COMMANDS = Commands()
-# For bash --flag=value is three words, of which shtab expects the first and the last.
-_BASH_WITH_EQUALS = """_pinch() {
-  local word words=()
-  for word in "${COMP_WORDS[@]}"; do [[ $word == "=" ]] || words+=("$word"); done
-  [[ ${COMP_WORDS[-1]} != "=" ]] || words+=("")
-  COMP_WORDS=("${words[@]}") COMP_CWORD=$((${#words[@]} - 1))
-  _shtab_pinch
-}
-complete -o filenames -F _pinch pinch"""
 
 
 @COMMANDS.command()
 def list() -> None:
     """The experiments, readers, model families, judges and configs that there are."""
-    from pinch_jax.inventory import inventory
+    from ml_collections_configs import base
+    from pinch_jax.corpus.reading import readers
+    from pinch_jax.judge.config import KINDS
+    from pinch_jax.model.families import FAMILIES
+    from pinch_jax.study.config import BUILT_IN
+    from pinch_jax.study.experiments.registry import experiment
 
-    for kind, known in inventory().items():
-        width = max(map(len, known))
-        print(f"{kind}", *(f"  {name:{width}}  {what}" for name, what in known.items()), sep="\n")
+    def told(section, known):
+        print(section, *(f"  {name:18} {what}" for name, what in known), sep="\n")
+
+    told("experiments", ((name, experiment(name).words.title) for name in BUILT_IN))
+    print("readers", inspect.cleandoc(readers.__doc__).split("\n\n")[1], sep="\n")
+    told("model families", ((family.model_type, family.architecture) for family in FAMILIES))
+    told("judges", ((name, KINDS[j.kind]) for name, j in base.get_config().judges.items()))
+    modules = [importlib.import_module(f"ml_collections_configs.{name}") for name in CONFIG_NAMES]
+    lines = [module.__doc__.partition("\n")[0] for module in modules]
+    sizes = [" ".join(getattr(module, "SIZES", ())) for module in modules]
+    told("configs", zip(CONFIG_NAMES, map(" ".join, zip(lines, sizes, strict=True)), strict=True))
 
 
 @COMMANDS.command("shell")
 def completion() -> None:
     """A script for a shell that completes commands, flags and the fields of a config."""
-    import argparse
-
     import shtab
 
+    from ml_collections_configs import base
     from pinch_jax import main
-    from pinch_jax.inventory import config_names, field_names
+    from pinch_jax.study.workdir import flat
 
-    choose("--shell", FLAGS.shell, shtab.SUPPORTED_SHELLS)
+    choose("--shell", shell := flags.FLAGS.shell, shtab.SUPPORTED_SHELLS)
+    configs = shtab.cmd(f"printf '%s\\n' {' '.join(CONFIG_NAMES)}; ls *.py 2>/dev/null")
     parser = argparse.ArgumentParser("pinch")
     parser.add_argument("--version", action="store_true")
-    commands, fields, words = parser.add_subparsers(), field_names(), " ".join(config_names())
-    configs = dict.fromkeys(("bash", "zsh"), "_pinch_config")
-    configs["fish"] = f"(string split ' ' '{words}'; __fish_complete_path (commandline -ct))"
-    for name, (function, names) in main.COMMANDS.items():
-        told = commands.add_parser(name, help=function.__doc__)
-        for flag in map(flags.FLAGS.__getitem__, names):
-            kind = "store_true" if flag.boolean else "store"
-            option = told.add_argument(f"--{flag.name}", action=kind, help=flag.help)
-            option.complete = shtab.FILE
-            if flag.name in ("config", "against"):
-                option.complete = shtab.FILE | configs
-                for field in fields:
-                    told.add_argument(f"--{flag.name}.{field}")
-    own = {
-        "bash": f'_pinch_config() {{ compgen -W "{words}" -- "$1"; compgen -f -- "$1"; }}',
-        "zsh": f"_pinch_config() {{ _alternative 'names:config:({words})' 'files:file:_files' }}",
-    }
-    print(shtab.complete(parser, FLAGS.shell, preamble=own))
-    if FLAGS.shell == "bash":
-        print(_BASH_WITH_EQUALS)
+    commands = parser.add_subparsers()
+    for name, (function, takes) in main.COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        for flag in (flags.FLAGS[taken] for taken in takes):
+            kind, is_config = "store_true" if flag.boolean else "store", flag.name in CONFIG_FLAGS
+            option = command.add_argument(f"--{flag.name}", action=kind, help=flag.help)
+            option.complete = configs if is_config else shtab.FILE
+            for field in flat(base.get_config().to_dict()) if is_config else ():
+                command.add_argument(f"--{flag.name}.{field}")
+    print(shtab.complete(parser, shell))
+    if shell == "bash":  # files also behind the = of a flag
+        print("complete -o default -o bashdefault -F _shtab_pinch pinch")

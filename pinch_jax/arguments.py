@@ -1,7 +1,6 @@
 """What the commands of `pinch` are told: the flags, and what is made of them."""
 
 import os
-import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -29,20 +28,19 @@ class Commands(dict[str, tuple[Callable[[], None], tuple[str, ...]]]):
 
 
 CONFIGS = Path(ml_collections_configs.__file__).parent
+CONFIG_NAMES = sorted(file.stem for file in CONFIGS.glob("[!_]*.py"))
 
 
 def config_path(named: str) -> str:
-    """Returns the file, and the argument, of --config=NAME[:ARGUMENT] where NAME is one of ours.
+    """Returns the file of --config=NAME[:ARGUMENT] where NAME is a config of ours, with ARGUMENT.
 
-    Pages name it ml_collections_configs/NAME.py, which is the same outside of a checkout. Anything
-    else is a file already.
+    Pages call it ml_collections_configs/NAME.py: the same outside of a checkout. Anything else is a
+    file already.
     """
-    named, colon, argument = named.partition(":")
-    name = re.fullmatch(rf"(?:{CONFIGS.name}/(\w+)\.py|(\w+))", named)
-    file = (
-        CONFIGS / f"{name[1] or name[2]}.py" if name and not Path(named).is_file() else Path(named)
-    )
-    return f"{file if file.is_file() else named}{colon}{argument}"
+    path, colon, argument = named.partition(":")
+    name = path.removeprefix(f"{CONFIGS.name}/").removesuffix(".py") if "/" in path else path
+    known = name in CONFIG_NAMES and not Path(path).is_file()
+    return f"{CONFIGS / name}.py{colon}{argument}" if known else named
 
 
 class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
@@ -53,11 +51,11 @@ class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
         return super().parse(file)
 
 
-_CONFIG_FLAGS = {
+CONFIG_FLAGS = {
     "config": "a name of `pinch list`, such as tiny or gemma3:270m, or a configuration file",
     "against": "a second configuration: say what differs, example by example",
 }
-for _name, _what in _CONFIG_FLAGS.items():
+for _name, _what in CONFIG_FLAGS.items():
     config_flags.DEFINE_config_file(_name, None, _what)
     FLAGS[_name].parser = _ConfigParser(_name)
 _TEXTS = {

@@ -14,38 +14,33 @@ BUILT_FROM = PACKAGE / "commit.txt"
 @functools.cache
 def code_version() -> str:
     """Returns such as "0.1.0+g1c9e...": the version, and what `commit_label` says (PEP 440)."""
-    version, label = importlib.metadata.version("pinch_jax"), commit_label()
-    return f"{version}+{label}" if label else version
+    return "+".join(filter(None, (importlib.metadata.version("pinch_jax"), commit_label())))
 
 
 def commit_label() -> str:
     """Returns "g" and the commit of this package, or "" where it is unknown.
 
-    Where files of the package or of the configs are not as in the commit, ".changed" and the first
-    digits of the sha256 of all of them stand behind it: two changes are not taken for one.
+    Where the package or the configs are not as in the commit, ".changed" and the first digits of
+    the sha256 of all their files stand behind it: two changes are not taken for one.
     """
     if BUILT_FROM.exists():
         return BUILT_FROM.read_text("utf-8")
+    folders = [PACKAGE, PACKAGE.with_name("ml_collections_configs")]
+
+    def git(*arguments):
+        # Without locks: another git may be at work in the same checkout.
+        command = ["git", "--no-optional-locks", *arguments, "--", *map(str, folders)]
+        return subprocess.run(command, cwd=PACKAGE, check=True, capture_output=True).stdout
+
     try:
         # Around an installed package may be the repository of something else, without these files.
-        _git("ls-files", "--error-unmatch", str(PACKAGE / "__init__.py"))
-        commit = _git("rev-parse", "HEAD").strip()
-        folders = (PACKAGE, PACKAGE.with_name("ml_collections_configs"))
-        changed = _git("status", "--porcelain", "--untracked-files=all", "--", *map(str, folders))
-        if not changed:
-            return f"g{commit}"
-        names = _git("ls-files", "-z", "-co", "--exclude-standard", "--", *map(str, folders))
+        git("ls-files", "--error-unmatch")
+        commit = git("rev-parse", "HEAD").split()[0].decode()
+        changed = git("status", "--porcelain", "--untracked-files=all")
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository
         return ""
-    digest = hashlib.sha256()
-    for name in sorted(filter(None, names.split("\0"))):
-        path = PACKAGE / name
-        digest.update(name.encode() + b"\0" + (path.read_bytes() if path.exists() else b"gone"))
-    return f"g{commit}.changed.{digest.hexdigest()[:12]}"
-
-
-def _git(*arguments: str) -> str:
-    # Without locks: another git may be at work in the same checkout.
-    command = ["git", "--no-optional-locks", *arguments]
-    run = subprocess.run(command, cwd=PACKAGE, check=True, capture_output=True, text=True)
-    return run.stdout
+    if not changed:
+        return f"g{commit}"
+    files = sorted(file for folder in folders for file in folder.rglob("*.*") if file.is_file())
+    held = (file.name.encode() + file.read_bytes() for file in files if file.suffix != ".pyc")
+    return f"g{commit}.changed.{hashlib.sha256(b''.join(held)).hexdigest()[:12]}"

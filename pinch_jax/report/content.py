@@ -124,11 +124,10 @@ def _sample(records: Records) -> dict[str, Any] | None:
 
 
 def _code(study: Mapping[str, Any]) -> str:
-    """Returns which code judged the study, and which made its runs where that was another."""
-    judged, runs = study["versions"]["pinch_jax"], study["runs"]
-    made = collections.Counter(code for run in runs.values() for code in run.get("code", ()))
-    others = [f"{count} of {len(runs)} runs {code}" for code, count in made.items()]
-    return f"pinch_jax {judged}" + f" (of {', '.join(others)})" * (set(made) > {judged})
+    """Returns which code judged the study, and which worked on how many of its runs."""
+    worked = [code for run in study["runs"].values() for code in run.get("code", ())]
+    runs = [f"{count} runs by {code}" for code, count in collections.Counter(worked).items()]
+    return f"pinch_jax: {', '.join([study['versions']['pinch_jax'], *runs])}"
 
 
 def _provenance(records: Records) -> list[Table]:
