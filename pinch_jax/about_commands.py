@@ -33,9 +33,8 @@ def list() -> None:
     told("model families", ((family.model_type, family.architecture) for family in FAMILIES))
     told("judges", ((name, KINDS[j.kind]) for name, j in base.get_config().judges.items()))
     modules = [importlib.import_module(f"ml_collections_configs.{name}") for name in CONFIG_NAMES]
-    lines = [module.__doc__.partition("\n")[0] for module in modules]
-    sizes = [" ".join(getattr(module, "SIZES", ())) for module in modules]
-    told("configs", zip(CONFIG_NAMES, map(" ".join, zip(lines, sizes, strict=True)), strict=True))
+    lines = ((m.__doc__.partition("\n")[0], *getattr(m, "SIZES", ())) for m in modules)
+    told("configs", zip(CONFIG_NAMES, map(" ".join, lines), strict=True))
 
 
 @COMMANDS.command("shell")
