@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import nbconvert
+import nbformat
 from mkdocs.structure.files import File, Files
-from nbconvert.preprocessors import ExecutePreprocessor
+from nbclient import NotebookClient
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -16,19 +17,18 @@ def on_files(files: Files, config: Any) -> Files:
 
     A cell that raises ends the build.
     """
-    # Progress bars would be lines of the page.
-    os.environ["TQDM_DISABLE"] = "1"
-    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
-        exporter = nbconvert.MarkdownExporter()
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        notebook = nbformat.read(file.abs_src_path, as_version=4)
         if os.environ.get("RUN_NOTEBOOKS") != "0":
-            exporter.register_preprocessor(ExecutePreprocessor(timeout=3600), enabled=True)
-        with tempfile.TemporaryDirectory() as folder:
-            resources = {"metadata": {"path": folder}}
-            text, made = exporter.from_filename(notebook.abs_src_path, resources)
-        page = Path(notebook.src_uri).with_suffix(".md")
-        for name, content in {page.name: text, **made["outputs"]}.items():
-            uri = page.with_name(name).as_posix()
-            files.append(File.generated(config, uri, content=content))
+            with tempfile.TemporaryDirectory() as folder:
+                place = {"metadata": {"path": folder}}
+                NotebookClient(notebook, timeout=3600, resources=place).execute()
+        for cell in notebook.cells:
+            if cell.cell_type == "code":  # what machines say of themselves is no part of a page
+                cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+        text, _ = nbconvert.MarkdownExporter().from_notebook_node(notebook)
+        page = str(Path(file.src_uri).with_suffix(".md"))
+        files.append(File.generated(config, page, content=text))
     return files
 
 
