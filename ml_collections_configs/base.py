@@ -96,8 +96,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.model.trim_vocabulary = False
     # Arithmetic of the forward and backward pass; master weights are float32.
     c.model.dtype = "float32"
-    # A SentencePiece model, and the decoder's fields (pinch_jax/model/families.py): only for a
-    # model from nothing; otherwise both come with `source`.
+    # A tokenizer's file or that of a model, named as `source` is, and the decoder's fields
+    # (pinch_jax/model/families.py): only for a model from nothing, both come with a source.
     c.model.tokenizer = ""
     c.model.decoder = config_dict.placeholder(dict)
 
@@ -303,7 +303,7 @@ def of_size(
     c.model.dtype = "bfloat16"
     c.model.source = source
     if not source:
-        c.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+        c.model.tokenizer = "tiny"
         c.model.decoder = dict(decoders[size])
     # As many as the bundled corpus has: a corpus of one's own may have more.
     c.mixture.examples, c.evaluate.prompts = 2400, 96

@@ -1,7 +1,7 @@
-"""Gemma 3: --config=ml_collections_configs/gemma3.py:SIZE, any field of it on top.
+"""Gemma 3: --config=gemma3:SIZE, any field of it on top.
 
 SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
-the weights are: gemma3.py:4b,v5e-16,/models/gemma-3-4b-pt. Without them a model is made from
+the weights are: gemma3:4b,v5e-16,/models/gemma-3-4b-pt. Without them a model is made from
 nothing, with the bundled tokenizer.
 """
 

@@ -1,7 +1,7 @@
-"""Llama 3.1 and 3.2: --config=ml_collections_configs/llama3.py:SIZE, any field of it on top.
+"""Llama 3.1 and 3.2: --config=llama3:SIZE, any field of it on top.
 
 SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
-the weights are: llama3.py:8b,v5p-16,/models/Llama-3.1-8B. Without them a model is made from
+the weights are: llama3:8b,v5p-16,/models/Llama-3.1-8B. Without them a model is made from
 nothing, with the bundled tokenizer.
 """
 

@@ -1,7 +1,7 @@
-"""Qwen 3: --config=ml_collections_configs/qwen3.py:SIZE, any field of it on top.
+"""Qwen 3: --config=qwen3:SIZE, any field of it on top.
 
 SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
-the weights are: qwen3.py:4b,v5e-16,/models/Qwen3-4B. Without them a model is made from
+the weights are: qwen3:4b,v5e-16,/models/Qwen3-4B. Without them a model is made from
 nothing, with the bundled tokenizer.
 """
 

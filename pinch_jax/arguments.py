@@ -10,6 +10,7 @@ from absl import flags
 from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
 
+import ml_collections_configs
 from pinch_jax.errors import UserError
 
 
@@ -26,12 +27,37 @@ class Commands(dict[str, tuple[Callable[[], None], tuple[str, ...]]]):
         return enter
 
 
-config_flags.DEFINE_config_file(
-    "config", None, "configuration file, such as ml_collections_configs/tiny.py"
-)
-config_flags.DEFINE_config_file(
-    "against", None, "a second configuration file: say what differs, example by example"
-)
+CONFIGS = Path(ml_collections_configs.__file__).parent
+CONFIG_NAMES = sorted(file.stem for file in CONFIGS.glob("[!_]*.py"))
+
+
+def config_path(named: str) -> str:
+    """Returns the file of --config=NAME[:ARGUMENT] where NAME is a config of ours, with ARGUMENT.
+
+    Pages call it ml_collections_configs/NAME.py: the same outside of a checkout. Anything else is a
+    file already.
+    """
+    path, colon, argument = named.partition(":")
+    name = path.removeprefix(f"{CONFIGS.name}/").removesuffix(".py") if "/" in path else path
+    known = name in CONFIG_NAMES and not Path(path).is_file()
+    return f"{CONFIGS / name}.py{colon}{argument}" if known else named
+
+
+class _ConfigParser(config_flags.config_flags.ConfigFileFlagParser):
+    def parse(self, path: str) -> Any:
+        file = config_path(path)
+        if path and not Path(file.partition(":")[0]).is_file():
+            raise ValueError("no such file, nor a config that `pinch list` names")
+        return super().parse(file)
+
+
+CONFIG_FLAGS = {
+    "config": "a name of `pinch list`, such as tiny or gemma3:270m, or a configuration file",
+    "against": "a second configuration: say what differs, example by example",
+}
+for _name, _what in CONFIG_FLAGS.items():
+    config_flags.DEFINE_config_file(_name, None, _what)
+    FLAGS[_name].parser = _ConfigParser(_name)
 _TEXTS = {
     "workdir": "directory that holds all of a study",
     "plot": "file to draw the mixture into, such as mixture.png",
@@ -60,6 +86,7 @@ _TEXTS = {
 }
 for _name, _what in _TEXTS.items():
     flags.DEFINE_string(_name, None, _what)
+flags.DEFINE_string("shell", "bash", "bash, zsh, fish, tcsh or powershell")
 flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
 flags.DEFINE_string(
     "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
@@ -112,8 +139,6 @@ def read_config(name: str = "config", default: bool = False):
     config = required(name)
     if not isinstance(config, ConfigDict):  # ml_collections puts off this error
         path = config_flags.get_config_filename(FLAGS[name])
-        if not Path(path).is_file():
-            raise UserError(f"--{name}={path}: no such file")
         made = f"returns {type(config).__name__}, no ConfigDict"
         try:
             getattr(config, "seed", None)  # raises what reading the file did
@@ -182,14 +207,14 @@ def read_workdir() -> Path:
 def typed_command() -> str:
     """Returns the command of a study with its configuration, as one would type it again.
 
-    Where something is kept is no part of it; a file of ours is named as anyone has it.
+    Where something is kept is no part of it; a file of ours has the name that it has everywhere.
     """
     flag = FLAGS["config"]
     values = config_flags.get_override_values(flag)
     fields = [f"--config.{name}={v}" for name, v in values.items() if name != "corpus.data_dir"]
-    file = Path(config_flags.get_config_filename(flag))
-    if file.parent.name == "ml_collections_configs":
-        file = Path(file.parent.name, file.name)
+    file = config_path(config_flags.get_config_filename(flag))
+    if Path(file).resolve().parent == CONFIGS.resolve():
+        file = Path(file).name.replace(".py", "", 1)
     sweeps = [f"--sweep={line}" for line in FLAGS.sweep or ()]
     words = ["pinch", "study", f"--config={file}", *fields, *sweeps]
     return " ".join(map(_quoted, words))

@@ -11,23 +11,24 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import commands, judge_commands, plan_commands
+from pinch_jax import about_commands, commands, judge_commands, plan_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import UserError
 from pinch_jax.stops import GO_ON, ignore, listen
 
-COMMANDS = commands.COMMANDS | judge_commands.COMMANDS | plan_commands.COMMANDS
+_PARTS = (commands, judge_commands, plan_commands, about_commands)
+COMMANDS = {name: told for part in _PARTS for name, told in part.COMMANDS.items()}
 USAGE = """pinch COMMAND [--flag=value ...]
 
 {commands}
 
-  pinch study --config=ml_collections_configs/tiny.py --workdir=/tmp/pinch --dry_run
-  pinch train --config=ml_collections_configs/tiny.py --workdir=/tmp/one \\
-      --config.mixture.spec=pinch:10:en,fi,sw
+  pinch study --config=tiny --workdir=/tmp/pinch --dry_run
+  pinch train --config=tiny --workdir=/tmp/one --config.mixture.spec=pinch:10:en,fi,sw
 
-Every field of a config can be set: --config.train.learning_rate=1e-3.
-The flags of a command: pinch COMMAND --help.
-""".format(commands="\n".join(f"  {name:10}{f.__doc__}" for name, (f, _) in COMMANDS.items()))
+A config is a name of `pinch list` or a file. Every field of it can be set:
+--config.train.learning_rate=1e-3.
+The flags of a command: pinch COMMAND --help. The version and commit: pinch --version.
+""".format(commands="\n".join(f"  {name:11}{f.__doc__}" for name, (f, _) in COMMANDS.items()))
 
 
 def _help(command: str) -> str:
@@ -135,6 +136,11 @@ def _leave_others(code: int) -> None:
 
 
 def _run_command(argv: list[str]) -> None:
+    if argv[1:2] == ["--version"]:
+        from pinch_jax.version import code_version
+
+        print(f"pinch_jax {code_version()}")
+        return
     if len(argv) < 2 or argv[1] not in COMMANDS:
         wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
         if wanted_help:

@@ -23,6 +23,8 @@ from pinch_jax.study.workdir import verdict_path
 REFERENCE = {"as": "reference", "kind": "reference", "name": ReferenceJudge.name}
 REFERENCE |= {"version": ReferenceJudge().version, "model": "", "no_verdict": {}}
 REFERENCE |= {"language_gate": False, "certificate": None}
+# Of the code that judged, and of that which made the untuned model's answers.
+CODE, EARLIER = "0.1.0+g5eed", "0.1.0+g01d.changed.ab12"
 SIX = ("en", "ar", "fi", "it", "ru", "sw")
 REST = tuple(code for code in STUDY_LANGUAGES if code not in SIX)
 EXAMPLES = 1200
@@ -113,6 +115,7 @@ def write_run(workdir, spec, prompts, rng):
     folder = workdir / "runs" / run_name(spec)
     examples = composition(spec)
     entry = {"spec": spec, "steps": 60 if examples else 0, "decode_seconds": 2.5}
+    entry["code"] = [CODE] if examples else [EARLIER]
     if examples:
         entry |= {"fingerprint": "0123456789ab", "train_seconds": 4.2, "dropped": {}}
         entry |= {"budgets": examples, "examples": examples}
@@ -314,7 +317,7 @@ def write_workdir(
     study |= {
         "draws": draws,
         "runs": runs | again,
-        "versions": {"jax": "0.10.2", "python": "3.11.7"},
+        "versions": {"pinch_jax": CODE, "jax": "0.10.2", "python": "3.11.7"},
     }
     study |= {"judges": [REFERENCE]}
     study |= {"seeds": {"seed": 1}, "compilations": {"train_step": 1, "decode": 1}}

@@ -1,5 +1,6 @@
 """The command line: what it prints, and faults in one line."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -9,8 +10,11 @@ import pytest
 from absl import flags
 
 import ml_collections_configs
-from pinch_jax.arguments import typed_command
+from pinch_jax.arguments import CONFIG_NAMES, config_path, typed_command
+from pinch_jax.corpus.reading.readers import READERS
 from pinch_jax.main import COMMANDS, USAGE, main
+from pinch_jax.model.families import FAMILIES
+from pinch_jax.study.config import BUILT_IN
 
 
 def end_of(*arguments, capsys):
@@ -20,6 +24,14 @@ def end_of(*arguments, capsys):
     flags.FLAGS.unparse_flags()
     assert end.value.code
     return str(end.value.code) + "".join(capsys.readouterr())
+
+
+def told_by(*arguments, capsys):
+    """What a command prints."""
+    with pytest.raises(SystemExit) as end:
+        main(["pinch", *arguments])
+    assert not end.value.code
+    return capsys.readouterr().out
 
 
 def test_help_names_every_command_and_each_of_its_flags(capsys):
@@ -77,5 +89,43 @@ def test_a_study_keeps_what_was_typed_but_not_where_it_is_kept(tmp_path, monkeyp
     typed = typed_command()
     assert "\"--config.study.experiments=('monolingual',)\"" in typed
     kept = shlex.split(typed)
-    assert kept[:3] == ["pinch", "study", "--config=ml_collections_configs/tiny.py"]
+    assert kept[:3] == ["pinch", "study", "--config=tiny"]
     assert [field.replace(", ", ",") for field in kept[3:]] == fields
+
+
+def test_list_has_a_line_for_everything_that_is_registered(capsys):
+    told = told_by("list", capsys=capsys)
+    named = set(re.findall(r"^ *(\w+)(?::[A-Z]\S*)? ", told, re.MULTILINE))
+    named |= set(re.findall(r", (\w+):[A-Z]", told))
+    families = (family.model_type for family in FAMILIES)
+    assert {*BUILT_IN, *READERS, *families, "reference", "model", "api", *CONFIG_NAMES} <= named
+    assert re.search(r"\n  gemma3 .* 270m 1b 4b 12b 27b\n", told)
+
+
+def test_bash_completes_commands_flags_fields_and_configs(tmp_path, capsys):
+    (tmp_path / "mine.py").touch()
+    call = '\nCOMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n_shtab_pinch\necho "${COMPREPLY[@]}"'
+    (tmp_path / "script").write_text(told_by("completion", capsys=capsys) + call)
+    for words, completed in (
+        ("conf", "confusion"),
+        ("study --work", "--workdir"),
+        ("study --config tiny_", "tiny_base"),
+        ("train --config mi", "mine.py"),
+        ("train --config.mixture.sp", "--config.mixture.spec"),
+    ):
+        command = ["bash", "script", "pinch", *words.split()]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (run.stdout.strip(), run.stderr) == (completed, "")
+
+
+def test_a_config_of_ours_has_one_name_everywhere_and_a_file_of_yours_comes_first(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ours = str(Path(ml_collections_configs.__file__).with_name("gemma3.py"))
+    for named in ("gemma3", "ml_collections_configs/gemma3.py", ours):
+        assert config_path(f"{named}:4b,v5e-16,/models/x:y") == f"{ours}:4b,v5e-16,/models/x:y"
+    assert (config_path("gemma3.py"), config_path("no")) == ("gemma3.py", "no")
+    (tmp_path / "ml_collections_configs").mkdir()
+    (tmp_path / "ml_collections_configs/gemma3.py").touch()
+    assert config_path("ml_collections_configs/gemma3.py") == "ml_collections_configs/gemma3.py"

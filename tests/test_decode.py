@@ -175,7 +175,7 @@ def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(fa
     turns = counting.taken()
     # Two rows read prompts at a time; six batches that wait for their longest would take a turn for
     # each of its tokens.
-    assert count / 2 + sum(tokens) / rows <= turns < count / 2 + count / rows * max(tokens) / 2
+    assert count / 2 + sum(tokens) / rows <= turns < count / 2 + count / rows * max(tokens)
     # Twelve prompts a group, of which the last three of the second are missing.
     inputs[1][21:24], alone[21:24] = WIDTH, PAD
     for shape in (MeshConfig(4, 1, 2), MeshConfig(2, 2, 2)):

@@ -1,5 +1,8 @@
 """The README and docs/: commands are understood, snippets run, links lead somewhere."""
 
+import ast
+import importlib.util
+import itertools
 import json
 import re
 import runpy
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ml_collections_configs import base, tiny
-from pinch_jax.arguments import PROCESS_FLAGS
+from pinch_jax.arguments import PROCESS_FLAGS, config_path
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
 from pinch_jax.corpus.sources import load_corpus
@@ -17,16 +20,37 @@ from pinch_jax.evaluate.records import response_record
 from pinch_jax.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.ipynb")])
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 # Files that a reader is to write.
 THEIRS = ("my.py", "...")
 
 
+def text_of(page):
+    """Returns a page as Markdown; of a notebook its cells, code as snippets."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(f"```python\n{s}\n```" if kind == "code" else s for kind, s in cells)
+
+
 def commands(page):
-    """Returns the command lines of a page, without their comments."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^    ((?:pinch|make|python) .*)$", text, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
+    """Returns the command lines of a page without their comments; what is launched, as launched."""
+    text = text_of(page).replace("\\\n", " ")
+    lines = re.findall(r"^    (\S.*)$", text, re.MULTILINE)
+    for fenced in re.findall(r"^```(?:bash|sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        lines += [line.removeprefix("$ ") for line in fenced.splitlines()]
+    found = []
+    for line in lines:
+        if re.match("(pinch|make|python) ", line):
+            found.append(shlex.split(line, comments=True))
+        elif launcher := re.search(r"\blaunch/\w+\.sh", line):
+            assert (ROOT / launcher[0]).is_file(), line
+            words = shlex.split(line[launcher.end() :], comments=True)
+            starts = [n for n, word in enumerate(words) if word in COMMANDS]
+            found += [["pinch", *words[starts[0] :]]] if starts else []
+    return found
 
 
 def snippet(name, holding):
@@ -56,23 +80,58 @@ def test_every_command_has_its_flags_fields_and_files(page):
         if words[0] == "python":
             assert words[1] == "-m" or (ROOT / words[1]).is_file(), words
             continue
+        if words[1] == "--version":
+            continue
         names = (*COMMANDS[words[1]][1], *PROCESS_FLAGS)
-        for word in words[2:]:
+        for word in itertools.takewhile(lambda word: word not in ("|", ">"), words[2:]):
             name, _, value = word.removeprefix("--").partition("=")
             if name.startswith("config."):
                 assert field(name.removeprefix("config.")), word
             else:
                 assert name in names, word
             if name == "config":
-                file, colon, argument = value.partition(":")
+                file, colon, argument = config_path(value).partition(":")
                 assert file in THEIRS or (ROOT / file).is_file(), word
                 if colon:  # it is one that the file knows
                     runpy.run_path(str(ROOT / file))["get_config"](argument)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_field_extra_and_file_that_is_named_is_there(page):
+    text = text_of(page)
+    for path in re.findall(r"`(?:--)?config\.([a-z_.]+\w)\b", text):
+        assert field(re.sub(r"^(model\.decoder|judges\.mine)\b.*", "model.decoder", path)), path
+    for extras in re.findall(r"pinch_jax\[([\w,-]+)\]", text):
+        for extra in extras.split(","):
+            assert f'"{extra}": ' in (ROOT / "setup.py").read_text(), extra
+    for file in re.findall(r"`((?:pinch_jax|ml_collections_configs|launch|tests)/[\w/.-]+)`", text):
+        assert (ROOT / file).exists(), file
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_snippet_imports_what_is_there_and_sets_fields_that_are(page):
+    for code in re.findall("```python\n(.*?)```", text_of(page), re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("pinch_jax"):
+                module = importlib.import_module(node.module)
+                for name in node.names:
+                    assert hasattr(module, name.name), ast.unparse(node)
+            elif isinstance(node, ast.Assign):
+                for told in map(ast.unparse, node.targets):
+                    assert not told.startswith("c.") or field(told.removeprefix("c.")), told
+
+
+def test_the_site_names_pages_that_are_there_and_documents_modules_that_are():
+    named = re.findall(r"[\w/-]+\.md", (ROOT / "docs/.nav.yml").read_text())
+    pages = {page.with_suffix(".md").name for page in DOCS}
+    assert named and all(name in pages or (ROOT / "docs" / name).is_file() for name in named)
+    documented = re.findall(r"^::: (\S+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert documented and all(importlib.util.find_spec(module) for module in documented)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page):
-    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)#]+)[)#]", text_of(page)):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 

@@ -111,6 +111,11 @@ def test_where_this_machine_keeps_corpora_is_nobodys_concern(page):
     assert "| corpus.name | cldr\\_instructions |" in text and "/somewhere/here" not in text
 
 
+def test_it_names_the_code_of_the_study_and_of_runs_that_another_made(page):
+    told = re.search(r"pinch\\_jax: (.*)\.\n", page.read_text("utf-8"))[1].split(", ")
+    assert told[0] == "0.1.0+g5eed" and "1 runs by 0.1.0+g01d.changed.ab12" in told[1:]
+
+
 def test_the_command_is_that_of_the_record(workdir, page):
     assert "```" not in page.read_text("utf-8")
     write_command(workdir, "pinch study --config=some.py")

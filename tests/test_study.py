@@ -14,6 +14,7 @@ from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import describe, plan_study, run_study
 from pinch_jax.study.tuning import tuned_params
+from pinch_jax.version import code_version
 
 
 def miniature(data_dir):
@@ -100,7 +101,7 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
     assert verdicts.read_bytes() == whole
 
 
-def test_a_run_that_was_stopped_keeps_its_seconds(study, tmp_path):
+def test_a_run_that_was_stopped_keeps_its_seconds_and_the_code_that_began_it(study, tmp_path):
     run = dataclasses.replace(study.runs["pinch:50"][0], directory=tmp_path / "run")
 
     def stop(steps):
@@ -112,9 +113,12 @@ def test_a_run_that_was_stopped_keeps_its_seconds(study, tmp_path):
     described = json.loads(path.read_text())
     assert 0 < described["train_seconds"] < 1000
     del described[CHECKSUM]
-    write_record(path, described | {"train_seconds": 1000})
+    write_record(path, described | {"train_seconds": 1000, "code": ["0.0.9"]})
     tuned_params(study.bench, run, lambda steps: None)
-    assert 1000 < json.loads(path.read_text())["train_seconds"] < 2000
+    described = json.loads(path.read_text())
+    assert 1000 < described["train_seconds"] < 2000
+    # Other code goes on with the run, and is named beside the code that began it.
+    assert described["code"] == ["0.0.9", code_version()]
 
 
 def test_the_report_comes_from_the_study(study):

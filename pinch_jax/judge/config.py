@@ -9,13 +9,20 @@ from annotated_types import Ge, Gt, Le
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.errors import UserError
 
+# What each kind of judge goes by.
+KINDS = {
+    "reference": "the references of the prompts, without a model",
+    "model": "two logits of a model, on the devices of the study",
+    "api": "a service that speaks OpenAI's protocol, which may cost money",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class JudgeConfig:
     """One judge; what its kind does not use is passed over.
 
     Attributes:
-        kind: "reference", "model" or "api".
+        kind: one of KINDS.
         model: of a model what config.model.source can be; of a service the name of its model.
         prompt_language: "en", or "instruction": the language of each instruction.
         template: a file with words of one's own; "" is ours.
@@ -27,7 +34,7 @@ class JudgeConfig:
         budget: what a service may cost in one call of ours; 0 is without an end.
     """
 
-    kind: Literal["reference", "model", "api"]
+    kind: Literal[*KINDS]
     model: str
     prompt_language: Literal["en", "instruction"]
     template: str

@@ -1,5 +1,6 @@
 """What a report says of a study, however it is written: one content, a page of HTML or Markdown."""
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,7 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         "sections": sections,
         "sample": _sample(records),
         "command": read_command(records.workdir),
+        "code": _code(records.study),
         "provenance": _provenance(records),
         "files": [whole_file(records.workdir / name) for name in tables],
     }
@@ -119,6 +121,13 @@ def _sample(records: Records) -> dict[str, Any] | None:
         "models": [records.names[run] for run in runs],
         "prompts": [[(language(code), texts) for code, texts in rows] for rows in prompts],
     }
+
+
+def _code(study: Mapping[str, Any]) -> str:
+    """Returns which code judged the study, and which worked on how many of its runs."""
+    worked = [code for run in study["runs"].values() for code in run.get("code", ())]
+    runs = [f"{count} runs by {code}" for code, count in collections.Counter(worked).items()]
+    return f"pinch_jax: {', '.join([study['versions']['pinch_jax'], *runs])}"
 
 
 def _provenance(records: Records) -> list[Table]:

@@ -28,6 +28,8 @@ THEME = {
 LINES = ("#8a6fb5", "#4f8fc0", "#5f9a5b", "#b08a3e", "#b5627f", "#3f9d97")
 WIDTH = 760
 SUFFIXES = (".svg", ".png", ".pdf")
+# Of what a page holds, which has to stay in it.
+RIGHTS = "// Vega, Vega-Lite, vega-embed: (c) UW Interactive Data Lab, BSD-3-Clause; D3: ISC\n"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 CONFIG: Mapping[str, Any] = {
     "aria": False,
@@ -131,4 +133,4 @@ def language_colours(codes: Iterable[str]) -> dict[str, str]:
 @functools.cache
 def bundled_script(own: str) -> str:
     """Returns Vega, Vega-Lite, vega-embed and a script of one's own that uses them, in one."""
-    return vl_convert.javascript_bundle(own)
+    return RIGHTS + vl_convert.javascript_bundle(own)

@@ -131,7 +131,9 @@ class Inputs:
         m = self.config.model
         if m.source:
             return open_model(m.source, m.template)
-        renderer = Renderer(Template(), load_tokenizer(m.tokenizer))
+        renderer = Renderer(
+            Template(), load_tokenizer(locate(m.tokenizer, "config.model.tokenizer"))
+        )
         return Model(m.decoder, renderer, DrawnWeights(m.decoder, self.config.seed))
 
     @property

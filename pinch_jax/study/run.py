@@ -14,11 +14,14 @@ from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import check_rank
+from pinch_jax.version import code_version
 from pinch_jax.waiting import is_primary
 
 DESCRIPTION = "run.json"
 # What run.json knows that the plan of a run does not.
 CLOCKS = ("train_seconds", "decode_seconds")
+# Every code_version() that worked on a run; it decides nothing.
+CODE = "code"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +94,7 @@ def planned(run: Run) -> dict[str, Any]:
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Returns what a run is, by its plan, and the seconds that it has taken.
+    """Returns what a run is, by its plan, the seconds that it has taken, and by which code.
 
     Raises:
         UserError: its run.json is damaged, or another run's.
@@ -99,21 +102,23 @@ def describe_run(run: Run) -> dict[str, Any]:
     path = run.directory / DESCRIPTION
     if not path.exists():
         return planned(run)
-    remedy = "delete it, and only the seconds that the run took are lost"
+    remedy = "delete it, and only the seconds that the run took and the code are lost"
     held = read_record(path, remedy)
     if held.get("fingerprint", run.fingerprint) != run.fingerprint:
         raise UserError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
-    return planned(run) | {name: held[name] for name in CLOCKS if name in held}
+    return planned(run) | {name: held[name] for name in (*CLOCKS, CODE) if name in held}
 
 
 @contextlib.contextmanager
 def clocked(run: Run, name: str) -> Iterator[None]:
-    """Adds what a block takes to these seconds in run.json, however it ends."""
-    started = time.monotonic()
+    """Adds what a block takes to these seconds in run.json, and the code, however it ends."""
+    code, started = code_version(), time.monotonic()
     try:
         yield
     finally:
         if is_primary():
             known = describe_run(run)
             seconds = known.pop(name, 0.0) + time.monotonic() - started
-            write_record(run.directory / DESCRIPTION, known | {name: round(seconds, 3)})
+            worked = [*dict.fromkeys((*known.get(CODE, ()), code))]
+            known |= {name: round(seconds, 3), CODE: worked}
+            write_record(run.directory / DESCRIPTION, known)

@@ -27,9 +27,10 @@ from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import check_workdir, claim_workdir
+from pinch_jax.version import code_version
 from pinch_jax.waiting import is_primary, primary_alone
 
-VERSIONED = ("pinch_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
         ],
         "runs": {run.directory.name: describe_run(run) for run in study.distinct},
         "judges": judges,
-        "versions": {"python": platform.python_version()}
+        "versions": {"pinch_jax": code_version(), "python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONED},
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},

@@ -1,0 +1,64 @@
+"""What `pinch` can say of itself.
+
+The docstrings are what `pinch --help` prints.
+"""
+
+import argparse
+import importlib
+import inspect
+
+from absl import flags
+
+from pinch_jax.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands
+from pinch_jax.config_fields import choose
+
+COMMANDS = Commands()
+
+
+@COMMANDS.command()
+def list() -> None:
+    """The experiments, readers, model families, judges and configs that there are."""
+    from ml_collections_configs import base
+    from pinch_jax.corpus.reading import readers
+    from pinch_jax.judge.config import KINDS
+    from pinch_jax.model.families import FAMILIES
+    from pinch_jax.study.config import BUILT_IN
+    from pinch_jax.study.experiments.registry import experiment
+
+    def told(section, known):
+        print(section, *(f"  {name:18} {what}" for name, what in known), sep="\n")
+
+    told("experiments", ((name, experiment(name).words.title) for name in BUILT_IN))
+    print("readers", inspect.cleandoc(readers.__doc__).split("\n\n")[1], sep="\n")
+    told("model families", ((family.model_type, family.architecture) for family in FAMILIES))
+    told("judges", ((name, KINDS[j.kind]) for name, j in base.get_config().judges.items()))
+    modules = [importlib.import_module(f"ml_collections_configs.{name}") for name in CONFIG_NAMES]
+    lines = ((m.__doc__.partition("\n")[0], *getattr(m, "SIZES", ())) for m in modules)
+    told("configs", zip(CONFIG_NAMES, map(" ".join, lines), strict=True))
+
+
+@COMMANDS.command("shell")
+def completion() -> None:
+    """A script for a shell that completes commands, flags and the fields of a config."""
+    import shtab
+
+    from ml_collections_configs import base
+    from pinch_jax import main
+    from pinch_jax.study.workdir import flat
+
+    choose("--shell", shell := flags.FLAGS.shell, shtab.SUPPORTED_SHELLS)
+    configs = shtab.cmd(f"printf '%s\\n' {' '.join(CONFIG_NAMES)}; ls *.py 2>/dev/null")
+    parser = argparse.ArgumentParser("pinch")
+    parser.add_argument("--version", action="store_true")
+    commands = parser.add_subparsers()
+    for name, (function, takes) in main.COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        for flag in (flags.FLAGS[taken] for taken in takes):
+            kind, is_config = "store_true" if flag.boolean else "store", flag.name in CONFIG_FLAGS
+            option = command.add_argument(f"--{flag.name}", action=kind, help=flag.help)
+            option.complete = configs if is_config else shtab.FILE
+            for field in flat(base.get_config().to_dict()) if is_config else ():
+                command.add_argument(f"--{flag.name}.{field}")
+    print(shtab.complete(parser, shell))
+    if shell == "bash":  # files also behind the = of a flag
+        print("complete -o default -o bashdefault -F _shtab_pinch pinch")
