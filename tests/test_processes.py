@@ -325,7 +325,7 @@ except ValueError as error:
 
 def contents(workdir):
     """Returns what a study came to: everything that does not tell of time or place."""
-    kept = ("metrics.jsonl", "weights.safetensors", "scores.csv", "findings.json", "mixture.json")
+    kept = ("metrics.jsonl", "model.safetensors", "scores.csv", "findings.json", "mixture.json")
     return {
         str(path.relative_to(workdir)): path.read_bytes()
         for path in workdir.rglob("*")
@@ -379,7 +379,7 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
     assert again.returncode == 0, again.stdout
     assert f"[0] report: {tmp_path}/two/report/index.html" in again.stdout
     ours, theirs = contents(tmp_path / "two"), contents(tmp_path / "one")
-    assert sum(name.endswith("weights.safetensors") for name in theirs) == 2
+    assert sum(name.endswith("model.safetensors") for name in theirs) == 2
     assert ours.keys() == theirs.keys()
     for name in theirs:
         assert ours[name] == theirs[name], name

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.files import delete_unfinished, whole_folder, write_record
 from pinch_jax.locks import one_writer
-from pinch_jax.mesh import gathered, parameter_shardings
+from pinch_jax.mesh import parameter_shardings
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.responses import answer, missing_responses, response_bar
@@ -121,10 +121,5 @@ def _merged(bench: Workbench, trained: Params) -> Params:
 
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
     """Writes a model directory by renaming, so that one that is there is whole."""
-    whole = gathered(params)
-
-    def write():
-        with whole_folder(directory) as part:
-            save_model(part, bench.model, whole)
-
-    primary_alone(f"writing {directory}", write)
+    with whole_folder(directory, primary_alone) as part:
+        save_model(part, bench.model, params)
