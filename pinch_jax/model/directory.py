@@ -14,7 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import write_config, write_ids
-from pinch_jax.model.export import describe_theirs, write_weights
+from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import HuggingFaceTensors
 from pinch_jax.model.model import Model, StoredWeights, Trimming
@@ -59,14 +59,20 @@ def open_directory(directory: Path) -> Model:
     )
 
 
-def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.float32) -> None:
+def save_model(
+    directory: Path,
+    model: Model,
+    params: Params,
+    dtype: Any = np.float32,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> None:
     """Writes a model, with these parameters, as a directory; `open_directory` reads it back.
 
     All processes call it. `dtype`: of the weights; None keeps that of the parameters.
     """
     if is_primary():
         describe_model(directory, model)
-    checksums = write_weights(directory, model.decoder, params, dtype)
+    checksums = write_weights(directory, model.decoder, params, dtype, max_shard_bytes)
     if is_primary():
         if config_json := their_config(model):
             describe_theirs(directory, config_json, dtype or params["embedding"].dtype)
