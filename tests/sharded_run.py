@@ -32,9 +32,11 @@ def main(address: str, processes: int, process: int, source: Path, target: Path)
 
     from pinch_jax.host_memory import fetched_rows
     from pinch_jax.mesh import MeshConfig, make_mesh
+    from pinch_jax.model import directory
     from pinch_jax.model.directory import describe_model, open_directory, save_model
     from pinch_jax.waiting import primary_alone
 
+    directory.MAX_SHARD_BYTES = FILE_BYTES
     model, read = open_directory(source), 0
     tensors = model.weights.tensors
     read_block = tensors.read
@@ -55,7 +57,7 @@ def main(address: str, processes: int, process: int, source: Path, target: Path)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = held_bytes("VmRSS")
     with whole_folder(target, primary_alone) as part:
-        save_model(part, model, params, max_shard_bytes=FILE_BYTES)
+        save_model(part, model, params)
     return {"shards": shards, "read": read, "grown": held_bytes("VmHWM") - before}
 
 

@@ -18,6 +18,7 @@ from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
+from pinch_jax.model import directory
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.model import DrawnWeights
 from pinch_jax.model.source import open_model
@@ -255,9 +256,11 @@ def large(tmp_path_factory):
         mlp_dim=4096, qkv_bias=False,
     )  # fmt: skip
     model = dataclasses.replace(tiny, decoder=decoder, weights=DrawnWeights(decoder, 0))
-    directory = tmp_path_factory.mktemp("large") / "model"
-    save_model(directory, model, model.weights.load(), max_shard_bytes=16_000_000)
-    return directory
+    path = tmp_path_factory.mktemp("large") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(directory, "MAX_SHARD_BYTES", 16_000_000)
+        save_model(path, model, model.weights.load())
+    return path
 
 
 def sharded(processes, address, source, tmp_path, how=lambda process: []):

@@ -3,6 +3,7 @@
 Its weights are files as of a Hugging Face directory, which it is too where one can be written.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -59,38 +60,23 @@ def open_directory(directory: Path) -> Model:
     )
 
 
-def save_model(
-    directory: Path,
-    model: Model,
-    params: Params,
-    dtype: Any = np.float32,
-    max_shard_bytes: int = MAX_SHARD_BYTES,
-) -> None:
+def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.float32) -> None:
     """Writes a model, with these parameters, as a directory; `open_directory` reads it back.
 
     All processes call it. `dtype`: of the weights; None keeps that of the parameters.
     """
     if is_primary():
         describe_model(directory, model)
-    checksums = write_weights(directory, model.decoder, params, dtype, max_shard_bytes)
-    if is_primary():
-        if config_json := their_config(model):
+    checksums = write_weights(directory, model.decoder, params, dtype, MAX_SHARD_BYTES)
+    if not is_primary():
+        return
+    if not model.trimming:
+        # What transformers has no decoder for, `pinch convert` may make one of theirs.
+        with contextlib.suppress(UserError):
+            ends = {"eos_token_id": write_ids(model.end_ids)}
+            config_json = write_config(model.decoder, **model.details | ends)
             describe_theirs(directory, config_json, dtype or params["embedding"].dtype)
-        seal(directory, known=checksums)
-
-
-def their_config(model: Model) -> dict[str, Any] | None:
-    """Returns the config.json of a model; None where only `pinch convert` makes it one of theirs.
-
-    That puts back the rows of a trimmed one, and scales those that no family but Gemma's does.
-    """
-    if model.trimming:
-        return None
-    details = {**model.details, "eos_token_id": write_ids(model.end_ids)}
-    try:
-        return write_config(model.decoder, **details)
-    except UserError:
-        return None
+    seal(directory, known=checksums)
 
 
 def describe_model(directory: Path, model: Model) -> None:

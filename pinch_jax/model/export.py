@@ -118,11 +118,7 @@ def describe_theirs(folder: Path, config_json: Mapping[str, Any], dtype: Any) ->
 
 
 def write_weights(
-    folder: Path,
-    decoder: DecoderConfig,
-    params: Params,
-    dtype: Any = None,
-    max_shard_bytes: int = MAX_SHARD_BYTES,
+    folder: Path, decoder: DecoderConfig, params: Params, dtype: Any, max_shard_bytes: int
 ) -> dict[str, str]:
     """Writes parameters as transformers has them; returns the checksums of the files.
 
