@@ -17,7 +17,9 @@ import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
+from pinch_jax.files import whole_folder
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings, path_name
+from pinch_jax.model import export
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
@@ -112,6 +114,16 @@ def test_parameters_are_written_as_they_are_wherever_they_lie(model, tmp_path):
         assert_same(open_directory(tmp_path / str(number)).weights.load(), params)
         ours, theirs = (tmp_path / name / "checksums.json" for name in ("0", str(number)))
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_files_that_others_wrote_elsewhere_are_missed_before_the_model_has_its_name(
+    model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export, "write_tensors", lambda *_: "")
+    missed = r"model\.unfinished/model\.safetensors, which another .* hosts share"
+    with pytest.raises(UserError, match=missed), whole_folder(tmp_path / "model") as part:
+        save_model(part, model, random_params(model.decoder))
+    assert not (tmp_path / "model").exists()
 
 
 def test_half_precision_rounds_once(model, tmp_path):
