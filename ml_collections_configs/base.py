@@ -226,6 +226,9 @@ def get_config() -> ml_collections.ConfigDict:
     # How often each tuning set is drawn: other examples in another order, from the same weights.
     # With 1, intervals say nothing of what the choice of examples does; 3 or more tell it apart.
     c.study.draws = 1
+    # What a study keeps of a run's weights once its answers are there: "all", a model directory;
+    # "adapters", a checkpoint of them without the model that they adapt; "none".
+    c.study.keep_weights = "all"
     # Names in c.judges, by commas; the figures are the first one's. "reference" needs no model: the
     # right language, then the right answer, then chrF against the reference.
     c.study.judge = "reference"

@@ -25,7 +25,7 @@ from pinch_jax.evaluate.config import EvaluateConfig
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
-from pinch_jax.study.config import OWN, PRETRAINED, StudyConfig
+from pinch_jax.study.config import ADAPTERS, OWN, PRETRAINED, StudyConfig
 from pinch_jax.train.config import TRACKERS, LoraConfig, TrainConfig
 
 
@@ -55,6 +55,11 @@ class Config:
         study = self.study.of(self.languages, self.mixture.base, self.seed)
         object.__setattr__(self, "study", study)
         self._check_study_languages()
+        if study.keep_weights == ADAPTERS and not self.lora.rank:
+            raise UserError(
+                "config.study.keep_weights='adapters' and config.lora.rank=0: there are none; set "
+                "the rank, or keep 'all' or 'none'"
+            )
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
         if self.mixture.recipes and self.corpus.judge_pairs:

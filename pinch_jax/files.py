@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,28 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Yields a new folder, which is called `target` once the block has ended, and not before."""
+def whole_folder(
+    target: Path, first: Callable[[str, Callable[[], None]], Any] = lambda _, call: call()
+) -> Iterator[Path]:
+    """Yields a new folder, which is called `target` once the block has ended, and not before.
+
+    Several processes write one with `first=waiting.primary_alone`; the block ends with all of them.
+    """
     part = target.with_name(target.name + UNFINISHED)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+
+    def make() -> None:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+
+    def name() -> None:
+        sync_folder(part)
+        part.rename(target)
+        _sync(target.parent)
+
+    first(f"making {part}", make)
     with naming(part):
         yield part
-    sync_folder(part)
-    part.rename(target)
-    _sync(target.parent)
+    first(f"writing {target}", name)
 
 
 def delete_unfinished(folder: Path) -> None:
@@ -171,12 +183,22 @@ def is_whole(line: bytes) -> bool:
         return False
 
 
-def seal(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Writes the checksums of files in a folder, by default of all below it, into it."""
+def seal(
+    folder: Path, names: Iterable[str] | None = None, known: Mapping[str, str] | None = None
+) -> None:
+    """Writes the checksums of files in a folder, by default of all below it, into it.
+
+    Those that are `known` are not read for it.
+    """
     if names is None:
         below = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in below)
-    held = {name: file_checksum(folder / name) for name in sorted(names) if name != CHECKSUMS}
+    known = known or {}
+    held = {
+        name: known.get(name) or file_checksum(folder / name)
+        for name in sorted(names)
+        if name != CHECKSUMS
+    }
     write_record(folder / CHECKSUMS, {"sha256": held})
 
 

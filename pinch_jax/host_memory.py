@@ -1,10 +1,12 @@
 """Arrays in the memory of hosts: those that wait there, and parts of them that are no copies."""
 
+import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
 class HostCopy:
@@ -29,6 +31,34 @@ class HostCopy:
 def _parts(array: jax.Array) -> dict[str, np.ndarray]:
     """Returns the parts of an array by where they belong, those that devices share but once."""
     return {str(shard.index): np.asarray(shard.data) for shard in array.addressable_shards}
+
+
+def fetched_rows(array: Any, first: int, count: int, wanted: bool = True) -> np.ndarray | None:
+    """Returns rows `first` .. of an array as numpy; None where they are not wanted.
+
+    An array of several processes is asked for by all of them at once, and only these rows are
+    gathered; of any other, such as a `StoredParameter`, they are read where they are wanted.
+    """
+    if isinstance(array, jax.Array):
+        mesh = None if array.is_fully_addressable else array.sharding.mesh
+        # Waited for: else a device holds what was asked for last as well.
+        array = _rows_on(mesh)(array, first, count).block_until_ready()
+        return np.asarray(array) if wanted else None
+    return np.asarray(array[first : first + count]) if wanted else None
+
+
+@functools.cache
+def _rows_on(mesh: Mesh | None) -> Any:
+    """Returns what takes rows of an array that lies on a mesh, whole to each of its devices."""
+
+    def rows(array, first, count):
+        # As bits: rows that are split over devices are summed with zeros, and -0.0 + 0.0 is 0.0.
+        bits = jax.lax.bitcast_convert_type(array, f"uint{8 * array.dtype.itemsize}")
+        taken = jnp.take(bits, first + jnp.arange(count), axis=0, mode="clip")
+        return jax.lax.bitcast_convert_type(taken, array.dtype)
+
+    sharding = mesh and NamedSharding(mesh, PartitionSpec())
+    return jax.jit(rows, static_argnums=2, out_shardings=sharding)
 
 
 def listed_layers(mesh: Mesh, layers: Any) -> tuple[Any, ...] | None:

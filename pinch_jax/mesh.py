@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import mesh_utils, multihost_utils
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -286,13 +286,6 @@ def any_process(value: bool) -> bool | jax.Array:
 
 
 _any = jax.jit(jnp.any)
-
-
-def gathered(tree: Any) -> Any:
-    """Returns a tree of global arrays as numpy arrays, whole in every process."""
-    if jax.process_count() == 1:
-        return jax.device_get(tree)
-    return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def check_finite(tree: Any, what: str) -> None:

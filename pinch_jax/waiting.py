@@ -100,12 +100,17 @@ def _told(what: str, say: Callable[[], str]) -> str:
 
 def wait_for_all(what: str) -> None:
     """Returns, in every process, when all have come to `what`; TimeoutError says who did not."""
+    from_all(f"before {what}", None)
+
+
+def from_all(what: str, mine: Result) -> list[Result]:
+    """Returns what each process gives, in their order: something that JSON can say."""
     if jax.process_count() == 1:
-        return
-    name, client = f"pinch/here/{next(_calls)}", distributed.global_state.client
-    client.key_value_set(f"{name}/{jax.process_index()}", "here")
-    for process in range(jax.process_count()):
-        _awaited(f"{name}/{process}", f"process {process} before {what}")
+        return [mine]
+    name, client = f"pinch/all/{next(_calls)}", distributed.global_state.client
+    client.key_value_set(f"{name}/{jax.process_index()}", json.dumps(mine))
+    others = range(jax.process_count())
+    return [json.loads(_awaited(f"{name}/{i}", f"process {i} {what}")) for i in others]
 
 
 def _awaited(name: str, whom: str) -> str:

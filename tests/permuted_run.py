@@ -18,9 +18,10 @@ def main(address: str, processes: int, process: int, output: Path) -> None:
     """Joins the others and trains three steps with them."""
     start_processes(address, processes, process, 60)
     import jax
+    from jax.experimental.multihost_utils import process_allgather
     from small import FAMILIES, random_params, random_plan, trainer
 
-    from pinch_jax.mesh import MeshConfig, gathered, local_rows, put_batch
+    from pinch_jax.mesh import MeshConfig, local_rows, put_batch
     from pinch_jax.train.feed import feed
 
     order = np.random.default_rng(processes).permutation(jax.device_count())
@@ -34,7 +35,7 @@ def main(address: str, processes: int, process: int, output: Path) -> None:
             break
         placed = put_batch(t.mesh, rows, batch)
         expected = plan.batch_at(step)
-        arrived = gathered(placed)
+        arrived = process_allgather(placed, tiled=True)
         whole &= all(np.array_equal(a, b) for a, b in zip(arrived, expected, strict=True))
         state, values = t.step(state, placed, plan.steps)
         losses.append(float(values["loss"]))

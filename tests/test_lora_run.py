@@ -11,7 +11,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.mesh import path_name
 from pinch_jax.model.directory import open_directory
 from pinch_jax.study.run import make_run
-from pinch_jax.study.tuning import tuned_params
+from pinch_jax.study.tuning import forget_weights, tuned_params
 from pinch_jax.study.workbench import Workbench
 
 ADAPTED = ("query", "down")
@@ -61,6 +61,37 @@ def test_the_exported_model_is_the_one_that_answers(finished):
     prompts = [e.prompt for e in bench.corpus.heldout["fi"][:8]]
     again = tuned_params(bench, run, lambda steps: None)
     assert bench.answers(again, prompts, 0) == bench.answers(tuned, prompts, 0)
+
+
+def test_adapters_alone_are_kept_and_later_make_the_same_model(finished, tmp_path, monkeypatch):
+    bench, whole, tuned = finished
+    run = make_run(bench, "pinch:50", tmp_path)
+
+    def tune(kept):
+        study = dataclasses.replace(bench.config.study, keep_weights=kept)
+        monkeypatch.setattr(bench, "config", dataclasses.replace(bench.config, study=study))
+        steps = []
+        params = tuned_params(bench, run, steps.append)
+        assert all(map(np.array_equal, jax.tree.leaves(params), jax.tree.leaves(tuned)))
+        return steps
+
+    assert tune("adapters") == [0] + run.steps * [1]
+    # Again without a step, from what is a small part of a model.
+    assert tune("adapters") == tune("none") == [run.steps]
+    weights = whole.directory / "model" / "model.safetensors"
+    checkpoints = run.directory / "checkpoints"
+    held = sum(path.stat().st_size for path in checkpoints.rglob("*") if path.is_file())
+    assert 0 < held < 0.5 * weights.stat().st_size and not (run.directory / "model").exists()
+    assert tune("all") == [run.steps] and not checkpoints.exists()
+    ours, theirs = (each.directory / "model" / "checksums.json" for each in (run, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
+    forget_weights(run)
+    assert {path.name for path in run.directory.iterdir()} == {
+        "metrics.jsonl",
+        "mixture.json",
+        "run.json",
+        "tensorboard",
+    }
 
 
 def test_frozen_weights_are_held_once_in_the_precision_of_the_arithmetic(finished):

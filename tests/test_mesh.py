@@ -17,7 +17,6 @@ from pinch_jax.mesh import (
     MeshConfig,
     activation_sharding,
     check_rows,
-    gathered,
     local_rows,
     make_mesh,
     parameter_shardings,
@@ -35,7 +34,7 @@ STEPS = 3
 @pytest.fixture(scope="module")
 def on_one_device():
     lines, state = trained(None, STEPS)
-    return lines, gathered(state)
+    return lines, jax.device_get(state)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -13,10 +14,14 @@ import time
 from pathlib import Path
 
 import pytest
-from small import trained
+from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
 from pinch_jax.meeting import meet
+from pinch_jax.model import directory
+from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.model.model import DrawnWeights
+from pinch_jax.model.source import open_model
 from pinch_jax.processes import devices_of_task, start_processes
 from pinch_jax.stops import GO_ON
 
@@ -242,6 +247,60 @@ def test_processes_whose_rows_lie_apart_train_as_one_does(processes, address, tm
     assert found["losses"] == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A model directory of 171 MB that one process has written, in files of 16 MB."""
+    tiny = open_model("tiny")
+    decoder = dataclasses.replace(
+        LLAMA_LIKE, vocab_size=5120, layers=12, embed_dim=256, heads=8, kv_heads=4, head_dim=32,
+        mlp_dim=4096, qkv_bias=False,
+    )  # fmt: skip
+    model = dataclasses.replace(tiny, decoder=decoder, weights=DrawnWeights(decoder, 0))
+    path = tmp_path_factory.mktemp("large") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(directory, "MAX_SHARD_BYTES", 16_000_000)
+        save_model(path, model, model.weights.load())
+    return path
+
+
+def sharded(processes, address, source, tmp_path, how=lambda process: []):
+    """Returns processes that read a model and write it to `target`, and their logs."""
+    script, logs = ROOT / "tests/sharded_run.py", [tmp_path / f"log{i}" for i in range(processes)]
+    arguments = [[script, address, processes, i, source, tmp_path / "target", tmp_path, *how(i)]
+                 for i in range(processes)]  # fmt: skip
+    return [start(a, log) for a, log in zip(arguments, logs, strict=True)], logs
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_a_model_is_written_by_all_and_whole_in_none(processes, address, large, tmp_path):
+    """A host that gathered it would grow by the 171 MB of the model, whatever its share."""
+    run, logs = sharded(processes, address, large, tmp_path)
+    with ended(*run):
+        assert [p.wait(300) for p in run] == processes * [0], [log.read_text() for log in logs]
+    # They have the checksums of all other files, which are checked when the model is opened.
+    assert open_directory(tmp_path / "target").decoder == open_directory(large).decoder
+    for name in ("checksums.json", "model.safetensors.index.json"):
+        assert (tmp_path / "target" / name).read_bytes() == (large / name).read_bytes()
+    found = [json.loads((tmp_path / str(i)).read_text()) for i in range(processes)]
+    # Norms are on all.
+    assert sum(told["shards"] for told in found) == pytest.approx(171e6, rel=0.01)
+    for told in found:
+        assert told["read"] == told["shards"] and told["grown"] < 43e6, found
+
+
+def test_a_model_whose_writer_dies_is_not_there_and_can_be_written_again(address, large, tmp_path):
+    run, _ = sharded(2, address, large, tmp_path, lambda process: ["killed"] * process)
+    with ended(*run) as (first, second):
+        assert second.wait(300) == -signal.SIGKILL and first.wait(300) not in (0, None)
+    assert not (tmp_path / "target").exists() and (tmp_path / "target.unfinished").exists()
+    run, logs = sharded(2, f"localhost:{free_port()}", large, tmp_path)
+    with ended(*run):
+        assert [p.wait(300) for p in run] == [0, 0], [log.read_text() for log in logs]
+    assert not (tmp_path / "target.unfinished").exists()
+    ours, theirs = (d / "checksums.json" for d in (tmp_path / "target", large))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
 TWO = """
 import time
 from pinch_jax.processes import end_processes, start_processes
@@ -325,7 +384,7 @@ except ValueError as error:
 
 def contents(workdir):
     """Returns what a study came to: everything that does not tell of time or place."""
-    kept = ("metrics.jsonl", "weights.safetensors", "scores.csv", "findings.json", "mixture.json")
+    kept = ("metrics.jsonl", "model.safetensors", "scores.csv", "findings.json", "mixture.json")
     return {
         str(path.relative_to(workdir)): path.read_bytes()
         for path in workdir.rglob("*")
@@ -379,7 +438,7 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
     assert again.returncode == 0, again.stdout
     assert f"[0] report: {tmp_path}/two/report/index.html" in again.stdout
     ours, theirs = contents(tmp_path / "two"), contents(tmp_path / "one")
-    assert sum(name.endswith("weights.safetensors") for name in theirs) == 2
+    assert sum(name.endswith("model.safetensors") for name in theirs) == 2
     assert ours.keys() == theirs.keys()
     for name in theirs:
         assert ours[name] == theirs[name], name

@@ -157,6 +157,26 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
 
 
+def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(config, study):
+    less = config.copy_and_resolve_references()
+    less.study.judge, less.judges.model.model = "model,reference", "tiny"
+    less.study.keep_weights = "none"
+    bare = plan_study(from_config_dict(less), study.workdir, progress=False)
+    before, judged = files(study.workdir), analyse(study.workdir).judges
+    # By model, whose scores at equal length need a tokenizer.
+    assert any(row.score_of_equal_length for row in judged)
+    for _ in range(2):
+        assert run_study(bare, progress=False)
+        after = files(study.workdir)
+        gone = {path.parts[-2] for path in before if path not in after}
+        assert gone == {"model"} and not list(study.workdir.glob("runs/*/model*"))
+        assert {path.name for path, time in after.items() if before[path] != time} <= {
+            "config.json",
+            "study.json",
+        }
+    assert analyse(study.workdir).judges == judged
+
+
 def test_another_study_is_refused_in_the_same_directory(config, study):
     other = config.copy_and_resolve_references()
     other.train.learning_rate = 0.5

@@ -5,29 +5,37 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from small import FAMILIES, LLAMA_LIKE, random_params
+from small import LLAMA_LIKE, random_params
 from small_tokenizers import write_llama3
 
 import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.model import weights
+from pinch_jax.files import whole_folder
+from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings, path_name
+from pinch_jax.model import export
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
-from pinch_jax.model.weights import open_weights, save_weights
+from pinch_jax.model.weights import open_weights
 from pinch_jax.study.scoring import score_file
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.template import Renderer, Template, make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer, train_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens
+
+
+def save_weights(path, params):
+    """Writes what `open_weights` reads, as model directories had it once."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    save_file({path_name(p): np.ascontiguousarray(x) for p, x in leaves}, path)
 
 
 def load_weights(path, config):
@@ -40,27 +48,6 @@ def assert_same(ours, theirs):
     ):
         assert x.dtype == y.dtype == np.float32
         assert np.array_equal(x, y), jax.tree_util.keystr(path)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_weights_are_read_back_as_they_were_written(family, tmp_path):
-    config, path = FAMILIES[family], tmp_path / "weights.safetensors"
-    params = random_params(config)
-    save_weights(path, params)
-    assert_same(load_weights(path, config), params)
-    # Also such as lie on a device, or in memory in another order of axes.
-    for moved in (jax.numpy.asarray, np.asfortranarray):
-        save_weights(path, jax.tree.map(moved, params))
-        assert_same(load_weights(path, config), params)
-    assert [each.name for each in tmp_path.iterdir()] == ["weights.safetensors"]
-
-
-def test_half_precision_rounds_once(tmp_path):
-    path, params = tmp_path / "weights.safetensors", random_params(LLAMA_LIKE)
-    save_weights(path, params, ml_dtypes.bfloat16)
-    assert {tensor.dtype.name for tensor in load_file(path).values()} == {"bfloat16"}
-    rounded = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16).astype(np.float32), params)
-    assert_same(load_weights(path, LLAMA_LIKE), rounded)
 
 
 def test_one_error_lists_all_that_does_not_fit(tmp_path):
@@ -107,6 +94,45 @@ def test_a_model_directory_holds_all_that_is_needed_to_run_it(model, tmp_path):
     rendered = loaded.renderer.example("Kenya?", "shillings é")
     assert rendered == model.renderer.example("Kenya?", "shillings é")
     assert loaded.renderer.stop_id == loaded.tokenizer.eos_id
+
+
+def test_parameters_are_written_as_they_are_wherever_they_lie(model, tmp_path):
+    params = random_params(model.decoder)
+    mesh = make_mesh(MeshConfig(2, 2, 2))
+    placed = jax.device_put(params, parameter_shardings(mesh, params))
+    # In memory in another order of axes, on a device, on several, or on disk.
+    save_model(tmp_path / "0", model, params)
+    stored = open_directory(tmp_path / "0").weights.stored()
+    kinds = (
+        jax.tree.map(np.asfortranarray, params),
+        jax.tree.map(jnp.asarray, params),
+        placed,
+        stored,
+    )
+    for number, kind in enumerate(kinds, 1):
+        save_model(tmp_path / str(number), model, kind)
+        assert_same(open_directory(tmp_path / str(number)).weights.load(), params)
+        ours, theirs = (tmp_path / name / "checksums.json" for name in ("0", str(number)))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_files_that_others_wrote_elsewhere_are_missed_before_the_model_has_its_name(
+    model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export, "write_tensors", lambda *_: "")
+    missed = r"model\.unfinished/model\.safetensors, which another .* hosts share"
+    with pytest.raises(UserError, match=missed), whole_folder(tmp_path / "model") as part:
+        save_model(part, model, random_params(model.decoder))
+    assert not (tmp_path / "model").exists()
+
+
+def test_half_precision_rounds_once(model, tmp_path):
+    params = random_params(model.decoder)
+    save_model(tmp_path / "model", model, params, ml_dtypes.bfloat16)
+    tensors = load_file(tmp_path / "model" / "model.safetensors")
+    assert {tensor.dtype.name for tensor in tensors.values()} == {"bfloat16"}
+    rounded = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16).astype(np.float32), params)
+    assert_same(open_directory(tmp_path / "model").weights.load(), rounded)
 
 
 def test_weights_that_are_not_finite_are_refused_wherever_they_are_loaded(model, tmp_path):
@@ -183,13 +209,3 @@ def test_the_tokenizer_of_the_package_has_the_tokens_of_the_template():
         prompt = tokenizer.encode("क्या?")
         assert ids[1 : 1 + len(prompt)] == prompt and tokenizer.decode(prompt) == "क्या?"
         assert tokenizer.decode(ids[prompt_length:]) == "é 東京"
-
-
-def test_a_full_disk_is_named_with_the_file_of_weights(tmp_path, monkeypatch):
-    def full(*_):
-        said = "Error while serializing: I/O error: No space left on device (os error 28)"
-        raise SafetensorError(said)
-
-    monkeypatch.setattr(weights, "save_file", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*weights\.safetensors"):
-        save_weights(tmp_path / "weights.safetensors", random_params(LLAMA_LIKE))

@@ -18,7 +18,7 @@ from pinch_jax.model.directory import DESCRIPTION, describe_model, save_model
 from pinch_jax.model.export import MAX_SHARD_BYTES, export_model
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.gguf_file import GgufFile
-from pinch_jax.model.loading import load_params, restore_rows
+from pinch_jax.model.loading import StoredParameter, restore_rows, stored_params
 from pinch_jax.model.model import Model
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
 from pinch_jax.model.source import open_model, open_tensors, read_details
@@ -69,7 +69,7 @@ def _kind(source: Path) -> str:
 
 
 def _write_own(target: Path, model: Model, by_orbax: bool) -> None:
-    params = model.weights.load(dtype=None)
+    params = model.weights.stored()
     with whole_folder(target) as part:
         if by_orbax:
             describe_model(part, model)
@@ -80,7 +80,7 @@ def _write_own(target: Path, model: Model, by_orbax: bool) -> None:
 
 
 def _export_own(target: Path, model: Model, max_shard_bytes: int) -> None:
-    decoder, params = model.decoder, model.weights.load(dtype=None)
+    decoder, params = model.decoder, model.weights.stored()
     if model.trimming:
         decoder, params = _made_whole(model, params)
     if decoder.scale_embeddings and not decoder.norm_offset:
@@ -92,7 +92,7 @@ def _export_own(target: Path, model: Model, max_shard_bytes: int) -> None:
 
 def _export_theirs(target: Path, source: Path, max_shard_bytes: int, by_orbax: bool) -> None:
     tensors = open_tensors(source)
-    params = load_params(tensors, tensors.decoder, dtype=None)
+    params = stored_params(tensors, tensors.decoder)
     config_json: Mapping[str, Any] = tensors.config_json
     is_file = isinstance(tensors, GgufFile)
     if is_file or "text_config" in config_json:
@@ -109,11 +109,16 @@ def _with_scaled_rows(decoder: DecoderConfig, params: Params) -> tuple[DecoderCo
     No family but Gemma's multiplies what the embedding gives. Scaled rows are no output head, so
     that the head is a table of its own.
     """
-    rows = np.asarray(params["embedding"], np.float32)
-    params = jax.tree.map(lambda x: np.asarray(x, np.float32), dict(params))
+    single, factor = np.dtype(np.float32), np.float32(math.sqrt(decoder.embed_dim))
+    params = jax.tree.map(lambda x: dataclasses.replace(x, dtype=single), params)
+    rows = params["embedding"]
+
+    def scaled(index):
+        return rows.read(index).astype(single) * factor
+
     if decoder.tied_embeddings:
         params["head"] = rows
-    params["embedding"] = rows * np.float32(math.sqrt(decoder.embed_dim))
+    params["embedding"] = StoredParameter(rows.shape, single, scaled)
     plain = dataclasses.replace(decoder, scale_embeddings=False, tied_embeddings=False)
     return plain, params
 

@@ -1,5 +1,9 @@
-"""A model directory of ours: decoder, tokenizer, template and weights, all that is needed."""
+"""A model directory of ours: decoder, tokenizer, template and weights, all that is needed.
 
+Its weights are files as of a Hugging Face directory, which it is too where one can be written.
+"""
+
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,15 +11,20 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.config_fields import build
+from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, seal
 from pinch_jax.json_input import read_object
+from pinch_jax.model.config_json import write_config, write_ids
+from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights
 from pinch_jax.model.families import DecoderConfig, Params
+from pinch_jax.model.hugging_face import HuggingFaceTensors
 from pinch_jax.model.model import Model, StoredWeights, Trimming
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxParams
-from pinch_jax.model.weights import open_weights, save_weights
+from pinch_jax.model.weights import open_weights
 from pinch_jax.text.template import read_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
+from pinch_jax.waiting import is_primary
 
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
@@ -33,8 +42,12 @@ def open_directory(directory: Path) -> Model:
     if whole := described.get("trimmed"):
         trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
         tokenizer = TrimmedTokenizer(tokenizer, trimming.vocabulary)
-    by_orbax = (directory / PARAMS).exists()
-    tensors = OrbaxParams(directory / PARAMS) if by_orbax else open_weights(directory / WEIGHTS)
+    if (directory / PARAMS).exists():
+        tensors = OrbaxParams(directory / PARAMS)
+    elif (directory / WEIGHTS).exists():
+        tensors = open_weights(directory / WEIGHTS)
+    else:
+        tensors = HuggingFaceTensors(directory)
     files = directory / DESCRIPTION, *tensors.files
     return Model(
         decoder=decoder,
@@ -50,11 +63,20 @@ def open_directory(directory: Path) -> Model:
 def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.float32) -> None:
     """Writes a model, with these parameters, as a directory; `open_directory` reads it back.
 
-    `dtype`: of the weights; None keeps that of the parameters.
+    All processes call it. `dtype`: of the weights; None keeps that of the parameters.
     """
-    describe_model(directory, model)
-    save_weights(directory / WEIGHTS, params, dtype)
-    seal(directory)
+    if is_primary():
+        describe_model(directory, model)
+    checksums = write_weights(directory, model.decoder, params, dtype, MAX_SHARD_BYTES)
+    if not is_primary():
+        return
+    if not model.trimming:
+        # What transformers has no decoder for, `pinch convert` may make one of theirs.
+        with contextlib.suppress(UserError):
+            ends = {"eos_token_id": write_ids(model.end_ids)}
+            config_json = write_config(model.decoder, **model.details | ends)
+            describe_theirs(directory, config_json, dtype or params["embedding"].dtype)
+    seal(directory, known=checksums)
 
 
 def describe_model(directory: Path, model: Model) -> None:

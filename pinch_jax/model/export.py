@@ -1,23 +1,30 @@
 """A model as a Hugging Face directory: what transformers, vLLM and others load."""
 
+import collections
+import itertools
 import json
+import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from pinch_jax.errors import UserError
 from pinch_jax.files import whole_folder
+from pinch_jax.host_memory import fetched_rows
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config
-from pinch_jax.model.families import Params
+from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import INDEX, SINGLE
 from pinch_jax.model.layout import Place, places
+from pinch_jax.model.loading import row_parts
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
-from pinch_jax.model.weights import save_tensors
+from pinch_jax.model.weights import write_tensors
 from pinch_jax.text.tokenizer import Tokenizer
+from pinch_jax.waiting import from_all, is_primary
 
 MAX_SHARD_BYTES = 5_000_000_000
 # Ids that a config.json may name, and that generation starts and stops with.
@@ -39,17 +46,33 @@ COMPANIONS = (
 
 
 class _Tensor(NamedTuple):
-    """A tensor to write: a whole parameter, or one layer of a stacked one."""
+    """A tensor to write, with its own shape: a whole parameter, or one layer of a stacked one."""
 
     name: str
     place: Place
     leaf: Any
     layer: int | None
-    size_bytes: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
-    def value(self) -> np.ndarray:
-        part = self.leaf if self.layer is None else self.leaf[self.layer]
-        return self.place.to_theirs(np.asarray(part))
+    @property
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def pieces(self) -> list[tuple["_Tensor", int, int]]:
+        """Returns what is gathered and written at once: a layer, or some rows of a table."""
+        if self.layer is not None:
+            return [(self, self.layer, 1)]
+        parts = row_parts(self.shape, self.dtype)
+        return [(self, rows.start, rows.stop - rows.start) for rows in parts]
+
+    def fetch(self, first: int, count: int, wanted: bool) -> np.ndarray | None:
+        """Returns a piece as it is written; None where it is not wanted."""
+        rows = fetched_rows(self.leaf, first, count, wanted)
+        if rows is None:
+            return None
+        theirs = self.place.to_theirs(rows if self.layer is None else rows[0])
+        return theirs.astype(self.dtype, copy=False)
 
 
 def export_model(
@@ -65,7 +88,7 @@ def export_model(
 
     Args:
         config_json: what `write_config` returns, or the config.json that the model came with.
-        params: numpy or jax arrays; one file's worth of them is fetched at a time.
+        params: as of `write_weights`.
         companions: a directory whose tokenizer files and generation config go with the model.
         tokenizer: what is written of a model that has no such directory.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
@@ -75,34 +98,67 @@ def export_model(
         if by_orbax:
             save_orbax(part / PARAMS, params)
         else:
-            _write_shards(part, _shards(_tensors(config_json, params), max_shard_bytes))
-        written = np.dtype(params["embedding"].dtype).name
-        # Older versions know the type by the second name.
-        types = {"dtype": written, "torch_dtype": written}
-        _write_json(part / "config.json", dict(config_json) | types)
+            write_weights(part, read_config(config_json), params, None, max_shard_bytes)
         if tokenizer:
             tokenizer.save(part)
         for name in COMPANIONS:
             if companions and (companions / name).exists():
                 shutil.copyfile(companions / name, part / name)
-        if not (part / GENERATION).exists():
-            ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
-            _write_json(part / GENERATION, ids)
+        describe_theirs(part, config_json, params["embedding"].dtype)
 
 
-def _tensors(config_json: Mapping[str, Any], params: Params) -> list[_Tensor]:
+def describe_theirs(folder: Path, config_json: Mapping[str, Any], dtype: Any) -> None:
+    """Writes the config.json of weights of a dtype, and a generation config where there is none."""
+    written = np.dtype(dtype).name
+    # Older versions know the type by the second name.
+    types = {"dtype": written, "torch_dtype": written}
+    _write_json(folder / "config.json", dict(config_json) | types)
+    if not (folder / GENERATION).exists():
+        ids = {name: config_json[name] for name in TOKEN_IDS if name in config_json}
+        _write_json(folder / GENERATION, ids)
+
+
+def write_weights(
+    folder: Path, decoder: DecoderConfig, params: Params, dtype: Any, max_shard_bytes: int
+) -> dict[str, str]:
+    """Writes parameters as transformers has them; returns the checksums of the files.
+
+    All processes call it, each with its shards, and write a share of the files. Beside its shards a
+    process holds a piece at a time: a layer of a parameter, or some rows of a table. What is in
+    which file does not depend on how many processes there are.
+
+    Args:
+        params: arrays of numpy or jax, or `StoredParameter`s.
+        dtype: of what is written; None keeps that of the parameters.
+    """
+    files = _files(_tensors(decoder, params, dtype), max_shard_bytes)
+    written = from_all(f"writing {folder}", _write_files(folder, files))
+    if is_primary() and (absent := [name for name in files if not (folder / name).exists()]):
+        raise UserError(
+            f"{folder / absent[0]}, which another process has written, is not there; all need one "
+            "--workdir, on a disk that their hosts share"
+        )
+    if is_primary() and len(files) > 1:
+        weight_map = {tensor.name: name for name, some in files.items() for tensor in some}
+        total_bytes = sum(tensor.size_bytes for some in files.values() for tensor in some)
+        index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
+        _write_json(folder / INDEX, index)
+    return {name: checksum for each in written for name, checksum in each.items()}
+
+
+def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor]:
     """Returns what is to be written, layer by layer, as readers of such files want it."""
-    decoder, tensors = read_config(config_json), []
-    where = places(decoder)
+    tensors, where = [], places(decoder)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        place = where[path_name(path)]
+        place, kind = where[path_name(path)], np.dtype(dtype or leaf.dtype)
+        shape = place.stored_shape(leaf.shape[place.stacked :])  # without the axis of layers
         for layer in range(decoder.layers) if place.stacked else (None,):
-            size_bytes = leaf.nbytes // (decoder.layers if place.stacked else 1)
-            tensors.append(_Tensor(place.name.format(layer), place, leaf, layer, size_bytes))
+            tensors.append(_Tensor(place.name.format(layer), place, leaf, layer, shape, kind))
     return sorted(tensors, key=lambda tensor: (tensor.layer is not None, tensor.layer or 0))
 
 
-def _shards(tensors: Sequence[_Tensor], max_shard_bytes: int) -> list[list[_Tensor]]:
+def _files(tensors: Sequence[_Tensor], max_shard_bytes: int) -> dict[str, list[_Tensor]]:
+    """Returns the tensors of each file, by its name."""
     shards, room = [], 0
     for tensor in tensors:
         if not shards or tensor.size_bytes > room:
@@ -110,20 +166,42 @@ def _shards(tensors: Sequence[_Tensor], max_shard_bytes: int) -> list[list[_Tens
             room = max_shard_bytes
         shards[-1].append(tensor)
         room -= tensor.size_bytes
-    return shards
+    count = len(shards)
+    names = [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
+    # Larger numbers first, so that each lies at a multiple of its size.
+    ordered = [sorted(shard, key=lambda tensor: -tensor.dtype.itemsize) for shard in shards]
+    return dict(zip(names if count > 1 else [SINGLE], ordered, strict=True))
 
 
-def _write_shards(directory: Path, shards: Sequence[Sequence[_Tensor]]) -> None:
-    count, weight_map = len(shards), {}
-    for number, shard in enumerate(shards, start=1):
-        file = SINGLE if count == 1 else f"model-{number:05}-of-{count:05}.safetensors"
-        values = {tensor.name: tensor.value() for tensor in shard}
-        save_tensors(directory / file, values, {"format": "pt"})
-        weight_map |= dict.fromkeys(values, file)
-    if count > 1:
-        total_bytes = sum(tensor.size_bytes for shard in shards for tensor in shard)
-        index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
-        _write_json(directory / INDEX, index)
+def _write_files(folder: Path, files: Mapping[str, Sequence[_Tensor]]) -> dict[str, str]:
+    """Returns the checksums of the files that this process has written."""
+    names, checksums = list(files), {}
+    mine, processes = jax.process_index(), jax.process_count()
+    # One file for each process at the same time.
+    for first in range(0, len(names), processes):
+        group = names[first : first + processes]
+        gathered = _gathered([files[name] for name in group], mine)
+        if mine < len(group):
+            kinds = {tensor.name: (tensor.dtype, tensor.shape) for tensor in files[group[mine]]}
+            checksums[group[mine]] = write_tensors(folder / group[mine], kinds, gathered)
+        # What is left is of the others, who need the part of it that is here.
+        collections.deque(gathered, maxlen=0)
+    return checksums
+
+
+def _gathered(files: Sequence[Sequence[_Tensor]], mine: int) -> Iterator[np.ndarray]:
+    """Yields the pieces of the file `mine`, while the other processes are given those of theirs.
+
+    Gathering goes piece by piece and is quick; all write theirs at once, which is slow.
+    """
+    pieces = ([piece for tensor in file for piece in tensor.pieces()] for file in files)
+    for together in itertools.zip_longest(*pieces):
+        fetched = [
+            piece and piece[0].fetch(*piece[1:], wanted=number == mine)
+            for number, piece in enumerate(together)
+        ]
+        if mine < len(files) and (own := fetched.pop(mine)) is not None:
+            yield own
 
 
 def _write_json(path: Path, value: Any) -> None:

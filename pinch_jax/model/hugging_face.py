@@ -12,6 +12,7 @@ from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import places
+from pinch_jax.model.loading import row_parts
 from pinch_jax.model.weights import SafetensorsFiles
 
 SINGLE = "model.safetensors"
@@ -29,21 +30,28 @@ INSIDE = {
 }
 
 
-class HuggingFaceDirectory(SafetensorsFiles):
-    """The config and the tensors of a directory, by the names that they have in a text model.
+class HuggingFaceTensors(SafetensorsFiles):
+    """The tensors of a directory, by the names that they have in a text model."""
+
+    places = staticmethod(places)
+
+    def __init__(self, path: Path):
+        super().__init__(path, _find_files(path), _plain_name)
+
+
+class HuggingFaceDirectory(HuggingFaceTensors):
+    """The tensors of a directory with a config.
 
     Attributes:
         config_json: its config.json.
         decoder: the decoder that this describes.
     """
 
-    places = staticmethod(places)
-
     def __init__(self, path: str | Path):
         path = Path(path)
         self.config_json: Mapping[str, Any] = read_json(path / "config.json")
         self.decoder: DecoderConfig = read_config(self.config_json, path)
-        super().__init__(path, _find_files(path), _plain_name)
+        super().__init__(path)
         self.files = (path / "config.json", *self.files)
         self._leave_out_tied_head()
 
@@ -52,8 +60,10 @@ class HuggingFaceDirectory(SafetensorsFiles):
         head, embedding = "lm_head.weight", "model.embed_tokens.weight"
         if not self.decoder.tied_embeddings or not {head, embedding} <= self.shapes.keys():
             return
-        everything = (slice(None), slice(None))
-        if np.array_equal(self.read(head, everything), self.read(embedding, everything)):
+        if self.shapes[head] == (shape := self.shapes[embedding]) and all(
+            np.array_equal(self.read(head, (rows,)), self.read(embedding, (rows,)))
+            for rows in row_parts(shape, self.dtypes[head])
+        ):
             for known in (self.shapes, self.dtypes, self._stored):
                 del known[head]
 

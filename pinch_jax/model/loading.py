@@ -1,9 +1,11 @@
-"""Parameters from the tensors of another project, block by block, straight to their devices.
+"""Parameters from tensors on disk, block by block, straight to their devices or to other files.
 
 A host reads what its own devices hold, one parameter after the other: beside the model it never
 holds more than the parameter that is being put together.
 """
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -41,6 +43,43 @@ class Tensors(Protocol):
         """Returns a block of a tensor."""
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredParameter:
+    """A parameter on disk: `read` returns a block of it, in its dtype or one that has its values.
+
+    It is sliced by its rows, and becomes an array as a whole where one is asked for.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[Index], np.ndarray]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self.read((rows, *(slice(None),) * (len(self.shape) - 1)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def stored_params(tensors: Tensors, config: DecoderConfig, dtype: Any = None) -> Params:
+    """Returns the parameters of a decoder as `load_params` does, none of them read yet."""
+    from pinch_jax.model.decoder import abstract_params, is_vector
+
+    wanted, where = abstract_params(config), tensors.places(config)
+    _check(tensors, wanted, where)
+
+    def parameter(path, like):
+        place = where[path_name(path)]
+        if dtype is None:
+            kind = _stored_dtype(tensors, place, like.shape)
+        else:
+            kind = np.dtype(np.float32 if is_vector(path) else dtype)
+        read = functools.partial(read_block, tensors, place, like.shape, dtype=kind)
+        return StoredParameter(like.shape, kind, read)
+
+    return jax.tree_util.tree_map_with_path(parameter, wanted)
+
+
 def load_params(
     tensors: Tensors, config: DecoderConfig, dtype: Any = np.float32, shardings: Any = None
 ) -> Params:
@@ -52,32 +91,23 @@ def load_params(
     Raises:
         UserError: tensors are missing, left over or misshapen; all of them are listed.
     """
-    from pinch_jax.model.decoder import abstract_params, is_vector
+    stored = stored_params(tensors, config, dtype)
+    if shardings is None:
+        return jax.tree.map(np.asarray, stored)
 
-    wanted, where = abstract_params(config), tensors.places(config)
-    _check(tensors, wanted, where)
-
-    def parameter(path, like, sharding=None):
-        place = where[path_name(path)]
-        if dtype is None:
-            kind = _stored_dtype(tensors, place, like.shape)
-        else:
-            kind = np.dtype(np.float32 if is_vector(path) else dtype)
+    def parameter(one, sharding):
         held: dict[Any, np.ndarray] = {}
 
         def block(index: Index) -> np.ndarray:
             # Devices that hold the same block share what was read once.
             span = tuple((part.start, part.stop) for part in index)
             if span not in held:
-                held[span] = read_block(tensors, place, like.shape, index, kind)
+                held[span] = one.read(index)
             return held[span]
 
-        if sharding is None:
-            return block((slice(None),) * like.ndim)
-        return jax.make_array_from_callback(like.shape, sharding, block)
+        return jax.make_array_from_callback(one.shape, sharding, block)
 
-    trees = (wanted,) if shardings is None else (wanted, shardings)
-    return jax.tree_util.tree_map_with_path(parameter, *trees)
+    return jax.tree.map(parameter, stored, shardings)
 
 
 def read_block(
@@ -92,12 +122,18 @@ def read_block(
             stored = tensors.read(place.name.format(layer), within)
             block[row] = place.to_ours(stored, index[1:], shape[1:])
         return block
-    rows = max(PART_BYTES // max(block[:1].nbytes, 1), 1)
-    for row in range(0, len(first), rows):
-        part = (slice(first[row], min(first[row] + rows, first.stop)), *index[1:])
+    for rows in row_parts(block.shape, dtype):
+        part = (slice(first.start + rows.start, first.start + rows.stop), *index[1:])
         stored = tensors.read(place.name, place.stored_index(part, shape))
-        block[row : row + rows] = place.to_ours(stored, part, shape)
+        block[rows] = place.to_ours(stored, part, shape)
     return block
+
+
+def row_parts(shape: tuple[int, ...], dtype: np.dtype) -> list[slice]:
+    """Returns the rows of an array in parts of PART_BYTES or a row."""
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
+    step = max(PART_BYTES // max(row_bytes, 1), 1)
+    return [slice(row, min(row + step, shape[0])) for row in range(0, shape[0], step)]
 
 
 def _aligned(sizes: list[int], dtype: np.dtype) -> np.ndarray:
@@ -160,19 +196,34 @@ class TrimmedTensors:
         rows = self._kept[index[0]]
         if not len(rows):
             return self._whole.read(name, (slice(0, 0), *index[1:]))
-        first, last = int(rows[0]), int(rows[-1])
-        return self._whole.read(name, (slice(first, last + 1), *index[1:]))[rows - first]
+        # A few kept rows may be all over the table.
+        shape = self._whole.shapes[name]
+        stretch = row_parts(shape, self.dtypes[name])[0].stop
+        parts = np.split(rows, np.flatnonzero(np.diff(rows // stretch)) + 1)
+        spans = ((part, int(part[0]), int(part[-1]) + 1) for part in parts)
+        read = functools.partial(self._whole.read, name)
+        return np.concatenate(
+            [read((slice(first, end), *index[1:]))[part - first] for part, first, end in spans]
+        )
 
 
 def restore_rows(
     params: Params, kept: np.ndarray, whole: Tensors, decoder: DecoderConfig
 ) -> Params:
-    """Returns parameters with all rows of `whole`, what was trimmed, but the kept ones as here."""
-    restored, where = dict(params), whole.places(decoder)
-    for name in TOKEN_ROWS:
-        if name in params:
-            shape, everything = whole.shapes[where[name].name], (slice(None), slice(None))
-            dtype = np.dtype(params[name].dtype)
-            restored[name] = read_block(whole, where[name], shape, everything, dtype)
-            restored[name][kept] = params[name]
-    return restored
+    """Returns stored parameters with all rows of what was trimmed, the kept ones as here."""
+    where = whole.places(decoder)
+
+    def table(name: str, trimmed: StoredParameter) -> StoredParameter:
+        shape = whole.shapes[where[name].name]
+
+        def read(index: Index) -> np.ndarray:
+            block = read_block(whole, where[name], shape, index, trimmed.dtype)
+            rows = range(shape[0])[index[0]]
+            first, end = np.searchsorted(kept, (rows.start, rows.stop))
+            own = trimmed.read((slice(first, end), *index[1:]))
+            block[kept[first:end] - rows.start] = own
+            return block
+
+        return StoredParameter(shape, trimmed.dtype, read)
+
+    return params | {name: table(name, params[name]) for name in TOKEN_ROWS if name in params}

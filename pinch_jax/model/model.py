@@ -20,7 +20,7 @@ from pinch_jax.files import file_checksum
 from pinch_jax.mesh import check_finite, parameter_shardings
 from pinch_jax.model.config_json import read_ids
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params
+from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params, stored_params
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer
@@ -44,6 +44,10 @@ class StoredWeights:
     def load(self, shardings: Any = None, dtype: Any = np.float32) -> Params:
         """Returns parameters as `load_params` does; UserError lists tensors that do not fit."""
         return load_params(self.tensors, self.decoder, dtype, shardings)
+
+    def stored(self) -> Params:
+        """Returns the parameters in their own types, each a `StoredParameter`: none is read yet."""
+        return stored_params(self.tensors, self.decoder)
 
     def trimmed(self, decoder: DecoderConfig, vocabulary: Vocabulary) -> "StoredWeights":
         """Returns the weights of `decoder`, which has the rows of the kept tokens alone."""

@@ -1,5 +1,10 @@
 """Files of safetensors; in our own layout one tensor a parameter, named by its path."""
 
+import hashlib
+import itertools
+import json
+import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,13 +13,12 @@ import jax
 import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
 from pinch_jax.mesh import path_name
-from pinch_jax.model.families import DecoderConfig, Params
+from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place
 
 # The types of tensors that are read, as safetensors calls them.
@@ -25,22 +29,34 @@ DTYPES = {
 }
 
 
-def save_weights(path: Path, params: Params, dtype: Any = np.float32) -> None:
-    """Writes parameters as safetensors."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    tensors = {path_name(p): np.ascontiguousarray(np.asarray(x), dtype) for p, x in leaves}
-    save_tensors(path, tensors)
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, tuple[np.dtype, tuple[int, ...]]],
+    pieces: Iterable[np.ndarray],
+) -> str:
+    """Writes a file of safetensors, which the library wants as a whole; returns its SHA-256.
 
-
-def save_tensors(
-    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Writes a file of safetensors, which may be read by whoever may read the others."""
-    path.touch()
-    mode = path.stat().st_mode
-    with naming(path):
-        save_file(tensors, path, metadata)
-    path.chmod(mode)  # the library makes it readable by its owner alone
+    Args:
+        tensors: the dtype and the shape of each by its name, in the order in which they come.
+        pieces: their elements in C order, in arrays of any size.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end, kinds = 0, {kind: name for name, kind in DTYPES.items()}
+    for name, (dtype, shape) in tensors.items():
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": kinds[dtype], "shape": shape, "data_offsets": (begin, end)}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    sha256 = hashlib.sha256()
+    flat = (np.ascontiguousarray(piece).reshape(-1).view(np.uint8) for piece in pieces)
+    with naming(path), path.open("wb") as file:
+        for content in itertools.chain((len(text).to_bytes(8, "little"), text), flat):
+            file.write(content)
+            sha256.update(content)
+            del content  # before the next piece is made
+        file.flush()
+        os.fsync(file.fileno())
+    return sha256.hexdigest()
 
 
 def open_safetensors(path: Path) -> Any:
@@ -120,7 +136,7 @@ class SafetensorsFiles:
 
 
 def open_weights(path: Path) -> SafetensorsFiles:
-    """Returns what `save_weights` wrote."""
+    """Returns the weights of a model directory in our own layout, as they were written once."""
     if not path.exists():
         raise UserError(f"no weights at {path}")
     return SafetensorsFiles(path, [path], lambda name: name)

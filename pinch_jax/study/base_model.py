@@ -45,4 +45,4 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
     share = {code: round(count / sum(tokens.values()), 4) for code, count in tokens.items()}
     model = dataclasses.replace(model, pretraining_share=share)
     with whole_folder(output) as part:
-        save_model(part, model, model.weights.load(), ml_dtypes.bfloat16)
+        save_model(part, model, model.weights.stored(), ml_dtypes.bfloat16)

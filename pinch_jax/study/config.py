@@ -36,6 +36,8 @@ HUMAN = "human"
 BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN)
 # The model before tuning, where a comparison names a tuning set.
 PRETRAINED = "pretrained"
+# What is kept of the weights of a run.
+ALL, ADAPTERS, NONE = KEPT = ("all", "adapters", "none")
 # The tuning languages of the paper, and the orders in which it adds them.
 PAPER_TUNING = ("en", "ar", "fi", "it", "ru", "sw")
 PAPER_ORDERS = (
@@ -102,9 +104,11 @@ class StudyConfig:
     judge: str
     draws: Draws
     sweeps: tuple[Sweep, ...] = ()
+    keep_weights: str = ALL
 
     def __post_init__(self) -> None:
         check_fields(self, "config.study")
+        choose("config.study.keep_weights", self.keep_weights, KEPT)
         for name in self.experiments:
             if name.endswith(".py"):
                 _check_own_name(f"config.study.experiments={name!r}", experiment_name(name))

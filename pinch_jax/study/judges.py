@@ -20,6 +20,7 @@ from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.rows import Agreement, JudgeScore
+from pinch_jax.study.workdir import TOKENIZER
 from pinch_jax.text.tokenizer import load_tokenizer
 
 OUTCOMES = (0.0, 0.5, 1.0)
@@ -89,8 +90,8 @@ def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeS
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
-    """Returns the tokenizer of the first run that was tuned; None where a study keeps none."""
-    folders = (workdir / "runs" / run / "model" for run in study["runs"])
+    """Returns the study's, in older ones that of a run that was tuned; None where there is none."""
+    folders = [workdir / TOKENIZER, *(workdir / "runs" / run / "model" for run in study["runs"])]
     return next((load_tokenizer(folder) for folder in folders if folder.exists()), None)
 
 

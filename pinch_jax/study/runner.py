@@ -13,20 +13,20 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.files import read_record, write_record
+from pinch_jax.files import read_record, whole_folder, write_record
 from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
-from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.config import NONE, PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
-from pinch_jax.study.tuning import complete_run
+from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import check_workdir, claim_workdir
+from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir
 from pinch_jax.version import code_version
 from pinch_jax.waiting import is_primary, primary_alone
 
@@ -160,6 +160,8 @@ def run_study(
                     complete_run(study.bench, run, study.languages[run.directory.name], bar)
                 else:
                     bar.update(run.steps)
+                if study.bench.config.study.keep_weights == NONE:
+                    forget_weights(run)
     lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]
     if lacking:
         if is_primary():
@@ -202,8 +204,11 @@ def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
 
 
 def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
-    """Writes study.json, from which the analysis and the report start."""
-    config = study.bench.config
+    """Writes study.json and the tokenizer, from which the analysis and the report start."""
+    config, tokenizer = study.bench.config, study.workdir / TOKENIZER
+    if not tokenizer.exists():
+        with whole_folder(tokenizer) as part:
+            study.bench.model.tokenizer.save(part)
     path = study.workdir / "study.json"
     # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()

@@ -1,4 +1,4 @@
-"""A run from its tuning set to its answers: trained once, resumable, kept as a model directory."""
+"""A run from its tuning set to its answers: trained once, resumable, kept as config.study says."""
 
 import functools
 import shutil
@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from tqdm import tqdm
 
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.files import delete_unfinished, whole_folder, write_record
-from pinch_jax.locks import one_writer
-from pinch_jax.mesh import gathered, parameter_shardings
+from pinch_jax.files import UNFINISHED, delete_unfinished, whole_folder, write_record
+from pinch_jax.locks import one_writer, only_writer
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.study.config import ALL
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.responses import answer, missing_responses, response_bar
 from pinch_jax.study.run import Run, clocked, planned
@@ -67,10 +66,31 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     with clocked(run, "train_seconds"):
         state = _train(bench, run, progress)
     params = _merged(bench, state.params)
+    if _keeps_adapters(bench):
+        return params
     _export(bench, params, model_directory)
     if is_primary():
         shutil.rmtree(run.directory / "checkpoints")
     return params
+
+
+def _keeps_adapters(bench: Workbench) -> bool:
+    """Returns whether the last checkpoint is what is kept of a run: adapters, no whole model."""
+    return bench.config.lora.rank > 0 and bench.config.study.keep_weights != ALL
+
+
+def forget_weights(run: Run) -> None:
+    """Deletes the weights of a run; its answers and metrics stay."""
+
+    def delete() -> None:
+        held = [run.directory / name for name in ("model", "checkpoints")]
+        if held := [folder for folder in held if folder.exists()]:
+            with only_writer(run.directory / "lock"):
+                for folder in held:  # what is there is whole
+                    folder.rename(folder.with_name(folder.name + UNFINISHED))
+                delete_unfinished(run.directory)
+
+    primary_alone(f"deleting the weights of {run.label}", delete)
 
 
 def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
@@ -91,6 +111,8 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
             )
             step = functools.partial(bench.train_step, frozen=bench.frozen)
             state = train_loop(state, run.plan, step, bench.mesh, hooks)
+            if _keeps_adapters(bench):
+                checkpoints.save(state)
         finally:
             metrics.close()
     return state
@@ -126,17 +148,12 @@ def _merged(bench: Workbench, trained: Params) -> Params:
     if not c.lora.rank:
         return trained
     # What was not adapted stays the same to the bit, whatever the precision of the arithmetic.
-    base = bench.pretrained if c.model.dtype == "float32" else bench.model.load_on(bench.mesh)
-    shardings = parameter_shardings(bench.mesh, base)
-    return jax.jit(merge, static_argnums=2, out_shardings=shardings)(base, trained, c.lora.scaling)
+    anew = c.model.dtype != "float32"
+    base = bench.model.load_on(bench.mesh) if anew else bench.pretrained
+    return merge(base, trained, c.lora.scaling, donate=anew)
 
 
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
     """Writes a model directory by renaming, so that one that is there is whole."""
-    whole = gathered(params)
-
-    def write():
-        with whole_folder(directory) as part:
-            save_model(part, bench.model, whole)
-
-    primary_alone(f"writing {directory}", write)
+    with whole_folder(directory, primary_alone) as part:
+        save_model(part, bench.model, params)

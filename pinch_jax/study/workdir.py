@@ -12,6 +12,8 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import digest, read_record, write_record, write_text
 from pinch_jax.waiting import is_primary
 
+# Of the study's model, which may keep no weights.
+TOKENIZER = "tokenizer"
 # What may differ between two calls on one work directory: none of it decides a result.
 FREE_FIELDS = (
     "study.experiments",
@@ -20,6 +22,7 @@ FREE_FIELDS = (
     "study.unseen_percents",
     "study.breadth_orders",
     "study.draws",
+    "study.keep_weights",
     # Verdicts are kept by who judges.
     "study.judge",
     "judges",

@@ -66,18 +66,26 @@ def combine(frozen: Params, trainable: Params, scaling: float = 0.0) -> Params:
     return _joined(frozen, trainable, lambda w, a, b: Adapted(w, a, scaling * b))
 
 
-def merge(frozen: Params, trainable: Params, scaling: float = 0.0) -> Params:
+def merge(frozen: Params, trainable: Params, scaling: float = 0.0, donate: bool = False) -> Params:
     """Returns the same parameters as `combine`, adapters added into their weights.
 
-    Numpy or jax arrays.
+    Jax arrays where they lie, one after the other, or numpy; `donate` gives up those of `frozen`.
     """
 
     def add(w, a, b):
-        rank = a.shape[-1]
-        change = a.reshape(len(w), -1, rank) @ b.reshape(len(w), rank, -1)
-        return w + scaling * change.reshape(w.shape)
+        donated = (0,) if donate else ()
+        program = jax.jit(
+            _added, out_shardings=getattr(w, "sharding", None), donate_argnums=donated
+        )
+        return program(w, a, b, scaling)
 
     return _joined(frozen, trainable, add)
+
+
+def _added(w: jax.Array, a: jax.Array, b: jax.Array, scaling: jax.Array) -> jax.Array:
+    rank = a.shape[-1]
+    change = a.reshape(len(w), -1, rank) @ b.reshape(len(w), rank, -1)
+    return w + scaling * change.reshape(w.shape)
 
 
 def _joined(frozen: Any, trainable: Any, adapt: Callable[[Any, Any, Any], Any]) -> Any:
