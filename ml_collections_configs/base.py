@@ -146,10 +146,13 @@ def get_config() -> ml_collections.ConfigDict:
     c.lora.projections = ("query", "key", "value", "output", "gate", "up", "down")
 
     c.mesh = ml_collections.ConfigDict()
-    # Devices along each axis; -1: all that the others leave.
+    # Devices along each axis; -1: all that the others leave. `data` splits the rows of a batch, and
+    # has all slices of a pod; `fsdp` splits rows and parameters, `tensor` heads and feed-forward.
     c.mesh.data = -1
     c.mesh.fsdp = 1
     c.mesh.tensor = 1
+    # Splits the tokens of each row, and the parameters: for rows that are too long for a device.
+    c.mesh.context = 1
     # "einsum" runs anywhere; "splash" is a kernel for TPUs, "tokamax" one for GPUs of NVIDIA from
     # Hopper on (the extra `gpu`). "auto": the kernel of the devices, the einsum where it has none.
     c.mesh.attention = "auto"

@@ -168,7 +168,9 @@ def _layers(config, params, tokens, view: View, cache: Cache | None, shard, rema
     # Each device looks up its columns for the tokens of a whole group: what is moved then are
     # rows of activations, and neither the table nor its gradient.
     with jax.named_scope("embedding"):
-        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
+        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GS")), "GSC")
+    # From columns to tokens, then to rows: XLA knows no way to do both at once.
+    x = shard(x, "GTE")
     x = shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
     block_graph = _graph(Block, config)
 

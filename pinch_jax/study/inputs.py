@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import AbstractMesh
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
@@ -20,9 +21,18 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
-from pinch_jax.mesh import Shard, activation_sharding, batch_ways, check_rows, make_mesh
-from pinch_jax.mesh_config import AUTO
+from pinch_jax.mesh import (
+    AXES,
+    Shard,
+    activation_sharding,
+    batch_ways,
+    check_rows,
+    make_mesh,
+    parameter_shardings,
+)
+from pinch_jax.mesh_config import AUTO, MeshConfig
 from pinch_jax.model.attention import check_attention
+from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
@@ -34,6 +44,12 @@ from pinch_jax.waiting import primary_first
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
 ARITHMETIC_VERSION = 4
+
+
+def check_divisible(mesh: MeshConfig, decoder: DecoderConfig) -> None:
+    """Raises UserError where a mesh cannot divide the parameters of a model; it takes no device."""
+    sizes = (1, mesh.fsdp, mesh.context, mesh.tensor)
+    parameter_shardings(AbstractMesh(sizes, AXES), abstract_params(decoder))
 
 
 class Inputs:
@@ -62,6 +78,10 @@ class Inputs:
         )
         check_rows(self.ways, field, config.batch.rows // config.batch.microbatches)
         check_rows(self.ways, "config.evaluate.rows", config.evaluate.rows)
+        tokens = "config.batch.row_tokens", config.batch.row_tokens
+        check_rows(config.mesh.context, *tokens, "context")
+        if config.mesh.splits_parameters:
+            check_divisible(config.mesh, self._whole_model.decoder)
         if config.mesh.attention != AUTO:
             check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 

@@ -6,6 +6,8 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.errors import UserError
+from pinch_jax.model.source import open_model
+from pinch_jax.study.inputs import check_divisible
 from pinch_jax.study.workbench import Workbench
 
 
@@ -25,6 +27,10 @@ def preflight(
     """
     config = bench.config
     sets = {f"the tuning set {spec!r}": plan for spec, plan in plans.items()}
+    for name in config.study.judges:
+        if config.judges[name].kind == "model" and config.mesh.splits_parameters:
+            field = f"config.judges.{name}.model"
+            check_divisible(config.mesh, open_model(config.judges[name].model, field=field).decoder)
     check_dropped(sets, config.batch.max_dropped_fraction)
     heldout = {}
     if plans:
