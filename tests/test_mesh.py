@@ -10,7 +10,9 @@ import pytest
 from small import FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
+from ml_collections_configs import tiny
 from pinch_jax import mesh as mesh_module
+from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import (
     PARAMETER_AXES,
@@ -26,6 +28,7 @@ from pinch_jax.mesh import (
     put_batch,
 )
 from pinch_jax.model.decoder import abstract_params
+from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
 
 STEPS = 3
@@ -212,3 +215,25 @@ def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, mon
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     with pytest.raises(UserError, match="JAX_PLATFORMS='cuda'"):
         make_mesh(MeshConfig(data=-1, fsdp=1, tensor=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"mesh.tensor": 8},
+            r"config\.mesh\.tensor=8 cannot divide an axis of 3 .*'layers/attention/output'.* such as 1",
+        ),
+        (
+            {"mesh.fsdp": 2, "mesh.context": 5, "batch.row_tokens": 100, "batch.rows": 8},
+            r"config\.mesh\.fsdp=2 x config\.mesh\.context=5 cannot divide .* such as 2",
+        ),
+        ({"mesh.context": 8}, r"config\.batch\.row_tokens=108 .* 8 devices \(mesh context\).* 112"),
+    ],
+)
+def test_what_a_mesh_cannot_divide_is_said_before_anything_is_read(fields, told, monkeypatch):
+    config = tiny.get_config()
+    config.update_from_flattened_dict(fields | {"mesh.data": 1})
+    monkeypatch.setattr(jax, "devices", None)  # nor is a device asked for
+    with pytest.raises(UserError, match=told):
+        Inputs(from_config_dict(config))
