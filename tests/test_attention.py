@@ -102,7 +102,8 @@ def test_tokamax_is_asked_for_what_the_einsum_computes(case, monkeypatch):
     config, is_global = CASES[case]
     qkv, seen = projections(config.heads, config.kv_heads), seen_by(is_global)
     reference = values_and_gradients(config, qkv, seen, no_sharding)
-    assert_close(values_and_gradients(config, qkv, seen, on_devices("tokamax", 1, 1, 2, 3)), reference)
+    shard = on_devices("tokamax", 1, 1, 2, 3)
+    assert_close(values_and_gradients(config, qkv, seen, shard), reference)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, mon
     [
         (
             {"mesh.tensor": 8},
-            r"config\.mesh\.tensor=8 cannot divide an axis of 3 .*'layers/attention/output'.* such as 1",
+            r"config\.mesh\.tensor=8 cannot divide an axis of 3 .*attention/output'.* such as 1",
         ),
         (
             {"mesh.fsdp": 2, "mesh.context": 5, "batch.row_tokens": 100, "batch.rows": 8},
