@@ -29,6 +29,8 @@ from pinch_jax.mesh import (
 )
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.study.inputs import Inputs
+from pinch_jax.study.preflight import preflight
+from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
 
 STEPS = 3
@@ -237,3 +239,15 @@ def test_what_a_mesh_cannot_divide_is_said_before_anything_is_read(fields, told,
     monkeypatch.setattr(jax, "devices", None)  # nor is a device asked for
     with pytest.raises(UserError, match=told):
         Inputs(from_config_dict(config))
+
+
+def test_a_judge_that_a_mesh_cannot_divide_is_told_before_the_runs():
+    config = tiny.get_config()
+    decoder = dataclasses.replace(FAMILIES["gemma"], vocab_size=5120)
+    config.model.source, config.model.decoder = "", dataclasses.asdict(decoder)
+    config.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    config.study.judge, config.judges.model.model, config.mesh.tensor = "model", "tiny", 2
+    bench = Workbench(from_config_dict(config), progress=False)
+    told = r"config\.judges\.model\.model: config\.mesh\.tensor=2 cannot divide an axis of 3"
+    with pytest.raises(UserError, match=told):
+        preflight(bench, {}, ())

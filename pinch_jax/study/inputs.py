@@ -21,6 +21,7 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import (
     AXES,
     Shard,
@@ -46,10 +47,13 @@ from pinch_jax.waiting import primary_first
 ARITHMETIC_VERSION = 4
 
 
-def check_divisible(mesh: MeshConfig, decoder: DecoderConfig) -> None:
+def check_divisible(mesh: MeshConfig, decoder: DecoderConfig, whose: str = "") -> None:
     """Raises UserError where a mesh cannot divide the parameters of a model; it takes no device."""
     sizes = (1, mesh.fsdp, mesh.context, mesh.tensor)
-    parameter_shardings(AbstractMesh(sizes, AXES), abstract_params(decoder))
+    try:
+        parameter_shardings(AbstractMesh(sizes, AXES), abstract_params(decoder))
+    except UserError as error:
+        raise UserError(f"{whose}{error}") from None
 
 
 class Inputs:
