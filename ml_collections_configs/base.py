@@ -146,10 +146,13 @@ def get_config() -> ml_collections.ConfigDict:
     c.lora.projections = ("query", "key", "value", "output", "gate", "up", "down")
 
     c.mesh = ml_collections.ConfigDict()
-    # Devices along each axis; -1: all that the others leave.
+    # Devices along each axis; -1: all that the others leave. `data` splits the rows of a batch, and
+    # has all slices of a pod; `fsdp` splits rows and parameters, `tensor` heads and feed-forward.
     c.mesh.data = -1
     c.mesh.fsdp = 1
     c.mesh.tensor = 1
+    # Splits the tokens of each row, and the parameters: for rows that are too long for a device.
+    c.mesh.context = 1
     # "einsum" runs anywhere; "splash" is a kernel for TPUs, "tokamax" one for GPUs of NVIDIA from
     # Hopper on (the extra `gpu`). "auto": the kernel of the devices, the einsum where it has none.
     c.mesh.attention = "auto"
@@ -291,9 +294,9 @@ def of_size(
 ) -> ml_collections.ConfigDict:
     """Returns the configuration of a published size: "4b", "4b,v5e-16" or "4b,v5e-16,SOURCE".
 
-    A topology, one of TOPOLOGIES, brings a mesh and a batch. A source, whatever config.model.source
-    can be, brings weights, decoder and tokenizer; without one a model is made from nothing, so that
-    what a size needs can be seen before its weights are there.
+    A topology, one of TOPOLOGIES, brings a mesh and a batch; "v5e-16*2" is two slices. A source,
+    whatever config.model.source can be, brings weights, decoder and tokenizer; without one a model
+    is made from nothing, so that what a size needs can be seen before its weights are there.
 
     Raises:
         ValueError: `file` has no such size, or the topology is unknown or too small for it.
@@ -312,10 +315,11 @@ def of_size(
     c.mixture.examples, c.evaluate.prompts = 2400, 96
     if not topology:
         return c
-    if topology not in TOPOLOGIES:
+    name, _, slices = topology.partition("*")
+    if name not in TOPOLOGIES or slices not in ("", *map(str, range(1, 257))):
         known = ", ".join(TOPOLOGIES)
         raise ValueError(f"--config={file}:{argument}: {topology!r} is none of {known}")
-    _, chips, room = TOPOLOGIES[topology]
+    _, chips, room = TOPOLOGIES[name]
     # Weights, their gradients and two moments in float32 take two fifths of a chip or less.
     split, needed = 1, 16 * parameters(decoders[size])
     while needed / split > 0.4 * room and split < chips:
@@ -325,8 +329,9 @@ def of_size(
             f"--config={file}:{argument}: training {size} holds {needed / 1e9:.0f} GB, too much "
             f"for {chips} chips of {room / 1e9:.0f} GB; take a larger slice"
         )
-    c.mesh.data, c.mesh.fsdp = chips // split, split
-    c.batch.rows, c.evaluate.rows = chips, 4 * chips
+    every = chips * int(slices or 1)
+    c.mesh.data, c.mesh.fsdp = every // split, split
+    c.batch.rows, c.evaluate.rows = every, 4 * every
     c.batch.row_tokens, c.batch.row_supervised_tokens = 2048, 1024
     return c
 

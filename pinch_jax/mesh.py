@@ -1,7 +1,8 @@
 """Where every array lives: the device mesh, and one table from parameter path to axes.
 
-Three axes: `data` splits the batch, `fsdp` splits the batch and the parameters, `tensor`
-splits heads, feed-forward and vocabulary. The model knows none of this.
+Four axes: `data` splits the batch, `fsdp` the batch and the parameters, `context` the tokens of
+each row and the parameters, `tensor` heads, feed-forward and vocabulary. The model knows none of
+this.
 """
 
 import dataclasses
@@ -22,38 +23,41 @@ from jax.sharding import PartitionSpec as P
 from pinch_jax.errors import UserError
 from pinch_jax.mesh_config import AUTO, MeshConfig
 
+AXES = ("data", "fsdp", "context", "tensor")
+# What shares a batch's rows or a row's tokens shares the parameters too.
+SPLIT = ("fsdp", "context")
 # One row for each kind of parameter: one that nobody placed would be copied to every device
 # without a word. Layers are stacked, so the first axis of everything under `layers/` is L.
 PARAMETER_AXES: tuple[tuple[str, P], ...] = (
-    (r"embedding|head", P("tensor", "fsdp")),
-    (r"layers/attention/(query|key|value)", P(None, "fsdp", "tensor", None)),
+    (r"embedding|head", P("tensor", SPLIT)),
+    (r"layers/attention/(query|key|value)", P(None, SPLIT, "tensor", None)),
     (r"layers/attention/(query|key|value)_bias", P(None, "tensor", None)),
-    (r"layers/attention/output", P(None, "tensor", None, "fsdp")),
+    (r"layers/attention/output", P(None, "tensor", None, SPLIT)),
     (r"layers/attention/(query|key)_norm/scale", P(None, None)),
-    (r"layers/feedforward/(gate|up)", P(None, "fsdp", "tensor")),
-    (r"layers/feedforward/down", P(None, "tensor", "fsdp")),
+    (r"layers/feedforward/(gate|up)", P(None, SPLIT, "tensor")),
+    (r"layers/feedforward/down", P(None, "tensor", SPLIT)),
     (r"layers/feedforward/activation/alpha_[pn]", P(None, None)),
     (r"layers/feedforward/activation/(beta|epsilon)", P(None)),
     (r"layers/(attention|feedforward)(_post)?_norm/scale", P(None, None)),
     # An adapter's axes are those of its weight, with the rank whole on every device.
-    (r"layers/(attention/(query|key|value)|feedforward/(gate|up))/lora_a", P(None, "fsdp", None)),
+    (r"layers/(attention/(query|key|value)|feedforward/(gate|up))/lora_a", P(None, SPLIT, None)),
     (r"layers/attention/(query|key|value)/lora_b", P(None, None, "tensor", None)),
     (r"layers/attention/output/lora_a", P(None, "tensor", None, None)),
     (r"layers/feedforward/(gate|up)/lora_b", P(None, None, "tensor")),
     (r"layers/feedforward/down/lora_a", P(None, "tensor", None)),
-    (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, "fsdp")),
+    (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, SPLIT)),
     (r"final_norm/scale", P(None)),
 )
 # Where `tensor` cannot divide the heads or the tokens of these, every device along it holds them
 # all: few key-value heads on many devices, then keys and values too, and a trimmed vocabulary.
 MAY_BE_WHOLE = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?|embedding|head")
 
-# The axes of activations, by the letters of model/decoder.py; C are the columns of a table,
-# and G the rows of a batch that a group of devices shares.
+# The axes of activations, by the letters of model/decoder.py; C are the columns of a table, E those
+# where `context` has split the tokens, G the rows of a batch that a group of devices shares, and M
+# heads of which a device has all tokens.
 ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "B": ("data", "fsdp"),
-    "L": None,
-    "T": None,
+    "T": "context",
     "S": None,
     "D": None,
     "N": "tensor",
@@ -61,44 +65,48 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "H": None,
     "F": "tensor",
     "V": "tensor",
-    "C": "fsdp",
+    "C": SPLIT,
+    "E": "fsdp",
     "G": "data",
+    "M": ("tensor", "context"),
 }
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Returns a mesh with the axes data, fsdp and tensor over all devices.
+    """Returns a mesh with AXES over all devices.
 
-    Slices of TPUs lie along `data`: what is between them is slower by far.
+    Slices of TPUs lie along `data`: what is between them is slower by far. So no parameter is split
+    over slices, and XLA sums gradients within each first and sends their shards to the others.
 
     Raises:
         UserError: the axes do not multiply to the number of devices, `data` cannot be shared by the
             slices, or JAX finds no device.
     """
     devices = _all_devices() if devices is None else devices
-    rest = config.fsdp * config.tensor
+    rest = config.fsdp * config.context * config.tensor
     data = len(devices) // rest if config.data == -1 else config.data
     if data * rest != len(devices):
         raise UserError(
-            f"config.mesh: data={config.data} x fsdp={config.fsdp} x tensor={config.tensor} does "
-            f"not make {len(devices)} devices; set config.mesh.data=-1 and choose fsdp x tensor "
-            "so that it divides them"
+            f"config.mesh: data={config.data} x fsdp={config.fsdp} x context={config.context} x "
+            f"tensor={config.tensor} does not make {len(devices)} devices; set config.mesh.data=-1 "
+            "and choose the others so that their product divides them"
         )
     slices = len({getattr(device, "slice_index", 0) for device in devices if _is_tpu(device)}) or 1
     if data % slices:
         raise UserError(
             f"config.mesh: data={data} cannot be shared by {slices} slices; choose "
-            f"fsdp x tensor so that they divide the {len(devices) // slices} devices of one"
+            f"fsdp x context x tensor so that it divides the {len(devices) // slices} devices of "
+            "one"
         )
-    shape = (data // slices, config.fsdp, config.tensor)
+    shape = (data // slices, config.fsdp, config.context, config.tensor)
     # Any shape: two axes of the mesh may share one of the torus.
     if slices > 1:
         placed = mesh_utils.create_hybrid_device_mesh(
-            shape, (slices, 1, 1), devices, allow_split_physical_axes=True
+            shape, (slices, 1, 1, 1), devices, allow_split_physical_axes=True
         )
     else:
         placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
-    return Mesh(placed, ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
+    return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * 4)
 
 
 def decoding_tensor(tensor: int, split: int, heads: int) -> int:
@@ -119,10 +127,11 @@ def decoding_mesh(mesh: Mesh, tensor: int) -> Mesh:
         raise UserError(
             f"config.evaluate.tensor={tensor} does not divide {mesh.size} devices; lower it"
         )
-    if (mesh.shape["fsdp"], mesh.shape["tensor"]) == (1, tensor):
+    shape = mesh.size // tensor, 1, 1, tensor
+    if mesh.devices.shape == shape:
         return mesh
     # In the same order: a program may then go from the one to the other.
-    return Mesh(mesh.devices.reshape(-1, 1, tensor), mesh.axis_names, axis_types=mesh.axis_types)
+    return Mesh(mesh.devices.reshape(shape), AXES, axis_types=mesh.axis_types)
 
 
 def _is_tpu(device: jax.Device) -> bool:
@@ -177,11 +186,14 @@ def parameter_shardings(mesh: Mesh, params: Any, field: str = "config.mesh") -> 
     def place(path, leaf):
         name, spec = path_name(path), []
         for size, axis in zip(leaf.shape, parameter_spec(name), strict=True):
-            divides = axis is None or size % mesh.shape[axis] == 0
+            divides = size % ways(mesh, axis) == 0
             if not divides and not (axis == "tensor" and MAY_BE_WHOLE.fullmatch(name)):
+                fields = [f"{field}.{each}" for each in ((axis,) if axis != SPLIT else SPLIT)]
+                values = [f"{one}={mesh.shape[one.rpartition('.')[2]]}" for one in fields]
                 raise UserError(
-                    f"parameter {name!r} has an axis of {size}, which the mesh axis {axis!r} of "
-                    f"{mesh.shape[axis]} devices cannot divide; lower {field}.{axis}"
+                    f"{' x '.join(values)} cannot divide an axis of {size} of the parameter "
+                    f"{name!r} {leaf.shape}; set {' x '.join(fields)} to a divisor of {size}, such "
+                    f"as {math.gcd(size, ways(mesh, axis))}"
                 )
             spec.append(axis if divides else None)
         return NamedSharding(mesh, P(*spec))
@@ -201,14 +213,20 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def batch_ways(mesh: Mesh) -> int:
     """Returns over how many devices the rows of a batch are split."""
-    return mesh.shape["data"] * mesh.shape["fsdp"]
+    return ways(mesh, ACTIVATION_AXES["B"])
 
 
-def check_rows(ways: int, field: str, rows: int) -> None:
-    """Raises UserError when `rows` cannot be split evenly over so many devices."""
+def ways(mesh: Mesh, axes: str | tuple[str, ...] | None) -> int:
+    """Returns over how many devices an array's axis is split by these axes of a mesh."""
+    names = (axes,) if isinstance(axes, str) else axes or ()
+    return math.prod(mesh.shape[axis] for axis in names)
+
+
+def check_rows(ways: int, field: str, rows: int, axes: str = "data x fsdp") -> None:
+    """Raises UserError when `rows`, or tokens, cannot be split evenly over so many devices."""
     if rows % ways:
         raise UserError(
-            f"{field}={rows} cannot be divided over {ways} devices (mesh data x fsdp); "
+            f"{field}={rows} cannot be divided over {ways} devices (mesh {axes}); "
             f"set it to a multiple of {ways}, such as {-(-rows // ways) * ways}"
         )
 
@@ -235,9 +253,8 @@ class Shard:
         spec = []
         for size, letter in zip(shape, axes, strict=True):
             names = ACTIVATION_AXES[letter]
-            ways = math.prod(self.mesh.shape[n] for n in np.atleast_1d(names)) if names else 1
             # Few key-value heads on many devices: every device then holds them all.
-            spec.append(names if size % ways == 0 else None)
+            spec.append(names if size % ways(self.mesh, names) == 0 else None)
         return P(*spec)
 
     def __call__(self, x: jax.Array, axes: str) -> jax.Array:

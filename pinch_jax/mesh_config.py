@@ -22,9 +22,15 @@ class MeshConfig:
     data: Annotated[int, Ge(-1), Lt(2**31)] = -1
     fsdp: Count = 1
     tensor: Count = 1
+    context: Count = 1
     attention: Literal["auto", "einsum", "splash", "tokamax"] = AUTO
 
     def __post_init__(self) -> None:
         check_fields(self, "config.mesh")
         if self.data == 0:
             raise UserError("config.mesh.data=0: must be above 0, or -1 for all that are left")
+
+    @property
+    def splits_parameters(self) -> bool:
+        """Whether a device may have a part of a parameter, so that it must be divisible."""
+        return max(self.fsdp, self.tensor, self.context) > 1

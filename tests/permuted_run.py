@@ -25,7 +25,7 @@ def main(address: str, processes: int, process: int, output: Path) -> None:
     from pinch_jax.train.feed import feed
 
     order = np.random.default_rng(processes).permutation(jax.device_count())
-    t = trainer(MeshConfig(-1, 2, processes // 2), 1, tuple(np.array(jax.devices())[order]))
+    t = trainer(MeshConfig(-1, 2, context=processes // 2), 1, tuple(np.array(jax.devices())[order]))
     plan = random_plan()
     rows = plan.shape.rows
     held = [local_rows(t.mesh, rows, p).tolist() for p in range(processes)]

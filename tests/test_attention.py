@@ -102,16 +102,29 @@ def test_tokamax_is_asked_for_what_the_einsum_computes(case, monkeypatch):
     config, is_global = CASES[case]
     qkv, seen = projections(config.heads, config.kv_heads), seen_by(is_global)
     reference = values_and_gradients(config, qkv, seen, no_sharding)
-    assert_close(values_and_gradients(config, qkv, seen, on_devices("tokamax", 2, 1, 2)), reference)
+    shard = on_devices("tokamax", 1, 1, 2, 3)
+    assert_close(values_and_gradients(config, qkv, seen, shard), reference)
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "axes"), [(4, 2, (2, 2, 2)), (8, 2, (2, 1, 4))])
-def test_a_mesh_attends_as_one_device_does(heads, kv_heads, axes):
-    """Also where `tensor` has more devices than there are heads of keys."""
-    config = config_of(heads, kv_heads, window=150, cap=3.0)
-    qkv, seen = projections(heads, kv_heads), seen_by(False)
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "axes", "window"),
+    [
+        (4, 2, (2, 2, 2), 150),
+        # More devices than heads of keys.
+        (8, 2, (2, 1, 4), 150),
+        # Rows that three devices share, by heads and, where there are few, by parts.
+        (6, 2, (1, 1, 2, 3), 0),
+        (2, 1, (1, 1, 1, 3), 150),
+    ],
+)
+@pytest.mark.parametrize("name", ["splash", "einsum"])
+def test_a_mesh_attends_as_one_device_does(name, heads, kv_heads, axes, window):
+    config = config_of(heads, kv_heads, window, cap=3.0)
+    qkv, seen = projections(heads, kv_heads), seen_by(not window)
     reference = values_and_gradients(config, qkv, seen, no_sharding)
-    assert_close(values_and_gradients(config, qkv, seen, on_devices("splash", *axes)), reference)
+    shard = on_devices(name, *axes)
+    assert choose(shard, TOKENS, TOKENS, jnp.float32)[0] == name
+    assert_close(values_and_gradients(config, qkv, seen, shard), reference)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

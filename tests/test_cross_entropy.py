@@ -13,7 +13,7 @@ from pinch_jax.model.decoder import no_sharding
 from pinch_jax.train import cross_entropy
 
 ROWS, SLOTS, WIDTH = 8, 7, 6
-MESHES = [None, (8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 4, 2)]
+MESHES = [None, (8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 4, 2), (1, 2, 2, 2), (2, 1, 1, 4)]
 # Divided by every mesh; by none, with whole parts of padding; and with padding in the last one.
 VOCABULARIES = [32, 5, 37]
 

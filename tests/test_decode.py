@@ -92,8 +92,9 @@ def test_layers_one_by_one_are_views_and_decode_the_same(family):
     assert listed_layers(make_mesh(MeshConfig()), params["layers"]) is None
 
 
-def test_a_mesh_decodes_as_one_device_does():
-    c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(2, 2, 2))
+@pytest.mark.parametrize("axes", [(2, 2, 2), (1, 2, 2, 2)])
+def test_a_mesh_decodes_as_one_device_does(axes):
+    c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(*axes))
     params = random_params(c)
     _, ids, padding = prompts_of(c.vocab_size)
     decode = make_decode(c, NEW_TOKENS, NEVER, PAD, shard=activation_sharding(mesh))

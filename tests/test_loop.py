@@ -28,7 +28,7 @@ from pinch_jax.train.step import init_state
 from pinch_jax.train.trackers import open_trackers
 
 MESH = MeshConfig(2, 4, 1)
-OTHER_MESH = MeshConfig(2, 2, 2)
+OTHER_MESH = MeshConfig(1, 2, 2, 2)
 PLAN = random_plan()
 
 
@@ -333,7 +333,7 @@ def test_evaluators_run_at_their_period_and_at_the_end(tmp_path):
     assert found == [{"step": step, "eval/en/loss": 1.0 * step} for step in called]
 
 
-@pytest.mark.parametrize("axes", [(1, 1, 1), (1, 8, 1), (2, 4, 1)])
+@pytest.mark.parametrize("axes", [(1, 1, 1), (1, 8, 1), (1, 2, 1, 4)])
 def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(axes, tmp_path):
     """Orbax writes in the background while donated steps overwrite the buffers it was given."""
     mesh = make_mesh(MeshConfig(*axes), jax.devices()[: math.prod(axes)])

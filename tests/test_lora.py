@@ -236,7 +236,9 @@ def test_accumulated_gradients_equal_those_of_the_large_batch():
 
 
 # On four devices of an axis, the two key-value heads are whole on each.
-@pytest.mark.parametrize(("axes", "gate_shard"), [((2, 2, 1), 8), ((1, 2, 2), 8), ((1, 1, 4), 16)])
+@pytest.mark.parametrize(
+    ("axes", "gate_shard"), [((2, 2, 1), 8), ((1, 1, 2, 2), 8), ((1, 1, 4), 16)]
+)
 def test_four_devices_train_as_one_does(axes, gate_shard):
     one, many = trained((1, 1, 1), 3), trained(axes, 3)
     assert many[1] == pytest.approx(one[1], rel=1e-5)

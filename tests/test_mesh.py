@@ -1,5 +1,6 @@
 """The mesh: where parameters lie, and that a result does not depend on it."""
 
+import dataclasses
 import functools
 import re
 
@@ -10,7 +11,9 @@ import pytest
 from small import EVERY, FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
+from ml_collections_configs import tiny
 from pinch_jax import mesh as mesh_module
+from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import (
     PARAMETER_AXES,
@@ -25,6 +28,9 @@ from pinch_jax.mesh import (
     put_batch,
 )
 from pinch_jax.model.decoder import abstract_params, no_sharding
+from pinch_jax.study.inputs import Inputs
+from pinch_jax.study.preflight import preflight
+from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, init_adapters
 from pinch_jax.train.step import summed_loss
 
@@ -44,8 +50,11 @@ def on_one_device():
         (MeshConfig(2, 2, 2), (3, 8, 2, 8), (3, 8, 1, 8)),
         # Two key-value heads on four devices.
         (MeshConfig(1, 2, 4), (3, 8, 1, 8), (3, 8, 2, 8)),
+        # Parts of rows that are longer and shorter than the window of four tokens.
+        (MeshConfig(1, 2, 2, context=2), (3, 4, 2, 8), (3, 4, 1, 8)),
+        (MeshConfig(1, 1, 1, context=8), (3, 2, 4, 8), (3, 2, 2, 8)),
     ],
-    ids=["2 data x 4 fsdp", "2 data x 2 fsdp x 2 tensor", "2 fsdp x 4 tensor"],
+    ids=str,
 )
 def test_eight_devices_train_as_one_does(mesh_config, query_shard, key_shard, on_one_device):
     lines, state = trained(mesh_config, STEPS)
@@ -127,11 +136,13 @@ def test_an_unknown_path_or_one_of_two_rows_raises(monkeypatch):
 
 def test_what_a_mesh_cannot_divide_says_so():
     params = abstract_params(FAMILIES["llama"])
-    with pytest.raises(ValueError, match=r"'layers/attention/output' .* 6.* 'tensor' of 4 devices"):
+    told = r"mesh.tensor=4 cannot .* 6 .*'layers/attention/output'.* divisor of 6, such as 2"
+    with pytest.raises(ValueError, match=told):
         parameter_shardings(make_mesh(MeshConfig(tensor=4)), params)
     keys = {"layers": {"attention": {"key": jnp.zeros((2, 25, 1, 4))}}}
-    with pytest.raises(ValueError, match=r"'layers/attention/key' .* 25.* 'fsdp' of 2 devices"):
-        parameter_shardings(make_mesh(MeshConfig(fsdp=2, tensor=4)), keys)
+    told = r"mesh.fsdp=1 x config.mesh.context=2 cannot .* 25 .*'layers/attention/key'"
+    with pytest.raises(ValueError, match=told):
+        parameter_shardings(make_mesh(MeshConfig(context=2, tensor=4)), keys)
     check_rows(8, "config.batch.rows", 16)
     with pytest.raises(ValueError, match=r"config.batch.rows=12 .* 8 devices.* such as 16"):
         check_rows(8, "config.batch.rows", 12)
@@ -140,9 +151,9 @@ def test_what_a_mesh_cannot_divide_says_so():
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ((3, 1, 1), "data=3 x fsdp=1 x tensor=1 does not make 8 devices"),
-        ((-1, 3, 1), "fsdp=3 x tensor=1 does not make 8 devices"),
-        ((-1, 16, 1), "fsdp=16 x tensor=1 does not make 8 devices"),
+        ((3, 1, 1), "data=3 x fsdp=1 x context=1 x tensor=1 does not make 8 devices"),
+        ((-1, 3, 1), "fsdp=3 x context=1 x tensor=1 does not make 8 devices"),
+        ((-1, 1, 1, 16), "fsdp=1 x context=16 x tensor=1 does not make 8 devices"),
         ((-1, 0, 1), "config.mesh.fsdp=0: must be above 0"),
         ((-1, 1, -1), "config.mesh.tensor=-1: must be above 0"),
         ((0, 1, 1), "config.mesh.data=0: must be above 0, or -1"),
@@ -155,11 +166,12 @@ def test_axes_that_do_not_make_the_devices_are_an_error(axes, message):
 
 
 def test_data_takes_the_devices_that_the_other_axes_leave():
-    assert dict(make_mesh(MeshConfig(tensor=2)).shape) == {"data": 4, "fsdp": 1, "tensor": 2}
+    mesh = make_mesh(MeshConfig(tensor=2, context=2))
+    assert dict(mesh.shape) == {"data": 2, "fsdp": 1, "context": 2, "tensor": 2}
 
 
 def test_a_batch_arrives_whole_each_device_with_its_own_rows():
-    mesh, batch = make_mesh(MeshConfig(2, 2, 2)), random_plan().batch_at(0)
+    mesh, batch = make_mesh(MeshConfig(2, 2, 1, 2)), random_plan().batch_at(0)
     assert local_rows(mesh, 8).tolist() == list(range(8))
     for ours, theirs in zip(put_batch(mesh, 8, batch), batch, strict=True):
         assert np.array_equal(ours, theirs) and ours.dtype == theirs.dtype
@@ -171,6 +183,11 @@ def test_an_activation_is_split_along_the_axes_of_its_letters():
     place = jax.jit(activation_sharding(mesh), static_argnums=1)
     assert place(jnp.zeros((4, 3, 6)), "BTF").addressable_shards[0].data.shape == (1, 3, 3)
     assert place(jnp.zeros((8, 3, 4, 5)), "BTNH").addressable_shards[0].data.shape == (2, 3, 2, 5)
+    rows = jax.jit(activation_sharding(make_mesh(MeshConfig(1, 1, 2, 4))), static_argnums=1)
+    assert rows(jnp.zeros((1, 8, 4, 5)), "BTNH").addressable_shards[0].data.shape == (1, 2, 2, 5)
+    assert rows(jnp.zeros((1, 8, 8, 5)), "BSMH").addressable_shards[0].data.shape == (1, 8, 1, 5)
+    # A token at a time, as answers are written: all devices that share a row do the same.
+    assert rows(jnp.zeros((1, 1, 6)), "BTD").addressable_shards[0].data.shape == (1, 1, 6)
     # One key-value head on two devices of an axis is held by both.
     assert place(jnp.zeros((4, 3, 1, 5)), "BSKH").addressable_shards[0].data.shape == (1, 3, 1, 5)
 
@@ -179,16 +196,33 @@ def test_an_activation_is_split_along_the_axes_of_its_letters():
 def test_every_shape_of_mesh_can_be_made_of_every_slice_and_each_row_has_its_hosts(kind, torus):
     devices = chips(kind, torus)
     hosts = range(len(devices) // 4)
-    for shape in shapes(len(devices)):
-        mesh = make_mesh(MeshConfig(*shape), devices)
-        assert mesh.devices.shape == shape and set(mesh.devices.flat) == set(devices)
-        blocks = mesh.devices.reshape(-1, shape[2])
+    for data, fsdp, tensor, context in shapes(len(devices)):
+        mesh = make_mesh(MeshConfig(data, fsdp, tensor, context), devices)
+        assert mesh.devices.shape == (data, fsdp, context, tensor)
+        assert set(mesh.devices.flat) == set(devices)
+        # The tokens of a row lie on all of these, which may be those of several hosts.
+        blocks = mesh.devices.reshape(-1, context * tensor)
         rows = 2 * len(blocks)
         for host in hosts:
             held = [any(d.process_index == host for d in block) for block in blocks]
             assert (
                 local_rows(mesh, rows, host).tolist() == np.flatnonzero(np.repeat(held, 2)).tolist()
             )
+
+
+def test_only_data_leaves_a_slice():
+    torus = (4, 4, 1)
+    one = chips("v5e", torus)
+    two = [dataclasses.replace(chip, slice_index=1, id=chip.id + len(one)) for chip in one]
+    for data, *inside in shapes(len(one)):
+        mesh = make_mesh(MeshConfig(2 * data, *inside), [*two, *one])
+        slices = np.vectorize(lambda chip: chip.slice_index)(mesh.devices)
+        # Each slice has one half of `data`, laid out as it is alone.
+        assert np.array_equal(slices, np.arange(2 * data)[:, None, None, None] // data + 0 * slices)
+        alone = make_mesh(MeshConfig(data, *inside), one)
+        assert np.array_equal(mesh.devices[:data], alone.devices)
+    with pytest.raises(UserError, match=r"data=1 cannot be shared by 2 slices.* the 16 devices"):
+        make_mesh(MeshConfig(1, 8, 1, 4), one + two)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no such backend"), AssertionError()])
@@ -200,3 +234,37 @@ def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, mon
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     with pytest.raises(UserError, match="JAX_PLATFORMS='cuda'"):
         make_mesh(MeshConfig(data=-1, fsdp=1, tensor=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"mesh.tensor": 8},
+            r"config\.mesh\.tensor=8 cannot divide an axis of 3 .*attention/output'.* such as 1",
+        ),
+        (
+            {"mesh.fsdp": 2, "mesh.context": 5, "batch.row_tokens": 100, "batch.rows": 8},
+            r"config\.mesh\.fsdp=2 x config\.mesh\.context=5 cannot divide .* such as 2",
+        ),
+        ({"mesh.context": 8}, r"config\.batch\.row_tokens=108 .* 8 devices \(mesh context\).* 112"),
+    ],
+)
+def test_what_a_mesh_cannot_divide_is_said_before_anything_is_read(fields, told, monkeypatch):
+    config = tiny.get_config()
+    config.update_from_flattened_dict(fields | {"mesh.data": 1})
+    monkeypatch.setattr(jax, "devices", None)  # nor is a device asked for
+    with pytest.raises(UserError, match=told):
+        Inputs(from_config_dict(config))
+
+
+def test_a_judge_that_a_mesh_cannot_divide_is_told_before_the_runs():
+    config = tiny.get_config()
+    decoder = dataclasses.replace(FAMILIES["gemma"], vocab_size=5120)
+    config.model.source, config.model.decoder = "", dataclasses.asdict(decoder)
+    config.model.tokenizer = "pinch_jax/assets/tiny/tokenizer.model"
+    config.study.judge, config.judges.model.model, config.mesh.tensor = "model", "tiny", 2
+    bench = Workbench(from_config_dict(config), progress=False)
+    told = r"config\.judges\.model\.model: config\.mesh\.tensor=2 cannot divide an axis of 3"
+    with pytest.raises(UserError, match=told):
+        preflight(bench, {}, ())

@@ -50,7 +50,7 @@ def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
     record = {"id": "1", "language": "en", "prompt": "What time is it?"}
     pairs = [Pair(record, first, second) for first in words for second in words]
     told = []
-    for shape in (MeshConfig(), MeshConfig(data=2, fsdp=4)):
+    for shape in (MeshConfig(), MeshConfig(data=2, fsdp=2, context=2)):
         mesh = make_mesh(shape)
         judge = ModelJudge("tiny", read_wording(), model, activation_sharding(mesh), "float32")
         told.append(judge.log_odds(pairs))

@@ -1,5 +1,6 @@
 """What a config needs on chips that are not there: read from programs that are compiled here."""
 
+import dataclasses
 import importlib
 import itertools
 import json
@@ -112,6 +113,54 @@ def test_a_collective_in_a_loop_has_the_bytes_of_all_its_turns(tiny_train):
     assert (one.kind, one.count, one.bytes) == ("all-gather", 3, 3 * 32_000)
     # A device of eight sends seven eighths, over four links of 45 GB/s.
     assert one.seconds == pytest.approx(3 * 28_000 / 180e9)
+
+
+# A sum over all devices of two slices, as libtpu 0.0.42 makes it: summed within each, a shard of it
+# between them, and gathered; and four devices of a GPU's mesh, one of each host or of one host.
+ACROSS = """HloModule across
+
+ENTRY %main (x: f32[4096]) -> f32[4096] {
+  %x = f32[4096] parameter(0)
+  %part = f32[512] reduce-scatter(%x), replica_groups={{0,1,2,3,4,5,6,7}}, dimensions={0}
+  %after = token[] after-all()
+  %sent = (f32[512], u32[], token[]) send(%part, %after), is_host_transfer=true, MEGASCALE
+  %got = (f32[512], u32[], token[]) recv(%after), is_host_transfer=true, MEGASCALE
+  %done = (f32[512], token[]) recv-done(%got), is_host_transfer=true
+  %sum = f32[512] get-tuple-element(%done), index=0
+  ROOT %whole = f32[4096] all-gather(%sum), GROUPS, dimensions={0}
+}
+"""
+MEGASCALE = 'frontend_attributes={_xla_megascale_transfer_type="ALL_REDUCE"}'
+
+
+def across(groups, topology, planned):
+    text = ACROSS.replace("MEGASCALE", MEGASCALE).replace("GROUPS", f"replica_groups={groups}")
+    found = cost_of(Program(text), planned, parse_topology(topology)).collectives
+    return {one.kind: (one.count, one.bytes, one.seconds) for one in found}
+
+
+def test_what_goes_between_slices_is_told_apart_at_the_speed_of_the_network(tiny_train):
+    found = across("{{0,1,2,3,4,5,6,7}}", "v5e:2x4*2", tiny_train)
+    # To one other slice and back is once the shard; inside, seven eighths over four links.
+    assert found["all-reduce, DCN"] == (1, 2048, pytest.approx(2048 / 3.1e9))
+    assert found["all-gather"] == (1, 16384, pytest.approx(16384 * 7 / 8 / 180e9))
+    assert found["reduce-scatter"][:2] == (1, 2048)
+
+
+@pytest.mark.parametrize(
+    ("groups", "kind"),
+    [
+        ("[8,4]<=[32]", "all-gather"),
+        ("[8,4]<=[4,8]T(1,0)", "all-gather, DCN"),
+        ("{{0,8,16,24},{1,9,17,25}}", "all-gather, DCN"),
+        ("mesh['data'=4,'fsdp'=8] {'data'}", "all-gather, DCN"),
+        ("mesh['data'=8,'fsdp'=4] {'fsdp'}", "all-gather"),
+    ],
+)
+def test_a_group_is_of_one_host_or_of_several_whatever_its_size(groups, kind, tiny_train):
+    found = across(groups, "gpu:8xH100*4", tiny_train)
+    speed = {"all-gather": 450e9, "all-gather, DCN": 50e9}[kind]
+    assert found[kind] == (1, 16384, pytest.approx(16384 * 3 / 4 / speed))
 
 
 KERNELS = """HloModule kernels
@@ -257,6 +306,14 @@ def test_a_size_on_a_topology_has_a_mesh_and_a_batch_that_fit(module, size, topo
         assert chips * room * 0.8 < 16 * base.parameters(module.decoder(size)), refused
         return
     assert config.mesh.data * config.mesh.fsdp == chips and config.batch.rows % chips == 0
+
+
+def test_several_slices_have_the_weights_of_one_each():
+    one, two = (from_config_dict(gemma3.get_config(f"4b,v5e-64{n}")) for n in ("", "*2"))
+    assert two.mesh == dataclasses.replace(one.mesh, data=2 * one.mesh.data) and one.mesh.fsdp > 1
+    assert two.batch.rows == 2 * one.batch.rows
+    with pytest.raises(ValueError, match=r"'v5e-64\*x' is none of"):
+        gemma3.get_config("4b,v5e-64*x")
 
 
 @pytest.mark.parametrize("argument", ["gemma3:4b,v5e-4", "llama3:3b,v5p-16", "qwen3:8b,h100-8"])

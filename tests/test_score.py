@@ -70,7 +70,7 @@ def test_each_id_is_scored_given_those_before_it(family, small_batches):
 
 
 def test_a_mesh_scores_as_one_device_does(small_batches):
-    c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(2, 2, 2))
+    c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(1, 2, 2, 2))
     params, texts = random_params(c), texts_of(c.vocab_size)
     laid_out = jax.device_put(params, parameter_shardings(mesh, params))
     scorer = Scorer(c, mesh, activation_sharding(mesh))

@@ -43,7 +43,8 @@ def chips(kind: str, torus: tuple[int, int, int]) -> list[Chip]:
     return [Chip(id, place, host(*place), KINDS[kind]) for id, place in enumerate(places)]
 
 
-def shapes(count: int) -> list[tuple[int, int, int]]:
-    """Returns all ways to write a power of two as data x fsdp x tensor."""
+def shapes(count: int) -> list[tuple[int, int, int, int]]:
+    """Returns the ways to write a power of two as data x fsdp x tensor x context, 1 or 4."""
     powers = [1 << n for n in range(count.bit_length())]
-    return [s for s in itertools.product(powers, repeat=3) if math.prod(s) == count]
+    every = itertools.product(*[powers] * 3, (1, 4))
+    return [shape for shape in every if math.prod(shape) == count]

@@ -1,7 +1,8 @@
 """The meshes of real TPU topologies, by libtpu, without a TPU: python tests/tpu_topologies.py.
 
-For each slice, how many shapes of data x fsdp x tensor there are, how many can be made into a mesh,
-and in how many every host's rows are found. Needs a libtpu that fits jax: 0.0.42 for jax 0.10.2.
+For each slice, how many shapes of data x fsdp x tensor x context there are, how many can be made
+into a mesh, and in how many every host's rows are found. Needs a libtpu that fits jax: 0.0.42 for
+jax 0.10.2.
 """
 
 import os

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pinch_jax.forecast.chips import Topology
-from pinch_jax.forecast.hlo import Instruction, Program, arrays, group_size
+from pinch_jax.forecast.hlo import Instruction, Program, arrays, first_group
 from pinch_jax.forecast.programs import PlannedProgram
 
 # The part of the peak that a kernel of ours is taken to reach, and all products on a GPU.
@@ -32,6 +32,7 @@ COLLECTIVES = (
 class Collective(NamedTuple):
     """All collectives of a kind: how often they run, and the bytes a device has of them after it.
 
+    Those between slices of TPUs or hosts of GPUs are kinds of their own, such as "all-reduce, DCN".
     `seconds` is how long they take if all links are busy and nothing else is done.
     """
 
@@ -128,12 +129,15 @@ def _kernel_flops(program: Program, planned: PlannedProgram) -> float:
 def _collectives(program: Program, topology: Topology) -> Iterable[Collective]:
     total: dict[str, list[float]] = {}
     seen: set[Any] = set()
+    within = math.prod(topology.shape)
     for computation, instruction, times in program.instructions():
-        kind = instruction.opcode.removesuffix("-start")
+        between = _between_slices(instruction)
+        kind = between or instruction.opcode.removesuffix("-start")
         if kind not in COLLECTIVES:
             continue
         held = arrays(instruction.type)
-        if instruction.opcode != kind and kind in ("all-gather", "collective-permute"):
+        paired = between or kind in ("all-gather", "collective-permute")
+        if paired and instruction.opcode != kind:
             held = [max(held, key=lambda array: array.bytes)]  # what goes in stands beside it
         if "async_collective" in computation:  # one is spread over a chain of fusions
             key = kind, tuple(held), instruction.op_name, times
@@ -141,13 +145,29 @@ def _collectives(program: Program, topology: Topology) -> Iterable[Collective]:
                 continue
             seen.add(key)
         size = sum(array.bytes for array in held)
-        devices = group_size(instruction, topology.chips)
-        sums = total.setdefault(kind, [0.0, 0.0, 0.0])
-        seconds = _sent(kind, size, devices) / _speed(topology, devices)
+        # What libtpu does inside of slices names the devices of one alone.
+        group = first_group(instruction, topology.chips if topology.is_gpu else within)
+        far = bool(between) or len({place // within for place in group}) > 1
+        speed = topology.chip.network if far else topology.chip.links
+        seconds = _sent(kind, size, topology.slices if between else len(group)) / speed
+        sums = total.setdefault(kind + ", DCN" * far, [0.0, 0.0, 0.0])
         for index, value in enumerate((1, size, seconds)):
             sums[index] += value * times
     for kind, sums in sorted(total.items()):
         yield Collective(kind, *sums)
+
+
+def _between_slices(instruction: Instruction) -> str:
+    """Returns the collective between slices that an instruction is the end of, "" if none.
+
+    libtpu makes one between all devices of collectives in the slices, and hands a shard to the host
+    (Megascale) in between: a device sends and receives that alone.
+    """
+    found = re.search(r'megascale_transfer_type="(\w+)"', instruction.rest)
+    if not found or instruction.opcode != "recv":
+        return ""
+    kind = found[1].lower().replace("_", "-")
+    return kind if kind in COLLECTIVES else "collective-permute"
 
 
 def _sent(kind: str, size: float, devices: int) -> float:
@@ -163,12 +183,6 @@ def _sent(kind: str, size: float, devices: int) -> float:
             "collective-permute": 1,
         }[kind]
     )
-
-
-def _speed(topology: Topology, devices: int) -> float:
-    """Returns the bytes a second of a collective over so many devices."""
-    within = math.prod(topology.shape)
-    return topology.chip.network if devices > within else topology.chip.links
 
 
 def matmul_flops(program: Program) -> float:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 # Bits of an element. What is not here, such as a token, has no size.
 _BITS = {"pred": 8, "s4": 4, "u4": 4, "s64": 64, "u64": 64, "f64": 64, "c64": 64, "bf16": 16}
 _BITS |= {f"{kind}{bits}": bits for kind in "sfu" for bits in (8, 16, 32)}
@@ -227,14 +229,23 @@ def _stride(body: dict[str, Instruction], index: int) -> int:
     return 1
 
 
-def group_size(instruction: Instruction, devices: int) -> int:
-    """Returns how many devices take part in one group of a collective."""
+def first_group(instruction: Instruction, devices: int) -> list[int]:
+    """Returns the devices of one group of a collective, by their places in the mesh."""
     rest = instruction.rest
-    if iota := re.search(r"replica_groups=\[\d+,(\d+)\]<=", rest):
-        return int(iota[1])
-    if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", rest):
-        return len(listed[1].split(","))
+    if iota := re.search(r"replica_groups=\[\d+,(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", rest):
+        shape, order = (_numbers(iota[n] or "") for n in (2, 3))
+        places = np.arange(math.prod(shape)).reshape(shape).transpose(order or None)
+        return places.flatten()[: int(iota[1])].tolist()
+    if listed := re.search(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}", rest):
+        return _numbers(listed[1])
     if mesh := re.search(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}", rest):
-        axes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
-        return math.prod(int(axes[name]) for name in re.findall(r"'(\w+)'", mesh[2]))
-    return devices
+        axes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", mesh[1])}
+        taken = re.findall(r"'(\w+)'", mesh[2])
+        places = np.arange(math.prod(axes.values())).reshape(*axes.values())
+        own = tuple(slice(None) if name in taken else 0 for name in axes)
+        return places[own].flatten().tolist()
+    return list(range(devices))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]

@@ -20,7 +20,7 @@ from pinch_jax.forecast.flops import attention_flops, decode_flops, forward_flop
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.mesh import batch_sharding, batch_ways, parameter_shardings
+from pinch_jax.mesh import SPLIT, batch_sharding, batch_ways, parameter_shardings, ways
 from pinch_jax.model.decoder import abstract_params, in_precision, init_cache
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
@@ -84,7 +84,7 @@ def _train(bench: Workbench) -> PlannedProgram:
     held = {"parameters": _bytes(state.params) + _bytes(frozen), "batch": _bytes(batch)}
     held["optimizer"] = _bytes(state.opt_state)
     kept = _kept(bench, state.params, frozen)
-    ways = batch_ways(mesh)
+    devices = ways(mesh, ("data", *SPLIT))
     return PlannedProgram(
         kind="train",
         lower=lambda: bench.train_step.lower(state, batch, 100, frozen),
@@ -92,7 +92,7 @@ def _train(bench: Workbench) -> PlannedProgram:
         flops=train_flops(decoder, rows, tokens, slots),
         attention=rows * attention_flops(decoder, tokens),
         held=held,
-        made={"activations kept": kept // ways, "gradients": _bytes(state.params)},
+        made={"activations kept": kept // devices, "gradients": _bytes(state.params)},
         work=1,
         size=f"{rows} rows of {tokens:,} tokens",
     )

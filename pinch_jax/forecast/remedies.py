@@ -10,7 +10,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.compilation import forecast
 from pinch_jax.forecast.programs import planned_program
-from pinch_jax.mesh import batch_ways
+from pinch_jax.mesh import batch_ways, ways
 from pinch_jax.model.config import SAVE_NOTHING
 from pinch_jax.study.workbench import Workbench
 
@@ -50,7 +50,7 @@ def find_remedy(
 def changes(bench: Workbench, kind: str) -> Iterator[Change]:
     """Yields changes to a config, from what costs least: time first, then rows."""
     c, mesh = bench.config, bench.mesh
-    inside = mesh.devices.size // mesh.shape["tensor"]
+    inside = mesh.devices.size // ways(mesh, ("context", "tensor"))
     split = {"mesh.data": 1, "mesh.fsdp": inside}
     splits = [{}] if mesh.shape["fsdp"] == inside else [{}, split]
     cheaper: list[Change] = [{}]

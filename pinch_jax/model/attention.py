@@ -36,12 +36,14 @@ class Seen(NamedTuple):
 
     first [B, T], last [T]: indices of keys, int32. `last` is the query's own, so that it sees at
     least itself. Without `is_global` it sees config.window keys at most, itself among them.
-    `keys` [S] has the index of each key where they do not lie in order.
+    begins [B, S]: `first` of all keys, for queries that are a part of them (`attend` sets it).
+    keys [S]: the index of each key, where they do not lie in order.
     """
 
     first: jax.Array
     last: jax.Array
     is_global: jax.Array | bool = True
+    begins: jax.Array | None = None
     keys: jax.Array | None = None
 
 
@@ -66,22 +68,27 @@ def attend(
     # A kernel for TPUs that was asked for on a CPU is interpreted.
     interpret = shard.mesh.devices.flat[0].platform == "cpu"
     run = {SPLASH: functools.partial(splash, interpret=interpret), TOKAMAX: tokamax}[name]
-    queries, keys = shard.spec(q.shape, "BTNH"), shard.spec(k.shape, "BSKH")
+    # The devices that share a row have some of its tokens before and after, and here some of its
+    # heads: causal masks give each of them as much to do as the others, which parts of rows do not
+    # (Jacobs et al. 2023, DeepSpeed Ulysses, arXiv 2309.14509). Few heads leave no other choice.
+    queries, keys = shard.spec(q.shape, "BSMH"), shard.spec(k.shape, "BSMH")
+    if not queries[2]:
+        queries, keys = shard.spec(q.shape, "BTNH"), shard.spec(k.shape, "BSKH")
 
-    def local(q, k, v, first, is_global):
+    def local(q, k, v, seen):
         if queries[2] and not keys[2]:
             # Every device holds all keys' heads, and its part of the queries' wants some of them.
             head = jax.lax.axis_index(queries[2]) * q.shape[2] + jnp.arange(q.shape[2])
             k, v = (jnp.take(x, head // config.groups, axis=2) for x in (k, v))
-        return run(config, q, k, v, seen._replace(first=first, is_global=is_global))
+        return run(config, q, k, v, seen)
 
     return jax.shard_map(
         local,
         mesh=shard.mesh,
-        in_specs=(queries, keys, keys, P(queries[0], None), P()),
+        in_specs=(queries, keys, keys, Seen(P(*queries[:2]), P(queries[1]), P(), P(keys[0]))),
         out_specs=queries,
         check_vma=False,
-    )(q, k, v, seen.first, jnp.asarray(seen.is_global))
+    )(q, k, v, Seen(seen.first, seen.last, jnp.asarray(seen.is_global), seen.first))
 
 
 @functools.cache
@@ -104,7 +111,8 @@ def choose(shard: Shard, queries: int, keys: int, dtype: jnp.dtype) -> tuple[str
         return EINSUM, ""
     if queries != keys:
         return EINSUM, "keys come from a cache"
-    why_not = _not_splash(device, queries) if name == SPLASH else _not_tokamax(device, dtype)
+    lanes = LANES * shard.mesh.shape["context"]
+    why_not = _not_splash(device, queries, lanes) if name == SPLASH else _not_tokamax(device, dtype)
     return (EINSUM, why_not) if why_not else (name, "")
 
 
@@ -118,10 +126,10 @@ def check_attention(shard: Shard, row_tokens: int, dtype: str) -> None:
         )
 
 
-def _not_splash(device: jax.Device, tokens: int) -> str:
+def _not_splash(device: jax.Device, tokens: int, lanes: int) -> str:
     if device.platform not in ("tpu", "cpu"):
         return f"splash attention is for TPUs, and this is a {device.platform}"
-    return f"rows of {tokens} tokens are no multiple of {LANES}" if tokens % LANES else ""
+    return f"rows of {tokens} tokens are no multiple of {lanes}" if tokens % lanes else ""
 
 
 def _not_tokamax(device: jax.Device, dtype: jnp.dtype) -> str:
@@ -178,17 +186,23 @@ def splash(
 ) -> jax.Array:
     """Returns `attend`'s result by splash attention.
 
-    Queries and keys are the same positions. Where a segment begins is its id to the kernel, whose
-    masks are causal and static: a layer is one of two kernels, whichever its window wants.
+    Queries are the same positions as the keys, or the n-th part of them. Where a segment begins is
+    its id to the kernel, whose masks are causal and static: a layer is one of two kernels,
+    whichever its window wants.
     """
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
-    tokens, heads = q.shape[1:3]
-    block = math.gcd(tokens, BLOCK)
+    (tokens, heads), keys = q.shape[1:3], k.shape[1]
+    parts, block = keys // tokens, math.gcd(tokens, BLOCK)
     names = ("q", "kv", "kv_compute", "q_dkv", "kv_dkv", "kv_dkv_compute", "q_dq", "kv_dq")
-    ids = kernels.SegmentIds(seen.first, seen.first)
+    ids = kernels.SegmentIds(seen.first, seen.first if seen.begins is None else seen.begins)
     q, k, v = (x.swapaxes(1, 2) for x in (q, k, v))
+
+    def own_part(x):
+        """Returns what a kernel knows of these queries: the rows of [1, Q, S] or of [Q]."""
+        axis, size = x.ndim // 2, x.shape[x.ndim // 2] // parts
+        return jax.lax.dynamic_slice_in_dim(x, seen.last[0] // tokens * size, size, axis)
 
     def run(mask):
         kernel = kernels.make_splash_mha(
@@ -197,17 +211,17 @@ def splash(
             # keys in float32, and goes over blocks that no window reaches.
             block_sizes=kernels.BlockSizes(**{f"block_{name}": block for name in names}),
             head_shards=1,
-            q_seq_shards=1,
+            q_seq_shards=parts,
             attn_logits_soft_cap=config.attention_softcap or None,
             residual_checkpoint_name=PROJECTED,
             interpret=interpret,
         )
-        return jax.vmap(kernel)(q, k, v, ids)
+        return jax.vmap(jax.tree.map(own_part, kernel) if parts > 1 else kernel)(q, k, v, ids)
 
-    causal = masks.CausalMask((tokens, tokens))
+    causal = masks.CausalMask((keys, keys))
     if not config.window:
         return run(causal).swapaxes(1, 2)
-    local = masks.LocalMask((tokens, tokens), (config.window - 1, 0), 0)
+    local = masks.LocalMask((keys, keys), (config.window - 1, 0), 0)
     out = jax.lax.cond(seen.is_global, lambda: run(causal), lambda: run(local))
     return out.swapaxes(1, 2)
 

@@ -244,7 +244,9 @@ def _embedded(
     # Each device looks up its columns for the tokens of a whole group: what is moved then are
     # rows of activations, and neither the table nor its gradient.
     with jax.named_scope("embedding"):
-        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GT")), "GTC")
+        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GS")), "GSC")
+    # From columns to tokens, then to rows: XLA knows no way to do both at once.
+    x = shard(x, "GTE")
     return embedder, shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
 
 
@@ -257,7 +259,7 @@ def _layer(config: DecoderConfig, view: View, shard: Shard) -> Callable[..., jax
 
     def run(x, block_params, kind, remember=lambda *news: news, keys=None):
         is_global, is_rotated = kind
-        seen, rope = Seen(view.first, view.last, is_global, keys), view.rope
+        seen, rope = Seen(view.first, view.last, is_global, keys=keys), view.rope
         if config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
         if config.unrotated_pattern:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import AbstractMesh
 
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
@@ -21,16 +22,20 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
+from pinch_jax.errors import UserError
 from pinch_jax.mesh import (
+    AXES,
     Shard,
     activation_sharding,
     batch_ways,
     check_rows,
     decoding_tensor,
     make_mesh,
+    parameter_shardings,
 )
-from pinch_jax.mesh_config import AUTO
+from pinch_jax.mesh_config import AUTO, MeshConfig
 from pinch_jax.model.attention import check_attention
+from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
@@ -42,6 +47,15 @@ from pinch_jax.waiting import primary_first
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
 ARITHMETIC_VERSION = 4
+
+
+def check_divisible(mesh: MeshConfig, decoder: DecoderConfig, whose: str = "") -> None:
+    """Raises UserError where a mesh cannot divide the parameters of a model; it takes no device."""
+    sizes = (1, mesh.fsdp, mesh.context, mesh.tensor)
+    try:
+        parameter_shardings(AbstractMesh(sizes, AXES), abstract_params(decoder))
+    except UserError as error:
+        raise UserError(f"{whose}{error}") from None
 
 
 class Inputs:
@@ -69,8 +83,12 @@ class Inputs:
             config.batch.microbatches > 1
         )
         check_rows(self.ways, field, config.batch.rows // config.batch.microbatches)
-        groups = self.ways * config.mesh.tensor // self.decoding_tensor
+        groups = self.ways * config.mesh.context * config.mesh.tensor // self.decoding_tensor
         check_rows(groups, "config.evaluate.rows", config.evaluate.rows)
+        tokens = "config.batch.row_tokens", config.batch.row_tokens
+        check_rows(config.mesh.context, *tokens, "context")
+        if config.mesh.splits_parameters:
+            check_divisible(config.mesh, self._whole_model.decoder)
         if config.mesh.attention != AUTO:
             check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 
@@ -94,7 +112,8 @@ class Inputs:
         c = self.config
         decoder = self._whole_model.decoder if c.model.source else c.model.decoder
         heads = math.gcd(decoder.heads, decoder.kv_heads, decoder.mlp_dim)
-        return decoding_tensor(c.evaluate.tensor, c.mesh.fsdp * c.mesh.tensor, heads)
+        split = c.mesh.fsdp * c.mesh.context * c.mesh.tensor
+        return decoding_tensor(c.evaluate.tensor, split, heads)
 
     @functools.cached_property
     def shard(self) -> Shard:

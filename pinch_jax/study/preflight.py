@@ -6,6 +6,8 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.errors import UserError
+from pinch_jax.model.source import open_model
+from pinch_jax.study.inputs import check_divisible
 from pinch_jax.study.workbench import Workbench
 
 
@@ -21,10 +23,16 @@ def preflight(
 
     Raises:
         UserError: a set, or the held-out responses of a language, lose more examples than
-            config.batch.max_dropped_fraction, or a prompt is too long to be answered.
+            config.batch.max_dropped_fraction, a prompt is too long to be answered, or the mesh
+            cannot divide the model of a judge.
     """
     config = bench.config
     sets = {f"the tuning set {spec!r}": plan for spec, plan in plans.items()}
+    for name in config.study.judges:
+        if config.judges[name].kind == "model" and config.mesh.splits_parameters:
+            field = f"config.judges.{name}.model"
+            judge = open_model(config.judges[name].model, field=field)
+            check_divisible(config.mesh, judge.decoder, f"{field}: ")
     check_dropped(sets, config.batch.max_dropped_fraction)
     heldout = {}
     if plans:

@@ -12,16 +12,16 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from pinch_jax.mesh import Shard
+from pinch_jax.mesh import SPLIT, Shard, ways
 from pinch_jax.model.attention import softcap
 from pinch_jax.model.layers import dense
 
 # The tokens of a chunk. Fewer would wait for the weights of the head, and for the sum of its
 # gradient, which each chunk reads and writes: 128 of them take twice the time on a TPU v5e.
 CHUNK_TOKENS = 2048
-# The devices that share a group's rows share the vocabulary: each sees the tokens of all of them.
+# The devices that share a group's tokens share the vocabulary: each sees the tokens of all of them.
 # That moves fewer bytes than the table, which is then whole nowhere, nor is its gradient.
-ROWS, VOCABULARY = P(("data", "fsdp")), P(("tensor", "fsdp"))
+TOKENS, VOCABULARY = P(("data", "fsdp"), "context"), P(("tensor", *SPLIT))
 
 
 def head_loss(
@@ -77,32 +77,42 @@ def _on_mesh(task, hidden, head, targets, weights):
     """Returns {"loss": their sum} and what is wanted of its gradients, by name."""
     if task.mesh is None:
         return _summed(task, hidden, head, targets, weights)
-    spare = -task.size % (task.mesh.shape["tensor"] * task.mesh.shape["fsdp"])
-    padded = jnp.pad(head, ((0, spare), (0, 0))) if spare else head
-    outputs = {"loss": P(), "hidden": ROWS, "head": VOCABULARY}
+    slots, ends = hidden.shape[1], ways(task.mesh, TOKENS[1])
+    hidden, targets, weights = (_padded(x, 1, ends) for x in (hidden, targets, weights))
+    head = _padded(head, 0, ways(task.mesh, *VOCABULARY))
+    outputs = {"loss": P(), "hidden": TOKENS, "head": VOCABULARY}
     found = jax.shard_map(
         functools.partial(_summed, task),
         mesh=task.mesh,
-        in_specs=(ROWS, VOCABULARY, ROWS, ROWS),
+        in_specs=(TOKENS, VOCABULARY, TOKENS, TOKENS),
         out_specs={name: outputs[name] for name in ("loss", *task.wanted)},
         check_vma=False,
-    )(hidden, padded, targets, weights)
-    return found | {name: found[name][: task.size] for name in task.wanted if name == "head"}
+    )(hidden, head, targets, weights)
+    if "hidden" in found:
+        found["hidden"] = found["hidden"][:, :slots]
+    if "head" in found:
+        found["head"] = found["head"][: task.size]
+    return found
+
+
+def _padded(x, axis, multiple):
+    """Returns x, with zeros behind where a multiple does not divide its axis."""
+    spare = -x.shape[axis] % multiple
+    return jnp.pad(x, [(0, spare * (n == axis)) for n in range(x.ndim)]) if spare else x
 
 
 def _summed(task, hidden, head, targets, weights):
     """Returns the same of one device: of its rows, and of the rows of the head that it has."""
     mesh, wanted = task.mesh, task.wanted
     rows, slots, _ = hidden.shape
-    group = mesh.shape["fsdp"] if mesh else 1
+    group = ways(mesh, SPLIT) if mesh else 1
     width = max(CHUNK_TOKENS // (rows * group), 1)
     count = -(-slots // width)
     width = -(-slots // count)
 
     def chunked(x):
         """Returns x [B, S, ...] as [chunks, B, width, ...], ended by slots of weight 0."""
-        if spare := count * width - slots:
-            x = jnp.pad(x, [(0, 0), (0, spare)] + [(0, 0)] * (x.ndim - 2))
+        x = _padded(x, 1, count * width)
         return x.reshape(rows, count, width, *x.shape[2:]).swapaxes(0, 1)
 
     def one(chunk):
@@ -143,7 +153,7 @@ def _chunk(task, head, hidden, targets, weights):
     """Returns (loss, its gradient for logits [B, S, v], hidden) of all rows of the group."""
     mesh, first = task.mesh, 0
     if mesh:
-        everyone = functools.partial(jax.lax.all_gather, axis_name="fsdp", tiled=True)
+        everyone = functools.partial(jax.lax.all_gather, axis_name=SPLIT, tiled=True)
         hidden, targets, weights = jax.tree.map(everyone, (hidden, targets, weights))
         first = jax.lax.axis_index(*VOCABULARY) * len(head)
 
@@ -153,7 +163,7 @@ def _chunk(task, head, hidden, targets, weights):
     logits, pull = jax.vjp(
         functools.partial(softcap, cap=task.cap), dense(hidden, head.T, dtype=jnp.float32)
     )
-    if mesh and task.size % (mesh.shape["tensor"] * mesh.shape["fsdp"]):  # rows of padding
+    if mesh and task.size % ways(mesh, *VOCABULARY):  # rows of padding
         logits = jnp.where(first + jnp.arange(len(head)) < task.size, logits, -jnp.inf)
     here = targets[..., None] - first
     chosen = jnp.take_along_axis(logits, jnp.clip(here, 0, len(head) - 1), axis=-1)
@@ -173,5 +183,5 @@ def _shared_out(mesh, x):
     """Returns each device's rows of x [B, ...], summed over the parts of the vocabulary."""
     if mesh is None:
         return x
-    x = jax.lax.psum_scatter(x, "fsdp", scatter_dimension=0, tiled=True)
+    x = jax.lax.psum_scatter(x, SPLIT, scatter_dimension=0, tiled=True)
     return jax.lax.psum(x, "tensor")
