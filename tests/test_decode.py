@@ -164,11 +164,11 @@ def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(fa
     # What stands in the padding is nobody's.
     ids = random.integers(1, c.vocab_size, (count, WIDTH)).astype(np.int32)
     padding, keys = (WIDTH - lengths).astype(np.int32), random.integers(0, 2**32, (count, 2))
-    inputs, stop_ids = (ids, padding, keys.astype(np.uint32)), range(c.vocab_size // 6)
+    inputs, stop_ids = (ids, padding, keys.astype(np.uint32)), range(0, c.vocab_size, 5)
     plain = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling))
     alone = np.concatenate([plain(params, *(x[n : n + 1] for x in inputs)) for n in range(count)])
     tokens = np.argmax(np.isin(alone, stop_ids) | (np.arange(NEW_TOKENS) == NEW_TOKENS - 1), axis=1)
-    assert set(tokens) >= {0, 1, NEW_TOKENS - 1}
+    assert min(tokens) == 0 and max(tokens) == NEW_TOKENS - 1 and len(set(tokens)) > 3
 
     counting = Counting()
     queued = jax.jit(make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling, shard=counting, rows=rows))
