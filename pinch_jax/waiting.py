@@ -16,6 +16,7 @@ import jax
 from jax._src import distributed
 
 from pinch_jax.errors import UserError
+from pinch_jax.goodput import doing
 from pinch_jax.stops import Interrupted
 
 Result = TypeVar("Result")
@@ -108,6 +109,7 @@ def wait_for_all(what: str) -> None:
         _awaited(f"{name}/{process}", f"process {process} before {what}")
 
 
+@doing("waiting")
 def _awaited(name: str, whom: str) -> str:
     """Returns the value of a key of the coordination service, as soon as it is there."""
     client, started, said = distributed.global_state.client, time.monotonic(), 0.0

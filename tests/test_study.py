@@ -1,19 +1,16 @@
 """A miniature study, from nothing to the report."""
 
-import dataclasses
 import json
 
 import pytest
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
-from pinch_jax.files import CHECKSUM, write_record
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import describe, plan_study, run_study
-from pinch_jax.study.tuning import tuned_params
 
 
 def miniature(data_dir):
@@ -73,7 +70,7 @@ def test_every_run_has_all_of_its_examples_and_answers(study):
             heldout = study.bench.corpus.heldout[language]
             assert asked == [example.id for example in heldout[:6]]
         if run.spec != PRETRAINED:
-            described = json.loads((run.directory / "run.json").read_text())
+            described = json.loads((run.directory / "mixture.json").read_text())
             assert sum(described["examples"].values()) == 24
             metrics = (run.directory / "metrics.jsonl").read_text().splitlines()
             losses = [json.loads(line) for line in metrics]
@@ -98,23 +95,6 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
     assert run_study(study, progress=False)
     assert lost.read_bytes() == answers
     assert verdicts.read_bytes() == whole
-
-
-def test_a_run_that_was_stopped_keeps_its_seconds(study, tmp_path):
-    run = dataclasses.replace(study.runs["pinch:50"][0], directory=tmp_path / "run")
-
-    def stop(steps):
-        raise KeyboardInterrupt
-
-    path = run.directory / "run.json"
-    with pytest.raises(KeyboardInterrupt):
-        tuned_params(study.bench, run, stop)
-    described = json.loads(path.read_text())
-    assert 0 < described["train_seconds"] < 1000
-    del described[CHECKSUM]
-    write_record(path, described | {"train_seconds": 1000})
-    tuned_params(study.bench, run, lambda steps: None)
-    assert 1000 < json.loads(path.read_text())["train_seconds"] < 2000
 
 
 def test_the_report_comes_from_the_study(study):

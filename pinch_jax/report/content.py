@@ -6,6 +6,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
+from pinch_jax.goodput import USEFUL, goodput_table
 from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
@@ -124,11 +125,8 @@ def _sample(records: Records) -> dict[str, Any] | None:
 def _provenance(records: Records) -> list[Table]:
     """Returns the tables that say how the study was made."""
     study = records.study
-    runs = study["runs"].values()
-    seconds = [run.get(part, 0) for run in runs for part in ("train_seconds", "decode_seconds")]
     machine = {
         "devices": study["devices"],
-        "minutes of tuning and answering": f"{sum(seconds) / 60:,.1f}",
         "runs saved by sharing between experiments": study["runs_saved"],
         "compilations": study["compilations"],
     }
@@ -143,4 +141,10 @@ def _provenance(records: Records) -> list[Table]:
         settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
+        settings_table(
+            "goodput",
+            "Where the time went, from the start of the first call to this page. Goodput is "
+            f"{', '.join(USEFUL)}; redone are steps that a kill had lost.",
+            goodput_table(records.workdir),
+        ),
     ]

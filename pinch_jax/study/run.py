@@ -1,24 +1,14 @@
-"""One run: a distinct tuning set, its place on disk, and what is known of it there."""
+"""One run: a distinct tuning set, and its place on disk."""
 
-import contextlib
 import dataclasses
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import check_rank
-from pinch_jax.waiting import is_primary
-
-DESCRIPTION = "run.json"
-# What run.json knows that the plan of a run does not.
-CLOCKS = ("train_seconds", "decode_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,32 +78,3 @@ def planned(run: Run) -> dict[str, Any]:
         "dropped": plan.dropped,
         **totals,
     }
-
-
-def describe_run(run: Run) -> dict[str, Any]:
-    """Returns what a run is, by its plan, and the seconds that it has taken.
-
-    Raises:
-        UserError: its run.json is damaged, or another run's.
-    """
-    path = run.directory / DESCRIPTION
-    if not path.exists():
-        return planned(run)
-    remedy = "delete it, and only the seconds that the run took are lost"
-    held = read_record(path, remedy)
-    if held.get("fingerprint", run.fingerprint) != run.fingerprint:
-        raise UserError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
-    return planned(run) | {name: held[name] for name in CLOCKS if name in held}
-
-
-@contextlib.contextmanager
-def clocked(run: Run, name: str) -> Iterator[None]:
-    """Adds what a block takes to these seconds in run.json, however it ends."""
-    started = time.monotonic()
-    try:
-        yield
-    finally:
-        if is_primary():
-            known = describe_run(run)
-            seconds = known.pop(name, 0.0) + time.monotonic() - started
-            write_record(run.directory / DESCRIPTION, known | {name: round(seconds, 3)})

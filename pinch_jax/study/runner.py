@@ -14,6 +14,7 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.files import read_record, write_record
+from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
@@ -23,7 +24,7 @@ from pinch_jax.study.experiments.registry import arms_of, judged_languages
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
-from pinch_jax.study.run import Run, describe_run, make_run, response_path
+from pinch_jax.study.run import Run, make_run, planned, response_path
 from pinch_jax.study.tuning import complete_run
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import check_workdir, claim_workdir
@@ -164,7 +165,7 @@ def run_study(
         if is_primary():
             print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
         return False
-    with stoppable("while judging"):
+    with stoppable("while judging"), doing("judging"):
         _judge(study, progress, yes)
     return True
 
@@ -233,7 +234,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
             }
             for arm in study.arms
         ],
-        "runs": {run.directory.name: describe_run(run) for run in study.distinct},
+        "runs": {run.directory.name: planned(run) for run in study.distinct},
         "judges": judges,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONED},
