@@ -65,6 +65,8 @@ def keep_compiled(workdir: Path) -> None:
     """
     if jax.default_backend() != "cpu" and not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(workdir / "compiled"))
+        # XLA's own caches know no buckets.
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:
