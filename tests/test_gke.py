@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jax._src import clusters
+from jax._src.clusters import cloud_tpu_cluster
 
 from pinch_jax import arguments
-from pinch_jax.stops import GO_ON
+from pinch_jax.stops import FAULT, GO_ON
 
 SCRIPT = Path(__file__).parent.parent / "launch/gke.sh"
 SLICE = {
@@ -58,7 +60,7 @@ def test_a_stop_starts_all_slices_anew_and_an_input_that_cannot_be_used_does_not
     (rule,) = job["podFailurePolicy"]["rules"]
     codes = rule["onExitCodes"]
     assert (rule["action"], codes["operator"], codes["values"]) == ("FailJob", "In", [1, 2])
-    assert GO_ON not in codes["values"]
+    assert not {GO_ON, FAULT} & {*codes["values"]}
     assert codes["containerName"] == pod["containers"][0]["name"]
     # Only such a Job fails for this reason; every other failure restarts the whole JobSet.
     (rule,) = policy["rules"]
@@ -66,6 +68,23 @@ def test_a_stop_starts_all_slices_anew_and_an_input_that_cannot_be_used_does_not
     assert policy["maxRestarts"] > 0
     # Kubernetes demands it of a pod failure policy; and one pod alone is never started again.
     assert (pod["restartPolicy"], job["backoffLimit"]) == ("Never", 0)
+
+
+def test_the_variables_that_gke_sets_say_which_host_of_which_slice_a_pod_is(monkeypatch):
+    told = {
+        "TPU_WORKER_ID": "3",
+        "TPU_WORKER_HOSTNAMES": "a,b,c,d",
+        "MEGASCALE_SLICE_ID": "1",
+        "MEGASCALE_NUM_SLICES": "2",
+        "MEGASCALE_COORDINATOR_ADDRESS": "localhost:8080",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cloud_tpu_cluster, "running_in_cloud_tpu_vm", True)
+    find = clusters.ClusterEnv.auto_detect_unset_distributed_params
+    # As pinch_jax/processes.py asks.
+    address, processes, process, _ = find(None, None, None, None, None, 10)
+    assert (address, processes, process) == ("localhost:8482", 8, 7)
 
 
 def test_what_is_missing_is_said_before_anything_is_applied():

@@ -141,10 +141,5 @@ def _provenance(records: Records) -> list[Table]:
         settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
-        settings_table(
-            "goodput",
-            "Where the time went, from the start of the first call to this page. Goodput is "
-            f"{', '.join(USEFUL)}; redone are steps that a kill had lost.",
-            goodput_table(records.workdir),
-        ),
+        settings_table("goodput", f"{', '.join(USEFUL)}.", goodput_table(records.workdir)),
     ]
