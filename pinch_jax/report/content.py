@@ -135,11 +135,12 @@ def _provenance(records: Records) -> list[Table]:
     judges = {judge["as"] for judge in records.study["judges"]}
     asked = {k: v for k, v in records.config.get("judges", {}).items() if k in judges}
     config = records.config | {"corpus": corpus, "judges": asked}
+    told = goodput_table(records.workdir)
     return [
         settings_table("configuration", "config.json of the study.", config),
         settings_table("model", "The pretrained model.", study["model"]),
         settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
-        settings_table("goodput", f"{', '.join(USEFUL)}.", goodput_table(records.workdir)),
+        *([settings_table("goodput", f"{', '.join(USEFUL)}.", told)] if told else []),
     ]
