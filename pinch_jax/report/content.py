@@ -142,5 +142,5 @@ def _provenance(records: Records) -> list[Table]:
         settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
-        *([settings_table("goodput", f"{', '.join(USEFUL)}.", told)] if told else []),
+        *([settings_table("goodput", f"Goodput is {', '.join(USEFUL)}.", told)] if told else []),
     ]
