@@ -9,9 +9,10 @@ launch/tpu_pod.sh COMMAND --workdir=gs://BUCKET/PATH [--flag=value ...]
 
   Asks for a TPU slice as a queued resource and waits for it, installs the commit that is checked
   out on every worker, starts `pinch COMMAND ... --coordinator=auto` on all of them and shows what
-  they print. Workers go on when the connection is lost. Call it again with the same arguments
-  whenever it has ended: it takes up where it is, be it the queue, a slice that was taken away, or
-  workers that are running. The slice stays, and costs, until you delete it.
+  they print. A slice that is taken away is asked for anew, and a command that ends with 75, as one
+  does that was told to stop, is started again. Workers go on when the connection is lost: the same
+  call takes up where it is, be it the queue or workers that are running. The slice stays, and costs,
+  until you delete it.
 
   NAME=pinch ZONE=us-east5-a ACCELERATOR_TYPE=v5p-16 RUNTIME_VERSION=v2-alpha-tpuv5 \
       launch/tpu_pod.sh study --config=ml_collections_configs/tiny.py --workdir=gs://bucket/tiny
@@ -92,25 +93,44 @@ git diff --quiet HEAD || die "commit your changes first: the workers get the com
 commit=$(git rev-parse HEAD)
 worker="pinch/$commit/launch/tpu_worker.sh"
 
-await_slice
-ship
-jobs=$(on_all "$worker status" | sort -u)
-ours="running $commit $*"
-action="run$(printf ' %q' "$@")"
-case $jobs in
-  idle) ;;
-  "$ours")
-    say "it is running; this is its output"
-    # A job that ends before the workers are reached is not started again.
-    action=follow
-    ;;
-  "idle"$'\n'"$ours")
-    say "it is running on some workers only: starting anew on all"
-    on_all "$worker stop"
-    ;;
-  *)
-    say "$NAME is busy:"$'\n'"$jobs"
-    die "wait, take another NAME, or end that: on all workers, '$worker stop'"
-    ;;
-esac
-on_all "$worker $action"
+# Runs the command on all workers, or joins it where it is running; returns its exit code.
+run() {
+  local jobs ours action
+  jobs=$(on_all "$worker status" | sort -u)
+  ours="running $commit $*"
+  action="run$(printf ' %q' "$@")"
+  case $jobs in
+    idle) ;;
+    "$ours")
+      say "it is running; this is its output"
+      # A job that ends before the workers are reached is not started again.
+      action=follow
+      ;;
+    "idle"$'\n'"$ours")
+      say "it is running on some workers only: starting anew on all"
+      on_all "$worker stop"
+      ;;
+    *)
+      say "$NAME is busy:"$'\n'"$jobs"
+      die "wait, take another NAME, or end that: on all workers, '$worker stop'"
+      ;;
+  esac
+  on_all "$worker $action"
+}
+
+while :; do
+  await_slice
+  set +e
+  (set -e; ship; run "$@")
+  code=$?
+  set -e
+  # What ssh says of a connection that is gone; the request hears of its slice a little later.
+  ((code != 255)) || sleep "${POLL_SECONDS:-30}"
+  if ((code == 75)); then
+    say "it was told to stop: going on"
+  elif ((code)) && [[ $(request_state) == SUSPEND* ]]; then
+    say "$NAME was taken away: asking for another"
+  else
+    exit "$code"
+  fi
+done

@@ -62,6 +62,7 @@ _TEXTS = {
     "workdir": "directory that holds all of a study",
     "plot": "file to draw the mixture into, such as mixture.png",
     "steps": "a:b: only these steps",
+    "profile": "a:b: a profiler trace of these steps of the first run that trains",
     "model": "what config.model.source can be, which it is unless told; a run's `model` too; of "
     "judge: the model of the judge, as config.judges.NAME.model",
     "prompts": "JSON lines with a `prompt`",
@@ -120,9 +121,9 @@ flags.DEFINE_string(
 flags.DEFINE_integer("sample", 0, "so many prompts of each language, drawn; 0: all", 0)
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
-flags.DEFINE_integer("start_timeout_seconds", 300, "how long to wait for them", 1)
+flags.DEFINE_integer("start_timeout", 300, "seconds to wait for them at the start", 1)
 
-PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout_seconds")
+PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout")
 
 
 def read_config(name: str = "config", default: bool = False):
@@ -237,15 +238,15 @@ def read_shard() -> tuple[int, int]:
     return index, count
 
 
-def read_steps(count: int) -> range:
-    """Returns which of so many steps --steps asks for, by default all."""
-    first, colon, last = (FLAGS.steps or ":").partition(":")
+def read_steps(count: int, name: str = "steps") -> range:
+    """Returns which of so many steps a flag asks for, by default all."""
+    first, colon, last = (FLAGS[name].value or ":").partition(":")
     try:
         steps = range(int(first or 0), int(last or count))
     except ValueError:
         steps = range(0)
     if not (colon and 0 <= steps.start < steps.stop <= count):
         raise UserError(
-            f"--steps={FLAGS.steps}: write a:b with 0 <= a < b <= {count}, the steps of the run"
+            f"--{name}={FLAGS[name].value}: write a:b with 0 <= a < b <= {count}, a run's steps"
         )
     return steps

@@ -3,6 +3,7 @@
 The docstrings are what `pinch --help` prints.
 """
 
+import contextlib
 from pathlib import Path
 
 from absl.flags import FLAGS
@@ -23,40 +24,46 @@ from pinch_jax.errors import UserError
 
 # A command reads what it is told before it imports what it works with: a fault is found at once.
 COMMANDS = Commands()
+RUN_FLAGS = ("profile", *PROCESS_FLAGS)
 command = COMMANDS.command
 
 
-@command("config", "workdir", "sweep", "shard", "dry_run", "answers", "yes", *PROCESS_FLAGS)
+@command("config", "workdir", "sweep", "shard", "dry_run", "answers", "yes", *RUN_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
     shard, workdir, config = read_shard(), read_workdir(), read_config()
     answers = input_path("answers") if FLAGS.answers is not None else None
 
+    from pinch_jax.goodput import kept
     from pinch_jax.study.experiments.sweep import with_sweeps
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
-    from pinch_jax.study.workdir import claim_workdir, write_command
+    from pinch_jax.study.workdir import claim_workdir, keep_compiled, write_command
     from pinch_jax.waiting import is_primary
 
     if FLAGS.sweep:
         config = with_sweeps(config, FLAGS.sweep)
+    keep_compiled(workdir)
     planned = plan_study(config, workdir)
     print(describe(planned))
     if FLAGS.dry_run:
         return
     if (paid := config.paid_judges) and not FLAGS.yes:
         raise UserError(f"judging by {', '.join(paid)} costs money; to begin, add --yes")
+    if FLAGS.profile:
+        planned.bench.profile = read_steps(max(r.steps for r in planned.distinct), "profile")
     claim_workdir(config, workdir)
-    if is_primary():
-        write_command(workdir, typed_command())
-    if answers:
-        for name in adopt_answers(planned, answers):
-            print(f"answers taken over: {name}")
-    if run_study(planned, shard, yes=FLAGS.yes):
-        report()
+    with kept(workdir) if is_primary() else contextlib.nullcontext():
+        if is_primary():
+            write_command(workdir, typed_command())
+        if answers:
+            for name in adopt_answers(planned, answers):
+                print(f"answers taken over: {name}")
+        if run_study(planned, shard, yes=FLAGS.yes):
+            report()
 
 
-@command("config", "workdir", *PROCESS_FLAGS)
+@command("config", "workdir", *RUN_FLAGS)
 def train() -> None:
     """One run: the config's own mixture."""
     workdir, config = read_workdir(), read_config()
@@ -68,16 +75,18 @@ def train() -> None:
     from pinch_jax.study.run import make_run
     from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.workbench import Workbench
-    from pinch_jax.study.workdir import check_workdir, claim_workdir
+    from pinch_jax.study.workdir import check_workdir, claim_workdir, keep_compiled
     from pinch_jax.waiting import is_primary
 
     check_workdir(config, workdir)
+    keep_compiled(workdir)
     for line in unidentified_languages(config.languages):
         print(line)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
     for line in preflight(bench, {run.spec: run.plan}, config.languages):
         print(line)
+    bench.profile = read_steps(run.steps, "profile") if FLAGS.profile else None
     claim_workdir(config, workdir)
     quiet = not is_primary()
     with tqdm(total=run.steps, unit="step", desc=run.directory.name, disable=quiet) as bar:
@@ -173,6 +182,7 @@ def score() -> None:
 @command("workdir", "beside", "markdown")
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
+    from pinch_jax.goodput import doing, goodput_table
     from pinch_jax.report.comparison import check_judges, read_others
     from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
@@ -182,11 +192,15 @@ def report() -> None:
 
     check_judges(workdir, others)
 
+    @doing("reporting")
     def write():
         print(*summary(analyse(workdir)), sep="\n")
         for other in others:
             analyse(other)
-        print(f"report: {write_report(workdir, read_others(workdir, others))}")
+        path = write_report(workdir, read_others(workdir, others))
+        if told := goodput_table(workdir):
+            print("; ".join(f"{name} {value}" for name, value in told.items()))
+        print(f"report: {path}")
         if FLAGS.markdown:
             print(f"Markdown: {write_markdown(workdir, Path(FLAGS.markdown))}")
 

@@ -19,6 +19,7 @@ from typing import IO
 from absl import logging
 
 from pinch_jax.files import naming
+from pinch_jax.goodput import doing
 from pinch_jax.waiting import primary_alone
 
 POLL_SECONDS = 0.5
@@ -79,6 +80,7 @@ def _acquired(path: Path) -> IO[str]:
         file.close()
 
 
+@doing("waiting")
 def _acquire(path: Path, file: IO[str]) -> None:
     started, said = time.monotonic(), -SAY_SECONDS
     while True:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ from absl import app, flags, logging
 from pinch_jax import about_commands, commands, judge_commands, plan_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import UserError
-from pinch_jax.stops import GO_ON, ignore, listen
+from pinch_jax.stops import FAULT, GO_ON, ignore, listen
 
 _PARTS = (commands, judge_commands, plan_commands, about_commands)
 COMMANDS = {name: told for part in _PARTS for name, told in part.COMMANDS.items()}
@@ -195,6 +196,12 @@ def _run_command(argv: list[str]) -> None:
             if flags.FLAGS.verbosity > 0 or (nameless and not isinstance(error, TimeoutError)):
                 raise
             raise SystemExit(f"pinch {argv[1]}: {_told(error)}") from None
+        except Exception:
+            if alone:
+                raise
+            traceback.print_exc()
+            _leave_others(FAULT)
+            raise SystemExit(FAULT) from None
 
     def parse(arguments):
         try:

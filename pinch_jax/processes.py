@@ -12,6 +12,7 @@ import jax
 from jax._src import clusters
 
 from pinch_jax.errors import UserError
+from pinch_jax.goodput import doing
 from pinch_jax.meeting import meet
 from pinch_jax.stops import ignore
 from pinch_jax.waiting import is_primary, wait_for_all
@@ -19,6 +20,7 @@ from pinch_jax.waiting import is_primary, wait_for_all
 FAREWELL_SECONDS = 2.0
 
 
+@doing("waiting")
 def start_processes(
     coordinator: str | None, processes: int | None, process: int | None, timeout_seconds: int
 ) -> None:

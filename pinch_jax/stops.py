@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 
 # EX_TEMPFAIL of sysexits.h, "try again": what a launcher may start again as it was.
 GO_ON = 75
+# EX_SOFTWARE: what one of several processes ends with that failed otherwise than by its input. Its
+# fault may be that another one is gone, and then the same call goes on.
+FAULT = 70
 # How soon a signal that came while a module was imported is looked at again.
 POLL_SECONDS = 0.05
 

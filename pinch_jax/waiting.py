@@ -16,6 +16,7 @@ import jax
 from jax._src import distributed
 
 from pinch_jax.errors import UserError
+from pinch_jax.goodput import doing
 from pinch_jax.stops import Interrupted
 
 Result = TypeVar("Result")
@@ -113,6 +114,7 @@ def from_all(what: str, mine: Result) -> list[Result]:
     return [json.loads(_awaited(f"{name}/{i}", f"process {i} {what}")) for i in others]
 
 
+@doing("waiting")
 def _awaited(name: str, whom: str) -> str:
     """Returns the value of a key of the coordination service, as soon as it is there."""
     client, started, said = distributed.global_state.client, time.monotonic(), 0.0

@@ -30,7 +30,7 @@ LIMIT_SECONDS = 300
 # A call is read and listens to signals well before, on a slow machine too.
 LISTENS_SECONDS = 8.0
 # The files that tell of time, place or process.
-OF_THE_MOMENT = {"run.json", "study.json", "command.txt", "lock", "findings.json"}
+OF_THE_MOMENT = {"study.json", "command.txt", "lock", "findings.json"}
 WAYS = {
     "study": ("SIGKILL", "SIGTERM", "SIGINT", "damage", "twice"),
     "corpus": ("SIGKILL", "SIGTERM", "SIGINT", "twice"),
@@ -126,7 +126,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
         and path.name not in OF_THE_MOMENT
-        and not {"tensorboard", "report"} & set(path.parts)
+        and not {"tensorboard", "report", "goodput"} & set(path.parts)
     }
     for path in made:
         if "translations" in path.parts:  # in the order in which the answers came

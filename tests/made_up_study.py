@@ -114,10 +114,10 @@ def write_run(workdir, spec, prompts, rng):
     """Write one run's files; return its entry of study.json."""
     folder = workdir / "runs" / run_name(spec)
     examples = composition(spec)
-    entry = {"spec": spec, "steps": 60 if examples else 0, "decode_seconds": 2.5}
+    entry = {"spec": spec, "steps": 60 if examples else 0}
     entry["code"] = [CODE] if examples else [EARLIER]
     if examples:
-        entry |= {"fingerprint": "0123456789ab", "train_seconds": 4.2, "dropped": {}}
+        entry |= {"fingerprint": "0123456789ab", "dropped": {}}
         entry |= {"budgets": examples, "examples": examples}
         entry["tokens"] = {code: 31 * n + ord(code[0]) * n // 8 for code, n in examples.items()}
         entry["supervised_tokens"] = {code: 11 * n for code, n in examples.items()}
@@ -137,7 +137,7 @@ def write_run(workdir, spec, prompts, rng):
                 record["response"] = HOSTILE
             records.append(record)
         write_lines(folder / "responses" / f"{code}.jsonl", records)
-    write_record(folder / "run.json", entry)
+    write_record(folder / "mixture.json", entry)
     if examples:
         write_record(folder / "mixture.json", {"budgets": examples})
         losses = 3.2 * np.exp(-np.arange(60) / 18) + 0.5 + 0.1 * rng.random(60)

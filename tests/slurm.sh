@@ -2,6 +2,7 @@
 # A Slurm of this machine alone, and launch/slurm.sh on it: one task, two tasks, a job that is told
 # to stop and goes on by itself. Needs root, and Debian's slurm-wlm and munge:
 #   apt-get install slurm-wlm munge && tests/slurm.sh
+# `tests/slurm.sh limit` has a job run into its time limit too, as often as it takes to its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for program in slurmctld slurmd munged sbatch; do
@@ -113,3 +114,20 @@ await_state "$job" RUNNING
 echo "queued again by itself, and running"
 scancel "$job"
 await_state "$job" ENDED
+[[ ${1:-} == limit ]] || exit 0
+
+# Slurm counts in minutes, and sends a signal up to a minute early.
+export SBATCH_TIMELIMIT=3 SBATCH_SIGNAL=TERM@60
+job=$(run 2 limited --config.train.epochs="${EPOCHS:-40}" --config.train.checkpoint_period_steps=1000)
+stops=0
+while await_state "$job" RUNNING; do
+  while [[ $(squeue -h -j "$job" -o %T 2>/dev/null) =~ RUNNING|COMPLETING ]]; do sleep 1; done
+  [[ $(squeue -h -j "$job" -o %T 2>/dev/null) ]] || break
+  stops=$((stops + 1))
+  sleep 2
+  scontrol update JobId="$job" StartTime=now
+done
+grep 'run again to go on' "$work/limited.out"
+grep -q "report: $work/limited" "$work/limited.out"
+((stops))
+echo "stopped $stops times by the time limit, and a report: $(grep 'goodput' "$work/limited.out")"

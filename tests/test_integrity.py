@@ -17,7 +17,6 @@ from pinch_jax.study.analysis import analyse
 from pinch_jax.study.published import adopt_answers, publish_answers
 from pinch_jax.study.records import TABLES, read_records
 from pinch_jax.study.responses import missing_responses
-from pinch_jax.study.run import describe_run
 from pinch_jax.study.runner import plan_study, run_study
 from pinch_jax.study.tuning import _tidy
 from pinch_jax.study.workbench import Workbench
@@ -74,7 +73,6 @@ def readers(study, elsewhere, root):
         "study/study.json": report,
         "study/verdicts/*.jsonl": report,
         f"{held}/responses/en.jsonl": report,
-        f"{held}/run.json": lambda: describe_run(run),
         f"{held}/metrics.jsonl": curves,
         **{f"{held}/model/{path.name}": model for path in (run.directory / "model").iterdir()},
         "corpora/tokenized/fi-*/*.npy": ids,

@@ -127,7 +127,7 @@ def test_local_says_what_is_wrong_with_its_arguments(local, arguments):
 
 
 # The tools of a worker that are not those of this machine. Its `pinch` works until it is told to
-# finish, with which exit code.
+# finish, with which exit code; each of its starts is told once.
 TOOLS = {
     "hostname": "echo t1v-n-0123abcd-w-${HOME##*-}",
     "mountpoint": '[ -e "$2/mounted" ]',
@@ -138,8 +138,8 @@ TOOLS = {
     "job": """
         echo start >>$HOME/starts
         echo "working:$(printf ' <%s>' "$@")"
-        until [ -e $HOME/finish ]; do sleep 0.05; done
-        exit $(cat $HOME/finish)""",
+        until mv $HOME/finish $HOME/finished 2>/dev/null; do sleep 0.05; done
+        exit $(cat $HOME/finished)""",
 }
 
 
@@ -308,6 +308,26 @@ def test_a_slice_that_is_lost_is_asked_for_anew(cloud, state):
     assert process.returncode == 0, output
     assert f"pinch is {state}: deleting it to ask anew" in output
     assert len(cloud.calls("delete")) == len(cloud.calls("create")) == 1
+
+
+def test_a_job_that_is_told_to_stop_or_loses_its_slice_goes_on(cloud):
+    cloud.futures(["ACTIVE"], ["ACTIVE"])
+    process = cloud.launch(*STUDY)
+    cloud.await_starts(1, 1)
+    cloud.finish(75, 75)
+    cloud.await_starts(2, 2)
+    # Told to stop: the same slice. Then the slice is gone, and with it the connection.
+    request = {"name": "pinch", "states": ["SUSPENDING", "SUSPENDED"]}
+    (cloud.directory / "gone.json").write_text(json.dumps(request))
+    (cloud.directory / "gone.json").rename(cloud.directory / "request.json")
+    cloud.finish(255, 255)
+    cloud.await_starts(3, 3)
+    cloud.finish(0, 0)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert "it was told to stop: going on" in output
+    assert "pinch was taken away: asking for another" in output
+    assert len(cloud.calls("create")) == 2 and len(cloud.calls("delete")) == 1
 
 
 def test_a_request_that_fails_at_once_is_not_repeated(cloud):

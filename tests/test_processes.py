@@ -23,7 +23,7 @@ from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.model import DrawnWeights
 from pinch_jax.model.source import open_model
 from pinch_jax.processes import devices_of_task, start_processes
-from pinch_jax.stops import GO_ON
+from pinch_jax.stops import FAULT, GO_ON
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -350,6 +350,28 @@ def test_a_process_that_fails_ends_at_once(tmp_path):
         assert second.wait(60) == 1
         assert first.poll() is None
     assert (tmp_path / "1").read_text().endswith("a fault\n")
+
+
+def test_a_fault_of_one_of_several_is_told_from_input_that_cannot_be_used(tmp_path):
+    code = """
+import sys
+from pinch_jax import main
+def fail():
+    raise {error}
+main.COMMANDS["train"] = fail, main.COMMANDS["train"][1]
+main.main(["pinch", "train", *sys.argv[1:]])
+"""
+    several = ["--processes=1", "--process=0"]
+    for error, flags, expected in (
+        ("ValueError('Connection reset by peer')", several, FAULT),
+        ("ValueError('Connection reset by peer')", [], 1),
+        ("main.UserError('a field')", several, 1),
+    ):
+        (tmp_path / "failing.py").write_text(code.format(error=error))
+        process = start([tmp_path / "failing.py", *flags], tmp_path / "log")
+        with ended(process):
+            assert process.wait(60) == expected, (tmp_path / "log").read_text()
+        assert ("Traceback" in (tmp_path / "log").read_text()) == ("reset" in error)
 
 
 def test_all_wait_for_the_first_and_hear_of_its_fault(tmp_path):

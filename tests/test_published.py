@@ -14,7 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import write_record
 from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
 from pinch_jax.study.responses import missing_responses, write_responses
-from pinch_jax.study.run import describe_run, response_path
+from pinch_jax.study.run import planned, response_path
 from pinch_jax.study.runner import plan_study
 from pinch_jax.study.workdir import claim_workdir
 
@@ -35,7 +35,7 @@ def answered(config, tmp_path_factory):
     claim_workdir(config, study.workdir)
     run = study.runs["monolingual:fi"][0]
     (run.directory / "responses").mkdir(parents=True)
-    write_record(run.directory / "run.json", describe_run(run))
+    write_record(run.directory / "mixture.json", planned(run))
     for code in ANSWERED:
         asked = enumerate(study.bench.corpus.heldout[code][:6])
         responses = [(example, f"{code} \u2028 «{number}»") for number, example in asked]
@@ -71,7 +71,8 @@ def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
     told = answered.runs["monolingual:fi"][0]
     for code in ANSWERED:
         assert response_path(run, code).read_bytes() == response_path(told, code).read_bytes()
-    assert (run.directory / "run.json").read_bytes() == (told.directory / "run.json").read_bytes()
+    described = [of.directory / "mixture.json" for of in (run, told)]
+    assert described[0].read_bytes() == described[1].read_bytes()
     # What is there is not taken over again.
     assert adopt_answers(elsewhere, folder) == []
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
+from pinch_jax.goodput import USEFUL, goodput_table
 from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
@@ -133,11 +134,8 @@ def _code(study: Mapping[str, Any]) -> str:
 def _provenance(records: Records) -> list[Table]:
     """Returns the tables that say how the study was made."""
     study = records.study
-    runs = study["runs"].values()
-    seconds = [run.get(part, 0) for run in runs for part in ("train_seconds", "decode_seconds")]
     machine = {
         "devices": study["devices"],
-        "minutes of tuning and answering": f"{sum(seconds) / 60:,.1f}",
         "runs saved by sharing between experiments": study["runs_saved"],
         "compilations": study["compilations"],
     }
@@ -146,10 +144,12 @@ def _provenance(records: Records) -> list[Table]:
     judges = {judge["as"] for judge in records.study["judges"]}
     asked = {k: v for k, v in records.config.get("judges", {}).items() if k in judges}
     config = records.config | {"corpus": corpus, "judges": asked}
+    told = goodput_table(records.workdir)
     return [
         settings_table("configuration", "config.json of the study.", config),
         settings_table("model", "The pretrained model.", study["model"]),
         settings_table("versions", "Versions of what the study ran on.", study["versions"]),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
+        *([settings_table("goodput", f"Goodput is {', '.join(USEFUL)}.", told)] if told else []),
     ]

@@ -120,7 +120,6 @@ def training(records: Records) -> Section:
         caption="A line is a run, the first draw of its set; rest the pointer on it for its name.",
     )
     curves = {run: loss_curve(records, run) for run in records.tuned_runs}
-    runs = records.study["runs"]
 
     def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
         rows = [
@@ -132,8 +131,8 @@ def training(records: Records) -> Section:
 
     known = [run for run, curve in curves.items() if curve]
     drawings = in_groups(records, "training", words.title, known, chart) if known else []
-    steps, seconds = (sum(runs[run][part] for run in curves) for part in ("steps", "train_seconds"))
-    result = f"{len(curves)} runs, {steps:,} steps, {seconds / 60:,.0f} minutes of training"
+    steps = sum(records.study["runs"][run]["steps"] for run in curves)
+    result = f"{len(curves)} runs, {steps:,} steps"
     result += ", of the first draw of each set." if records.draw_count > 1 else " in all."
     rows = [(run, *entry) for run, curve in curves.items() for entry in curve]
     file = csv_file("training.csv", ("run", "step", "loss"), rows)

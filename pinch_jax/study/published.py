@@ -26,7 +26,7 @@ from pinch_jax.study.workdir import read_config
 from pinch_jax.waiting import primary_alone
 
 ANSWERS = "answers.jsonl.gz"
-DESCRIBED = ("run.json", "mixture.json", "metrics.jsonl")
+DESCRIBED = ("mixture.json", "metrics.jsonl")
 # What decides the answers of a model to its prompts.
 DECODED_BY = ("new_tokens", "temperature", "top_p")
 TOLD = "answers_sha256"

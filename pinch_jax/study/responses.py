@@ -9,9 +9,10 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.answering import answer_prompts, answers_key
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import json_line, write_text
+from pinch_jax.goodput import doing
 from pinch_jax.model.decoder import Params
 from pinch_jax.stops import stoppable
-from pinch_jax.study.run import Run, clocked, response_path
+from pinch_jax.study.run import Run, note_code, response_path
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.waiting import agreed, is_primary
 
@@ -91,7 +92,8 @@ def answer(
     def place():
         return f"in the answers of {run.label}, after {done:,} of {len(examples):,}"
 
-    with stoppable(place), clocked(run, "decode_seconds"):
+    note_code(run)
+    with stoppable(place), doing("answering"):
         prompts, seed = [e.prompt for e in examples], bench.config.seed
         responses = answer_prompts(
             bench.answers, params, run.fingerprint, prompts, seed, part, count

@@ -1,10 +1,7 @@
-"""One run: a distinct tuning set, its place on disk, and what is known of it there."""
+"""One run: a distinct tuning set, and its place on disk."""
 
-import contextlib
 import dataclasses
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,6 @@ from pinch_jax.version import code_version
 from pinch_jax.waiting import is_primary
 
 DESCRIPTION = "run.json"
-# What run.json knows that the plan of a run does not.
-CLOCKS = ("train_seconds", "decode_seconds")
 # Every code_version() that worked on a run; it decides nothing.
 CODE = "code"
 
@@ -94,7 +89,7 @@ def planned(run: Run) -> dict[str, Any]:
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Returns what a run is, by its plan, the seconds that it has taken, and by which code.
+    """Returns what a run is, by its plan, and which code has worked on it.
 
     Raises:
         UserError: its run.json is damaged, or another run's.
@@ -102,23 +97,16 @@ def describe_run(run: Run) -> dict[str, Any]:
     path = run.directory / DESCRIPTION
     if not path.exists():
         return planned(run)
-    remedy = "delete it, and only the seconds that the run took and the code are lost"
+    remedy = "delete it, and only the code that made the run is lost"
     held = read_record(path, remedy)
     if held.get("fingerprint", run.fingerprint) != run.fingerprint:
         raise UserError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
-    return planned(run) | {name: held[name] for name in (*CLOCKS, CODE) if name in held}
+    return planned(run) | {name: held[name] for name in (CODE,) if name in held}
 
 
-@contextlib.contextmanager
-def clocked(run: Run, name: str) -> Iterator[None]:
-    """Adds what a block takes to these seconds in run.json, and the code, however it ends."""
-    code, started = code_version(), time.monotonic()
-    try:
-        yield
-    finally:
-        if is_primary():
-            known = describe_run(run)
-            seconds = known.pop(name, 0.0) + time.monotonic() - started
-            worked = [*dict.fromkeys((*known.get(CODE, ()), code))]
-            known |= {name: round(seconds, 3), CODE: worked}
-            write_record(run.directory / DESCRIPTION, known)
+def note_code(run: Run) -> None:
+    """Adds this code to what has worked on a run, in its run.json."""
+    if is_primary():
+        known = describe_run(run)
+        worked = [*dict.fromkeys((*known.get(CODE, ()), code_version()))]
+        write_record(run.directory / DESCRIPTION, known | {CODE: worked})

@@ -14,6 +14,7 @@ from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.files import read_record, whole_folder, write_record
+from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
@@ -167,7 +168,7 @@ def run_study(
         if is_primary():
             print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
         return False
-    with stoppable("while judging"):
+    with stoppable("while judging"), doing("judging"):
         _judge(study, progress, yes)
     return True
 

@@ -10,18 +10,20 @@ from tqdm import tqdm
 
 from pinch_jax.evaluate.evaluators import answer_metrics
 from pinch_jax.files import UNFINISHED, delete_unfinished, whole_folder, write_record
+from pinch_jax.goodput import doing, training
 from pinch_jax.locks import one_writer, only_writer
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.config import ALL
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.responses import answer, missing_responses, response_bar
-from pinch_jax.study.run import Run, clocked, planned
+from pinch_jax.study.run import Run, note_code, planned
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.loop import Hooks, train_loop
 from pinch_jax.train.lora import combine, merge
 from pinch_jax.train.metrics import MetricWriter
+from pinch_jax.train.profile import profiled
 from pinch_jax.train.trackers import open_trackers
 from pinch_jax.waiting import agreed, is_primary, primary_alone, wait_for_all
 
@@ -63,9 +65,8 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
         write_record(run.directory / "mixture.json", planned(run))
-    with clocked(run, "train_seconds"):
-        state = _train(bench, run, progress)
-    params = _merged(bench, state.params)
+    note_code(run)
+    params = _merged(bench, _train(bench, run, progress).params)
     if _keeps_adapters(bench):
         return params
     _export(bench, params, model_directory)
@@ -101,16 +102,20 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
         first = int(state.step)
         metrics = _metrics(bench, run, first)
         try:
-            hooks = Hooks(
-                checkpoints=checkpoints,
-                metrics=metrics,
-                evaluators=[(evaluate.period_steps, one) for one in _evaluators(bench)],
-                checkpoint_period_steps=train.checkpoint_period_steps,
-                log_period_steps=train.log_period_steps,
-                progress=progress,
-            )
             step = functools.partial(bench.train_step, frozen=bench.frozen)
-            state = train_loop(state, run.plan, step, bench.mesh, hooks)
+            # Of one run alone: the others do the same.
+            wanted, bench.profile = bench.profile, None
+            tracing = profiled(step, first, wanted, run.directory / "profile")
+            with training(run.directory.name, progress) as told, tracing as step:
+                hooks = Hooks(
+                    checkpoints=checkpoints,
+                    metrics=metrics,
+                    evaluators=[(evaluate.period_steps, one) for one in _evaluators(bench)],
+                    checkpoint_period_steps=train.checkpoint_period_steps,
+                    log_period_steps=train.log_period_steps,
+                    progress=told,
+                )
+                state = train_loop(state, run.plan, step, bench.mesh, hooks)
             if _keeps_adapters(bench):
                 checkpoints.save(state)
         finally:
@@ -135,9 +140,12 @@ def _evaluators(bench: Workbench) -> list[Callable]:
         heldout = {c: bench.corpus.heldout[c][:count] for c in bench.config.languages}
         seed = bench.config.seed
         evaluators.append(functools.partial(answer_metrics, bench.answers, heldout, seed))
-    scaling = bench.config.lora.scaling
+
+    def whole(trained):
+        return combine(bench.frozen, trained, bench.config.lora.scaling)
+
     return [
-        lambda trained, step, e=evaluate: e(combine(bench.frozen, trained, scaling), step)
+        doing("evaluating")(lambda trained, step, e=evaluate: e(whole(trained), step))
         for evaluate in evaluators
     ]
 
@@ -153,6 +161,7 @@ def _merged(bench: Workbench, trained: Params) -> Params:
     return merge(base, trained, c.lora.scaling, donate=anew)
 
 
+@doing("saving")
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
     """Writes a model directory by renaming, so that one that is there is whole."""
     with whole_folder(directory, primary_alone) as part:

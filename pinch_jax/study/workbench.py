@@ -19,6 +19,9 @@ from pinch_jax.train.step import NOTHING, TrainState, init_state, make_train_ste
 class Workbench(Inputs):
     """The inputs of a config's runs and what works on them, each made when it is asked for."""
 
+    # The steps of which the first run that trains writes a profiler trace.
+    profile: range | None = None
+
     @property
     def pretrained(self) -> Params:
         """The untuned parameters on the mesh.

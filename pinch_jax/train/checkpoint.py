@@ -11,6 +11,7 @@ from absl import logging
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import check_sealed, naming, seal, sync_folder
+from pinch_jax.goodput import doing
 from pinch_jax.mesh import check_finite, parameter_shardings, replicated
 from pinch_jax.train.step import TrainState
 from pinch_jax.waiting import agreed, is_primary
@@ -44,6 +45,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, async_options=sealing)
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
+    @doing("saving")
     def save(self, state: TrainState) -> None:
         """Writes a state in the background; UserError, and nothing written, if it is not finite."""
         step = int(state.step)
@@ -54,6 +56,7 @@ class Checkpoints:
                 self._saving = step
                 self._manager.save(step, args=ocp.args.StandardSave(state))
 
+    @doing("saving")
     def restore(self, mesh: jax.sharding.Mesh, like: TrainState) -> TrainState | None:
         """Returns the newest whole state, laid out on this mesh; None where there is none.
 
@@ -103,6 +106,7 @@ class Checkpoints:
 
         return agreed(f"checking {path}", fault)
 
+    @doing("saving")
     def close(self) -> None:
         """Waits for what is being written."""
         with naming(self.directory):

@@ -7,6 +7,7 @@ import grain
 
 from pinch_jax.data.batch import Batch
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.goodput import doing
 
 # More threads than these only wait for each other: making a batch holds Python's lock.
 THREADS = 2
@@ -36,4 +37,5 @@ def feed(plan: BatchPlan, rows_of: Callable[[int], Sequence[int]], first: int) -
         return iter(())
     steps = grain.MapDataset.source(_Steps(plan, rows_of))[first:]
     ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=BATCHES_AHEAD)
-    return iter(steps.to_iter_dataset(ahead))
+    batches = iter(steps.to_iter_dataset(ahead))
+    return iter(doing("waiting")(lambda: next(batches, None)), None)
