@@ -208,8 +208,9 @@ def _tokenizer(base: str) -> Callable[[str], Sequence[str]]:
 
 
 def _opened(path: Path) -> io.TextIOBase:
-    open_file = gzip.open if path.suffix == ".gz" else open
-    return open_file(path, "rt", encoding="utf-8-sig")
+    if path.suffix == ".gz":
+        return gzip.open(path.open("rb"), "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:

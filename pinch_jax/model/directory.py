@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.config_fields import build
-from pinch_jax.files import check_sealed, seal
+from pinch_jax.files import check_sealed, read_array, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.model import Model, StoredWeights, Trimming
@@ -31,7 +31,7 @@ def open_directory(directory: Path) -> Model:
     decoder = build(DecoderConfig, fields, f"{directory / DESCRIPTION}: decoder")
     tokenizer, trimming = load_tokenizer(directory), None
     if whole := described.get("trimmed"):
-        trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
+        trimming = Trimming(Vocabulary(read_array(directory / VOCABULARY)), **whole)
         tokenizer = TrimmedTokenizer(tokenizer, trimming.vocabulary)
     by_orbax = (directory / PARAMS).exists()
     tensors = OrbaxParams(directory / PARAMS) if by_orbax else open_weights(directory / WEIGHTS)

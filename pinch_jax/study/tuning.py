@@ -1,7 +1,6 @@
 """A run from its tuning set to its answers: trained once, resumable, kept as a model directory."""
 
 import functools
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,13 @@ import jax
 from tqdm import tqdm
 
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.files import delete_unfinished, whole_folder, write_record
+from pinch_jax.files import (
+    delete_folder,
+    delete_unfinished,
+    is_there,
+    whole_folder,
+    write_record,
+)
 from pinch_jax.locks import one_writer
 from pinch_jax.mesh import gathered, parameter_shardings
 from pinch_jax.model.decoder import Params
@@ -42,9 +47,9 @@ def _tidy(run: Run) -> None:
     """Deletes what a killed process left in the directory of a run."""
     delete_unfinished(run.directory)
     model, checkpoints = run.directory / "model", run.directory / "checkpoints"
-    if model.exists() and checkpoints.exists():  # a kill came just after it was written
+    if is_there(model) and checkpoints.exists():  # a kill came just after it was written
         open_directory(model)  # if it is damaged, the run goes on from the checkpoints
-        shutil.rmtree(checkpoints)
+        delete_folder(checkpoints)
 
 
 def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Params:
@@ -56,7 +61,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if run.plan is None:
         return bench.pretrained
     model_directory = run.directory / "model"
-    if agreed(f"looking for {model_directory}", model_directory.exists):
+    if agreed(f"looking for {model_directory}", lambda: is_there(model_directory)):
         progress(run.steps)
         return open_directory(model_directory).load_on(bench.mesh)
     if is_primary():
@@ -67,7 +72,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     params = _merged(bench, state.params)
     _export(bench, params, model_directory)
     if is_primary():
-        shutil.rmtree(run.directory / "checkpoints")
+        delete_folder(run.directory / "checkpoints")
     return params
 
 
@@ -120,7 +125,7 @@ def _merged(bench: Workbench, trained: Params) -> Params:
 
 
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
-    """Writes a model directory by renaming, so that one that is there is whole."""
+    """Writes a model directory in a way that one that is there is whole."""
     whole = gathered(params)
 
     def write():

@@ -1,15 +1,18 @@
 """Metrics: pulled from the device late, checked, written as JSON lines and for TensorBoard."""
 
 import collections
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
+from tensorboardX.record_writer import register_writer_factory
 
+from pinch_jax.buckets import LIBRARIES, as_path
 from pinch_jax.errors import UserError
-from pinch_jax.files import json_line, mend_last_line, read_kept_lines
+from pinch_jax.files import json_line, mend_last_line, read_kept_lines, write_text
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
 LAG_STEPS = 2
@@ -25,12 +28,11 @@ class MetricWriter:
     def __init__(self, directory: Path | None, done_steps: int = 0):
         # (step, metrics, whether they are written)
         self._waiting: collections.deque[tuple[int, Mapping[str, Any], bool]] = collections.deque()
-        self._lines = self._events = None
+        self._lines: list[str] = []
+        self._events = None
         if directory is not None:
             path = directory / "metrics.jsonl"
-            kept = _lines_until(path, done_steps)
-            self._lines = path.open("w", encoding="utf-8")
-            self._lines.writelines(kept)
+            self._path, self._lines = path, _lines_until(path, done_steps)
             self._events = SummaryWriter(
                 str(directory / "tensorboard"), purge_step=done_steps + 1 if done_steps else None
             )
@@ -49,15 +51,14 @@ class MetricWriter:
         """Reads, checks and writes all that is waiting; raises UserError as `write` does."""
         while self._waiting:
             self._pull()
-        if self._lines:
-            self._lines.flush()
+        if self._events:
+            write_text(self._path, "".join(self._lines))
             self._events.flush()
 
     def close(self) -> None:
         """Flushes and closes the files."""
         self.flush()
-        if self._lines:
-            self._lines.close()
+        if self._events:
             self._events.close()
 
     def _pull(self) -> None:
@@ -66,10 +67,38 @@ class MetricWriter:
         if not all(map(math.isfinite, values.values())):
             self._waiting.clear()  # what follows from numbers that are lost
             raise UserError(_not_finite(step, values))
-        if self._lines and logged:
-            self._lines.write(json_line({"step": step} | values))
+        if self._events and logged:
+            self._lines.append(json_line({"step": step} | values))
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
+
+
+class _EventObject:
+    """A file of events in a bucket, written whole at each flush; what tensorboardX writes into."""
+
+    def __init__(self, path: str):
+        self._path, self._events = as_path(path), io.BytesIO()
+
+        self.write = self._events.write
+
+    @classmethod
+    def open(cls, path: str) -> "_EventObject":
+        return cls(path)
+
+    @staticmethod
+    def directory_check(path: str) -> None:
+        """Does nothing: there are no folders."""
+
+    def flush(self) -> None:
+        self._path.write_bytes(self._events.getvalue())
+
+    def close(self) -> None:
+        self.flush()
+
+
+for _scheme in LIBRARIES:
+    # Its own need another library for each kind of bucket.
+    register_writer_factory(_scheme, _EventObject)
 
 
 def _not_finite(step: int, values: Mapping[str, float]) -> str:
