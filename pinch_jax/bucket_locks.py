@@ -6,6 +6,7 @@ down. A flag is renewed; one that is not was left by a process that died.
 """
 
 import contextlib
+import glob
 import json
 import os
 import random
@@ -71,8 +72,8 @@ def _put_up(flag: Path, lock: Path, renew: Callable[[], None]) -> None:
 def _alive(lock: Path, flag: Path, seen: dict[Path, tuple[str, float]]) -> list[str]:
     """Returns what the flags of others say, and deletes those that were left."""
     told = []
-    for other in lock.parent.iterdir() if lock.parent.exists() else ():
-        if other == flag or not other.name.startswith(f"{lock.name}-"):
+    for other in lock.parent.glob(f"{glob.escape(lock.name)}-*"):
+        if other == flag:
             continue
         with contextlib.suppress(FileNotFoundError):  # it was taken down just now
             says, now = other.read_text(), time.monotonic()

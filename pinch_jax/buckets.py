@@ -4,8 +4,11 @@ A bucket has objects alone, each of which is written whole or not at all: no fol
 no appending. Whatever was written is read and listed from then on, by everybody.
 """
 
+import contextlib
 import errno
+import fnmatch
 import functools
+import glob
 import importlib.util
 import io
 import os
@@ -33,18 +36,20 @@ class Size(NamedTuple):
 
 
 class BucketPath(PosixGPath):
-    """A path in a bucket, which behaves as a pathlib.Path does; what fails is never "not there"."""
+    """A path in a bucket, with the methods of a pathlib.Path.
+
+    Those of the library take what fails for what is not there, a bracket in a folder's name for a
+    pattern, and texts in the system's encoding; and make buckets.
+    """
 
     def absolute(self) -> "BucketPath":
-        """Returns itself."""
         return self
 
     def resolve(self, strict: bool = False) -> "BucketPath":
-        """Returns itself."""
         return self
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Does nothing: there are no folders, and a bucket that is not there is not made."""
+        """Does nothing: there are no folders."""
 
     def _kind(self) -> str:
         try:
@@ -53,36 +58,44 @@ class BucketPath(PosixGPath):
             return ""
 
     def exists(self) -> bool:
-        """Returns whether there is an object of this name, or one below it."""
         return bool(self._kind())
 
     def is_dir(self) -> bool:
-        """Returns whether there is an object below it."""
         return self._kind() == "directory"
 
     def is_file(self) -> bool:
-        """Returns whether there is an object of this name."""
         return self._kind() == "file"
 
+    def glob(self, pattern: str) -> Iterator["BucketPath"]:
+        first, _, rest = pattern.partition("/")
+        named = [self / first]
+        if glob.has_magic(first):
+            named = []
+            with contextlib.suppress(FileNotFoundError):
+                named = [p for p in self.iterdir() if fnmatch.fnmatchcase(p.name, first)]
+        for path in named:
+            if rest:
+                yield from path.glob(rest)
+            elif glob.has_magic(first) or path.exists():
+                yield path
+
     def stat(self) -> Size:
-        """Returns the size of an object."""
         return Size(_system(self).size(str(self)))
 
     def open(self, mode: str = "r", encoding: str = "utf-8", **text: Any) -> IO:
-        """Returns an object to read, as bytes or as text; `write_bytes` writes one."""
         if "b" not in mode:
             return io.TextIOWrapper(self.open("rb"), encoding, **text)
         if mode != "rb":
             raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
         return _system(self).open(str(self), "rb")
 
+    def read_bytes(self) -> bytes:
+        return _system(self).cat_file(str(self))
+
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Returns the text of an object."""
-        with self.open(encoding=encoding, errors=errors) as file:
-            return file.read()
+        return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding, errors).read()
 
     def write_bytes(self, data: bytes) -> int:
-        """Writes an object, whole or not at all."""
         try:
             _system(self).pipe_file(str(self), data)
         except FileNotFoundError as error:
@@ -90,11 +103,16 @@ class BucketPath(PosixGPath):
         return len(data)
 
     def write_text(self, data: str, encoding: str = "utf-8") -> int:
-        """Writes an object of text, whole or not at all."""
         return self.write_bytes(data.encode(encoding))
 
+    def rmtree(self, missing_ok: bool = False) -> None:
+        held = list(files_below(self))
+        if not (held or missing_ok):
+            raise FileNotFoundError(errno.ENOENT, "nothing is there", str(self))
+        for path in held:
+            path.unlink(missing_ok=True)
+
     def unlink(self, missing_ok: bool = False) -> None:
-        """Deletes an object."""
         try:
             _system(self).rm_file(str(self))
         except FileNotFoundError:
@@ -144,6 +162,11 @@ def in_bucket(path: Path) -> bool:
 
 def _system(path: BucketPath) -> fsspec.AbstractFileSystem:
     return fsspec.filesystem(path.parts[1])
+
+
+def read_range(path: Path, start: int, stop: int) -> bytes:
+    """Returns bytes of an object, and fetches no others."""
+    return _system(path).cat_file(str(path), start=start, end=stop)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

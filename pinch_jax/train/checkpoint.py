@@ -128,6 +128,8 @@ class Checkpoints:
         """Waits for what is being written."""
         with naming(self.directory):
             self._manager.close()
+        if self._mirror:
+            self._disk.cleanup()
 
     def __enter__(self) -> "Checkpoints":
         return self
