@@ -208,9 +208,9 @@ def _tokenizer(base: str) -> Callable[[str], Sequence[str]]:
 
 
 def _opened(path: Path) -> io.TextIOBase:
-    if path.suffix == ".gz":
-        return gzip.open(path.open("rb"), "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+    content = path.read_bytes()
+    content = gzip.decompress(content) if path.suffix == ".gz" else content
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:
