@@ -9,8 +9,12 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 
+# What etils.epath reaches buckets by: of one release each, which go with one another.
+BUCKETS = ["gcsfs>=2026.9", "s3fs>=2026.9"]
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
 GPU = ["tokamax==0.0.12"]
+# Buckets on this machine.
+SERVERS = ["flask", "flask-cors", "gcp-storage-emulator", "moto[s3]>=5.1"]
 SERVICES = ["openai"]
 TRANSLATE = ["google-cloud-translate", *SERVICES]
 # Its data alone are read: URIEL's vectors, with every gap filled.
@@ -108,6 +112,8 @@ setup(
         "vl-convert-python>=1.9,<2",
     ],
     extras_require={
+        # gs:// and s3:// wherever a path is named.
+        "buckets": BUCKETS,
         # The words of Chinese and Japanese, as the Language Confusion Benchmark parts them.
         "confusion": CONFUSION,
         # `make docs`.
@@ -137,6 +143,8 @@ setup(
             "pytest",
             "ruff",
             "setuptools",
+            *SERVERS,
+            *BUCKETS,
             *CONFUSION,
             *GPU,
             *TRANSLATE,

@@ -27,9 +27,9 @@ Environment:
   SPOT              1: a Spot slice            (on demand)
   POLL_SECONDS      between looks at the queue (30)
 
-The bucket is mounted on every worker by gcsfuse, and should have a hierarchical namespace:
-  gcloud storage buckets create gs://BUCKET --location=... --uniform-bucket-level-access \
-      --enable-hierarchical-namespace
+The workers write into the bucket themselves; the slice's service account must be allowed to
+(roles/storage.objectUser). It should be where the slice is:
+  gcloud storage buckets create gs://BUCKET --location=... --uniform-bucket-level-access
 TEXT
 }
 

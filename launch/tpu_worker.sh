@@ -19,47 +19,19 @@ install() {
   command -v uv >/dev/null || curl -LsSf https://astral.sh/uv/install.sh | sh
   # The Python of the image may be too old.
   uv venv --quiet --clear --python 3.12 .venv
-  uv pip install --quiet --python .venv/bin/python . 'jax[tpu]'
+  uv pip install --quiet --python .venv/bin/python '.[buckets]' 'jax[tpu]'
   touch .venv/installed
 }
 
-# Prints the directory at which a bucket is mounted.
-mounted() {
-  local directory=$HOME/gcs/$1 keyring=/usr/share/keyrings/cloud.google.asc
-  local packages=https://packages.cloud.google.com/apt
-  if ! mountpoint -q "$directory"; then
-    if ! command -v gcsfuse >/dev/null; then
-      curl -fsS "$packages/doc/apt-key.gpg" | sudo tee "$keyring" >/dev/null
-      echo "deb [signed-by=$keyring] $packages gcsfuse-$(lsb_release -cs) main" |
-        sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
-      sudo apt-get -qq update
-      sudo apt-get -qq -y -o DPkg::Lock::Timeout=300 install gcsfuse
-    fi >&2
-    mkdir -p "$directory"
-    # What one worker writes the others must see at once.
-    gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 \
-      --metadata-cache-negative-ttl-secs=0 "$1" "$directory" >&2
-  fi
-  echo "$directory"
-}
-
 start() {
-  local arguments=() argument path
   install
-  for argument in "$@"; do
-    if [[ $argument == --workdir=gs://* ]]; then
-      path=${argument#--workdir=gs://}
-      argument="--workdir=$(mounted "${path%%/*}")/${path#*/}"
-    fi
-    arguments+=("$argument")
-  done
   rm -f "$job/code"
   : >"$job/log"
   echo "$commit $*" >"$job/command"
   export PYTHONUNBUFFERED=1 TQDM_MININTERVAL="${TQDM_MININTERVAL:-30}" JOB=$job
   # shellcheck disable=SC2016 # that shell expands it
   setsid flock "$job/lock" bash -c '"$@"; echo $? >"$JOB/code"' job \
-    .venv/bin/pinch "${arguments[@]}" --coordinator=auto >>"$job/log" 2>&1 </dev/null &
+    .venv/bin/pinch "$@" --coordinator=auto >>"$job/log" 2>&1 </dev/null &
   echo $! >"$job/pid"
 }
 

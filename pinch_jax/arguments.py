@@ -11,6 +11,7 @@ from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
 
 import ml_collections_configs
+from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.errors import UserError
 
 
@@ -158,7 +159,7 @@ def required(name: str) -> Any:
 
 def input_path(name: str) -> Path:
     """Returns what a flag names and is there; else raises UserError."""
-    path = Path(required(name)).expanduser()
+    path = as_path(required(name), f"--{name}")
     if not path.exists():
         raise UserError(f"--{name}={path}: no such file or folder")
     return path
@@ -166,7 +167,7 @@ def input_path(name: str) -> Path:
 
 def annotation_paths(output: Path) -> list[Path]:
     """Returns the files of --annotations; UserError where one is not there, or is the output."""
-    paths = [Path(path.strip()).expanduser() for path in required("annotations").split(",")]
+    paths = [as_path(path.strip(), "--annotations") for path in required("annotations").split(",")]
     for path in paths:
         if not path.is_file():
             raise UserError(f"--annotations={path}: no such file")
@@ -182,14 +183,16 @@ def output_path(name: str, folder: bool = False) -> Path:
         UserError: the flag is missing; a folder is in the place of a file or the reverse; it, or
             the folder that it would be in, may not be written; it is what the command reads.
     """
-    path = Path(required(name)).expanduser()
+    path = as_path(required(name), f"--{name}")
     for read in ("prompts", "texts", "baseline", "candidate", "answers", "words", "pairs"):
         given = FLAGS[read].value
-        if given and Path(given).expanduser().resolve() == path.resolve():
+        if given and as_path(given).resolve() == path.resolve():
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")
     if path.exists() and path.is_dir() != folder:
         there, wanted = ("a file", "folder") if folder else ("a folder", "file")
         raise UserError(f"--{name}={path}: there is {there} of that name; name a {wanted}")
+    if in_bucket(path):
+        return path
     there = next(p for p in (path, *path.absolute().parents) if p.exists())
     if there.is_file() and there != path:
         raise UserError(f"--{name}={path}: {there} is a file; name another folder")
@@ -199,9 +202,7 @@ def output_path(name: str, folder: bool = False) -> Path:
 
 
 def read_workdir() -> Path:
-    """Returns the work directory; raises UserError if it is missing, an URL or not writable."""
-    if "://" in required("workdir"):
-        raise UserError(f"--workdir={FLAGS.workdir}: must be a folder that every process can reach")
+    """Returns the work directory; raises UserError if it is missing or not writable."""
     return output_path("workdir", folder=True)
 
 

@@ -4,7 +4,6 @@ The docstrings are what `pinch --help` prints.
 """
 
 import contextlib
-from pathlib import Path
 
 from absl.flags import FLAGS
 
@@ -20,6 +19,7 @@ from pinch_jax.arguments import (
     required,
     typed_command,
 )
+from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 
 # A command reads what it is told before it imports what it works with: a fault is found at once.
@@ -113,7 +113,7 @@ def mixture() -> None:
     if FLAGS.plot:
         from pinch_jax.report.mixture_plot import plot_mixture  # and with it all that draws
 
-        plot_mixture(plan, Path(FLAGS.plot), str(config.mixture.spec))
+        plot_mixture(plan, as_path(FLAGS.plot, "--plot"), str(config.mixture.spec))
     if FLAGS.against is not None:
         other = read_config("against")
         against = Inputs(other, progress=False, languages=other.mixture_languages).plan()
@@ -188,7 +188,7 @@ def report() -> None:
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.waiting import primary_alone
 
-    workdir, others = read_workdir(), [Path(path).expanduser() for path in FLAGS.beside or ()]
+    workdir, others = read_workdir(), [as_path(path, "--beside") for path in FLAGS.beside or ()]
 
     check_judges(workdir, others)
 
@@ -202,7 +202,7 @@ def report() -> None:
             print("; ".join(f"{name} {value}" for name, value in told.items()))
         print(f"report: {path}")
         if FLAGS.markdown:
-            print(f"Markdown: {write_markdown(workdir, Path(FLAGS.markdown))}")
+            print(f"Markdown: {write_markdown(workdir, as_path(FLAGS.markdown, '--markdown'))}")
 
     primary_alone("writing the report", write)
 

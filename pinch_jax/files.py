@@ -2,30 +2,45 @@
 
 A JSON object carries its checksum as its last field, in a file of its own or in a line of many, so
 that a file may grow by lines and is at no moment without. A folder of files of other kinds has them
-all in its `checksums.json`, written last.
+all in its `checksums.json`, written last: in a bucket, where nothing can be renamed, a folder
+without it is not there.
 """
 
 import contextlib
 import errno
+import functools
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pinch_jax.buckets import CHECKSUMS, LAST, copy_folder, files_below, in_bucket
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import read_object, read_objects
 
 CHECKSUM = "checksum"
-CHECKSUMS = "checksums.json"
 UNFINISHED = ".unfinished"
+# What is added to a file of lines in a bucket, until that is written whole again.
+ADDED = ".added-"
+# Of a file that is read from its start to its end.
+PART_BYTES = 16 << 20
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file, whole or not at all, also where the power is cut."""
+    if in_bucket(path):
+        with naming(path):
+            path.write_bytes(content)
+        return
     # Several hosts may write it at once, and have processes of one number.
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{UNFINISHED}")
     try:
@@ -59,19 +74,39 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole_folder(
-    target: Path, first: Callable[[str, Callable[[], None]], Any] = lambda _, call: call()
+    target: Path,
+    first: Callable[[str, Callable[[], None]], Any] = lambda _, call: call(),
+    together: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Path]:
     """Yields a new folder, which is called `target` once the block has ended, and not before.
 
-    Several processes write one with `first=waiting.primary_alone`; the block ends with all of them.
+    Several processes write one with `primary_alone` and `wait_for_all` of waiting.py, each its own
+    files. A folder in a bucket is made on a disk of each.
     """
+    if in_bucket(target):
+        first(f"deleting what is left of {target}", lambda: delete_folder(target))
+        with tempfile.TemporaryDirectory() as made:
+            yield Path(made)
+            copy = functools.partial(copy_folder, Path(made), target)
+            with naming(target):
+                copy(lambda path: path.name not in LAST)
+                together(f"the last of {target}")
+                first(f"writing {target}", lambda: copy(lambda path: path.name in LAST))
+        return
     part = target.with_name(target.name + UNFINISHED)
 
     def make() -> None:
-        shutil.rmtree(part, ignore_errors=True)
+        delete_folder(part)
         part.mkdir(parents=True)
 
     def name() -> None:
+        if (part / CHECKSUMS).exists():
+            for held in read_record(part / CHECKSUMS, "")["sha256"]:
+                if not (part / held).exists():
+                    raise UserError(
+                        f"{part / held}, which another process has written, is not there; all need "
+                        "one --workdir, on a disk that their hosts share or in a bucket"
+                    )
         sync_folder(part)
         part.rename(target)
         _sync(target.parent)
@@ -82,18 +117,32 @@ def whole_folder(
     first(f"writing {target}", name)
 
 
+def is_there(folder: Path) -> bool:
+    """Returns whether a folder that was sealed in `whole_folder` is there, whole."""
+    return (folder / CHECKSUMS if in_bucket(folder) else folder).exists()
+
+
+def delete_folder(folder: Path) -> None:
+    """Deletes a folder and all below it, where there is one."""
+    if in_bucket(folder):
+        (folder / CHECKSUMS).unlink(missing_ok=True)  # from now on it is not there
+        folder.rmtree(missing_ok=True)
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
 def delete_unfinished(folder: Path) -> None:
     """Deletes what killed processes left in a folder that no other process writes into now."""
     for path in folder.glob(f"*{UNFINISHED}"):
         if path.is_dir():
-            shutil.rmtree(path)
+            delete_folder(path)
         else:
             path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns once all that is below a folder is on disk."""
-    for path in (folder, *folder.rglob("*")):
+    """Returns once all that is below a folder is on disk; a bucket has it already."""
+    for path in () if in_bucket(folder) else (folder, *folder.rglob("*")):
         _sync(path)
 
 
@@ -161,8 +210,61 @@ def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, An
         yield place, without_checksum(place, record, remedy)
 
 
+@contextlib.contextmanager
+def appending(path: Path, on_disk: bool = False) -> Iterator[Callable[[str], None]]:
+    """Yields what adds lines to a file; they outlast a kill, and `on_disk` a power cut too.
+
+    In a bucket what is added at once is an object, until the block ends or `mend_last_line` is
+    called: then the file is written whole.
+    """
+    if in_bucket(path):
+        size = len(_joined(path))
+
+        def add(lines: str) -> None:
+            nonlocal size
+            content = lines.encode()
+            write_bytes(path.with_name(f"{path.name}{ADDED}{size:015}"), content)
+            size += len(content)
+
+        try:
+            yield add
+        finally:
+            _joined(path)
+        return
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+
+        def write(lines: str) -> None:
+            with naming(path):
+                file.write(lines)
+                file.flush()
+                if on_disk:
+                    os.fsync(file.fileno())
+
+        yield write
+
+
+def _joined(path: Path) -> bytes:
+    """Returns the content of a file of lines in a bucket, which is one object from then on."""
+    content, prefix = path.read_bytes() if path.exists() else None, f"{path.name}{ADDED}"
+    if content is None:
+        write_bytes(path, b"")
+    added = sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix))
+    # Somebody has deleted the file; or a kill came before what is in it was deleted below.
+    first = math.inf if content is None else len(content)
+    new = [p.read_bytes() for p in added if int(p.name.removeprefix(prefix)) >= first]
+    whole = b"".join([content or b"", *new])
+    if new:
+        write_bytes(path, whole)
+    for part in added:
+        part.unlink()
+    return whole
+
+
 def mend_last_line(path: Path) -> None:
     """Completes a last line without its newline if it is whole, and cuts it off if it is not."""
+    if in_bucket(path):
+        _joined(path)
+        return
     content = path.read_bytes()
     start = content.rfind(b"\n") + 1
     if start == len(content):
@@ -191,8 +293,7 @@ def seal(
     Those that are `known` are not read for it.
     """
     if names is None:
-        below = (path for path in folder.rglob("*") if path.is_file())
-        names = (path.relative_to(folder).as_posix() for path in below)
+        names = (path.relative_to(folder).as_posix() for path in files_below(folder))
     known = known or {}
     held = {
         name: known.get(name) or file_checksum(folder / name)
@@ -214,7 +315,17 @@ def check_sealed(folder: Path, remedy: str) -> None:
             raise UserError(f"{path} does not match its checksum: it was damaged; {remedy}")
 
 
+def read_array(path: Path) -> np.ndarray:
+    """Returns the array of a .npy file, mapped from a disk; one in a bucket is read whole."""
+    if in_bucket(path):
+        return np.load(io.BytesIO(path.read_bytes()))
+    return np.load(path, mmap_mode="r")
+
+
 def file_checksum(path: Path) -> str:
     """Returns the SHA-256 of a file, as hexadecimal digits."""
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while part := file.read(PART_BYTES):
+            found.update(part)
+    return found.hexdigest()

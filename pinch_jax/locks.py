@@ -1,6 +1,6 @@
-"""One writer at a time, on a disk that several hosts may share.
+"""One writer at a time, on a disk that several hosts may share, or in a bucket.
 
-A lock is held by an open file: whoever dies, or whose host dies, holds it no more.
+On a disk a lock is held by an open file: whoever dies, or whose host dies, holds it no more.
 """
 
 import contextlib
@@ -18,12 +18,13 @@ from typing import IO
 
 from absl import logging
 
+from pinch_jax.bucket_locks import SAY_SECONDS, flag_up, holder
+from pinch_jax.buckets import in_bucket
 from pinch_jax.files import naming
 from pinch_jax.goodput import doing
 from pinch_jax.waiting import primary_alone
 
 POLL_SECONDS = 0.5
-SAY_SECONDS = 15.0
 
 
 @contextlib.contextmanager
@@ -33,9 +34,13 @@ def only_writer(path: Path) -> Iterator[None]:
     `path` is the lock's file, and gone afterwards.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    who = f"process {os.getpid()} on {socket.gethostname()}: {command}"
+    if in_bucket(path):
+        with flag_up(path, who):
+            yield
+        return
     with _acquired(path) as file:
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        who = f"process {os.getpid()} on {socket.gethostname()}: {command}"
         told = {"by": who, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         try:
             with naming(path):
@@ -98,15 +103,7 @@ def _acquire(path: Path, file: IO[str]) -> None:
             return
         if waited - said >= SAY_SECONDS:
             said = waited
-            say = f"waiting for {_holder(file)} (Ctrl-C ends the waiting)"
+            file.seek(0)
+            say = f"waiting for {holder(file.read(), path)} (Ctrl-C ends the waiting)"
             print(say, file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)
-
-
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    try:
-        held = json.loads(file.read())
-        return f"{held['by']}, which writes {file.name} since {held['since']}"
-    except (ValueError, KeyError, TypeError):  # it is about to say who it is, or has just ended
-        return f"another process, which writes {file.name}"

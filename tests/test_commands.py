@@ -46,9 +46,11 @@ def test_help_names_every_command_and_each_of_its_flags(capsys):
 def test_faults_of_the_command_line_are_told_in_one_line(capsys):
     assert "pinch: no command 'studdy'" in end_of("studdy", capsys=capsys)
     assert "--workdir is missing" in end_of("report", capsys=capsys)
-    told = end_of("report", "--workdir=gs://bucket/study", capsys=capsys)
-    assert told == "pinch report: --workdir=gs://bucket/study: must be a folder that every " + (
-        "process can reach"
+    told = end_of("report", "--workdir=az://bucket/study", capsys=capsys)
+    assert (
+        told
+        == "pinch report: --workdir=az://bucket/study: a bucket is gs:// or s3://; name "
+        + ("one, or a folder")
     )
     assert "--prompts is no flag of this command" in end_of("report", "--prompts=x", capsys=capsys)
 

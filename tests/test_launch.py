@@ -130,8 +130,6 @@ def test_local_says_what_is_wrong_with_its_arguments(local, arguments):
 # finish, with which exit code; each of its starts is told once.
 TOOLS = {
     "hostname": "echo t1v-n-0123abcd-w-${HOME##*-}",
-    "mountpoint": '[ -e "$2/mounted" ]',
-    "gcsfuse": 'echo "$@" >>$HOME/gcsfuse; for last; do :; done; touch "$last/mounted"',
     "uv": """
         echo "$@" >>$HOME/uv
         if [ "$1" = pip ]; then cp $HOME/bin/job .venv/bin/pinch; else mkdir -p .venv/bin; fi""",
@@ -253,11 +251,10 @@ def test_a_pod_is_asked_for_awaited_set_up_and_started(cloud):
     }  # fmt: skip
     assert "pinch is WAITING_FOR_RESOURCES" in output and "pinch is PROVISIONING" in output
     for number, home in enumerate(cloud.workers):
-        flags = f"<--workdir={home}/gcs/bucket/some/where> <--coordinator=auto>"
+        flags = "<--workdir=gs://bucket/some/where> <--coordinator=auto>"
         assert f"[{number}] working: <study> <--config=a b.py> {flags}\n" in output
         assert (home / f"pinch/{cloud.commit}/launch/tpu_pod.sh").exists()
-        assert (home / "gcsfuse").read_text().split()[-2:] == ["bucket", f"{home}/gcs/bucket"]
-        assert "jax[tpu]" in (home / "uv").read_text()
+        assert ".[buckets] jax[tpu]" in (home / "uv").read_text()
 
 
 def test_called_again_it_joins_the_workers_that_are_running(cloud):

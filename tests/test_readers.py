@@ -281,7 +281,7 @@ def test_broken_missing_and_unknown_files_are_named(tmp_path):
     for path, told in ((cut, "broken"), (tmp_path, "split=train")):
         with pytest.raises(ValueError, match=f"{path}.*{told}"):
             read(f"jsonl:{path}")
-    with pytest.raises(ValueError, match=r"http://a/b\.jsonl: not within reach"):
+    with pytest.raises(ValueError, match=r"http://a/b\.jsonl: a bucket is gs:// or s3://"):
         read("jsonl:http://a/b.jsonl")
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(ValueError, match=r"a\.txt: no known format"):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config_fields import check_fields
 from pinch_jax.corpus.cldr.facts import LANGUAGES
 from pinch_jax.corpus.example import SPLITS
@@ -132,7 +133,7 @@ class CorpusConfig:
     @property
     def directory(self) -> Path:
         """Where all of a corpus of one's own is kept."""
-        return Path(self.data_dir).expanduser() / self.name
+        return as_path(self.data_dir, "config.corpus.data_dir") / self.name
 
     @property
     def recipe(self) -> dict[str, Any]:

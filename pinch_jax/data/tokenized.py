@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, seal, whole_folder
+from pinch_jax.files import check_sealed, is_there, read_array, seal, whole_folder
 from pinch_jax.locks import lock_of, only_writer
 
 Render = Callable[[str, str], tuple[list[int], int]]
@@ -116,7 +116,7 @@ class Cache:
     def load(
         self, name: str, examples: Sequence[Example], make: Callable[[], TokenizedLanguage]
     ) -> TokenizedLanguage:
-        """Returns the ids of these examples, mapped from disk; made and written first if need be.
+        """Returns the ids of these examples, mapped from a disk; made and written first if need be.
 
         Raises:
           UserError: what is on disk is damaged.
@@ -125,15 +125,13 @@ class Cache:
         for example in examples:
             digest.update(json.dumps([example.prompt, example.response]).encode())
         folder = self.directory / f"{name}-{digest.hexdigest()[:32]}"
-        if not folder.exists():
+        if not is_there(folder):
             # Another study may be at the same corpus.
             with only_writer(lock_of(folder)):
-                if not folder.exists():
+                if not is_there(folder):
                     _write(make(), folder)
         check_sealed(folder, f"delete {folder}, and it is made anew")
-        return TokenizedLanguage(
-            *(np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
-        )
+        return TokenizedLanguage(*(read_array(folder / f"{array}.npy") for array in ARRAYS))
 
 
 def _write(tokenized: TokenizedLanguage, folder: Path) -> None:

@@ -1,10 +1,18 @@
 """Answers to many prompts, batch by batch: a stop loses at most the batch at hand."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pinch_jax.evaluate.evaluators import Answers
-from pinch_jax.files import digest, json_line, mend_last_line, read_kept_lines, write_text
+from pinch_jax.files import (
+    appending,
+    digest,
+    json_line,
+    mend_last_line,
+    read_kept_lines,
+    write_text,
+)
 from pinch_jax.model.decoder import Params
 from pinch_jax.waiting import agreed, is_primary
 
@@ -48,11 +56,11 @@ def answer_prompts(
         enter(line["prompts"], line["responses"])
     if is_primary() and not known:
         write_text(part, json_line({"key": key}))
-    for members, some in answers.stream(params, prompts, seed, first):
-        if is_primary():
-            with part.open("a", encoding="utf-8") as file:
-                file.write(json_line({"prompts": members, "responses": some}))
-        enter(members, some)
+    with appending(part) if is_primary() else contextlib.nullcontext() as add:
+        for members, some in answers.stream(params, prompts, seed, first):
+            if add:
+                add(json_line({"prompts": members, "responses": some}))
+            enter(members, some)
     return responses
 
 

@@ -208,8 +208,9 @@ def _tokenizer(base: str) -> Callable[[str], Sequence[str]]:
 
 
 def _opened(path: Path) -> io.TextIOBase:
-    open_file = gzip.open if path.suffix == ".gz" else open
-    return open_file(path, "rt", encoding="utf-8-sig")
+    content = path.read_bytes()
+    content = gzip.decompress(content) if path.suffix == ".gz" else content
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:

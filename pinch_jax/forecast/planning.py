@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.compilation import forecast
@@ -38,7 +39,7 @@ def make_plan(
     planned = [planned_program(bench, kind) for kind in programs or programs_of(bench)]
     with tempfile.TemporaryDirectory() as nowhere:
         study = plan_study(config, Path(nowhere), progress=False, bench=bench)
-    kept = Path(config.corpus.data_dir).expanduser() / KEPT
+    kept = as_path(config.corpus.data_dir, "config.corpus.data_dir") / KEPT
     records = []
     for program in planned:
         record = forecast(program, topology, kept)

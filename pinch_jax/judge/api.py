@@ -213,8 +213,10 @@ class ApiJudge:
 
     def _keep(self, key: str, judgement: Judgement, reply: Reply, add_line: AddLine) -> None:
         told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
-        add_line({"key": key, "version": self.version, "model": reply.model, **told})
+        line = {"key": key, "version": self.version, "model": reply.model, **told}
+        added_bytes = add_line(line)
         with self._lock:
+            self._read_bytes += added_bytes
             self._known[key] = judgement
             if reply.model not in self._models and self._models:
                 before = ", ".join(sorted(self._models))
@@ -227,7 +229,8 @@ class ApiJudge:
     def _open(self) -> Iterator[AddLine]:
         """Opens the cache for this process alone, and reads what others have added to it."""
         with open_lines(self._cache) as add_line:
-            if self._cache.stat().st_size != self._read_bytes:
+            size_bytes = self._cache.stat().st_size
+            if size_bytes != self._read_bytes:
                 for place, line in read_kept_lines(self._cache, _REMEDY):
                     try:
                         key, version = line["key"], line["version"]
@@ -237,10 +240,8 @@ class ApiJudge:
                     if version == self.version:
                         self._known[key] = judgement
                         self._models.add(line["model"])
-            try:
-                yield add_line
-            finally:
-                self._read_bytes = self._cache.stat().st_size
+            self._read_bytes = size_bytes
+            yield add_line
 
     def _price(self, tokens: int) -> float:
         return tokens / 1e6 * self._config.price_per_million_tokens

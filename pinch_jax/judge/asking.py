@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pinch_jax.files import json_line
+from pinch_jax.files import appending, json_line
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
 from pinch_jax.waiting import is_primary
 
@@ -29,17 +29,15 @@ def ask_and_keep(
     """
     told, keys, writes = {}, list(pairs), is_primary()
     quiet = not (progress and writes)
-    file = path.open("a", encoding="utf-8") if writes else contextlib.nullcontext()
-    with file, tqdm(total=len(keys), desc=name, unit="verdict", disable=quiet) as bar:
+    file = appending(path) if writes else contextlib.nullcontext()
+    with file as add, tqdm(total=len(keys), desc=name, unit="verdict", disable=quiet) as bar:
         for start in range(0, len(keys), judge.batch_size):
-            batch = keys[start : start + judge.batch_size]
+            batch, lines = keys[start : start + judge.batch_size], []
             for key, said in zip(batch, judge.judge([pairs[key] for key in batch]), strict=True):
                 told[key] = said
                 if said.choice is not None:
-                    line = line_of(key, said)
-                    if writes:
-                        file.write(json_line(line))
-            if writes:
-                file.flush()
+                    lines.append(json_line(line_of(key, said)))
+            if writes and lines:
+                add("".join(lines))
             bar.update(len(batch))
     return told

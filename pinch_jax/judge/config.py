@@ -1,11 +1,11 @@
 """Who may judge: each of them by a name of its own, in `config.judges`."""
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.errors import UserError
 
@@ -61,7 +61,11 @@ class JudgeConfig:
             raise UserError(f"{field}.model='': kind={self.kind!r} needs it; give {what}")
         for file in ("certificate", "template"):
             named = getattr(self, file)
-            if named and "{language}" not in named and not Path(named).expanduser().is_file():
+            if (
+                named
+                and "{language}" not in named
+                and not as_path(named, f"{field}.{file}").is_file()
+            ):
                 raise UserError(f"{field}.{file}={named!r}: no such file")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.reading.rows import Row, read_rows
@@ -72,7 +73,7 @@ def known_pairs(where: str, config: Config) -> list[KnownPair]:
         return corpus_pairs({x: corpus.prompts(x, count) for x in config.languages}, config.seed)
     if where.startswith(OASST):
         return oasst_pairs(where.removeprefix(OASST), config.languages)
-    return read_pairs(Path(where).expanduser())
+    return read_pairs(as_path(where))
 
 
 def read_pairs(path: Path) -> list[KnownPair]:

@@ -12,6 +12,7 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
+from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.files import digest
 from pinch_jax.judge.protocol import Pair
@@ -72,7 +73,7 @@ def read_wording(
         ours = {code: "\n".join(lines) for code, lines in ours.items()}
         chosen = {"": ours[ENGLISH]} if prompt_language == ENGLISH else ours
         return Wording(chosen, f"{field}.prompt_language={prompt_language!r}")
-    path = Path(template).expanduser()
+    path = as_path(template, f"{field}.template")
     before, by_language, behind = path.name.partition("{language}")
     if by_language:
         found = {

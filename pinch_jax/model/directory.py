@@ -12,7 +12,7 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, seal
+from pinch_jax.files import check_sealed, read_array, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights
@@ -40,7 +40,7 @@ def open_directory(directory: Path) -> Model:
     decoder = build(DecoderConfig, fields, f"{directory / DESCRIPTION}: decoder")
     tokenizer, trimming = load_tokenizer(directory), None
     if whole := described.get("trimmed"):
-        trimming = Trimming(Vocabulary(np.load(directory / VOCABULARY)), **whole)
+        trimming = Trimming(Vocabulary(read_array(directory / VOCABULARY)), **whole)
         tokenizer = TrimmedTokenizer(tokenizer, trimming.vocabulary)
     if (directory / PARAMS).exists():
         tensors = OrbaxParams(directory / PARAMS)

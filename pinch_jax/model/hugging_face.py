@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
@@ -48,7 +49,7 @@ class HuggingFaceDirectory(HuggingFaceTensors):
     """
 
     def __init__(self, path: str | Path):
-        path = Path(path)
+        path = as_path(path)
         self.config_json: Mapping[str, Any] = read_json(path / "config.json")
         self.decoder: DecoderConfig = read_config(self.config_json, path)
         super().__init__(path)

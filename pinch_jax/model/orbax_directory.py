@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import tensorstore
 
+from pinch_jax.buckets import as_path, files_below, kvstore
 from pinch_jax.errors import UserError
 from pinch_jax.files import CHECKSUMS, check_sealed, seal
 from pinch_jax.json_input import read_object
@@ -41,8 +42,7 @@ class OrbaxParams:
         if (path / CHECKSUMS).exists():
             check_sealed(path, "take the directory anew from where it was")
         self.path = path
-        held = (p for p in path.rglob("*") if p.is_file() and p.name != CHECKSUMS)
-        self.files = tuple(sorted(held))
+        self.files = tuple(sorted(p for p in files_below(path) if p.name != CHECKSUMS))
         self._arrays = _open_arrays(path)
         self.shapes = {name: tuple(array.shape) for name, array in self._arrays.items()}
         self.dtypes = {name: array.dtype.numpy_dtype for name, array in self._arrays.items()}
@@ -62,8 +62,8 @@ class OrbaxDirectory(OrbaxParams):
     """A directory such as a Hugging Face one, with a config.json, its weights by Orbax."""
 
     def __init__(self, path: str | Path):
-        super().__init__(Path(path) / PARAMS)
-        self.config_json: Mapping[str, Any] = read_json(Path(path) / "config.json")
+        super().__init__(as_path(path) / PARAMS)
+        self.config_json: Mapping[str, Any] = read_json(as_path(path) / "config.json")
         self.decoder: DecoderConfig = read_config(self.config_json, self.path)
 
 
@@ -95,10 +95,10 @@ def _open_arrays(path: Path) -> dict[str, tensorstore.TensorStore]:
     opened = {}
     for leaf in described["tree_metadata"].values():
         keys = [str(part["key"]) for part in leaf["key_metadata"]]
-        files = {"driver": "file", "path": f"{path.absolute()}/"}
-        stored = {"driver": "ocdbt", "base": files, "path": ".".join(keys) + "/"}
+        name = ".".join(keys)
+        stored = {"driver": "ocdbt", "base": kvstore(path), "path": f"{name}/"}
         if not described["use_ocdbt"]:
-            stored = {"driver": "file", "path": f"{path.absolute()}/{'.'.join(keys)}/"}
+            stored = kvstore(path / name)
         kind = "zarr3" if described["use_zarr3"] else "zarr"
         opened["/".join(keys)] = tensorstore.open(
             {"driver": kind, "kvstore": stored}, open=True, read=True

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.errors import UserError
 from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.directory import DESCRIPTION, open_directory
@@ -74,7 +75,12 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
     Raises:
         UserError: it is not there; says what would be.
     """
-    path = Path(source).expanduser()
+    path = as_path(source, field)
+    if in_bucket(path) and path.suffix == ".gguf":
+        raise UserError(
+            f"{field}={str(source)!r}: a .gguf file is read from a disk alone; copy it to one, or "
+            "give the directory that `pinch convert` makes of it"
+        )
     if path.exists():
         return path
     if (BUNDLED / str(source)).is_dir():

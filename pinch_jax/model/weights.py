@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from pinch_jax.buckets import in_bucket
 from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
 from pinch_jax.mesh import path_name
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place
-
-# The types of tensors that are read, as safetensors calls them.
-DTYPES = {
-    "F32": np.dtype(np.float32),
-    "F16": np.dtype(np.float16),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-}
+from pinch_jax.model.ranged_safetensors import DTYPES, RangedSafetensors
 
 
 def write_tensors(
@@ -66,8 +60,8 @@ def open_safetensors(path: Path) -> Any:
         UserError: it is not one, or not whole.
     """
     try:
-        return safe_open(path, framework="np")
-    except SafetensorError as error:
+        return RangedSafetensors(path) if in_bucket(path) else safe_open(path, framework="np")
+    except (SafetensorError, ValueError) as error:
         with path.open("rb") as file:
             begin = file.read(len(LFS_POINTER))
         if begin == LFS_POINTER.encode():

@@ -8,11 +8,11 @@ import collections
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.assemble import assemble, translation_costs
 from pinch_jax.corpus.fertility import fertility
@@ -89,7 +89,7 @@ def say_report(
         report = report_corpus(name, corpus, renderer, base, manifest, True)
         say(f"\n{renderer.tokenizer.path}\n\n{corpus_tables(report)}")
     if not tokenizers:
-        path = Path(config.corpus.data_dir).expanduser() / name / "report.json"
+        path = as_path(config.corpus.data_dir, "config.corpus.data_dir") / name / "report.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
         path.write_text(f"{text}\n", encoding="utf-8")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pinch_jax.buckets import as_path
 from pinch_jax.corpus.fertility import fertility
 from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
@@ -47,7 +48,7 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
 
 def read_texts(pattern: str) -> dict[str, list[str]]:
     """Returns the lines with text of each language's file, by its code."""
-    path = Path(pattern).expanduser()
+    path = as_path(pattern)
     if path.name.count(LANGUAGE) != 1 or LANGUAGE in str(path.parent):
         raise UserError(
             f"--texts={pattern}: write {LANGUAGE} once, in the name of the file, "

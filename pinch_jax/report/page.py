@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.languages import direction
 from pinch_jax.report.browser import browser_json
@@ -34,7 +35,7 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
         UserError: the work directory lacks a file that the study or its analysis writes.
         UserError: a file is not in its format.
     """
-    workdir = Path(workdir)
+    workdir = as_path(workdir)
     records = read_records(workdir)
     content = make_content(records, others)
     shown_below = [section.file for section in content["sections"]]

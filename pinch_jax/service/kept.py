@@ -1,16 +1,16 @@
 """JSON lines of what was paid for: each is on disk before anything else is asked."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.files import json_line, mend_last_line, naming
+from pinch_jax.files import appending, json_line, mend_last_line
 from pinch_jax.locks import lock_of, only_writer
 
-AddLine = Callable[[Mapping[str, Any]], None]
+# Returns how many bytes the line has.
+AddLine = Callable[[Mapping[str, Any]], int]
 
 
 @contextlib.contextmanager
@@ -21,14 +21,13 @@ def open_lines(path: Path) -> Iterator[AddLine]:
     line is repaired.
     """
     lock = threading.Lock()
-    with only_writer(lock_of(path)), path.open("a", encoding="utf-8", newline="\n") as file:
+    with only_writer(lock_of(path)), appending(path, on_disk=True) as write:
         mend_last_line(path)
 
-        def add(record: Mapping[str, Any]) -> None:
+        def add(record: Mapping[str, Any]) -> int:
             line = json_line(record)
-            with lock, naming(path):
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            with lock:
+                write(line)
+            return len(line.encode())
 
         yield add

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import ml_dtypes
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.errors import UserError
-from pinch_jax.files import whole_folder
+from pinch_jax.files import is_there, whole_folder
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
@@ -20,7 +21,7 @@ RESERVED = ("<answer>",)
 
 def train_base_tokenizer(config: Config) -> Path:
     """Returns where the tokenizer of the config's decoder was written, trained on its corpus."""
-    path = Path(config.model.tokenizer)
+    path = as_path(config.model.tokenizer)
     path.parent.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(config.corpus, config.languages)
     texts = [example.response for code in config.languages for example in corpus.train[code]]
@@ -35,7 +36,7 @@ def export_base_model(config: Config, workdir: Path, output: Path) -> None:
         UserError: the run is not finished.
     """
     run = make_run(Workbench(config), config.mixture.spec, workdir)
-    if not (run.directory / "model").exists():
+    if not is_there(run.directory / "model"):
         raise UserError(
             f"{run.directory} has no model yet; run `pinch train` with this config and "
             f"--workdir={workdir} to its end"

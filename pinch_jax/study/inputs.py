@@ -7,12 +7,12 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import AbstractMesh
 
+from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
@@ -200,7 +200,7 @@ class Inputs:
             train[name] = recipe_examples(parse_recipe(name, c.languages), self.corpus.train)
         decisive = (ENCODING_VERSION, renderer.tokenizer.checksum, renderer.described)
         rendering = json.dumps(decisive)
-        cache = Cache(Path(c.corpus.data_dir).expanduser() / "tokenized", rendering)
+        cache = Cache(as_path(c.corpus.data_dir, "config.corpus.data_dir") / "tokenized", rendering)
         tokenizer, rows = renderer.tokenizer, self._whole_model.decoder.vocab_size
 
         def tokenize():

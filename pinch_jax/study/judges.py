@@ -15,6 +15,7 @@ import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
+from pinch_jax.files import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
@@ -92,7 +93,7 @@ def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeS
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
     """Returns the study's, in older ones that of a run that was tuned; None where there is none."""
     folders = [workdir / TOKENIZER, *(workdir / "runs" / run / "model" for run in study["runs"])]
-    return next((load_tokenizer(folder) for folder in folders if folder.exists()), None)
+    return next((load_tokenizer(folder) for folder in folders if is_there(folder)), None)
 
 
 def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], dict[str, float]]:

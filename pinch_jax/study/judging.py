@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from pinch_jax.buckets import as_path
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
@@ -99,7 +100,7 @@ def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]
     """Returns what `pinch certify` wrote of this very judge; None where no file is named."""
     if not config.certificate:
         return None
-    certificate = read_certificate(Path(config.certificate).expanduser())
+    certificate = read_certificate(as_path(config.certificate))
     if certificate["judge"]["identity"] != judge.identity:
         raise UserError(
             f"config.judges.{name}.certificate={config.certificate!r}: is of another judge, "

@@ -120,7 +120,7 @@ def _read_answers(path: Path) -> list[dict[str, Any]]:
     """Returns the head of a file and its answers, each of them with all its fields."""
     remedy = "take it anew from where it was"
     try:
-        with gzip.open(path, "rb") as file:
+        with path.open("rb") as stored, gzip.open(stored) as file:
             lines = file.read().removesuffix(b"\n").split(b"\n")
     # What gzip says of a file that was cut short, or whose own checksum is another.
     except (EOFError, OSError, zlib.error) as error:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.files import read_record, whole_folder, write_record
+from pinch_jax.files import is_there, read_record, seal, whole_folder, write_record
 from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable
@@ -207,9 +207,10 @@ def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
 def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
     """Writes study.json and the tokenizer, from which the analysis and the report start."""
     config, tokenizer = study.bench.config, study.workdir / TOKENIZER
-    if not tokenizer.exists():
+    if not is_there(tokenizer):
         with whole_folder(tokenizer) as part:
             study.bench.model.tokenizer.save(part)
+            seal(part)
     path = study.workdir / "study.json"
     # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()

@@ -1,15 +1,22 @@
 """A run from its tuning set to its answers: trained once, resumable, kept as config.study says."""
 
 import functools
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from pinch_jax.buckets import in_bucket
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.files import UNFINISHED, delete_unfinished, whole_folder, write_record
+from pinch_jax.files import (
+    UNFINISHED,
+    delete_folder,
+    delete_unfinished,
+    is_there,
+    whole_folder,
+    write_record,
+)
 from pinch_jax.goodput import doing, training
 from pinch_jax.locks import one_writer, only_writer
 from pinch_jax.model.decoder import Params
@@ -45,9 +52,9 @@ def _tidy(run: Run) -> None:
     """Deletes what a killed process left in the directory of a run."""
     delete_unfinished(run.directory)
     model, checkpoints = run.directory / "model", run.directory / "checkpoints"
-    if model.exists() and checkpoints.exists():  # a kill came just after it was written
+    if is_there(model) and checkpoints.exists():  # a kill came just after it was written
         open_directory(model)  # if it is damaged, the run goes on from the checkpoints
-        shutil.rmtree(checkpoints)
+        delete_folder(checkpoints)
 
 
 def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Params:
@@ -59,7 +66,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     if run.plan is None:
         return bench.pretrained
     model_directory = run.directory / "model"
-    if agreed(f"looking for {model_directory}", model_directory.exists):
+    if agreed(f"looking for {model_directory}", lambda: is_there(model_directory)):
         progress(run.steps)
         return open_directory(model_directory).load_on(bench.mesh)
     if is_primary():
@@ -71,7 +78,7 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
         return params
     _export(bench, params, model_directory)
     if is_primary():
-        shutil.rmtree(run.directory / "checkpoints")
+        delete_folder(run.directory / "checkpoints")
     return params
 
 
@@ -88,7 +95,10 @@ def forget_weights(run: Run) -> None:
         if held := [folder for folder in held if folder.exists()]:
             with only_writer(run.directory / "lock"):
                 for folder in held:  # what is there is whole
-                    folder.rename(folder.with_name(folder.name + UNFINISHED))
+                    if in_bucket(folder):
+                        delete_folder(folder)
+                    else:
+                        folder.rename(folder.with_name(folder.name + UNFINISHED))
                 delete_unfinished(run.directory)
 
     primary_alone(f"deleting the weights of {run.label}", delete)
@@ -163,6 +173,6 @@ def _merged(bench: Workbench, trained: Params) -> Params:
 
 @doing("saving")
 def _export(bench: Workbench, params: Params, directory: Path) -> None:
-    """Writes a model directory by renaming, so that one that is there is whole."""
-    with whole_folder(directory, primary_alone) as part:
+    """Writes a model directory in a way that one that is there is whole."""
+    with whole_folder(directory, primary_alone, wait_for_all) as part:
         save_model(part, bench.model, params)

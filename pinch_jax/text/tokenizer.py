@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import MAGIC
@@ -23,7 +24,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         UserError: there is none.
         UserError: it is no SentencePiece model, no tokenizer.json and no GGUF file.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.is_dir():
         names = [original_file(path), JsonTokenizer.FILE, SentencePieceTokenizer.FILE]
         held = [path / name for name in names if name]

@@ -1,16 +1,19 @@
 """Checkpoints by Orbax: whole states, restored onto whatever mesh the run has now.
 
 Orbax and TensorStore do not notice a changed byte of an array, so that each checkpoint is sealed.
+Orbax writes to disks and to gs://; what is kept in s3:// it writes on a disk, which is mirrored.
 """
 
+import tempfile
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
+from pinch_jax.buckets import copy_folder, in_bucket, kvstore
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, naming, seal, sync_folder
+from pinch_jax.files import check_sealed, delete_folder, naming, seal, sync_folder
 from pinch_jax.goodput import doing
 from pinch_jax.mesh import check_finite, parameter_shardings, replicated
 from pinch_jax.train.step import TrainState
@@ -38,12 +41,21 @@ class Checkpoints:
     """The two newest checkpoints of a run, in one directory: one may be damaged."""
 
     def __init__(self, directory: Path):
-        self.directory = directory
-        self._saving = -1
+        """Opens a directory; UserError where it is in s3:// and several processes would write."""
+        self.directory, self._mirror, self._saving = directory, None, -1
+        if kvstore(directory)["driver"] == "s3":
+            if jax.process_count() > 1:
+                raise UserError(
+                    f"{directory}: one process alone can keep checkpoints in s3://, and there are "
+                    f"{jax.process_count()}; name a --workdir in gs://, or on a disk that all share"
+                )
+            self._disk = tempfile.TemporaryDirectory()
+            self.directory, self._mirror = Path(self._disk.name), directory
+            copy_folder(directory, self.directory)
         # Orbax calls it when all is written, and only then gives the directory its name.
         sealing = ocp.AsyncOptions(post_finalization_callback=self._seal)
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, async_options=sealing)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
 
     @doing("saving")
     def save(self, state: TrainState) -> None:
@@ -73,10 +85,19 @@ class Checkpoints:
         return self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
 
     def _seal(self) -> None:
-        if is_primary():
-            (unfinished,) = self.directory.glob(f"{self._saving}.*/{ITEM}")
-            seal(unfinished)
-            sync_folder(unfinished)
+        if not is_primary():
+            return
+        # In a bucket it has its name before it is whole.
+        name = self._saving if in_bucket(self.directory) else f"{self._saving}.*"
+        (unfinished,) = self.directory.glob(f"{name}/{ITEM}")
+        seal(unfinished)
+        sync_folder(unfinished)
+        if self._mirror:
+            copy_folder(unfinished.parent, self._mirror / str(self._saving))
+            here = {path.name.partition(".")[0] for path in self.directory.iterdir()}
+            for old in self._mirror.iterdir():
+                if old.name not in here:
+                    delete_folder(old)
 
     def _newest_whole(self) -> int | None:
         damaged: dict[int, str] = {}
@@ -111,6 +132,8 @@ class Checkpoints:
         """Waits for what is being written."""
         with naming(self.directory):
             self._manager.close()
+        if self._mirror:
+            self._disk.cleanup()
 
     def __enter__(self) -> "Checkpoints":
         return self

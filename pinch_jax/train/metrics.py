@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import json_line, mend_last_line, read_kept_lines
+from pinch_jax.files import json_line, mend_last_line, read_kept_lines, write_text
 from pinch_jax.train.trackers import Tracker
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
@@ -26,12 +26,11 @@ class MetricWriter:
     ):
         # (step, metrics, whether they are written)
         self._waiting: collections.deque[tuple[int, Mapping[str, Any], bool]] = collections.deque()
-        self._lines, self._trackers = None, trackers
+        self._lines: list[str] = []
+        self._path, self._trackers = None, trackers
         if directory is not None:
-            path = directory / "metrics.jsonl"
-            kept = _lines_until(path, done_steps)
-            self._lines = path.open("w", encoding="utf-8")
-            self._lines.writelines(kept)
+            self._path = directory / "metrics.jsonl"
+            self._lines = _lines_until(self._path, done_steps)
 
     def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
         """Takes scalars of a step, also such as the device has not computed yet.
@@ -47,16 +46,14 @@ class MetricWriter:
         """Reads, checks and writes all that is waiting; raises UserError as `write` does."""
         while self._waiting:
             self._pull()
-        if self._lines:
-            self._lines.flush()
+        if self._path:
+            write_text(self._path, "".join(self._lines))
         for tracker in self._trackers:
             tracker.flush()
 
     def close(self) -> None:
         """Flushes and closes the files."""
         self.flush()
-        if self._lines:
-            self._lines.close()
         for tracker in self._trackers:
             tracker.close()
 
@@ -66,8 +63,8 @@ class MetricWriter:
         if not all(map(math.isfinite, values.values())):
             self._waiting.clear()  # what follows from numbers that are lost
             raise UserError(_not_finite(step, values))
-        if self._lines and logged:
-            self._lines.write(json_line({"step": step} | values))
+        if self._path and logged:
+            self._lines.append(json_line({"step": step} | values))
             for tracker in self._trackers:
                 tracker.log(values, step)
 

@@ -4,12 +4,15 @@ A service is a library with `init`, `log` and `finish`, as Weights & Biases made
 """
 
 import importlib
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tensorboardX import SummaryWriter
+from tensorboardX.record_writer import register_writer_factory
 
+from pinch_jax.buckets import LIBRARIES, as_path
 from pinch_jax.errors import UserError
 from pinch_jax.train.config import TENSORBOARD
 
@@ -67,6 +70,34 @@ class _Service:
 
     def close(self) -> None:
         self._run.finish()
+
+
+class _EventObject:
+    """A file of events in a bucket, written whole at each flush; what tensorboardX writes into."""
+
+    def __init__(self, path: str):
+        self._path, self._events = as_path(path), io.BytesIO()
+
+        self.write = self._events.write
+
+    @classmethod
+    def open(cls, path: str) -> "_EventObject":
+        return cls(path)
+
+    @staticmethod
+    def directory_check(path: str) -> None:
+        """Does nothing: there are no folders."""
+
+    def flush(self) -> None:
+        self._path.write_bytes(self._events.getvalue())
+
+    def close(self) -> None:
+        self.flush()
+
+
+for _scheme in LIBRARIES:
+    # Its own need another library for each kind of bucket.
+    register_writer_factory(_scheme, _EventObject)
 
 
 def open_trackers(

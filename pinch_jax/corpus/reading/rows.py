@@ -13,11 +13,12 @@ import io
 import itertools
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from etils import epath
 
+from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
 from pinch_jax.json_input import check_encodable, read_values
@@ -86,16 +87,16 @@ def path_of(pattern: str, code: str) -> str:
     """
     paths = [pattern.replace("{language}", name) for name in (code, *spellings(code))]
     # A URL out of reach is named by whoever reads it.
-    with contextlib.suppress(ImportError, KeyError):
+    with contextlib.suppress(UserError):
         for path in paths:
             if any(file.exists() for file in files_of(path)):
                 return path
     return paths[0]
 
 
-def files_of(path: str) -> list[epath.Path]:
+def files_of(path: str) -> list[Path]:
     """Returns the file of a path, or those that are there where its name has a `*`, in order."""
-    named = epath.Path(path).expanduser()
+    named = as_path(path)
     return sorted(named.parent.glob(named.name)) if "*" in named.name else [named]
 
 
@@ -120,21 +121,14 @@ def read_rows(path: str, split: str = "") -> Iterator[Row]:
         yield Row(place, index, record)
 
 
-def _files(path: str) -> list[epath.Path]:
-    try:
-        found = files_of(path)
-        is_there = bool(found) and found[0].exists()
-    except (ImportError, KeyError) as error:  # of a URL whose kind is unknown, or lacks a library
-        raise UserError(
-            f"{path}: not within reach ({error}); name a file here, or a URL of a kind that "
-            "etils.epath knows, such as gs:// with gcsfs installed"
-        ) from error
-    if not is_there:
+def _files(path: str) -> list[Path]:
+    found = files_of(path)
+    if not found or not found[0].exists():
         raise UserError(f"{path}: no such file; correct the path of the source")
     return found
 
 
-def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
     readers = {
         ".json": _json_records,
         ".jsonl": _json_records,
@@ -155,12 +149,12 @@ def _file_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
         raise _broken(file, error) from error
 
 
-def _broken(file: epath.Path, error: Exception) -> UserError:
+def _broken(file: Path, error: Exception) -> UserError:
     return UserError(f"{file}: broken ({error}); copy or download it anew")
 
 
 @contextlib.contextmanager
-def _unpacked(file: epath.Path) -> Iterator[BinaryIO]:
+def _unpacked(file: Path) -> Iterator[BinaryIO]:
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(file.open("rb"))
         if file.name.endswith(".gz"):
@@ -168,12 +162,12 @@ def _unpacked(file: epath.Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _json_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+def _json_records(file: Path) -> Iterator[tuple[str, Any]]:
     with _unpacked(file) as stream:
         yield from read_values(file, stream)
 
 
-def _table_records(file: epath.Path, dialect: str) -> Iterator[tuple[str, Any]]:
+def _table_records(file: Path, dialect: str) -> Iterator[tuple[str, Any]]:
     """Yields header -> cell of each row; a cell may be quoted as spreadsheets do."""
     # Some editors put a byte-order mark before the text, which is none of it.
     kind = "TSV" if dialect == "excel-tab" else "CSV"
@@ -192,7 +186,7 @@ def _table_records(file: epath.Path, dialect: str) -> Iterator[tuple[str, Any]]:
             raise UserError(f"{file}:{reader.line_num}: not {kind} ({error}); repair it") from error
 
 
-def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
+def _parquet_records(file: Path) -> Iterator[tuple[str, Any]]:
     import pyarrow.parquet  # which every config would wait for
 
     with file.open("rb") as stream:
@@ -204,9 +198,11 @@ def _parquet_records(file: epath.Path) -> Iterator[tuple[str, Any]]:
             raise _broken(file, error) from error
 
 
-def _tfds_records(directory: epath.Path, split: str) -> Iterator[tuple[str, Any]]:
+def _tfds_records(directory: Path, split: str) -> Iterator[tuple[str, Any]]:
     import tensorflow_datasets as tfds  # which takes seconds, and few read with it
 
+    if in_bucket(directory):
+        raise UserError(f"{directory}: what TFDS prepared is read from a disk; copy it to one")
     if not split:
         raise UserError(f"{directory}: which split of it? Write it as ?split=train")
     try:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pinch_jax.buckets import as_path
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.translation.additions import without_additions
@@ -154,7 +155,7 @@ def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[
 
 
 def _file(directory: str | os.PathLike[str], target: str) -> Path:
-    return Path(directory).expanduser() / f"{target}.jsonl"
+    return as_path(directory) / f"{target}.jsonl"
 
 
 def _texts(examples: Iterable[Example]) -> Iterator[str]:

@@ -1,0 +1,206 @@
+"""Paths here or in a bucket, gs:// or s3://, and what differs there.
+
+A bucket has objects alone, each of which is written whole or not at all: no folders, no renaming,
+no appending. Whatever was written is read and listed from then on, by everybody.
+"""
+
+import contextlib
+import errno
+import fnmatch
+import functools
+import glob
+import importlib.util
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import fsspec
+from etils.epath.gpath import PosixGPath
+
+from pinch_jax.errors import UserError
+
+# By what etils.epath reaches them, whether TensorFlow is installed or not.
+LIBRARIES = {"gs": "gcsfs", "s3": "s3fs"}
+os.environ.setdefault("EPATH_USE_TF", "false")
+for _name in ("gs", "gcs", "s3"):
+    # They would remember listings, and not see what other processes write.
+    fsspec.config.conf.setdefault(_name, {})["use_listings_cache"] = False
+
+
+# By which a folder is known, or checked: in a bucket it comes after all else.
+CHECKSUMS = "checksums.json"
+LAST = (CHECKSUMS, "config.json")
+
+
+class Size(NamedTuple):
+    """What `stat` says of an object."""
+
+    st_size: int
+
+
+class BucketPath(PosixGPath):
+    """A path in a bucket, with the methods of a pathlib.Path.
+
+    Those of the library take what fails for what is not there, a bracket in a folder's name for a
+    pattern, and texts in the system's encoding; and make buckets.
+    """
+
+    def absolute(self) -> "BucketPath":
+        return self
+
+    def resolve(self, strict: bool = False) -> "BucketPath":
+        return self
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Does nothing: there are no folders."""
+
+    def _kind(self) -> str:
+        try:
+            return _system(self).info(str(self))["type"]
+        except FileNotFoundError:
+            return ""
+
+    def exists(self) -> bool:
+        return bool(self._kind())
+
+    def is_dir(self) -> bool:
+        return self._kind() == "directory"
+
+    def is_file(self) -> bool:
+        return self._kind() == "file"
+
+    def glob(self, pattern: str) -> Iterator["BucketPath"]:
+        first, _, rest = pattern.partition("/")
+        named = [self / first]
+        if glob.has_magic(first):
+            named = []
+            with contextlib.suppress(FileNotFoundError):
+                named = [p for p in self.iterdir() if fnmatch.fnmatchcase(p.name, first)]
+        for path in named:
+            if rest:
+                yield from path.glob(rest)
+            elif glob.has_magic(first) or path.exists():
+                yield path
+
+    def stat(self) -> Size:
+        return Size(_system(self).size(str(self)))
+
+    def open(self, mode: str = "r", encoding: str = "utf-8", **text: Any) -> IO:
+        if "b" not in mode:
+            return io.TextIOWrapper(self.open("rb"), encoding, **text)
+        if mode != "rb":
+            raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
+        return _system(self).open(str(self), "rb")
+
+    def read_bytes(self) -> bytes:
+        return _system(self).cat_file(str(self))
+
+    def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding, errors).read()
+
+    def write_bytes(self, data: bytes) -> int:
+        try:
+            _system(self).pipe_file(str(self), data)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, "there is no such bucket", str(self)) from error
+        return len(data)
+
+    def write_text(self, data: str, encoding: str = "utf-8") -> int:
+        return self.write_bytes(data.encode(encoding))
+
+    def rmtree(self, missing_ok: bool = False) -> None:
+        held = list(files_below(self))
+        if not (held or missing_ok):
+            raise FileNotFoundError(errno.ENOENT, "nothing is there", str(self))
+        for path in held:
+            path.unlink(missing_ok=True)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        try:
+            _system(self).rm_file(str(self))
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+
+def as_path(named: str | Path, field: str = "") -> Path:
+    """Returns the path that somebody has named in a field, on a disk or in a bucket.
+
+    Raises:
+        UserError: the bucket is of a kind that is not known, its library is not installed, or it
+            is not reached.
+    """
+    if isinstance(named, BucketPath):
+        return named
+    scheme, url, _ = str(named).partition("://")
+    if not url:
+        return Path(named).expanduser()
+    told = f"{field}={named}" if field else named
+    if scheme not in LIBRARIES:
+        raise UserError(f"{told}: a bucket is gs:// or s3://; name one, or a folder")
+    if not importlib.util.find_spec(LIBRARIES[scheme]):
+        raise UserError(f"{told}: for buckets: pip install 'pinch_jax[buckets]'")
+    path = BucketPath(named)
+    if len(path.parts) < 4:
+        raise UserError(f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH")
+    _check_reached(path.parents[-3])
+    return path
+
+
+@functools.cache
+def _check_reached(bucket: BucketPath) -> None:
+    try:
+        (bucket / "pinch").exists()
+    except Exception as error:  # each store, and each library before it, has errors of its own
+        told = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"{bucket}: not reached ({told}); check its name, and your credentials"
+        ) from error
+
+
+def in_bucket(path: Path) -> bool:
+    """Returns whether a path is one in a bucket."""
+    return isinstance(path, BucketPath)
+
+
+def _system(path: BucketPath) -> fsspec.AbstractFileSystem:
+    return fsspec.filesystem(path.parts[1])
+
+
+def read_range(path: Path, start: int, stop: int) -> bytes:
+    """Returns bytes of an object, and fetches no others."""
+    return _system(path).cat_file(str(path), start=start, end=stop)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yields all files below a folder."""
+    if not in_bucket(folder):
+        yield from (path for path in folder.rglob("*") if path.is_file())
+        return
+    for name in _system(folder).find(str(folder)):
+        yield BucketPath(f"{folder.parts[1]}://{name}")
+
+
+def copy_folder(
+    source: Path, target: Path, wanted: Callable[[Path], bool] = lambda path: True
+) -> None:
+    """Copies what is wanted of a folder into a bucket or out of one, LAST at the end."""
+    ordered = sorted(files_below(source), key=lambda path: (path.name in LAST, path))
+    for path in filter(wanted, ordered):
+        copied = target / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if in_bucket(copied):
+            _system(copied).put_file(str(path), str(copied))
+        else:
+            _system(path).get_file(str(path), str(copied))
+
+
+def kvstore(folder: Path) -> dict[str, str]:
+    """Returns a folder as TensorStore names it."""
+    if not in_bucket(folder):
+        return {"driver": "file", "path": f"{folder.absolute()}/"}
+    _, scheme, bucket, *keys = folder.parts
+    driver = {"gs": "gcs"}.get(scheme, scheme)
+    return {"driver": driver, "bucket": bucket, "path": "".join(f"{key}/" for key in keys)}
