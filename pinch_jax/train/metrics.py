@@ -33,6 +33,7 @@ class MetricWriter:
         if directory is not None:
             path = directory / "metrics.jsonl"
             self._path, self._lines = path, _lines_until(path, done_steps)
+            write_text(path, "".join(self._lines))
             self._events = SummaryWriter(
                 str(directory / "tensorboard"), purge_step=done_steps + 1 if done_steps else None
             )
@@ -78,7 +79,6 @@ class _EventObject:
 
     def __init__(self, path: str):
         self._path, self._events = as_path(path), io.BytesIO()
-
         self.write = self._events.write
 
     @classmethod
