@@ -21,7 +21,7 @@ def list() -> None:
     from ml_collections_configs import base
     from pinch_jax.corpus.reading import readers
     from pinch_jax.judge.config import KINDS
-    from pinch_jax.model.families import FAMILIES
+    from pinch_jax.model.architectures import FAMILIES
     from pinch_jax.study.config import BUILT_IN
     from pinch_jax.study.experiments.registry import experiment
 

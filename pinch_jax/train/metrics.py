@@ -31,6 +31,7 @@ class MetricWriter:
         if directory is not None:
             self._path = directory / "metrics.jsonl"
             self._lines = _lines_until(self._path, done_steps)
+            write_text(self._path, "".join(self._lines))
 
     def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
         """Takes scalars of a step, also such as the device has not computed yet.
