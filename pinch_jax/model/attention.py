@@ -82,13 +82,14 @@ def attend(
             k, v = (jnp.take(x, head // config.groups, axis=2) for x in (k, v))
         return run(config, q, k, v, seen)
 
-    return jax.shard_map(
+    out = jax.shard_map(
         local,
         mesh=shard.mesh,
         in_specs=(queries, keys, keys, Seen(P(*queries[:2]), P(queries[1]), P(), P(keys[0]))),
         out_specs=queries,
         check_vma=False,
     )(q, k, v, Seen(seen.first, seen.last, jnp.asarray(seen.is_global), seen.first))
+    return shard(out, "BTNH")
 
 
 @functools.cache
