@@ -26,9 +26,10 @@ def on_files(files: Files, config: Any) -> Files:
         for cell in notebook.cells:
             if cell.cell_type == "code":  # what machines say of themselves is no part of a page
                 cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-        text, _ = nbconvert.MarkdownExporter().from_notebook_node(notebook)
-        page = str(Path(file.src_uri).with_suffix(".md"))
-        files.append(File.generated(config, page, content=text))
+        text, made = nbconvert.MarkdownExporter().from_notebook_node(notebook)
+        page = Path(file.src_uri).with_suffix(".md")
+        for name, content in {page.name: text, **made.get("outputs", {})}.items():
+            files.append(File.generated(config, str(page.with_name(name)), content=content))
     return files
 
 
