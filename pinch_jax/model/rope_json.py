@@ -58,8 +58,7 @@ def read_ropes(c: Config, family: Family) -> dict[str, Any]:
     local_base, local_scaling = base, scaling
     if own:
         local = local or {}
-        assumed = c.get("rope_local_base_freq", family.local_rope_theta)
-        local_base = local.get("rope_theta", assumed)
+        local_base = local.get("rope_theta", c.get("rope_local_base_freq", family.local_rope_theta))
         local_scaling = _read_scaling(local, where, c)
     return {
         "rope_theta": float(base),
