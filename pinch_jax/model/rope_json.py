@@ -42,23 +42,23 @@ def read_ropes(c: Config, family: Family) -> dict[str, Any]:
     """Returns the rotary fields of DecoderConfig; in some families, windows have their own."""
     old, new = c["rope_scaling"], c["rope_parameters"]
     where, local = "rope_parameters", None
-    if new and (GLOBAL in new or family.local_rope_theta):
-        if old or GLOBAL not in new:
-            rule = f"only {GLOBAL!r} and {LOCAL!r} in it, and no rope_scaling beside it"
-            raise unsupported(where, new, rule)
+    own = family.local_rope_theta is not None
+    if new and ((GLOBAL in new) != own or (own and old)):
+        rule = f"{GLOBAL!r} and {LOCAL!r} in it where they differ, and no rope_scaling beside it"
+        raise unsupported(where, new, rule)
+    if new and own:
         everywhere, local = dict(new[GLOBAL]), new.get(LOCAL)
     else:
-        if old and family.local_rope_theta and "rope_type" not in old:
+        if old and own and "rope_type" not in old:
             raise unsupported("rope_scaling", old, "only with a rope_type")
         # transformers takes the older of two spellings.
         everywhere, where = dict(old or new or {}), "rope_scaling" if old else where
     base = everywhere.get("rope_theta", c["rope_theta"])
     scaling = _read_scaling(everywhere, where, c)
     local_base, local_scaling = base, scaling
-    if family.local_rope_theta:
+    if own:
         local = local or {}
-        assumed = c.get("rope_local_base_freq", family.local_rope_theta)
-        local_base = local.get("rope_theta", assumed)
+        local_base = local.get("rope_theta", c.get("rope_local_base_freq", family.local_rope_theta))
         local_scaling = _read_scaling(local, where, c)
     return {
         "rope_theta": float(base),
