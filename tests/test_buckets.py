@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from bucket_servers import BUCKET, buckets, make_s3_bucket
+from safetensors.numpy import save_file
 from small import GEMMA_LIKE, OPTIMIZER, random_params
 
 from pinch_jax import bucket_locks
@@ -18,7 +19,7 @@ from pinch_jax.files import CHECKSUMS, appending, is_there, mend_last_line, seal
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors
-from pinch_jax.model.weights import open_safetensors, save_weights
+from pinch_jax.model.weights import open_safetensors
 from pinch_jax.stops import GO_ON
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.step import init_state
@@ -157,7 +158,7 @@ def test_a_folder_is_there_when_its_seal_is(folder, tmp_path):
 
 def test_blocks_of_safetensors_are_fetched_and_nothing_else(folder, tmp_path, monkeypatch):
     ours = {"a": np.arange(600, dtype=np.float32).reshape(30, 20), "b": np.ones((4,), np.float32)}
-    save_weights(tmp_path / "w.safetensors", ours)
+    save_file(ours, tmp_path / "w.safetensors")
     copy_folder(tmp_path, folder)
     fetched = []
 
