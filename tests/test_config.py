@@ -99,7 +99,7 @@ def built(changes, config=base):
                 "model.tokenizer": "a.model",
                 "model.decoder": DECODER | {"activation": "gelu_tahn"},
             },
-            r"config\.model\.decoder\.activation: 'gelu_tahn' is not .*; did you mean 'gelu_tanh'\?",
+            r"config\.model\.decoder\.activation: 'gelu_tahn' is not .* you mean 'gelu_tanh'\?",
         ),
         ({"model.dtype": "float16"}, r"config\.model\.dtype: 'float16' is not known; did you"),
         ({"batch.rows": 0}, r"config\.batch\.rows=0: must be above 0"),
