@@ -21,7 +21,7 @@ from pinch_jax.forecast.programs import PlannedProgram
 from pinch_jax.mesh import TPU_OPTIONS
 
 # Part of what records are kept by: raised when the same program would be read otherwise.
-FORECAST_VERSION = 2
+FORECAST_VERSION = 3
 # Environment variables that change what the compilers make.
 _OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
