@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pinch_jax.files import whole_folder
+from pinch_jax.folders import whole_folder
 from pinch_jax.processes import end_processes, start_processes
 
 # Several files for each process.

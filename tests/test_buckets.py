@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from small import GEMMA_LIKE, OPTIMIZER, random_params
 
 from pinch_jax import bucket_locks
-from pinch_jax.buckets import as_path, copy_folder, files_below
+from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
 from pinch_jax.errors import UserError
-from pinch_jax.files import CHECKSUMS, appending, is_there, mend_last_line, seal, whole_folder
+from pinch_jax.files import appending, mend_last_line
+from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors

@@ -4,17 +4,16 @@ import json
 
 import pytest
 
+from pinch_jax.buckets import CHECKSUMS
 from pinch_jax.files import (
-    CHECKSUMS,
-    check_sealed,
     json_line,
     mend_last_line,
     read_kept_lines,
     read_record,
-    seal,
     write_bytes,
     write_record,
 )
+from pinch_jax.folders import check_sealed, seal
 
 PLAIN = {"text": "é\u2028\x85", "numbers": [1, -2.5, 1e300], "none": None, "in": {"a": True}}
 

@@ -14,7 +14,8 @@ import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import seal, write_record
+from pinch_jax.files import write_record
+from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, figures, groups, labels, tables
 from pinch_jax.report.page import write_report

@@ -17,7 +17,7 @@ import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.files import whole_folder
+from pinch_jax.folders import whole_folder
 from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings, path_name
 from pinch_jax.model import export
 from pinch_jax.model.directory import open_directory, save_model

@@ -12,7 +12,7 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.files import seal
+from pinch_jax.folders import seal
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.report import run_sections

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, is_there, read_array, seal, whole_folder
+from pinch_jax.files import read_array
+from pinch_jax.folders import check_sealed, is_there, seal, whole_folder
 from pinch_jax.locks import lock_of, only_writer
 
 Render = Callable[[str, str], tuple[list[int], int]]

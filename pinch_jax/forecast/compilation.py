@@ -13,7 +13,8 @@ from typing import Any
 import jaxlib.version
 from jax.errors import JaxRuntimeError
 
-from pinch_jax.files import delete_unfinished, digest, read_record, write_record
+from pinch_jax.files import digest, read_record, write_record
+from pinch_jax.folders import delete_unfinished
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.cost import GPU_PEAK, Cost, cost_of, matmul_flops
 from pinch_jax.forecast.hlo import Program

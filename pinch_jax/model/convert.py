@@ -11,7 +11,7 @@ import numpy as np
 
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
-from pinch_jax.files import seal, whole_folder
+from pinch_jax.folders import seal, whole_folder
 from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, save_model

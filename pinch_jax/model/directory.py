@@ -12,7 +12,8 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, read_array, seal
+from pinch_jax.files import read_array
+from pinch_jax.folders import check_sealed, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import write_config, write_ids
 from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights

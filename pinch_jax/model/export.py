@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pinch_jax.files import whole_folder
+from pinch_jax.folders import whole_folder
 from pinch_jax.host_memory import fetched_rows
 from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import read_config

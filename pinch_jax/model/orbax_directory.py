@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import tensorstore
 
-from pinch_jax.buckets import as_path, files_below, kvstore
+from pinch_jax.buckets import CHECKSUMS, as_path, files_below, kvstore
 from pinch_jax.errors import UserError
-from pinch_jax.files import CHECKSUMS, check_sealed, seal
+from pinch_jax.folders import check_sealed, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig, Params

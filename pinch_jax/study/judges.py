@@ -15,7 +15,7 @@ import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
-from pinch_jax.files import is_there
+from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens

@@ -11,7 +11,7 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.files import delete_unfinished
+from pinch_jax.folders import delete_unfinished
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import agree_to_pay, open_judge, where_asked

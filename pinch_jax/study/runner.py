@@ -13,7 +13,8 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.files import is_there, read_record, seal, whole_folder, write_record
+from pinch_jax.files import read_record, write_record
+from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
 from pinch_jax.stops import stoppable

@@ -9,14 +9,8 @@ from tqdm import tqdm
 
 from pinch_jax.buckets import in_bucket
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.files import (
-    UNFINISHED,
-    delete_folder,
-    delete_unfinished,
-    is_there,
-    whole_folder,
-    write_record,
-)
+from pinch_jax.files import UNFINISHED, write_record
+from pinch_jax.folders import delete_folder, delete_unfinished, is_there, whole_folder
 from pinch_jax.goodput import doing, training
 from pinch_jax.locks import one_writer, only_writer
 from pinch_jax.model.decoder import Params

@@ -13,7 +13,8 @@ from absl import logging
 
 from pinch_jax.buckets import copy_folder, in_bucket, kvstore
 from pinch_jax.errors import UserError
-from pinch_jax.files import check_sealed, delete_folder, naming, seal, sync_folder
+from pinch_jax.files import naming
+from pinch_jax.folders import check_sealed, delete_folder, seal, sync_folder
 from pinch_jax.goodput import doing
 from pinch_jax.mesh import check_finite, parameter_shardings, replicated
 from pinch_jax.train.step import TrainState
