@@ -38,7 +38,8 @@ def judge() -> None:
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import activation_sharding, make_mesh
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.sharding import activation_sharding
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
@@ -99,7 +100,8 @@ def certify() -> None:
     from pinch_jax.judge.pairs import known_pairs
     from pinch_jax.judge.telling import told_lines
     from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import activation_sharding, make_mesh
+    from pinch_jax.mesh import make_mesh
+    from pinch_jax.sharding import activation_sharding
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 

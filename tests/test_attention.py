@@ -13,10 +13,11 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from pinch_jax.data.batches import Batch
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import attention
 from pinch_jax.model.attention import Seen, attend, check_attention, choose
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding
+from pinch_jax.sharding import activation_sharding
 from pinch_jax.train.step import summed_loss
 from tests.small import FAMILIES, GEMMA_LIKE, random_params
 

@@ -12,16 +12,9 @@ from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import Sampling, sample
 from pinch_jax.host_memory import listed_layers
-from pinch_jax.mesh import (
-    MeshConfig,
-    Shard,
-    activation_sharding,
-    make_mesh,
-    parameter_shardings,
-    put_batch,
-    replicated,
-)
+from pinch_jax.mesh import MeshConfig, make_mesh, put_batch, replicated
 from pinch_jax.model.decoder import forward, unembed
+from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
 LENGTHS = (8, 1, 5, 3)

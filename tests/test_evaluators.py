@@ -15,16 +15,9 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
 from pinch_jax.forecast.hlo import Array, Program, arrays
-from pinch_jax.mesh import (
-    MeshConfig,
-    activation_sharding,
-    decoding_mesh,
-    decoding_tensor,
-    make_mesh,
-    parameter_shardings,
-    put_batch,
-)
+from pinch_jax.mesh import MeshConfig, decoding_mesh, decoding_tensor, make_mesh, put_batch
 from pinch_jax.model.decoder import forward, unembed
+from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 

@@ -17,7 +17,7 @@ from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh, parameter_shardings
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import loading
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
@@ -31,6 +31,7 @@ from pinch_jax.model.loading import (
     restore_rows,
 )
 from pinch_jax.model.source import locate, open_model
+from pinch_jax.sharding import parameter_shardings
 
 GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 DECODERS = {

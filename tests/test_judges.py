@@ -16,8 +16,9 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _verdicts
+from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.judges import _agreement
 from pinch_jax.study.judging import _described

@@ -12,22 +12,17 @@ from small import EVERY, FAMILIES, random_params, random_plan, trained, trainer
 from torus import SLICES, chips, shapes
 
 from ml_collections_configs import tiny
-from pinch_jax import mesh as mesh_module
+from pinch_jax import sharding
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import (
+from pinch_jax.mesh import MeshConfig, check_rows, local_rows, make_mesh, path_name, put_batch
+from pinch_jax.model.decoder import abstract_params, no_sharding
+from pinch_jax.sharding import (
     PARAMETER_AXES,
-    MeshConfig,
     activation_sharding,
-    check_rows,
-    local_rows,
-    make_mesh,
     parameter_shardings,
     parameter_spec,
-    path_name,
-    put_batch,
 )
-from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.workbench import Workbench
@@ -129,7 +124,7 @@ def test_an_unknown_path_or_one_of_two_rows_raises(monkeypatch):
         parameter_spec("layers/attention/gate")
     with pytest.raises(ValueError, match="'embedding/more' matches 0 rows"):
         parameter_spec("embedding/more")
-    monkeypatch.setattr(mesh_module, "PARAMETER_AXES", (*PARAMETER_AXES, PARAMETER_AXES[0]))
+    monkeypatch.setattr(sharding, "PARAMETER_AXES", (*PARAMETER_AXES, PARAMETER_AXES[0]))
     with pytest.raises(ValueError, match="'head' matches 2 rows"):
         parameter_spec("head")
 

@@ -14,9 +14,10 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate import score
 from pinch_jax.evaluate.score import Scorer, make_score
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh, parameter_shardings
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import locate
+from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.study.scoring import read_texts, score_file
 from pinch_jax.text.tokenizer import load_tokenizer
 

@@ -23,9 +23,10 @@ from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.evaluate.sampling import sampling_keys
 from pinch_jax.host_memory import listed_layers
-from pinch_jax.mesh import jit_on, local_rows, parameter_shardings, put_batch, replicated
+from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision, listed
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.step import summed_loss

@@ -20,10 +20,11 @@ from pinch_jax.forecast.flops import attention_flops, decode_flops, forward_flop
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.mesh import SPLIT, batch_sharding, batch_ways, parameter_shardings, ways
+from pinch_jax.mesh import batch_sharding, batch_ways, ways
 from pinch_jax.model.decoder import abstract_params, in_precision, init_cache
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
+from pinch_jax.sharding import SPLIT, parameter_shardings
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import combine
 from pinch_jax.train.step import NOTHING, summed_loss

@@ -10,7 +10,7 @@ from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
-from pinch_jax.mesh import Shard
+from pinch_jax.sharding import Shard
 from pinch_jax.waiting import primary_alone
 
 

@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.mesh import Shard, path_name
+from pinch_jax.mesh import path_name
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layers import Block, Embedder, dense, lookup
 from pinch_jax.model.rotary import Rope, rotation
+from pinch_jax.sharding import Shard
 
 # On one device there is nothing to constrain.
 no_sharding = Shard()

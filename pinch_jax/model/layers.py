@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
-from pinch_jax.mesh import Shard
 from pinch_jax.model.attention import PROJECTED, Seen, attend
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.rotary import Rope, rotate
+from pinch_jax.sharding import Shard
 
 Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 

@@ -86,7 +86,7 @@ def load_params(
     """Returns the parameters of a decoder, each tensor used once.
 
     Matrices are of `dtype`, norms and biases in float32; None keeps those of the file. `shardings`
-    is a tree such as `mesh.parameter_shardings` returns; without it they are numpy arrays.
+    is a tree such as `sharding.parameter_shardings` returns; without it they are numpy arrays.
 
     Raises:
         UserError: tensors are missing, left over or misshapen; all of them are listed.

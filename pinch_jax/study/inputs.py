@@ -23,22 +23,14 @@ from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import (
-    AXES,
-    Shard,
-    activation_sharding,
-    batch_ways,
-    check_rows,
-    decoding_tensor,
-    make_mesh,
-    parameter_shardings,
-)
+from pinch_jax.mesh import AXES, batch_ways, check_rows, decoding_tensor, make_mesh
 from pinch_jax.mesh_config import AUTO, MeshConfig
 from pinch_jax.model.attention import check_attention
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
+from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
 from pinch_jax.host_memory import HostCopy
-from pinch_jax.mesh import activation_sharding, decoding_mesh, jit_on
+from pinch_jax.mesh import decoding_mesh, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
+from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters

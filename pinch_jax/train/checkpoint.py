@@ -16,7 +16,8 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.folders import check_sealed, delete_folder, seal, sync_folder
 from pinch_jax.goodput import doing
-from pinch_jax.mesh import check_finite, parameter_shardings, replicated
+from pinch_jax.mesh import check_finite, replicated
+from pinch_jax.sharding import parameter_shardings
 from pinch_jax.train.step import TrainState
 from pinch_jax.waiting import agreed, is_primary
 

@@ -14,20 +14,12 @@ from gpu_inputs import (
 from our_optimizer import OPTIMIZER
 
 from pinch_jax.evaluate.decode import make_decode
-from pinch_jax.mesh import (
-    MeshConfig,
-    activation_sharding,
-    batch_sharding,
-    jit_on,
-    make_mesh,
-    parameter_shardings,
-    path_name,
-    replicated,
-)
+from pinch_jax.mesh import MeshConfig, batch_sharding, jit_on, make_mesh, path_name, replicated
 from pinch_jax.model.attention import Seen, attend, choose, einsum
 from pinch_jax.model.decoder import abstract_params, listed
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
+from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.train.step import init_state, make_train_step
 
 DTYPE = jnp.bfloat16

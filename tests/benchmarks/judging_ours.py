@@ -9,8 +9,9 @@ from sides import Turns
 from pinch_jax.judge.model import ModelJudge
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.mesh import MeshConfig, activation_sharding, make_mesh
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.source import open_model
+from pinch_jax.sharding import activation_sharding
 
 
 def main() -> None:
