@@ -10,8 +10,8 @@ import pytest
 from chat_templates import LLAMA, QWEN
 from small_tokenizers import write_llama3, write_qwen
 
+from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.decode import Sampling, until_stop
-from pinch_jax.evaluate.evaluators import Answers
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert

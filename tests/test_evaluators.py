@@ -12,8 +12,9 @@ from small import LLAMA_LIKE, random_params
 import pinch_jax
 from pinch_jax.config import BatchConfig
 from pinch_jax.corpus.example import Example
+from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.config import Sampling
-from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss, answer_metrics
+from pinch_jax.evaluate.evaluators import HeldoutLoss, answer_metrics
 from pinch_jax.forecast.hlo import Array, Program, arrays
 from pinch_jax.mesh import MeshConfig, decoding_mesh, decoding_tensor, make_mesh, put_batch
 from pinch_jax.model.decoder import forward, unembed

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pinch_jax.evaluate.evaluators import Answers
+from pinch_jax.evaluate.answers import Answers
 from pinch_jax.files import (
     appending,
     digest,

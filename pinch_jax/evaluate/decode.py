@@ -14,15 +14,8 @@ import numpy as np
 
 from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.evaluate.sampling import sample
-from pinch_jax.model.decoder import (
-    Cache,
-    Shard,
-    forward_cached,
-    init_cache,
-    listed,
-    no_sharding,
-    unembed,
-)
+from pinch_jax.model.cache import Cache, init_cache
+from pinch_jax.model.decoder import Shard, forward_cached, listed, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 
 # The part of a group's rows that take prompts together. The fewer, the less they wait for each

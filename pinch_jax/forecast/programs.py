@@ -21,7 +21,8 @@ from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.mesh import batch_sharding, batch_ways, ways
-from pinch_jax.model.decoder import abstract_params, in_precision, init_cache
+from pinch_jax.model.cache import init_cache
+from pinch_jax.model.decoder import abstract_params, in_precision
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
 from pinch_jax.sharding import SPLIT, parameter_shardings

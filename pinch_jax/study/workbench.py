@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pinch_jax.evaluate.evaluators import Answers, HeldoutLoss
+from pinch_jax.evaluate.answers import Answers
+from pinch_jax.evaluate.evaluators import HeldoutLoss
 from pinch_jax.host_memory import HostCopy
 from pinch_jax.mesh import decoding_mesh, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
