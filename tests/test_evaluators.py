@@ -164,7 +164,7 @@ def test_weights_that_training_splits_are_placed_once_and_not_gathered_for_a_tok
     mesh = make_mesh(MeshConfig(1, 4, 2))
     # Of eight ways, the two key-value heads can be split by two.
     own = decoding_mesh(mesh, decoding_tensor(0, 8, MODEL.kv_heads))
-    assert dict(own.shape) == {"data": 4, "fsdp": 1, "tensor": 2}
+    assert own.devices.shape == (4, 1, 1, 2)
     split = dataclasses.replace(answers, shard=activation_sharding(own), dtype=dtype)
     params = jax.device_put(PARAMS, parameter_shardings(mesh, PARAMS))
     placed = split.placed(params)

@@ -75,12 +75,12 @@ class Inputs:
             config.batch.microbatches > 1
         )
         check_rows(self.ways, field, config.batch.rows // config.batch.microbatches)
-        groups = self.ways * config.mesh.context * config.mesh.tensor // self.decoding_tensor
-        check_rows(groups, "config.evaluate.rows", config.evaluate.rows)
         tokens = "config.batch.row_tokens", config.batch.row_tokens
         check_rows(config.mesh.context, *tokens, "context")
         if config.mesh.splits_parameters:
             check_divisible(config.mesh, self._whole_model.decoder)
+        groups = self.ways * config.mesh.context * config.mesh.tensor // self.decoding_tensor
+        check_rows(groups, "config.evaluate.rows", config.evaluate.rows)
         if config.mesh.attention != AUTO:
             check_attention(self.shard, config.batch.row_tokens, config.model.dtype)
 
