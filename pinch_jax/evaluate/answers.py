@@ -21,6 +21,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
+from pinch_jax.train.lora import is_plain, plain
 
 # Part of what answers are kept by: raised when the same model would answer otherwise.
 DECODING_VERSION = 3
@@ -112,7 +113,7 @@ class Answers:
         """The program params -> params as `decode` reads them."""
 
         def place(params):
-            return listed(in_precision(params, self.dtype))
+            return listed(in_precision(plain(params), self.dtype))
 
         return jit_on(
             self.mesh, place, out_shardings=jax.tree.map(lambda x: x.sharding, self.shapes)
@@ -124,7 +125,7 @@ class Answers:
         Training splits them in another way, and each token would gather them anew. On one CPU
         device they are views of what they are made of, where that has the same precision.
         """
-        same = self.dtype == params["embedding"].dtype == jnp.float32
+        same = self.dtype == params["embedding"].dtype == jnp.float32 and is_plain(params)
         layers = listed_layers(self.mesh, params["layers"]) if same else None
         return params | {"layers": layers} if layers else self._place(params)
 

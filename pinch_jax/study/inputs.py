@@ -26,7 +26,6 @@ from pinch_jax.errors import UserError
 from pinch_jax.mesh import AXES, batch_ways, check_rows, decoding_tensor, make_mesh
 from pinch_jax.mesh_config import AUTO, MeshConfig
 from pinch_jax.model.attention import check_attention
-from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
@@ -43,6 +42,8 @@ ARITHMETIC_VERSION = 4
 
 def check_divisible(mesh: MeshConfig, decoder: DecoderConfig, whose: str = "") -> None:
     """Raises UserError where a mesh cannot divide the parameters of a model; it takes no device."""
+    from pinch_jax.model.decoder import abstract_params  # loads flax, which a call may do without
+
     sizes = (1, mesh.fsdp, mesh.context, mesh.tensor)
     try:
         parameter_shardings(AbstractMesh(sizes, AXES), abstract_params(decoder))

@@ -82,7 +82,25 @@ def merge(frozen: Params, trainable: Params, scaling: float = 0.0, donate: bool 
     return _joined(frozen, trainable, add)
 
 
-def _added(w: jax.Array, a: jax.Array, b: jax.Array, scaling: jax.Array) -> jax.Array:
+def plain(params: Params) -> Params:
+    """Returns parameters of `combine` as those of `merge`: each `Adapted` made one weight."""
+
+    def one(leaf):
+        return _added(leaf.weight, leaf.a, leaf.b, 1.0) if _is_adapted(leaf) else leaf
+
+    return jax.tree.map(one, params, is_leaf=_is_adapted)
+
+
+def is_plain(params: Params) -> bool:
+    """Returns whether no weight has an adapter beside it."""
+    return not any(map(_is_adapted, jax.tree.leaves(params, is_leaf=_is_adapted)))
+
+
+def _is_adapted(leaf: Any) -> bool:
+    return isinstance(leaf, Adapted)
+
+
+def _added(w: jax.Array, a: jax.Array, b: jax.Array, scaling: jax.Array | float) -> jax.Array:
     rank = a.shape[-1]
     change = a.reshape(len(w), -1, rank) @ b.reshape(len(w), rank, -1)
     return w + scaling * change.reshape(w.shape)
