@@ -27,7 +27,7 @@ UNFINISHED = ".unfinished"
 # What is added to a file of lines in a bucket, until that is written whole again.
 ADDED = ".added-"
 # Of a file that is read from its start to its end.
-PART_BYTES = 1 << 20
+PART_BYTES = 1 << 18
 
 
 def write_bytes(path: Path, content: bytes) -> None:
