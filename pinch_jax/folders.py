@@ -102,9 +102,8 @@ def seal(
         names = (path.relative_to(folder).as_posix() for path in files_below(folder))
     known = known or {}
     held = {
-        name: known.get(name) or file_checksum(folder / name)
-        for name in sorted(names)
-        if name != CHECKSUMS
+        name: known[name] if name in known else file_checksum(folder / name)
+        for name in sorted({*names, *known} - {CHECKSUMS})
     }
     write_record(folder / CHECKSUMS, {"sha256": held})
 

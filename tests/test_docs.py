@@ -99,7 +99,7 @@ def test_every_command_has_its_flags_fields_and_files(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_field_extra_and_file_that_is_named_is_there(page):
     text = text_of(page)
-    for path in re.findall(r"`(?:--)?config\.([a-z_.]+\w)\b", text):
+    for path in re.findall(r"`(?:--)?config\.(?!json)([a-z_.]+\w)\b", text):
         assert field(re.sub(r"^(model\.decoder|judges\.mine)\b.*", "model.decoder", path)), path
     for extras in re.findall(r"pinch_jax\[([\w,-]+)\]", text):
         for extra in extras.split(","):
