@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import Example, Prompt
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import parse_mixture
@@ -187,7 +187,7 @@ class Answers:
     def __call__(
         self,
         params: Params,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         seed: int,
         progress: Callable[[int], None] = lambda count: None,
     ) -> list[str]:
@@ -200,7 +200,7 @@ class Answers:
         return responses
 
     def stream(
-        self, params: Params, prompts: Sequence[str], seed: int, first: int = 0
+        self, params: Params, prompts: Sequence[Prompt], seed: int, first: int = 0
     ) -> Iterator[tuple[list[int], list[str]]]:
         """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
 
@@ -241,7 +241,7 @@ def answer_metrics(
     What needs a reference is over the prompts that have one, and absent if none has.
     """
     examples = [e for some in heldout.values() for e in some]
-    responses = answers(params, [e.prompt for e in examples], seed + step)
+    responses = answers(params, [e.asked for e in examples], seed + step)
     records = [response_record(e, said) for e, said in zip(examples, responses, strict=True)]
     words = words_of_records(records)
     outcomes: dict[str, list[Any]] = {code: [] for code in heldout}

@@ -1,4 +1,4 @@
-"""A tuned model's own chat template: one turn of a user, and the model's answer to it."""
+"""A tuned model's own chat template: what was said so far, and the model's answer to it."""
 
 import dataclasses
 import datetime
@@ -14,6 +14,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
+from pinch_jax.corpus.example import Prompt, Turn, written
 from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import unused_mark
 from pinch_jax.text.base import Tokenizer
@@ -64,7 +65,7 @@ class ChatRenderer(Renderer):
     tokenizer: Tokenizer
 
     def __post_init__(self) -> None:
-        before, answered = self._render(SAMPLE), self._render(SAMPLE, SAMPLE)
+        before, answered = self._render(_user(SAMPLE)), self._render(_user(SAMPLE), SAMPLE)
         if SAMPLE not in before:
             raise self._error("it does not write a prompt that is plain text")
         if not answered.startswith(before):
@@ -86,8 +87,26 @@ class ChatRenderer(Renderer):
     def _otherwise(self, before: str, answered: str) -> UserError:
         return self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
 
-    def _render(self, prompt: str, response: str | None = None) -> str:
-        messages = [{"role": "user", "content": prompt}]
+    def _check(self, turns: Sequence[Turn]) -> None:
+        """Checks that the template writes each of several turns, and not otherwise once answered.
+
+        Some drop roles without a word; so a sample stands in each turn.
+        """
+        roles = [role for role, _ in turns]
+        try:
+            samples = [(role, SAMPLE) for role in roles]
+            before, answered = self._render(samples), self._render(samples, SAMPLE)
+            if (before.count(SAMPLE), answered.count(SAMPLE)) != (len(roles), len(roles) + 1):
+                raise self._error("not every turn is in what it writes")
+            if not answered.startswith(before):
+                raise self._otherwise(before, answered)
+        except UserError as error:
+            raise UserError(
+                f"turns of {roles}: {error}, or leave such conversations out ('?turns=first')"
+            ) from None
+
+    def _render(self, turns: Sequence[Turn], response: str | None = None) -> str:
+        messages = [{"role": role, "content": text} for role, text in turns]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
         template = self.template
@@ -133,7 +152,7 @@ class ChatRenderer(Renderer):
     @functools.cached_property
     def _closing(self) -> tuple[str, str]:
         """What the template writes behind a response: all of it, and up to a special token."""
-        closing = self._render(SAMPLE, SAMPLE).rpartition(SAMPLE)[2]
+        closing = self._render(_user(SAMPLE), SAMPLE).rpartition(SAMPLE)[2]
         end = self._special_token.search(closing)
         if end is None:
             return closing, self.tokenizer.token(self.tokenizer.eos_id)
@@ -144,21 +163,29 @@ class ChatRenderer(Renderer):
         """The token at which decoding stops."""
         return self._ids(self._closing[1])[-1]
 
-    def prompt(self, prompt: str) -> list[int]:
+    def prompt(self, prompt: Prompt) -> list[int]:
         """Returns the ids that a model continues with its response."""
-        mark = unused_mark(prompt)
-        return self._ids(self._render(self._marked(prompt, mark)), mark)
+        turns, mark = self._turns_of(prompt, "")
+        return self._ids(self._render(turns), mark)
 
-    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
+    def _turns_of(self, prompt: Prompt, response: str) -> tuple[list[Turn], str]:
+        """Returns turns in which no text is a special token, and the mark that sees to it."""
+        turns = _user(prompt) if isinstance(prompt, str) else prompt
+        if len(turns) > 1:
+            self._check(turns)
+        mark = unused_mark(written(turns) + response)
+        return [(role, self._marked(text, mark)) for role, text in turns], mark
+
+    def example(self, prompt: Prompt, response: str) -> tuple[list[int], int]:
         """Returns (ids, length of the prompt in them); the ids behind it are supervised.
 
         Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
         """
         if not prompt:
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
-        mark = unused_mark(prompt + response)
-        prompt, response = self._marked(prompt, mark), self._marked(response, mark)
-        before, answered = self._render(prompt), self._render(prompt, response)
+        turns, mark = self._turns_of(prompt, response)
+        response = self._marked(response, mark)
+        before, answered = self._render(turns), self._render(turns, response)
         closing, end = self._closing
         if not (answered.startswith(before) and answered.endswith(closing)):
             raise self._otherwise(before, answered)
@@ -187,6 +214,10 @@ class ChatRenderer(Renderer):
         """Returns the ids of a rendered text that goes on another one."""
         text, *behind = self._parts(rendered, mark)
         return self._texts.encode_on(text) + self._texts.encode_parts(["", *behind])
+
+
+def _user(text: str) -> list[Turn]:
+    return [("user", text)]
 
 
 def _environment() -> jinja2.Environment:
