@@ -54,10 +54,9 @@ class Example:
         """Returns what a file has of it; several turns are the `messages` of a chat."""
         fields = {name: value for name, value in vars(self).items() if name != "turns"}
         if self.turns:
-            reply = ("assistant", fields.pop("response"))
-            turns = (*self.turns, reply) if reply[1] else self.turns
-            fields["messages"] = [{"role": role, "content": text} for role, text in turns]
             del fields["prompt"]
+            turns = (*self.turns, ("assistant", fields.pop("response")))
+            fields["messages"] = [{"role": role, "content": text} for role, text in turns if text]
         return fields
 
 
@@ -68,10 +67,10 @@ def written(turns: Iterable[Turn]) -> str:
 
 def turn_fields(turns: Sequence[Turn]) -> dict[str, Any]:
     """Returns the fields that an example has of turns, the last of which may be the reply."""
-    replied = turns[-1][0] == "assistant"
-    asked = tuple(turns[:-1] if replied else turns)
-    fields = {"prompt": written(asked), "response": turns[-1][1] if replied else ""}
-    return fields | {"turns": asked if len(asked) > 1 else ()}
+    role, text = turns[-1]
+    asked, response = (tuple(turns[:-1]), text) if role == "assistant" else (tuple(turns), "")
+    several = asked if len(asked) > 1 else ()
+    return {"prompt": written(asked), "response": response, "turns": several}
 
 
 def example_of(record: Mapping[str, Any]) -> Example:

@@ -65,11 +65,7 @@ class ChatRenderer(Renderer):
     tokenizer: Tokenizer
 
     def __post_init__(self) -> None:
-        before, answered = self._render(_user(SAMPLE)), self._render(_user(SAMPLE), SAMPLE)
-        if SAMPLE not in before:
-            raise self._error("it does not write a prompt that is plain text")
-        if not answered.startswith(before):
-            raise self._otherwise(before, answered)
+        self._check(_user(SAMPLE), "it does not write a prompt that is plain text")
 
     @functools.cached_property
     def _turns(self) -> jinja2.Template:
@@ -78,32 +74,25 @@ class ChatRenderer(Renderer):
         except jinja2.TemplateError as error:
             raise self._error(str(error)) from None
 
-    def _error(self, reason: str) -> UserError:
+    def _error(self, reason: str, turns: Sequence[Turn] = ()) -> UserError:
+        roles = f" for turns of {[role for role, _ in turns]}" if turns[1:] else ""
         return UserError(
-            f"the chat template of {self.tokenizer.path} cannot be used: {reason}; use the "
-            "template 'base'"
+            f"the chat template of {self.tokenizer.path} cannot be used{roles}: {reason}; use the "
+            f"template 'base'{', or leave such turns out' if roles else ''}"
         )
 
     def _otherwise(self, before: str, answered: str) -> UserError:
         return self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
 
-    def _check(self, turns: Sequence[Turn]) -> None:
-        """Checks that the template writes each of several turns, and not otherwise once answered.
-
-        Some drop roles without a word; so a sample stands in each turn.
-        """
-        roles = [role for role, _ in turns]
-        try:
-            samples = [(role, SAMPLE) for role in roles]
-            before, answered = self._render(samples), self._render(samples, SAMPLE)
-            if (before.count(SAMPLE), answered.count(SAMPLE)) != (len(roles), len(roles) + 1):
-                raise self._error("not every turn is in what it writes")
-            if not answered.startswith(before):
-                raise self._otherwise(before, answered)
-        except UserError as error:
-            raise UserError(
-                f"turns of {roles}: {error}, or leave such conversations out ('?turns=first')"
-            ) from None
+    def _check(self, turns: Sequence[Turn], otherwise: str = "it leaves out turns") -> None:
+        """Checks that the template writes each turn, and not otherwise once it is answered."""
+        # Some leave out a role without a word.
+        samples = [(role, SAMPLE) for role, _ in turns]
+        before, answered = self._render(samples), self._render(samples, SAMPLE)
+        if before.count(SAMPLE) < len(turns):
+            raise self._error(otherwise, samples)
+        if not answered.startswith(before):
+            raise self._otherwise(before, answered)
 
     def _render(self, turns: Sequence[Turn], response: str | None = None) -> str:
         messages = [{"role": role, "content": text} for role, text in turns]
@@ -126,7 +115,7 @@ class ChatRenderer(Renderer):
                 **{name: token for name, token in tokens.items() if token is not None},
             )
         except jinja2.TemplateError as error:
-            raise self._error(str(error)) from None
+            raise self._error(str(error), turns) from None
 
     @functools.cached_property
     def _markup(self) -> set[str]:

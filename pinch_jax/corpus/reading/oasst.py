@@ -29,9 +29,8 @@ def oasst_examples(rows: Iterable[Row], language: str, which: str) -> Iterator[E
     """
     roots: list[Row] = []
     below: dict[str, list[Row]] = {}
-    for row, parent in oasst_messages(
-        r for r in rows if r.fields.get("tree_state", READY) == READY
-    ):
+    ready = (row for row in rows if row.fields.get("tree_state", READY) == READY)
+    for row, parent in oasst_messages(ready):
         if parent is None:
             roots.append(row)
         elif row.text("role") == "prompter" or _is_best(row):
@@ -72,9 +71,7 @@ def _best_path(root: Row, below: Mapping[str, list[Row]], language: str) -> list
         if best is None or not (_is_in(asked, language) and _is_in(best, language)):
             break
         path += [asked.text("text"), best.text("text")]
-        further = [
-            m for m in below.get(best.text("message_id"), ()) if m.text("role") == "prompter"
-        ]
+        further = (m for m in below.get(best.text("message_id"), ()) if not _is_best(m))
         asked = min((m for m in further if _is_in(m, language)), key=_rank, default=None)
     return path
 
