@@ -202,7 +202,7 @@ def test_what_is_answered_again_is_asked_with_its_turns():
 
 
 def test_a_system_turn_that_all_share_makes_no_duplicates():
-    system = "You are a helpful assistant that answers in the language of the question. " * 3
+    system = " ".join(f"Rule {n}: keep to point {chr(97 + n) * 5}." for n in range(26))
 
     def about(name, text, before="Hello"):
         turns = (("system", system), ("user", "Hi"), ("assistant", before), ("user", text))
