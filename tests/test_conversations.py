@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 from test_readers import message, read, written
@@ -14,6 +15,7 @@ from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import asked, response_record
+from pinch_jax.evaluate.sampling import sampling_keys
 
 TALK = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
 TALK += [("assistant", "Because."), ("user", "So?"), ("assistant", "So.")]
@@ -199,6 +201,10 @@ def test_what_is_answered_again_is_asked_with_its_turns():
     assert asked(record) == one.turns and record["prompt"] == one.prompt
     plain = response_record(Example("p", "p", "t", "en", "Hi", "Hello"), "")
     assert asked(plain) == "Hi" and "asked" not in plain
+    # What is drawn and kept depends on the turns, not only on what they say.
+    keys = sampling_keys(0, [one.turns, one.prompt, asked(record)])
+    assert len({*map(tuple, keys[:2].tolist())}) == 2
+    assert np.array_equal(sampling_keys(0, [one.turns]), sampling_keys(0, [asked(record)]))
 
 
 def test_a_system_turn_that_all_share_makes_no_duplicates():
