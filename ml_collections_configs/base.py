@@ -25,7 +25,8 @@ def get_config() -> ml_collections.ConfigDict:
     # Where built corpora are kept, shared by all runs of this machine.
     c.corpus.data_dir = "~/.cache/pinch_jax"
     # Sources, as "reader:path"; pinch_jax/corpus/reading/readers.py lists the readers and their
-    # options. With {language} in its path a source brings every language itself.
+    # options. With {language} in its path a source brings every language itself. "?turns=all" of a
+    # conversation tunes on each reply in it, not on the last alone (docs/your_data.md).
     c.corpus.train = ()
     c.corpus.heldout = ()
     # Training prompts that are held out too, at least so similar (Jaccard index of the runs of 5

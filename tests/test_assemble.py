@@ -50,7 +50,7 @@ def test_the_files_are_the_examples(tmp_path):
     for split in SPLITS:
         content = split_path(c.directory, split, "fi").read_text(encoding="utf-8")
         assert [json.loads(line) for line in content.splitlines()] == [
-            dataclasses.asdict(one) for one in getattr(corpus, split)["fi"]
+            one.record() for one in getattr(corpus, split)["fi"]
         ]
 
 

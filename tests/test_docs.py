@@ -15,6 +15,7 @@ from ml_collections_configs import base, tiny
 from pinch_jax.arguments import PROCESS_FLAGS, config_path
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
+from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.records import response_record
 from pinch_jax.main import COMMANDS
@@ -138,7 +139,7 @@ def test_every_link_leads_to_a_file(page):
 def test_json_lines_as_the_docs_have_them_are_a_corpus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs/your_data.md").read_text(encoding="utf-8")
-    (line,) = re.findall("```json\n(.*?)\n```", text, re.DOTALL)
+    line, chat = re.findall("```json\n(.*?)\n```", text, re.DOTALL)
     (tmp_path / "tea").mkdir()
     for split in ("train", "heldout"):
         for code in ("en", "fi"):
@@ -153,6 +154,12 @@ def test_json_lines_as_the_docs_have_them_are_a_corpus(tmp_path, monkeypatch):
     held = load_corpus(config.corpus, config.languages, progress=False)
     (example,) = held.train["fi"]
     assert (example.id, example.response, example.answer) == ("train-1", "train fi", "two minutes")
+    (tmp_path / "chat.jsonl").write_text(chat + "\n")
+    told = read_source(parse_source("jsonl:chat.jsonl?turns=all"), "en")
+    assert [(one.id, one.response) for one in told] == [
+        ("tea-2#1", "Two minutes."),
+        ("tea-2#2", "Four."),
+    ]
 
 
 def test_the_snippet_trains_answers_and_judges(tmp_path, monkeypatch, capsys):

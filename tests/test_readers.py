@@ -190,7 +190,7 @@ def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):
     ]
     made, *others = (read(source) for source in sources)
     assert [others[0], others[1]] == [made, made]
-    assert [vars(e) for e in made] == [
+    assert [e.record() for e in made] == [
         r | {"language": "en", "english_answer": False, "response": r["response"].strip()}
         for r in records
     ]
@@ -224,9 +224,9 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
 @pytest.mark.parametrize(
     ("messages", "told"),
     [
-        ([], r"messages of \[\]; one turn"),
+        ([], r"messages of \[\]; turns"),
         ([{"role": "assistant", "content": "a"}], r"messages of \['assistant'\]"),
-        (3 * [{"role": "user", "content": "a"}], "messages of .*; one turn can be read"),
+        (3 * [{"role": "user", "content": "a"}], "messages of .*; turns have to be of"),
         ([{"role": "user", "content": [{"text": "a"}]}], r"messages\[0\]\.content=.* is no text"),
         ([{"role": "user", "content": " "}], r"messages\[0\]\.content=' ' is empty"),
         ([{"role": "user"}], r"messages\[0\]\.content=None is no text"),
@@ -256,8 +256,8 @@ def test_shards_are_read_in_order_as_one_file(tmp_path):
         ("lima", '{"conversations": ["a", "b"]}', r":1: no field 'source'"),
         ("lima", "\n\n[1]", r", entry 1: not an object"),
         ("lima", '{"conversations": ["a", ""], "source": "s"}', r"conversations\[1\]='' is empty"),
-        ("oasst", '{"message_tree_id": "1"}', r":1: no field 'prompt'"),
-        ("oasst", '{"prompt": {"message_id": "1"}}', r":1, prompt: no field 'replies'"),
+        ("oasst", '{"message_tree_id": "1"}', r":1: no field 'message_id'"),
+        ("oasst", '{"prompt": {"text": "a"}}', r":1, prompt: no field 'message_id'"),
         ("oasst", '{"message_id": "1", "role": "prompter"}', r"no example in language='en'"),
         ("alpaca_farm", '[{"instruction": 5, "dataset": "koala"}]', r", entry 1: instruction='5'"),
         ("jsonl", '{"prompt": " ", "response": ""}', r":1: prompt=' ' is empty; fill it"),

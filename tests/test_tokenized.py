@@ -1,10 +1,9 @@
 """Each language as flat arrays of ids, read back as it was rendered."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.data.tokenized import ARRAYS, Cache, tokenize_corpus
 
 
@@ -13,7 +12,7 @@ def render(prompt, response):
 
 
 def example(id, prompt, response):
-    return SimpleNamespace(id=id, prompt=prompt, response=response)
+    return Example(id, id, "made", "fi", prompt, response)
 
 
 EXAMPLES = {

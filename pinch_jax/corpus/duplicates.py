@@ -1,7 +1,8 @@
 """Training prompts that the held-out set has too, word for word or nearly.
 
 Two prompts are as similar as the Jaccard index of their sets of 5 characters in a row. An index
-says which held-out prompts have such a run, so that all are compared at once.
+says which held-out prompts have such a run, so that all are compared at once. Of a conversation
+all turns count but the system's, which many conversations share.
 """
 
 import collections
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 import regex
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import Example, written
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.word_breaks import UNSPACED
 from pinch_jax.errors import UserError
@@ -55,7 +56,7 @@ def find_duplicates(
             f"threshold={threshold}: must be above 0 and at most 1, where only the order of what "
             "is said may differ; 0.8 is a good one"
         )
-    texts = [folded(example.prompt) for example in heldout]
+    texts = [folded(_asked(example)) for example in heldout]
     same = {text: place for place, text in reversed([*enumerate(texts)])}
     sets = [shingles(text) for text in texts]
     sizes = np.array([len(own) for own in sets])
@@ -66,7 +67,7 @@ def find_duplicates(
     index = {shingle: np.array(own) for shingle, own in places.items()}
     duplicates = []
     for example in train:
-        text = folded(example.prompt)
+        text = folded(_asked(example))
         if text in same:
             other = heldout[same[text]]
             duplicates.append(Duplicate(example.id, other.id, "exact", 1.0))
@@ -82,6 +83,10 @@ def find_duplicates(
             similarity = float(jaccard[nearest])
             duplicates.append(Duplicate(example.id, heldout[nearest].id, "near", similarity))
     return tuple(duplicates)
+
+
+def _asked(example: Example) -> str:
+    return written(turn for turn in example.turns if turn[0] != "system") or example.prompt
 
 
 def folded(text: str) -> str:

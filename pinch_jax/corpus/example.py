@@ -3,11 +3,17 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 SPLITS = ("train", "heldout")
 # The first part of a task whose prompts are in another language than the one to answer in.
 CROSSLINGUAL = "crosslingual"
+
+# A role, "system", "user" or "assistant", and what it says.
+Turn = tuple[str, str]
+# What a model is asked: one turn of a user, or all turns up to one.
+Prompt = str | tuple[Turn, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +26,9 @@ class Example:
 
     `answer` is "" where no short one makes it right, and `response` is "" where a held-out
     instruction has no reference: nothing is measured then that would need it.
+
+    `turns` are all turns up to the one that `response` replies to, where there are several, so
+    that a template can write them; `prompt` is then what they say, with a blank line between.
     """
 
     id: str
@@ -30,6 +39,46 @@ class Example:
     response: str = ""
     answer: str = ""
     english_answer: bool = False
+    turns: tuple[Turn, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.turns and self.prompt != written(self.turns):
+            raise ValueError(f"{self.id!r}: the prompt is not what its turns say")
+
+    @property
+    def asked(self) -> Prompt:
+        """What a template makes a prompt of."""
+        return self.turns or self.prompt
+
+    def record(self) -> dict[str, Any]:
+        """Returns what a file has of it; several turns are the `messages` of a chat."""
+        fields = {name: value for name, value in vars(self).items() if name != "turns"}
+        if self.turns:
+            del fields["prompt"]
+            turns = (*self.turns, ("assistant", fields.pop("response")))
+            fields["messages"] = [{"role": role, "content": text} for role, text in turns if text]
+        return fields
+
+
+def written(turns: Iterable[Turn]) -> str:
+    """Returns what turns say as one text."""
+    return "\n\n".join(text for _, text in turns)
+
+
+def turn_fields(turns: Sequence[Turn]) -> dict[str, Any]:
+    """Returns the fields that an example has of turns, the last of which may be the reply."""
+    role, text = turns[-1]
+    asked, response = (tuple(turns[:-1]), text) if role == "assistant" else (tuple(turns), "")
+    several = asked if len(asked) > 1 else ()
+    return {"prompt": written(asked), "response": response, "turns": several}
+
+
+def example_of(record: Mapping[str, Any]) -> Example:
+    """Returns the example that `Example.record` says."""
+    fields = dict(record)
+    if messages := fields.pop("messages", ()):
+        fields |= turn_fields([(told["role"], told["content"]) for told in messages])
+    return Example(**fields)
 
 
 def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:
@@ -38,7 +87,6 @@ def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:
     for name, examples in splits:
         digest.update(f"{name}\n".encode())
         for example in examples:
-            # Its fields as they are: `asdict` would copy each of them first, which takes longer.
-            line = json.dumps(vars(example), sort_keys=True, ensure_ascii=False)
+            line = json.dumps(example.record(), sort_keys=True, ensure_ascii=False)
             digest.update(f"{line}\n".encode())
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pinch_jax.corpus.example import SPLITS, Example
+from pinch_jax.corpus.example import SPLITS, Example, example_of
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
 
@@ -140,7 +140,7 @@ def split_path(directory: Path, split: str, language: str) -> Path:
 def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
     """Writes examples as JSON lines; returns what the manifest says of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(vars(one), ensure_ascii=False) for one in examples]
+    lines = [json.dumps(one.record(), ensure_ascii=False) for one in examples]
     content = "".join(f"{line}\n" for line in lines).encode()
     write_bytes(path, content)
     return SplitFile(len(lines), hashlib.sha256(content).hexdigest())
@@ -159,4 +159,4 @@ def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
             f"{path} was changed after it was built; change the source instead, and delete "
             f"{path.parent.parent / MANIFEST} to build the corpus anew"
         )
-    return tuple(Example(**json.loads(line)) for line in content.splitlines())
+    return tuple(example_of(json.loads(line)) for line in content.splitlines())

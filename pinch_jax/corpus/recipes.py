@@ -91,6 +91,11 @@ def recipe_examples(
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):
+        if example.turns:
+            raise UserError(
+                f"the recipe {recipe.name!r} is of examples of one turn, and {example.id!r} has "
+                "several; use '?turns=first', or leave the recipe out of config.mixture.recipes"
+            )
         if is_blank(getattr(example, part)):
             raise UserError(
                 f"the recipe {recipe.name!r} needs a {part} in every example, and {example.id!r} "

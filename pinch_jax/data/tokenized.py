@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import Example, Prompt
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_array
 from pinch_jax.folders import check_sealed, is_there, seal, whole_folder
 from pinch_jax.locks import lock_of, only_writer
 
-Render = Callable[[str, str], tuple[list[int], int]]
+Render = Callable[[Prompt, str], tuple[list[int], int]]
 # Part of what ids are kept by: raised when the same tokenizer and template give others.
 ENCODING_VERSION = 2
 
@@ -124,7 +124,7 @@ class Cache:
         """
         digest = hashlib.sha256(f"{ENCODING_VERSION} {self.rendering}".encode())
         for example in examples:
-            digest.update(json.dumps([example.prompt, example.response]).encode())
+            digest.update(json.dumps([example.asked, example.response]).encode())
         folder = self.directory / f"{name}-{digest.hexdigest()[:32]}"
         if not is_there(folder):
             # Another study may be at the same corpus.
@@ -176,7 +176,7 @@ def _tokenize(name: str, examples: Sequence[Example], render: Render) -> Tokeniz
     flat = array.array("i")
     offsets, prompt_lengths = [0], []
     for example in examples:
-        ids, prompt_length = render(example.prompt, example.response)
+        ids, prompt_length = render(example.asked, example.response)
         if not 0 < prompt_length < len(ids):
             raise UserError(
                 f"{name}, {example.id!r}: {len(ids)} tokens with a prompt of {prompt_length};"

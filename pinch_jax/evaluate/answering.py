@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pinch_jax.corpus.example import Prompt
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.files import (
     appending,
@@ -17,7 +18,7 @@ from pinch_jax.model.decoder import Params
 from pinch_jax.waiting import agreed, is_primary
 
 
-def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[str] = ()) -> str:
+def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[Prompt] = ()) -> str:
     """Returns the checksum of all that decides answers, `weights` being that of the parameters."""
     return digest([weights, answers.described, seed, *prompts])
 
@@ -26,7 +27,7 @@ def answer_prompts(
     answers: Answers,
     params: Params,
     weights: str,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     seed: int,
     part: Path,
     progress: Callable[[int], None],

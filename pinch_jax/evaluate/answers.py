@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from pinch_jax.corpus.example import Prompt
 from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.decode import make_decode, until_stop
 from pinch_jax.evaluate.prompts import batch_prompts
@@ -132,7 +133,7 @@ class Answers:
     def __call__(
         self,
         params: Params,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         seed: int,
         progress: Callable[[int], None] = lambda count: None,
     ) -> list[str]:
@@ -145,7 +146,7 @@ class Answers:
         return responses
 
     def stream(
-        self, params: Params, prompts: Sequence[str], seed: int, first: int = 0
+        self, params: Params, prompts: Sequence[Prompt], seed: int, first: int = 0
     ) -> Iterator[tuple[list[int], list[str]]]:
         """Yields (indices of prompts, their responses), batch by batch from batch `first` on.
 

@@ -81,7 +81,7 @@ def answer_metrics(
     What needs a reference is over the prompts that have one, and absent if none has.
     """
     examples = [e for some in heldout.values() for e in some]
-    responses = answers(params, [e.prompt for e in examples], seed + step)
+    responses = answers(params, [e.asked for e in examples], seed + step)
     records = [response_record(e, said) for e, said in zip(examples, responses, strict=True)]
     words = words_of_records(records)
     outcomes: dict[str, list[Any]] = {code: [] for code in heldout}

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinch_jax.corpus.example import CROSSLINGUAL, Example
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
@@ -18,7 +18,7 @@ Records = Mapping[Key, Mapping[str, Any]]
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
 
 
-def response_record(example: Example, response: str) -> dict[str, str]:
+def response_record(example: Example, response: str) -> dict[str, Any]:
     """Returns the record of a response to a held-out prompt."""
     return {
         "id": example.id,
@@ -28,7 +28,13 @@ def response_record(example: Example, response: str) -> dict[str, str]:
         "reference": example.response,
         "task": example.task,
         "answer": example.answer,
+        **({"asked": example.turns} if example.turns else {}),
     }
+
+
+def asked(record: Mapping[str, Any]) -> Prompt:
+    """Returns what a template makes a prompt of, of a `response_record` or one that is like it."""
+    return tuple((role, text) for role, text in record.get("asked", ())) or record["prompt"]
 
 
 def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinch_jax.corpus.example import Prompt
 from pinch_jax.evaluate.config import Sampling
 
 
@@ -41,13 +42,13 @@ def sample(logits: jax.Array, keys: jax.Array, sampling: Sampling) -> jax.Array:
     return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)
 
 
-def sampling_keys(seed: int, prompts: Sequence[str]) -> np.ndarray:
+def sampling_keys(seed: int, prompts: Sequence[Prompt]) -> np.ndarray:
     """Returns the words of a random key for each prompt, uint32 [n, 2], by what it says alone.
 
     So what is drawn for a prompt depends neither on the prompts beside it nor on where a run was
     stopped. Equal prompts are told apart by which of them it is.
     """
-    seen: collections.Counter[str] = collections.Counter()
+    seen: collections.Counter[Prompt] = collections.Counter()
     words = np.empty((len(prompts), 2), np.uint32)
     for row, prompt in enumerate(prompts):
         name = json.dumps([seed, prompt, seen[prompt]])

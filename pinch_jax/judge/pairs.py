@@ -5,13 +5,14 @@ Known by people (ranks of OpenAssistant, annotations), or by how they were made 
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.reading.oasst import oasst_messages
 from pinch_jax.corpus.reading.rows import Row, read_rows
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.data.order import key
@@ -165,7 +166,9 @@ def oasst_pairs(location: str, languages: Sequence[str]) -> list[KnownPair]:
         UserError: there is no such file, or no prompt in these languages has two ranked replies.
     """
     path = location.removesuffix(ANY_DEPTH)
-    messages = {row.text("message_id"): (row, parent) for row, parent in _messages(read_rows(path))}
+    messages = {
+        row.text("message_id"): (row, parent) for row, parent in oasst_messages(read_rows(path))
+    }
     ranked: dict[str, list[tuple[int, Row]]] = {}
     for row, parent in messages.values():
         rank = row.fields.get("rank")
@@ -193,20 +196,6 @@ def oasst_pairs(location: str, languages: Sequence[str]) -> list[KnownPair]:
             "replies; correct the path, or config.languages"
         )
     return pairs
-
-
-def _messages(rows: Iterable[Row], parent: str | None = None) -> Iterator[tuple[Row, str | None]]:
-    """Yields (message, id of its parent) of trees or of a flat list; without what was deleted."""
-    for row in rows:
-        fields: Mapping[str, Any] = row.fields
-        if isinstance(fields.get("prompt"), Mapping):  # a tree
-            row = Row(f"{row.place}, prompt", row.index, fields["prompt"])
-        if row.fields.get("deleted") or row.fields.get("review_result") is False:
-            continue
-        yield row, parent or row.fields.get("parent_id")
-        replies = row.fields.get("replies") or ()
-        below = (Row(f"{row.place}, reply", n, reply) for n, reply in enumerate(replies))
-        yield from _messages(below, row.text("message_id"))
 
 
 def _text(message: Row, code: str) -> str:

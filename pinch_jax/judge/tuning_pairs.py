@@ -91,6 +91,7 @@ def _judge_examples(
                     id=name,
                     task=f"judge/{kind}",
                     prompt=prompt,
+                    turns=(),
                     response=label,
                     answer=label,
                     english_answer=code != "en",

@@ -143,7 +143,7 @@ def _count_language(corpus: Corpus, code: str, renderer: Renderer) -> dict[str, 
     The characters and words are those of prompts and responses alone.
     """
     train = corpus.train[code]
-    rendered = [renderer.example(e.prompt, e.response) for e in train]
+    rendered = [renderer.example(e.asked, e.response) for e in train]
     texts = [text for e in train for text in (e.prompt, e.response) if text]
     cut = fertility(texts, renderer.tokenizer)
     rates = cut.tokens_per_word, cut.tokens_per_character, cut.continued_fraction

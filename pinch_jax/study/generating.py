@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answering import answer_prompts
-from pinch_jax.evaluate.records import response_record
+from pinch_jax.evaluate.records import asked, response_record
 from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.locks import lock_of, only_writer
@@ -63,7 +63,7 @@ def generate_answers(
     if source is not None:
         model = dataclasses.replace(model, source=source, tokenizer="", decoder=None)
     bench = Workbench(dataclasses.replace(config, model=model))
-    texts = [record["prompt"] for record in prompts]
+    texts = [asked(record) for record in prompts]
     with tqdm(total=len(texts), desc="answers", unit="response") as bar:
         if output is None:
             responses = bench.answers(bench.pretrained, texts, config.seed, bar.update)

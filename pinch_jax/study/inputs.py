@@ -129,7 +129,7 @@ class Inputs:
 
         def asked():
             for example in itertools.chain(*self.corpus.heldout.values()):
-                ids = whole.renderer.example(example.prompt, example.response)[0]
+                ids = whole.renderer.example(example.asked, example.response)[0]
                 where = f"the held-out example {example.id!r} in {example.language!r}"
                 check_ids(ids, rows, whole.tokenizer, where)
                 yield np.array(ids, np.int32)

@@ -52,7 +52,7 @@ def preflight(
 def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> None:
     room = bench.config.evaluate.prompt_tokens
     lengths = {
-        (code, example.id): len(bench.renderer.prompt(example.prompt))
+        (code, example.id): len(bench.renderer.prompt(example.asked))
         for code, some in asked.items()
         for example in some
     }
@@ -68,7 +68,7 @@ def _cut_short(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> list
     """Returns in which languages no answer can be as long as some references."""
     room, lines = bench.config.evaluate.new_tokens, []
     for code, some in asked.items():
-        told = [bench.renderer.example(e.prompt, e.response) for e in some if e.response]
+        told = [bench.renderer.example(e.asked, e.response) for e in some if e.response]
         lengths = [len(ids) - prompt for ids, prompt in told]
         if count := sum(length > room for length in lengths):
             lines.append(

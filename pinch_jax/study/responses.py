@@ -94,7 +94,7 @@ def answer(
 
     note_code(run)
     with stoppable(place), doing("answering"):
-        prompts, seed = [e.prompt for e in examples], bench.config.seed
+        prompts, seed = [e.asked for e in examples], bench.config.seed
         responses = answer_prompts(
             bench.answers, params, run.fingerprint, prompts, seed, part, count
         )

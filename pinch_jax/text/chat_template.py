@@ -1,4 +1,4 @@
-"""A tuned model's own chat template: one turn of a user, and the model's answer to it."""
+"""A tuned model's own chat template: what was said so far, and the model's answer to it."""
 
 import dataclasses
 import datetime
@@ -14,6 +14,7 @@ import jinja2.nodes
 import jinja2.parser
 import jinja2.sandbox
 
+from pinch_jax.corpus.example import Prompt, Turn, written
 from pinch_jax.errors import UserError
 from pinch_jax.text.added_tokens import unused_mark
 from pinch_jax.text.base import Tokenizer
@@ -64,11 +65,7 @@ class ChatRenderer(Renderer):
     tokenizer: Tokenizer
 
     def __post_init__(self) -> None:
-        before, answered = self._render(SAMPLE), self._render(SAMPLE, SAMPLE)
-        if SAMPLE not in before:
-            raise self._error("it does not write a prompt that is plain text")
-        if not answered.startswith(before):
-            raise self._otherwise(before, answered)
+        self._check(_user(SAMPLE), "it does not write a prompt that is plain text")
 
     @functools.cached_property
     def _turns(self) -> jinja2.Template:
@@ -77,17 +74,28 @@ class ChatRenderer(Renderer):
         except jinja2.TemplateError as error:
             raise self._error(str(error)) from None
 
-    def _error(self, reason: str) -> UserError:
+    def _error(self, reason: str, turns: Sequence[Turn] = ()) -> UserError:
+        roles = f" for turns of {[role for role, _ in turns]}" if turns[1:] else ""
         return UserError(
-            f"the chat template of {self.tokenizer.path} cannot be used: {reason}; use the "
-            "template 'base'"
+            f"the chat template of {self.tokenizer.path} cannot be used{roles}: {reason}; use the "
+            f"template 'base'{', or leave such turns out' if roles else ''}"
         )
 
     def _otherwise(self, before: str, answered: str) -> UserError:
         return self._error(f"it writes {before!r} otherwise once it is answered: {answered!r}")
 
-    def _render(self, prompt: str, response: str | None = None) -> str:
-        messages = [{"role": "user", "content": prompt}]
+    def _check(self, turns: Sequence[Turn], otherwise: str = "it leaves out turns") -> None:
+        """Checks that the template writes each turn, and not otherwise once it is answered."""
+        # Some leave out a role without a word.
+        samples = [(role, SAMPLE) for role, _ in turns]
+        before, answered = self._render(samples), self._render(samples, SAMPLE)
+        if before.count(SAMPLE) < len(turns):
+            raise self._error(otherwise, samples)
+        if not answered.startswith(before):
+            raise self._otherwise(before, answered)
+
+    def _render(self, turns: Sequence[Turn], response: str | None = None) -> str:
+        messages = [{"role": role, "content": text} for role, text in turns]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
         template = self.template
@@ -107,7 +115,7 @@ class ChatRenderer(Renderer):
                 **{name: token for name, token in tokens.items() if token is not None},
             )
         except jinja2.TemplateError as error:
-            raise self._error(str(error)) from None
+            raise self._error(str(error), turns) from None
 
     @functools.cached_property
     def _markup(self) -> set[str]:
@@ -133,7 +141,7 @@ class ChatRenderer(Renderer):
     @functools.cached_property
     def _closing(self) -> tuple[str, str]:
         """What the template writes behind a response: all of it, and up to a special token."""
-        closing = self._render(SAMPLE, SAMPLE).rpartition(SAMPLE)[2]
+        closing = self._render(_user(SAMPLE), SAMPLE).rpartition(SAMPLE)[2]
         end = self._special_token.search(closing)
         if end is None:
             return closing, self.tokenizer.token(self.tokenizer.eos_id)
@@ -144,21 +152,29 @@ class ChatRenderer(Renderer):
         """The token at which decoding stops."""
         return self._ids(self._closing[1])[-1]
 
-    def prompt(self, prompt: str) -> list[int]:
+    def prompt(self, prompt: Prompt) -> list[int]:
         """Returns the ids that a model continues with its response."""
-        mark = unused_mark(prompt)
-        return self._ids(self._render(self._marked(prompt, mark)), mark)
+        turns, mark = self._turns_of(prompt, "")
+        return self._ids(self._render(turns), mark)
 
-    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
+    def _turns_of(self, prompt: Prompt, response: str) -> tuple[list[Turn], str]:
+        """Returns turns in which no text is a special token, and the mark that sees to it."""
+        turns = _user(prompt) if isinstance(prompt, str) else prompt
+        if len(turns) > 1:
+            self._check(turns)
+        mark = unused_mark(written(turns) + response)
+        return [(role, self._marked(text, mark)) for role, text in turns], mark
+
+    def example(self, prompt: Prompt, response: str) -> tuple[list[int], int]:
         """Returns (ids, length of the prompt in them); the ids behind it are supervised.
 
         Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
         """
         if not prompt:
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
-        mark = unused_mark(prompt + response)
-        prompt, response = self._marked(prompt, mark), self._marked(response, mark)
-        before, answered = self._render(prompt), self._render(prompt, response)
+        turns, mark = self._turns_of(prompt, response)
+        response = self._marked(response, mark)
+        before, answered = self._render(turns), self._render(turns, response)
         closing, end = self._closing
         if not (answered.startswith(before) and answered.endswith(closing)):
             raise self._otherwise(before, answered)
@@ -187,6 +203,10 @@ class ChatRenderer(Renderer):
         """Returns the ids of a rendered text that goes on another one."""
         text, *behind = self._parts(rendered, mark)
         return self._texts.encode_on(text) + self._texts.encode_parts(["", *behind])
+
+
+def _user(text: str) -> list[Turn]:
+    return [("user", text)]
 
 
 def _environment() -> jinja2.Environment:

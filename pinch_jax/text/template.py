@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pinch_jax.corpus.example import Prompt
 from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.chat_template import ChatRenderer, ChatTemplate
@@ -18,7 +19,7 @@ ENCODING_VERSION = 2
 class NoTemplate(Renderer):
     """What a model has that no template fits: no prompt can be written for it."""
 
-    def prompt(self, prompt: str) -> list[int]:
+    def prompt(self, prompt: Prompt) -> list[int]:
         """Raises UserError."""
         _newline(self.tokenizer)
         raise AssertionError(f"{self.tokenizer.path} has a token for a line's end after all")

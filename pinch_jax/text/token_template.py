@@ -2,8 +2,11 @@
 
 import dataclasses
 import functools
+import itertools
 from typing import Any
 
+from pinch_jax.corpus.example import Prompt
+from pinch_jax.errors import UserError
 from pinch_jax.text.base import Tokenizer
 
 
@@ -51,12 +54,28 @@ class Renderer:
         """The token at which decoding stops."""
         return self._around[2][-1]
 
-    def prompt(self, prompt: str) -> list[int]:
-        """Returns the ids that a model continues with its response."""
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """Returns the ids that a model continues with its response.
+
+        Of several turns, each prompt with its reply is written as if it were alone.
+
+        Raises:
+            UserError: a turn is of the system, for which there is no place.
+        """
+        if not isinstance(prompt, str):
+            if prompt[0][0] == "system":
+                raise UserError(
+                    f"the template 'base' of {self.tokenizer.path} has no place for a system turn; "
+                    "take it out of the records, or use a model with a chat template"
+                )
+            *earlier, (_, last) = prompt
+            replied = zip(earlier[::2], earlier[1::2], strict=True)
+            pairs = [self.example(asked, reply)[0] for (_, asked), (_, reply) in replied]
+            return [*itertools.chain(*pairs), *self.prompt(last)]
         before, after, _ = self._around
         return [*before, *self.tokenizer.encode(prompt), *after]
 
-    def example(self, prompt: str, response: str) -> tuple[list[int], int]:
+    def example(self, prompt: Prompt, response: str) -> tuple[list[int], int]:
         """Returns (ids, length of the prompt in them); the ids behind it are supervised.
 
         Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.

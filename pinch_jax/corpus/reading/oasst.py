@@ -1,13 +1,15 @@
-"""OpenAssistant: each root prompt with the reply that people ranked first.
+"""OpenAssistant, 1 and 2: root prompts with the replies that people ranked first.
 
 As published by the project: ready trees, one a line, or a flat list of their messages. Source:
 Köpf et al. 2023, OpenAssistant Conversations, arXiv 2304.07327.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.reading.conversations import chosen
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.languages import spellings
 
@@ -15,57 +17,68 @@ BEST_RANK = 0
 READY = "ready_for_export"
 
 
-def oasst_examples(rows: Iterable[Row], language: str) -> Iterator[Example]:
+def oasst_examples(rows: Iterable[Row], language: str, which: str) -> Iterator[Example]:
     """Yields the root prompts in a language whose best-ranked reply is in it too, in file order.
 
     A reply that was never ranked is not taken for the best one, nor is the best of what moderation
-    left over.
+    left over. Unless `which` is "first", a conversation goes on with the best-ranked prompt below
+    that reply, or the first of those without a rank, as long as it has such a reply.
 
     Raises:
       UserError: a record is not a tree or a message.
     """
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        return
-    pairs_of = _flat_pairs if "message_id" in first.fields else _tree_pairs
-    for prompt, reply in pairs_of(itertools.chain([first], rows)):
-        if not all(_is_good(message, language) for message in (prompt, reply)):
-            continue
-        identity = f"oasst-{prompt.text('message_id')}"
-        yield Example(
-            identity, identity, "oasst", language, prompt.text("text"), reply.text("text")
-        )
-
-
-def _tree_pairs(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    for row in rows:
-        prompt = Row(f"{row.place}, prompt", row.index, row.value("prompt", dict))
-        if row.fields.get("tree_state", READY) != READY:
-            continue
-        for number, reply in enumerate(prompt.value("replies", list)):
-            message = Row(f"{row.place}, reply {number}", row.index, reply)
-            if _is_best(message):
-                yield prompt, message
-                break
-
-
-def _flat_pairs(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    """Yields pairs in the order of the roots; a reply may stand before its root."""
     roots: list[Row] = []
-    best: dict[str, Row] = {}
-    for row in rows:
-        if row.fields.get("tree_state", READY) != READY:
-            continue
-        # Nulls are left out of some exports, so that a root may lack the field.
-        parent = row.fields.get("parent_id")
+    below: dict[str, list[Row]] = {}
+    ready = (row for row in rows if row.fields.get("tree_state", READY) == READY)
+    for row, parent in oasst_messages(ready):
         if parent is None:
             roots.append(row)
-        elif _is_best(row):
-            best.setdefault(parent, row)
+        elif row.text("role") == "prompter" or _is_best(row):
+            below.setdefault(parent, []).append(row)
     for root in roots:
-        if (reply := best.get(root.text("message_id"))) is not None:
-            yield root, reply
+        path = _best_path(root, below, language)[: 2 if which == "first" else None]
+        turns = list(zip(itertools.cycle(("user", "assistant")), path, strict=False))
+        fact = f"oasst-{root.text('message_id')}"
+        for behind, fields in chosen(turns, which) if turns else ():
+            yield Example(fact + behind, fact, "oasst", language, **fields)
+
+
+def oasst_messages(
+    rows: Iterable[Row], parent: str | None = None
+) -> Iterator[tuple[Row, str | None]]:
+    """Yields (message, id of its parent) of trees or of a flat list; without what was deleted.
+
+    A reply of a flat list may stand before its root.
+    """
+    for row in rows:
+        if isinstance(row.fields.get("prompt"), Mapping):  # a tree
+            row = Row(f"{row.place}, prompt", row.index, row.fields["prompt"])
+        if row.fields.get("deleted") or row.fields.get("review_result") is False:
+            continue
+        # Nulls are left out of some exports, so that a message may lack the field.
+        yield row, parent or row.fields.get("parent_id")
+        replies = row.fields.get("replies") or ()
+        own = (Row(f"{row.place}, reply {n}", row.index, reply) for n, reply in enumerate(replies))
+        yield from oasst_messages(own, row.text("message_id"))
+
+
+def _best_path(root: Row, below: Mapping[str, list[Row]], language: str) -> list[str]:
+    """Returns what prompts and best-ranked replies in turn say, from a root to the last reply."""
+    path: list[str] = []
+    asked: Row | None = root
+    while asked is not None:
+        best = next(filter(_is_best, below.get(asked.text("message_id"), ())), None)
+        if best is None or not (_is_in(asked, language) and _is_in(best, language)):
+            break
+        path += [asked.text("text"), best.text("text")]
+        further = (m for m in below.get(best.text("message_id"), ()) if not _is_best(m))
+        asked = min((m for m in further if _is_in(m, language)), key=_rank, default=None)
+    return path
+
+
+def _rank(message: Row) -> float:
+    rank = message.fields.get("rank")
+    return math.inf if rank is None else rank
 
 
 def _is_best(message: Row) -> bool:
@@ -73,10 +86,6 @@ def _is_best(message: Row) -> bool:
     return message.text("role") == "assistant" and message.fields.get("rank") == BEST_RANK
 
 
-def _is_good(message: Row, language: str) -> bool:
-    """Returns whether it passed moderation and is in the language."""
-    if message.fields.get("deleted") or message.fields.get("review_result") is False:
-        return False
-    message.text("text")
+def _is_in(message: Row, language: str) -> bool:
     # "pt-BR" is Portuguese.
     return message.text("lang").partition("-")[0] in (language, *spellings(language))

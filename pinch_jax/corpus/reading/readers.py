@@ -1,7 +1,10 @@
 """Corpora as they are published, read into examples: "reader:path", with options behind a "?".
 
     lima:PATH         train.jsonl of LIMA: the first turn and its reply
-    oasst:PATH        trees or messages of OpenAssistant: roots with their best-ranked reply
+    oasst:PATH        trees or messages of OpenAssistant, 1 or 2: roots with their best-ranked
+                      reply; with `?turns=` more of the path of best-ranked messages
+    aya:PATH          the Aya data set, of all languages in one file; with `?language=language`
+                      the Aya collection
     alpaca_farm:PATH  the evaluation set of AlpacaFarm: instructions without references
     lcb:PATH          prompts of the Language Confusion Benchmark, without references; the language
                       is the one to answer in, which a cross-lingual prompt asks for in English
@@ -10,42 +13,62 @@
                       languages; here any prefix of either is a fair sample of it
     jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
-                      no reference; or with `messages` of one turn; or with Alpaca's `instruction`,
-                      `input` and `output`; and optionally the fields of `Example`
+                      no reference; or a conversation: `messages` or `conversation` of `role` and
+                      `content`, or ShareGPT's `conversations` of `from` and `value`, perhaps with
+                      a `system`; or with Alpaca's `instruction`, `input` and `output`, as those of
+                      Bactrian-X; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last three readers may have an `id`; one without, or of `lcb`, is known by its place, so that every
-language needs as many of them.
+last three readers may have an `id`; one without, or of `lcb` or `aya`, is known by its place, so
+that every language needs as many of them (of `aya`: after `?first=N`).
 
-PATH ends in .jsonl, .json (lines or a list), .tsv or .csv, also with .gz, or in .parquet; a `*` in
-its name stands for shards. Any of them may be a directory that TFDS prepared. Options:
+PATH ends in .jsonl, .json (lines or a list), .tsv or .csv, also with .gz, in .parquet or in
+.array_record with JSON in its records; a `*` in its name stands for shards. Any of them may be a
+directory that TFDS prepared. Options:
 
     ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
     ?split=SPLIT        of a TFDS directory, also as `train[:10%]`
     ?first=N            only the first N examples, of what is not left out
+    ?turns=all          of conversations each turn of the assistant as an example, with all that
+                        was said before it as its prompt; `first` (of `lima` and `oasst` unless
+                        told otherwise) or `last` (of the others) only that one
+    ?prompt=COLUMN, ?response=COLUMN, ?id=COLUMN, ?task=COLUMN
+                        what the columns of other files are called
+    ?language=COLUMN    only the records with the language's code in this column
 
 Options are joined by "&". `{language}` in a source means that it brings every language itself, as
-`cldr` does.
+`cldr` and `?language=` do.
 """
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, SPLITS, Example
+from pinch_jax.corpus.reading.conversations import FORMS, WHICH, chosen, turns_of
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
 from pinch_jax.corpus.reading.topics import topic_examples
 from pinch_jax.errors import UserError
 from pinch_jax.languages import spellings
 
+COLUMNS = ("prompt", "response", "id", "task", "language")
 OPTIONS = ("without", "split", "first")
 BUNDLED = "cldr"
+# What these call their columns, unless an option says otherwise.
+_COLUMNS_OF = {
+    "aya": {"prompt": "inputs", "response": "targets", "language": "language_code"},
+    **{reader: {} for reader in ("jsonl", "parquet", "tfds")},
+}
+# Which turns of a conversation are examples, unless an option says otherwise.
+_TURNS_OF = dict.fromkeys(("lima", "oasst"), "first") | dict.fromkeys(_COLUMNS_OF, "last")
 # Each row of these is an example, which may have no id but its place.
 _MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
-# Of these, none has one.
-_KNOWN_BY_PLACE = ("lcb",)
+# Of these, none has one, or it is no translation of the one in another language.
+_KNOWN_BY_PLACE = ("lcb", "aya")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +80,8 @@ class Source:
     without: tuple[str, ...]
     split: str
     first: int | None
+    turns: str = ""
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def bundled(self) -> bool:
@@ -66,11 +91,22 @@ class Source:
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        return self.bundled or "{language}" in f"{self.path} {self.split}"
+        named = "{language}" in f"{self.path} {self.split}"
+        return self.bundled or named or "language" in self.all_columns
+
+    @property
+    def all_columns(self) -> Mapping[str, str]:
+        """What its columns are called, by our names."""
+        return {**_COLUMNS_OF.get(self.reader, {}), **self.columns}
+
+    @property
+    def which(self) -> str:
+        """Which turns of a conversation are examples."""
+        return self.turns or _TURNS_OF[self.reader]
 
     def __str__(self) -> str:
-        values = {name: getattr(self, name) for name in OPTIONS}
-        values["without"] = ",".join(self.without)
+        values = {"without": ",".join(self.without), "split": self.split, "first": self.first}
+        values |= {"turns": self.turns, **self.columns}
         options = "&".join(f"{name}={value}" for name, value in values.items() if value)
         return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
 
@@ -88,13 +124,14 @@ def parse_source(text: str) -> Source:
             f"source={text!r}: not READER:PATH with a known reader; write e.g. "
             f"'lima:/data/lima/train.jsonl', with one of {sorted(READERS)}"
         )
-    options = dict.fromkeys(OPTIONS, "")
+    known = OPTIONS + ("turns",) * (reader in _TURNS_OF) + COLUMNS * (reader in _COLUMNS_OF)
+    options = dict.fromkeys((*OPTIONS, "turns", *COLUMNS), "")
     for option in query.split("&") if query else ():
         name, _, value = option.partition("=")
-        if name not in OPTIONS or options[name] or not value:
+        if name not in known or options[name] or not value:
             raise UserError(
                 f"source={text!r}: the option {option!r} is unknown, empty, or there twice; use "
-                f"each of {list(OPTIONS)} once, e.g. '?without=multi_turn'"
+                f"each of {list(known)} once, e.g. '?without=multi_turn'"
             )
         options[name] = value
     without = tuple(part for part in options["without"].split(",") if part)
@@ -105,8 +142,11 @@ def parse_source(text: str) -> Source:
         raise UserError(
             f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
         )
+    turns, columns = options["turns"], {name: options[name] for name in COLUMNS if options[name]}
+    if turns and turns not in WHICH:
+        raise UserError(f"source={text!r}: turns={turns!r}: write one of {list(WHICH)}")
     number = int(first) if first else None
-    return Source(reader, path, without, options["split"], number)
+    return Source(reader, path, without, options["split"], number, turns, columns)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -126,24 +166,24 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
         twice, a part that is to be left out is not there, or nothing is left.
       UserError: examples that are known by their place are not as many in every language.
     """
-    whole, chosen = {}, {}
+    whole, kept = {}, {}
     for code in languages:
         path = path_of(source.path, code)
         try:
             rows = read_rows(path, source.split.replace("{language}", code))
             whole[code] = tuple(READERS[source.reader](source, rows, code))
-            chosen[code] = _chosen(source, code, whole[code])
-            _check_ids(path, chosen[code])
+            kept[code] = _kept(source, code, whole[code])
+            _check_ids(path, kept[code])
         except UserError as error:
             raise UserError(
                 f"{error} (read for {code!r}, which config.languages or, for the experiment "
                 "'slavic', config.study.slavic_languages names)"
             ) from None
-    _check_places(source, whole)
-    return chosen
+    _check_places(source, kept if source.reader in _KNOWN_BY_PLACE else whole)
+    return kept
 
 
-def _chosen(source: Source, language: str, examples: Sequence[Example]) -> tuple[Example, ...]:
+def _kept(source: Source, language: str, examples: Sequence[Example]) -> tuple[Example, ...]:
     """Returns what is not left out, up to the first so many."""
     parts = {_part(example) for example in examples}
     if unknown := [part for part in source.without if part not in parts]:
@@ -179,9 +219,10 @@ def _check_places(source: Source, examples: Mapping[str, Sequence[Example]]) -> 
     by_place = source.reader in _KNOWN_BY_PLACE or (
         source.reader in _MAY_LACK_IDS
         and any(
-            one.id == _id_of_place(source, place)
+            _id_of_place(source, place) in known
             for own in examples.values()
-            for place, one in enumerate(own)
+            for known in [{one.id.partition("#")[0] for one in own}]
+            for place in range(len(own))
         )
     )
     if by_place and len({len(own) for own in examples.values()}) > 1:
@@ -199,15 +240,17 @@ def _part(example: Example) -> str:
 
 
 def _lima(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
-    """Yields first turns; a conversation of one turn, as in LIMA's test set, has no reference."""
+    """Yields turns; a conversation of one turn, as in LIMA's test set, has no reference."""
     for row in rows:
-        turns = row.value("conversations", list) or [""]
+        told = row.value("conversations", list) or [""]
         texts = [
             check_text(row.place, f"conversations[{number}]", turn)
-            for number, turn in enumerate(turns[:2])
+            for number, turn in enumerate(told[:2] if source.which == "first" else told)
         ]
-        identity = _identity(source, row)
-        yield Example(identity, identity, f"lima/{row.text('source')}", language, *texts)
+        turns = list(zip(itertools.cycle(("user", "assistant")), texts, strict=False))
+        fact, task = _identity(source, row), f"lima/{row.text('source')}"
+        for behind, fields in chosen(turns, source.which):
+            yield Example(fact + behind, fact, task, language, **fields)
 
 
 def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -234,55 +277,59 @@ def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example
 
 
 def _check_language(row: Row, language: str) -> None:
-    if row.text("language") not in (language, *spellings(language)):
+    if not _is_in(row, "language", language):
         raise UserError(
             f"{row.place}: language={row.fields['language']!r} where {language!r} is read; "
             "keep each language in a file of its own, with {language} in the path"
         )
 
 
+def _is_in(row: Row, field: str, language: str) -> bool:
+    return row.text(field) in (language, *spellings(language))
+
+
+def _with_our_names(source: Source, rows: Iterable[Row], language: str) -> Iterator[Row]:
+    """Yields the records of a language by the columns that have other names, counted anew."""
+    columns = dict(source.all_columns)
+    column = columns.pop("language", None)
+    if column:
+        rows = (row for row in rows if _is_in(row, column, language))
+    for index, row in enumerate(rows):
+        fields = {**row.fields, **{name: row.value(c, object) for name, c in columns.items()}}
+        # A file of many languages may call them by their names besides.
+        fields |= {"language": language} if column else {}
+        yield Row(row.place, index, fields)
+
+
 def _records(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields records that are examples already, with what they leave out filled in."""
-    for row in rows:
+    for row in _with_our_names(source, rows, language):
         given = {name for name, value in row.fields.items() if value is not None}
         if "language" in given:
             _check_language(row, language)
         identity = _identity(source, row)
-        prompt, response = _turn(row)
-        yield Example(
-            id=identity,
-            fact=row.name("fact") if "fact" in given else identity,
-            task=row.text("task") if "task" in given else source.reader,
-            language=language,
-            prompt=prompt,
-            response=response,
-            answer=row.text("answer", empty=True) if "answer" in given else "",
-            english_answer="english_answer" in given and row.value("english_answer", bool),
-        )
+        for behind, fields in _turns(source, row):
+            yield Example(
+                id=identity + behind,
+                fact=row.name("fact") if "fact" in given else identity,
+                task=row.text("task") if "task" in given else source.reader,
+                language=language,
+                answer=row.text("answer", empty=True) if "answer" in given else "",
+                english_answer="english_answer" in given and row.value("english_answer", bool),
+                **fields,
+            )
 
 
-def _turn(row: Row) -> tuple[str, str]:
-    """Returns the prompt and the response of a record, in whichever form it has them."""
-    if "prompt" not in row.fields and "messages" in row.fields:
-        return _one_turn(row)
+def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Returns the chosen turns of a record as `chosen` does, in whichever form it has them."""
+    form = next((field for field in FORMS if row.fields.get(field) is not None), None)
+    if form and not {"prompt", "response"} <= row.fields.keys():
+        return chosen(turns_of(row, form), source.which)
     if "prompt" not in row.fields and "instruction" in row.fields:
-        return _instruction(row), row.text("output", empty=True)
-    return row.text("prompt"), row.text("response", empty=True)
-
-
-def _one_turn(row: Row) -> tuple[str, str]:
-    messages = row.value("messages", list)
-    told = [message if isinstance(message, Mapping) else {} for message in messages]
-    roles = [message.get("role") for message in told]
-    if roles not in (["user"], ["user", "assistant"]):
-        raise UserError(
-            f"{row.place}: messages of {roles}; one turn can be read, of 'user' and 'assistant'"
-        )
-    texts = [
-        check_text(row.place, f"messages[{number}].content", message.get("content"))
-        for number, message in enumerate(told)
-    ]
-    return texts[0], texts[1] if texts[1:] else ""
+        texts = _instruction(row), row.text("output", empty=True)
+    else:
+        texts = row.text("prompt"), row.text("response", empty=True)
+    return [("", dict(zip(("prompt", "response"), texts, strict=True)))]
 
 
 def _identity(source: Source, row: Row) -> str:
@@ -297,7 +344,8 @@ def _id_of_place(source: Source, place: int) -> str:
 
 READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = {
     "lima": _lima,
-    "oasst": lambda source, rows, language: oasst_examples(rows, language),
+    "oasst": lambda source, rows, language: oasst_examples(rows, language, source.which),
+    "aya": _records,
     "alpaca_farm": _alpaca_farm,
     "lcb": _lcb,
     "sib200": lambda source, rows, language: topic_examples(rows, language),

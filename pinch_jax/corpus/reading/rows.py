@@ -1,7 +1,7 @@
 """Rows of the files that corpora are published as, each with its place for messages.
 
-JSON lines, a JSON list, TSV or CSV with a header (all also as .gz), Parquet, and a prepared TFDS
-directory of ArrayRecord files. A `*` in a file's name stands for all shards.
+JSON lines, a JSON list, TSV or CSV with a header (all also as .gz), Parquet, ArrayRecord files of
+JSON, and a prepared TFDS directory. A `*` in a file's name stands for all shards.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import functools
 import gzip
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import check_encodable, read_values
+from pinch_jax.json_input import check_encodable, parse_json, read_values
 from pinch_jax.languages import spellings
 
 _ROWS_AT_ONCE = 1000
@@ -135,8 +136,11 @@ def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
         ".tsv": functools.partial(_table_records, dialect="excel-tab"),
         ".csv": functools.partial(_table_records, dialect="excel"),
         ".parquet": _parquet_records,
+        ".array_record": _array_records,
+        ".arrayrecord": _array_records,
     }
-    suffix = file.name.removesuffix(".gz")
+    # Shards of ArrayRecord end in -00000-of-00008.
+    suffix = re.sub(r"-\d+-of-\d+$", "", file.name).removesuffix(".gz")
     suffix = suffix[suffix.rfind(".") :]
     if suffix not in readers:
         raise UserError(
@@ -196,6 +200,21 @@ def _parquet_records(file: Path) -> Iterator[tuple[str, Any]]:
             yield from ((f"{file}, row {number}", row) for number, row in enumerate(rows, start=1))
         except pyarrow.ArrowInvalid as error:
             raise _broken(file, error) from error
+
+
+def _array_records(file: Path) -> Iterator[tuple[str, Any]]:
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    if in_bucket(file):
+        raise UserError(f"{file}: ArrayRecord files are read from a disk; copy it to one")
+    remedy = "write records of JSON, or name the directory that TFDS prepared: tfds:DIRECTORY"
+    with contextlib.closing(ArrayRecordReader(str(file))) as reader:
+        count = reader.num_records()
+        for start in range(0, count, _ROWS_AT_ONCE):
+            records = reader.read(start, min(start + _ROWS_AT_ONCE, count))
+            for number, record in enumerate(records, start=start):
+                place = f"{file}, record {number}"
+                yield place, parse_json(place, record, remedy)
 
 
 def _tfds_records(directory: Path, split: str) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pinch_jax.buckets import as_path
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import Example, written
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.translation.additions import without_additions
 from pinch_jax.corpus.translation.checks import COPY, MANY, find_fault
@@ -23,8 +23,6 @@ from pinch_jax.corpus.translation.piecework import ask, translate_pieces
 from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language
-
-FIELDS = ("prompt", "response", "answer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,8 +158,15 @@ def _file(directory: str | os.PathLike[str], target: str) -> Path:
 
 def _texts(examples: Iterable[Example]) -> Iterator[str]:
     """Yields every text to translate, once."""
-    fields = (getattr(example, field) for example in examples for field in FIELDS)
-    yield from dict.fromkeys(text for text in fields if text)
+    texts = (text for example in examples for text in _fields(example).values())
+    yield from dict.fromkeys(text for text in texts if text)
+
+
+def _fields(example: Example) -> dict[str, str]:
+    """Returns the texts of an example by their names; several turns are a text each."""
+    turns = {f"turns[{number}]": text for number, (_, text) in enumerate(example.turns)}
+    asked = turns or {"prompt": example.prompt}
+    return asked | {"response": example.response, "answer": example.answer}
 
 
 def _cut_texts(examples: Iterable[Example], config: TranslationConfig) -> dict[str, CutText]:
@@ -185,9 +190,8 @@ def _translated(
     answers: Mapping[str, Answer],
 ) -> Example:
     """Returns an example in the target language; raises `_Fault`."""
-    translations = {"prompt": "", "response": "", "answer": ""}
-    for field in FIELDS:
-        text = getattr(example, field)
+    translations = _fields(example)
+    for field, text in translations.items():
         if not text:
             continue
         try:
@@ -202,11 +206,15 @@ def _translated(
     answer, response = caseless(translations["answer"]), caseless(translations["response"])
     if caseless(example.answer) in caseless(example.response) and answer not in response:
         raise _Fault("answer: not in response: translated in another way than in the response")
+    turns = tuple((role, translations[f"turns[{n}]"]) for n, (role, _) in enumerate(example.turns))
     return dataclasses.replace(
         example,
         language=target,
         english_answer=bool(answer) and answer == caseless(example.answer),
-        **translations,
+        prompt=written(turns) or translations["prompt"],
+        response=translations["response"],
+        answer=translations["answer"],
+        turns=turns,
     )
 
 
