@@ -8,20 +8,24 @@
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
     cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
                       languages; here any prefix of either is a fair sample of it
-    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
+    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT, hub:ORG/NAME?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference; or with `messages` of one turn; or with Alpaca's `instruction`,
                       `input` and `output`; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last three readers may have an `id`; one without, or of `lcb`, is known by its place, so that every
+last four readers may have an `id`; one without, or of `lcb`, is known by its place, so that every
 language needs as many of them.
 
 PATH ends in .jsonl, .json (lines or a list), .tsv or .csv, also with .gz, or in .parquet; a `*` in
-its name stands for shards. Any of them may be a directory that TFDS prepared. Options:
+its name stands for shards. Any of them may be a directory that TFDS prepared, or hub:ORG/NAME, a
+data set of the Hugging Face hub, or hub:ORG/NAME/FILE, as in oasst:hub:ORG/NAME/trees.jsonl.gz.
+Options:
 
     ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
-    ?split=SPLIT        of a TFDS directory, also as `train[:10%]`
+    ?split=SPLIT        of a TFDS directory, also as `train[:10%]`; of a data set of the hub
+    ?config=CONFIG      of a data set of the hub, as its card calls it
+    ?revision=REVISION  of a data set of the hub: a branch, a tag or a commit; main unless told
     ?first=N            only the first N examples, of what is not left out
 
 Options are joined by "&". `{language}` in a source means that it brings every language itself, as
@@ -30,20 +34,24 @@ Options are joined by "&". `{language}` in a source means that it brings every l
 
 import collections
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, SPLITS, Example
+from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
-from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
+from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows, rows_of
 from pinch_jax.corpus.reading.topics import topic_examples
 from pinch_jax.errors import UserError
+from pinch_jax.hub import BRANCH, Repository
 from pinch_jax.languages import spellings
 
-OPTIONS = ("without", "split", "first")
-BUNDLED = "cldr"
+OPTIONS = ("without", "split", "config", "revision", "first")
+BUNDLED, HUB = "cldr", "hub"
 # Each row of these is an example, which may have no id but its place.
-_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
+_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds", HUB)
 # Of these, none has one.
 _KNOWN_BY_PLACE = ("lcb",)
 
@@ -56,7 +64,22 @@ class Source:
     path: str
     without: tuple[str, ...]
     split: str
+    config: str
+    revision: str
     first: int | None
+
+    @property
+    def place(self) -> str:
+        """ORG/NAME or ORG/NAME/FILE of the hub; "" for what is elsewhere."""
+        if self.reader == HUB:
+            return self.path
+        return self.path[len(HUB) + 1 :] if self.path.startswith(f"{HUB}:") else ""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository of `place`."""
+        name = "/".join(self.place.split("/")[:2])
+        return Repository(name, self.revision or BRANCH, "dataset")
 
     @property
     def bundled(self) -> bool:
@@ -66,7 +89,7 @@ class Source:
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        return self.bundled or "{language}" in f"{self.path} {self.split}"
+        return self.bundled or "{language}" in f"{self.path} {self.split} {self.config}"
 
     def __str__(self) -> str:
         values = {name: getattr(self, name) for name in OPTIONS}
@@ -105,8 +128,13 @@ def parse_source(text: str) -> Source:
         raise UserError(
             f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
         )
-    number = int(first) if first else None
-    return Source(reader, path, without, options["split"], number)
+    options |= {"without": without, "first": int(first) if first else None}
+    source = Source(reader, path, **options)
+    if source.place and not re.match(r"[\w.-]+/[\w.-]+(/.|$)", source.place):
+        raise UserError(f"source={text!r}: write 'hub:ORG/NAME', or 'hub:ORG/NAME/FILE'")
+    if not source.place and (source.config or source.revision):
+        raise UserError(f"source={text!r}: config and revision are of the hub; leave them out")
+    return source
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -128,9 +156,12 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
     """
     whole, chosen = {}, {}
     for code in languages:
-        path = path_of(source.path, code)
         try:
-            rows = read_rows(path, source.split.replace("{language}", code))
+            if source.place:
+                path, rows = str(source), rows_of(_hub_files(source, code))
+            else:
+                path = path_of(source.path, code)
+                rows = read_rows(path, source.split.replace("{language}", code))
             whole[code] = tuple(READERS[source.reader](source, rows, code))
             chosen[code] = _chosen(source, code, whole[code])
             _check_ids(path, chosen[code])
@@ -141,6 +172,16 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
             ) from None
     _check_places(source, whole)
     return chosen
+
+
+def _hub_files(source: Source, language: str) -> list[Path]:
+    """Returns the files of a source on the hub, for a language by whichever code names them."""
+    file = source.place.removeprefix(source.repository.name)[1:]
+    told = [
+        [text.replace("{language}", code) for text in (file, source.config, source.split)]
+        for code in (language, *spellings(language))
+    ]
+    return hub_files(source.repository, [Wanted(*one) for one in told])
 
 
 def _chosen(source: Source, language: str, examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -306,4 +347,5 @@ READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = 
     "jsonl": _records,
     "parquet": _records,
     "tfds": _records,
+    HUB: _records,
 }
