@@ -8,8 +8,9 @@ import contextlib
 import dataclasses
 import glob
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pinch_jax.errors import UserError
 
@@ -55,33 +56,37 @@ class Repository:
             now = HfApi().resolve_revision(self.name, repo_type=self.kind, revision=self.revision)
         return dataclasses.replace(self, revision=f"{self.revision}:{now.resolved}")
 
-    def fetch(self, choose: Callable[[list[str], Path], list[str]]) -> tuple[Path, list[str]]:
-        """Returns the folder of its files, and the names of those in it that were chosen.
+    def names(self) -> list[str]:
+        """Returns the names of its files; `self`, here and below, has its commit."""
+        from huggingface_hub import HfApi, RepoFile, errors, get_cached_repo_tree
 
-        `choose` is given all names, and the folder, in which the card is already.
+        where = {"repo_id": self.name, "repo_type": self.kind, "revision": self.commit}
+        with told(self):
+            try:
+                tree = get_cached_repo_tree(**where)
+            except errors.CachedRepoTreeNotFoundError:
+                tree = HfApi().list_repo_tree(**where, recursive=True)
+            return sorted(file.path for file in tree if isinstance(file, RepoFile))
 
-        Raises:
-            UserError: it is not there, not open to us, not reached, or not whole in the cache.
-        """
-        from huggingface_hub import get_cached_repo_tree
-        from huggingface_hub import snapshot_download as load
+    def card(self) -> dict[str, Any]:
+        """Returns the metadata of its README.md; {} where there are none."""
+        from huggingface_hub import metadata_load
 
-        own = self.pinned()
-        commit = own.commit
+        return (metadata_load(self.fetch([CARD]) / CARD) if CARD in self.names() else None) or {}
 
-        def get(names):
-            patterns = list(map(glob.escape, names))
-            return Path(
-                load(own.name, repo_type=own.kind, revision=commit, allow_patterns=patterns)
+    def fetch(self, names: Sequence[str]) -> Path:
+        """Returns the folder in which its files of these names are; fetches what is not there."""
+        from huggingface_hub import snapshot_download, try_to_load_from_cache
+
+        where = {"repo_id": self.name, "repo_type": self.kind, "revision": self.commit}
+        held = (try_to_load_from_cache(filename=name, **where) for name in names)
+        with told(self):
+            folder = snapshot_download(
+                allow_patterns=[glob.escape(name) for name in names],
+                local_files_only=all(isinstance(path, str) for path in held),
+                **where,
             )
-
-        with told(own):
-            folder = get([CARD, ".gitattributes"])
-            # Without the list a cache that is offline cannot tell whether files are missing.
-            tree = get_cached_repo_tree(own.name, repo_type=own.kind, revision=commit)
-            names = choose(sorted(file.path for file in tree), folder)
-            get(names)
-        return folder, names
+        return Path(folder)
 
 
 def model_named(source: str) -> Repository | None:
@@ -97,29 +102,29 @@ def told(repository: Repository) -> Iterator[None]:
     from huggingface_hub import constants, errors
 
     login = "log in with `hf auth login`, or set HF_TOKEN"
-    at_hub = errors.HfHubHTTPError, errors.RevisionResolutionError, httpx2.HTTPError
-    in_cache = errors.EntryNotFoundError, errors.CachedRepoTreeNotFoundError
+    faults = (
+        *(errors.HfHubHTTPError, errors.RevisionResolutionError, errors.EntryNotFoundError),
+        *(errors.OfflineModeIsEnabled, httpx2.HTTPError),
+        RuntimeError,  # of an upload
+    )
     try:
         yield
-        return
-    except errors.GatedRepoError as error:
-        told, cause = f"is gated: accept its terms at {repository.url}, and {login}", error
-    except errors.RevisionNotFoundError as error:
-        told, cause = f"has no revision {repository.revision!r}; see {repository.url}", error
-    except errors.RepositoryNotFoundError as error:
-        told, cause = (
-            f"is not there, or private, and no folder: correct the name, or {login}",
-            error,
-        )
-    except (*at_hub, *in_cache, errors.OfflineModeIsEnabled) as error:
-        told, cause = (
-            f"was not fetched from {constants.ENDPOINT}; check the network: {error}",
-            error,
-        )
-        if constants.HF_HUB_OFFLINE:
-            told = (
+    except faults as error:
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        if isinstance(error, errors.GatedRepoError):
+            way = f"is gated: accept its terms at {repository.url}, and {login}"
+        elif isinstance(error, errors.RevisionNotFoundError):
+            way = f"has no revision {repository.revision!r}; see {repository.url}"
+        elif isinstance(error, errors.RepositoryNotFoundError):
+            way = f"is not there, or private, and no folder: correct the name, or {login}"
+        elif status in (401, 403):
+            way = f"is not open to you ({error}): {login}"
+        elif constants.HF_HUB_OFFLINE:
+            way = (
                 "is not whole in the cache, and HF_HUB_OFFLINE forbids to fetch it: unset that "
                 "once, or set HF_HOME to a cache that has it"
             )
-    what = f"the {repository.kind} {repository.name!r} of the hub"
-    raise UserError(" ".join(f"{what} {told}".split())) from cause
+        else:
+            way = f"was not reached at {constants.ENDPOINT}; check the network: {error}"
+        what = f"the {repository.kind} {repository.name!r} of the hub"
+        raise UserError(" ".join(f"{what} {way}".split())) from error

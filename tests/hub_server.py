@@ -67,7 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self):
         path = urllib.parse.urlsplit(self.path).path
         self.server.asked.append((self.command, urllib.parse.unquote(path)))
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body = self._read()
         if found := FILE.fullmatch(path):
             kind = "datasets" if found[1] else "models"
             return self._file(kind, *map(urllib.parse.unquote, found.groups()[1:]))
@@ -88,6 +88,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.blobs[digest] = self.body
             return self._send(200)
         return self._error(404, "EntryNotFound")
+
+    def _read(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     @property
     def _known(self):

@@ -111,7 +111,8 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
         if jax.process_count() > 1 and not repository.commit:
             raise UserError(f"{field}={source!r}: processes may differ in its commit; add @COMMIT")
         try:
-            return repository.fetch(lambda names, _: list(filter(NEEDED.fullmatch, names)))[0]
+            repository = repository.pinned()
+            return repository.fetch(list(filter(NEEDED.fullmatch, repository.names())))
         except UserError as error:
             raise UserError(f"{field}={source!r}: {error}") from error
     raise UserError(

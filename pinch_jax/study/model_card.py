@@ -7,7 +7,7 @@ from typing import Any
 from pinch_jax.corpus.reading.readers import parse_source
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record
-from pinch_jax.hub import CARD, Repository, model_named, told
+from pinch_jax.hub import CARD, model_named, told
 from pinch_jax.model.convert import convert
 from pinch_jax.model.source import locate
 from pinch_jax.study.run import CODE, DESCRIPTION
@@ -28,16 +28,17 @@ def upload(source: str, target: str, target_format: str) -> str:
     repository, api = model_named(target), HfApi()
     if not repository or target_format == "orbax":
         raise UserError(f"--target=hub:{target}: write hub:ORG/NAME; Orbax files are not for it")
-    with told(repository):
-        there = api.repo_exists(target) and {*api.list_repo_files(target)} - {".gitattributes"}
+    path = locate(source, "--source")
+    with told(repository):  # before what takes long
+        api.create_repo(target, private=True, exist_ok=True)
+        there = {*api.list_repo_files(target)} - {".gitattributes"}
     if there:
         raise UserError(f"--target=hub:{target} has files already; name a repository that has none")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "model"
-        convert(path := locate(source, "--source"), folder, target_format)
+        convert(path, folder, target_format)
         (folder / CARD).write_text(model_card(source, path, target), encoding="utf-8")
         with told(repository):
-            api.create_repo(target, private=True, exist_ok=True)
             api.upload_folder(repo_id=target, folder_path=folder, commit_message="By pinch convert")
     return repository.url
 
@@ -55,7 +56,8 @@ def model_card(source: str, path: Path, target: str) -> str:
     config = read_config(workdir) if tuned else {}
     base = config["model"]["source"] if tuned else source
     origin, budgets = model_named(base), record.get("budgets", {})
-    terms = _terms(origin) if origin else {}
+    card = origin.pinned().card() if origin else {}
+    terms = {field: card[field] for field in LICENSE if card.get(field)}
     name = base if origin else Path(base).name or "a model from nothing"
     rights = terms.get("license_name") or terms.get("license") or "find out which before you share"
     lines = [
@@ -85,13 +87,3 @@ def _tuning(config: dict[str, Any], record: dict[str, Any]) -> list[str]:
         f"Tuned: {how}, {record['steps']} steps, learning rate {rate}, {config['model']['dtype']}",
         " ".join([f"Corpus: {corpus['name']}", *on_hub, corpus["license"]]).strip(),
     ]
-
-
-def _terms(origin: Repository) -> dict[str, str]:
-    """Returns the licence that the card of a model of the hub names."""
-    from huggingface_hub import ModelCard
-
-    folder, _ = origin.fetch(lambda names, folder: [])
-    card = ModelCard.load(folder / CARD).data if (folder / CARD).exists() else None
-    held = card.to_dict() if card else {}
-    return {name: held[name] for name in LICENSE if held.get(name)}

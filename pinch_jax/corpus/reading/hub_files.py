@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pinch_jax.errors import UserError
-from pinch_jax.hub import CARD, Repository
+from pinch_jax.hub import Repository
 
 _DATA = re.compile(r".*\.(parquet|(jsonl?|csv|tsv)(\.gz)?)")
 
@@ -27,22 +27,18 @@ def hub_files(repository: Repository, wanted: Sequence[Wanted]) -> list[Path]:
         UserError: none is; or there are several configs or splits, or formats, and none is named.
     """
 
-    def choose(names, folder):
-        from huggingface_hub import metadata_load
-
-        card = (metadata_load(folder / CARD) if (folder / CARD).exists() else None) or {}
-        found = (_chosen(names, card.get("configs") or [], one) for one in wanted)
-        chosen = next(filter(None, found), [])
-        what = f"hub:{repository.name}: {' '.join(filter(None, wanted[0]))}"
-        if not chosen:
-            there = ", ".join([n for n in names if _DATA.fullmatch(n)][:20])
-            raise UserError(f"{what}: no such file; name one behind it: {there}")
-        if len(kinds := {Path(name).suffix for name in chosen}) > 1:
-            raise UserError(f"{what}: files of several kinds, {sorted(kinds)}; name one kind")
-        return chosen
-
-    folder, names = repository.fetch(choose)
-    return [folder / name for name in names]
+    repository = repository.pinned()
+    names, configs = repository.names(), repository.card().get("configs") or []
+    found = (_chosen(names, configs, one) for one in wanted)
+    chosen = next(filter(None, found), [])
+    what = f"hub:{repository.name}: {' '.join(filter(None, wanted[0]))}"
+    if not chosen:
+        there = ", ".join([name for name in names if _DATA.fullmatch(name)][:20])
+        raise UserError(f"{what}: no such file; name one behind it: {there}")
+    if len(kinds := {Path(name).suffix for name in chosen}) > 1:
+        raise UserError(f"{what}: files of several kinds, {sorted(kinds)}; name one kind")
+    folder = repository.fetch(chosen)
+    return [folder / name for name in chosen]
 
 
 def _chosen(names: Iterable[str], configs: Sequence[Any], wanted: Wanted) -> list[str]:
