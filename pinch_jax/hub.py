@@ -104,7 +104,7 @@ def told(repository: Repository) -> Iterator[None]:
     login = "log in with `hf auth login`, or set HF_TOKEN"
     faults = (
         *(errors.HfHubHTTPError, errors.RevisionResolutionError, errors.EntryNotFoundError),
-        *(errors.OfflineModeIsEnabled, httpx2.HTTPError),
+        *(errors.OfflineModeIsEnabled, errors.HFValidationError, httpx2.HTTPError),
         RuntimeError,  # of an upload
     )
     try:
@@ -115,8 +115,8 @@ def told(repository: Repository) -> Iterator[None]:
             way = f"is gated: accept its terms at {repository.url}, and {login}"
         elif isinstance(error, errors.RevisionNotFoundError):
             way = f"has no revision {repository.revision!r}; see {repository.url}"
-        elif isinstance(error, errors.RepositoryNotFoundError):
-            way = f"is not there, or private, and no folder: correct the name, or {login}"
+        elif isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+            way = f"is not there, or private: correct the name, or {login}"
         elif status in (401, 403):
             way = f"is not open to you ({error}): {login}"
         elif constants.HF_HUB_OFFLINE:
@@ -126,5 +126,6 @@ def told(repository: Repository) -> Iterator[None]:
             )
         else:
             way = f"was not reached at {constants.ENDPOINT}; check the network: {error}"
-        what = f"the {repository.kind} {repository.name!r} of the hub"
+        folder = ", as no folder has that name" if repository.kind == "model" else ""
+        what = f"{repository.name!r} ({repository.kind} of the hub{folder})"
         raise UserError(" ".join(f"{what} {way}".split())) from error

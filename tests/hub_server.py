@@ -147,19 +147,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             elif told["key"] == "lfsFile":
                 files[value["path"]] = self.server.blobs[value["oid"]]
         commit = repo.commit(files)
-        return self._json({"commitUrl": f"{self.server.url}/{name}/{commit}", "commitOid": commit})
+        return self._json(
+            {"commitUrl": f"{self.server.url}/{name}/commit/{commit}", "commitOid": commit}
+        )
 
     def _create(self):
         if not self._known:
             return self._error(401, "Unauthorized")
         told = json.loads(self.body)
         name = f"{told['organization']}/{told['name']}"
+        url = json.dumps({"url": f"{self.server.url}/{name}"}).encode()
         if ("models", name) in self.server.repos:
-            return self._error(409, "Conflict")
+            return self._send(409, url, {"X-Error-Message": "You already created this repo"})
         repo = self.server.repo(name)
         repo.private = told.get("visibility") == "private" or told.get("private", False)
         repo.commit({".gitattributes": b""})
-        return self._json({"url": f"{self.server.url}/{name}"})
+        return self._send(200, url)
 
     def _lfs_batch(self):
         objects = [
