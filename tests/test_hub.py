@@ -15,12 +15,14 @@ import own_corpus
 import pyarrow
 import pyarrow.parquet
 import pytest
+from absl import flags
 from hub_server import Hub, files_below, running_hub
 from huggingface_hub import constants
 from small import FAMILIES, random_params
 from small_tokenizers import write_bundled
 from test_source import VOCABULARY, bench_of
 
+from pinch_jax.arguments import read_config
 from pinch_jax.corpus.reading.readers import parse_source, read_source
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
@@ -110,6 +112,7 @@ def test_a_folder_comes_before_a_repository_of_its_name(hub, theirs):
     assert hub.asked == []
 
 
+@pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections
 def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs, tmp_path):
     repo = hub.repo("org/base")
     first = repo.commit(files_below(theirs))
@@ -136,6 +139,10 @@ def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs
     check_workdir(again, workdir)
     assert again == begun and open_model(again.model.source).weights.checksum == weights
     assert hub.asked == []
+    flags.FLAGS(
+        ["pinch", "--config=tiny", "--config.model.source=org/base", f"--workdir={workdir}"]
+    )
+    assert read_config().model.source == begun.model.source
     repo.branches["v2"] = second
     on_v2 = dataclasses.replace(typed.model, source="org/base@v2")
     with pytest.raises(UserError, match=r"another study: config\.model\.source"):
