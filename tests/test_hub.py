@@ -123,13 +123,13 @@ def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs
         judges=config.judges
         | {
             "model": dataclasses.replace(config.judges["model"], model="org/base@main"),
-            # Another house's name, which is none of the hub.
-            "api": dataclasses.replace(config.judges["api"], model="org/served"),
+            # What a service calls it, which is no name of the hub.
+            "api": dataclasses.replace(config.judges["api"], model="org/base"),
         },
     )
     begun, workdir = pinned(typed, tmp_path / "study"), tmp_path / "study"
     assert begun.model.source == begun.judges["model"].model == f"org/base@main:{first}"
-    assert begun.judges["api"].model == "org/served"
+    assert begun.judges["api"].model == "org/base"
     claim_workdir(begun, workdir)
     weights = open_model(begun.model.source).weights.checksum
     second = repo.commit(files_below(written(tmp_path / "other", 1)))
@@ -139,9 +139,8 @@ def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs
     check_workdir(again, workdir)
     assert again == begun and open_model(again.model.source).weights.checksum == weights
     assert hub.asked == []
-    flags.FLAGS(
-        ["pinch", "--config=tiny", "--config.model.source=org/base", f"--workdir={workdir}"]
-    )
+    again = ["--config=tiny", "--config.model.source=org/base", f"--workdir={workdir}"]
+    flags.FLAGS(["pinch", *again])
     assert read_config().model.source == begun.model.source
     repo.branches["v2"] = second
     on_v2 = dataclasses.replace(typed.model, source="org/base@v2")

@@ -38,8 +38,9 @@ def pinned(config: Config, workdir: Path | None) -> Config:
 
     found = agreed("finding commits on the hub", find)
 
-    def model(name: str) -> str:
-        return f"{named[name].name}@{found[name]}" if name in found else name
+    def model(name: str, kind: str = "model") -> str:
+        of_hub = kind == "model" and name in found
+        return f"{named[name].name}@{found[name]}" if of_hub else name
 
     def source(text: str) -> str:
         if text not in found:
@@ -47,7 +48,7 @@ def pinned(config: Config, workdir: Path | None) -> Config:
         return str(dataclasses.replace(parse_source(text), revision=found[text]))
 
     c, corpus = config, config.corpus
-    judges = {k: dataclasses.replace(j, model=model(j.model)) for k, j in c.judges.items()}
+    judges = {k: dataclasses.replace(j, model=model(j.model, j.kind)) for k, j in c.judges.items()}
     corpus = dataclasses.replace(
         corpus, train=tuple(map(source, corpus.train)), heldout=tuple(map(source, corpus.heldout))
     )
