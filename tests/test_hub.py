@@ -113,7 +113,9 @@ def test_a_folder_comes_before_a_repository_of_its_name(hub, theirs):
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections
-def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs, tmp_path):
+def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(
+    hub, theirs, tmp_path, monkeypatch
+):
     repo = hub.repo("org/base")
     first = repo.commit(files_below(theirs))
     config = bench_of(theirs, tmp_path).config
@@ -139,8 +141,9 @@ def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(hub, theirs
     check_workdir(again, workdir)
     assert again == begun and open_model(again.model.source).weights.checksum == weights
     assert hub.asked == []
-    again = ["--config=tiny", "--config.model.source=org/base", f"--workdir={workdir}"]
-    flags.FLAGS(["pinch", *again])
+    command = ["pinch", "--config=tiny", "--config.model.source=org/base", f"--workdir={workdir}"]
+    monkeypatch.setattr(sys, "argv", command)  # of which ml_collections takes the fields
+    flags.FLAGS(command)
     assert read_config().model.source == begun.model.source
     repo.branches["v2"] = second
     on_v2 = dataclasses.replace(typed.model, source="org/base@v2")
