@@ -104,11 +104,16 @@ def test_a_model_of_the_hub_is_that_of_its_folder_and_no_more_is_fetched(hub, th
     assert hub.asked == []  # a commit in the cache needs no network
 
 
-def test_a_folder_comes_before_a_repository_of_its_name(hub, theirs):
+def test_a_folder_comes_before_a_repository_of_its_name(hub, theirs, tmp_path):
     hub.repo("org/base").commit({"config.json": b"not read"})
     Path("org").mkdir()
     os.symlink(theirs, "org/base")
-    assert open_model("org/base").weights.checksum == open_model(theirs).weights.checksum
+    model = open_model("org/base")
+    assert model.weights.checksum == open_model(theirs).weights.checksum
+    assert model.path == str(tmp_path / "org/base")
+    config = bench_of(theirs, tmp_path).config
+    typed = dataclasses.replace(config, model=dataclasses.replace(config.model, source="org/base"))
+    assert pinned(typed, None) == typed
     assert hub.asked == []
 
 
