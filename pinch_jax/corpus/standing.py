@@ -45,7 +45,7 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
     What comes with the package stands beside them, since another release may say it otherwise.
     """
     sources = [source for split in SPLITS for source in config.sources[split]]
-    patterns = [source.path for source in sources if not source.bundled]
+    patterns = [source.path for source in sources if not (source.bundled or source.place)]
     if config.translation.by:
         patterns.append(config.translation.path)
     paths = {path_of(pattern, code) for pattern in patterns for code in languages}
@@ -55,6 +55,8 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
         for code in languages
         if source.bundled
     }
+    # A commit cannot change.
+    checksums |= {str(one): one.repository.pinned().commit for one in sources if one.place}
     for file in (file for path in sorted(paths) for file in files_of(path)):
         # Of what TFDS prepared, this file stands for all: it says how large they are.
         file = file / "dataset_info.json" if file.is_dir() else file

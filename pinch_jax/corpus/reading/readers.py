@@ -11,7 +11,7 @@
     sib200:PATH       SIB-200: sentences and their topics, as instructions in 12 languages
     cldr:SPLIT        the bundled questions about facts of Unicode CLDR, train or heldout, in all
                       languages; here any prefix of either is a fair sample of it
-    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT
+    jsonl:PATH, parquet:PATH, tfds:DIRECTORY?split=SPLIT, hub:ORG/NAME?split=SPLIT
                       records with the fields `prompt` and `response`, which is "" where there is
                       no reference; or a conversation: `messages` or `conversation` of `role` and
                       `content`, or ShareGPT's `conversations` of `from` and `value`, perhaps with
@@ -19,15 +19,18 @@
                       Bactrian-X; and optionally the fields of `Example`
 
 An example is the same in two languages where its id is. Records of `lima`, `alpaca_farm` and the
-last three readers may have an `id`; one without, or of `lcb` or `aya`, is known by its place, so
+last four readers may have an `id`; one without, or of `lcb` or `aya`, is known by its place, so
 that every language needs as many of them (of `aya`: after `?first=N`).
 
 PATH ends in .jsonl, .json (lines or a list), .tsv or .csv, also with .gz, in .parquet or in
 .array_record with JSON in its records; a `*` in its name stands for shards. Any of them may be a
-directory that TFDS prepared. Options:
+directory that TFDS prepared, or hub:ORG/NAME, a data set of the Hugging Face hub, or
+hub:ORG/NAME/FILE, as in oasst:hub:ORG/NAME/trees.jsonl.gz. Options:
 
     ?without=PART,PART  leaves out parts, such as `multi_turn` of LIMA, `oasst` of AlpacaFarm
-    ?split=SPLIT        of a TFDS directory, also as `train[:10%]`
+    ?split=SPLIT        of a TFDS directory, also as `train[:10%]`; of a data set of the hub
+    ?config=CONFIG      of a data set of the hub, as its card calls it
+    ?revision=REVISION  of a data set of the hub: a branch, a tag or a commit; main unless told
     ?first=N            only the first N examples, of what is not left out
     ?turns=all          of conversations each turn of the assistant as an example, with all that
                         was said before it as its prompt; `first` (of `lima` and `oasst` unless
@@ -43,30 +46,34 @@ Options are joined by "&". `{language}` in a source means that it brings every l
 import collections
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, SPLITS, Example
 from pinch_jax.corpus.reading.conversations import FORMS, WHICH, chosen, turns_of
+from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
-from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows
+from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows, rows_of
 from pinch_jax.corpus.reading.topics import topic_examples
 from pinch_jax.errors import UserError
+from pinch_jax.hub import BRANCH, Repository
 from pinch_jax.languages import spellings
 
 COLUMNS = ("prompt", "response", "id", "task", "language")
-OPTIONS = ("without", "split", "first")
-BUNDLED = "cldr"
+OPTIONS = ("without", "split", "config", "revision", "first")
+BUNDLED, HUB = "cldr", "hub"
 # What these call their columns, unless an option says otherwise.
 _COLUMNS_OF = {
     "aya": {"prompt": "inputs", "response": "targets", "language": "language_code"},
-    **{reader: {} for reader in ("jsonl", "parquet", "tfds")},
+    **{reader: {} for reader in ("jsonl", "parquet", "tfds", HUB)},
 }
 # Which turns of a conversation are examples, unless an option says otherwise.
 _TURNS_OF = dict.fromkeys(("lima", "oasst"), "first") | dict.fromkeys(_COLUMNS_OF, "last")
 # Each row of these is an example, which may have no id but its place.
-_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds")
+_MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds", HUB)
 # Of these, none has one, or it is no translation of the one in another language.
 _KNOWN_BY_PLACE = ("lcb", "aya")
 
@@ -79,9 +86,24 @@ class Source:
     path: str
     without: tuple[str, ...]
     split: str
+    config: str
+    revision: str
     first: int | None
     turns: str = ""
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """ORG/NAME or ORG/NAME/FILE of the hub; "" for what is elsewhere."""
+        if self.reader == HUB:
+            return self.path
+        return self.path[len(HUB) + 1 :] if self.path.startswith(f"{HUB}:") else ""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository of `place`."""
+        name = "/".join(self.place.split("/")[:2])
+        return Repository(name, self.revision or BRANCH, "dataset")
 
     @property
     def bundled(self) -> bool:
@@ -91,7 +113,7 @@ class Source:
     @property
     def parallel(self) -> bool:
         """Whether it brings every language itself, so that nothing is translated."""
-        named = "{language}" in f"{self.path} {self.split}"
+        named = "{language}" in f"{self.path} {self.split} {self.config}"
         return self.bundled or named or "language" in self.all_columns
 
     @property
@@ -105,8 +127,8 @@ class Source:
         return self.turns or _TURNS_OF[self.reader]
 
     def __str__(self) -> str:
-        values = {"without": ",".join(self.without), "split": self.split, "first": self.first}
-        values |= {"turns": self.turns, **self.columns}
+        values = {name: getattr(self, name) for name in (*OPTIONS, "turns")}
+        values |= {"without": ",".join(self.without), **self.columns}
         options = "&".join(f"{name}={value}" for name, value in values.items() if value)
         return f"{self.reader}:{self.path}" + (f"?{options}" if options else "")
 
@@ -145,8 +167,14 @@ def parse_source(text: str) -> Source:
     turns, columns = options["turns"], {name: options[name] for name in COLUMNS if options[name]}
     if turns and turns not in WHICH:
         raise UserError(f"source={text!r}: turns={turns!r}: write one of {list(WHICH)}")
+    given = {name: options[name] for name in ("split", "config", "revision", "turns")}
     number = int(first) if first else None
-    return Source(reader, path, without, options["split"], number, turns, columns)
+    source = Source(reader, path, without, first=number, columns=columns, **given)
+    if source.place and not re.match(r"[\w.-]+/[\w.-]+(/.|$)", source.place):
+        raise UserError(f"source={text!r}: write 'hub:ORG/NAME', or 'hub:ORG/NAME/FILE'")
+    if not source.place and (source.config or source.revision):
+        raise UserError(f"source={text!r}: config and revision are of the hub; leave them out")
+    return source
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -168,9 +196,12 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
     """
     whole, kept = {}, {}
     for code in languages:
-        path = path_of(source.path, code)
         try:
-            rows = read_rows(path, source.split.replace("{language}", code))
+            if source.place:
+                path, rows = str(source), rows_of(_hub_files(source, code))
+            else:
+                path = path_of(source.path, code)
+                rows = read_rows(path, source.split.replace("{language}", code))
             whole[code] = tuple(READERS[source.reader](source, rows, code))
             kept[code] = _kept(source, code, whole[code])
             _check_ids(path, kept[code])
@@ -181,6 +212,16 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
             ) from None
     _check_places(source, kept if source.reader in _KNOWN_BY_PLACE else whole)
     return kept
+
+
+def _hub_files(source: Source, language: str) -> list[Path]:
+    """Returns the files of a source on the hub, for a language by whichever code names them."""
+    file = source.place.removeprefix(source.repository.name)[1:]
+    told = [
+        [text.replace("{language}", code) for text in (file, source.config, source.split)]
+        for code in (language, *spellings(language))
+    ]
+    return hub_files(source.repository, [Wanted(*one) for one in told])
 
 
 def _kept(source: Source, language: str, examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -354,4 +395,5 @@ READERS: dict[str, Callable[[Source, Iterable[Row], str], Iterable[Example]]] = 
     "jsonl": _records,
     "parquet": _records,
     "tfds": _records,
+    HUB: _records,
 }

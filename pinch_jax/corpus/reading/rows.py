@@ -13,7 +13,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -115,7 +115,17 @@ def read_rows(path: str, split: str = "") -> Iterator[Row]:
     elif split:
         raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
     else:
-        records = itertools.chain.from_iterable(_file_records(file) for file in files)
+        yield from rows_of(files)
+        return
+    yield from _numbered(records)
+
+
+def rows_of(files: Iterable[Path]) -> Iterator[Row]:
+    """Yields the records of files; UserError as of `read_rows`."""
+    return _numbered(itertools.chain.from_iterable(map(_file_records, files)))
+
+
+def _numbered(records: Iterable[tuple[str, Any]]) -> Iterator[Row]:
     for index, (place, record) in enumerate(records):
         if not isinstance(record, Mapping):
             raise UserError(f"{place}: not an object with fields; repair or delete it")
