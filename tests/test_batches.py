@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
@@ -15,13 +16,6 @@ from pinch_jax.data.tokenized import tokenize_corpus
 LANGUAGES = ("ar", "en", "fi", "sw")
 BOS, EOS, PAD, ANSWER = 256, 257, 258, 259
 quick = settings(deadline=None, derandomize=True, max_examples=100)
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    id: str
-    prompt: str
-    response: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +43,7 @@ def render(prompt, response):
 
 EXAMPLES = {
     language: [
-        Example(f"x{i}", f"{language}{i}?", f"{language} é" * (1 + (3 * i + n) % 5))
+        Example(f"x{i}", "", "", "", f"{language}{i}?", f"{language} é" * (1 + (3 * i + n) % 5))
         for i in range(80)
     ]
     for n, language in enumerate(LANGUAGES)

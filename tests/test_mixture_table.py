@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ml_collections_configs import tiny
+from pinch_jax.corpus.example import Example
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
@@ -20,13 +21,6 @@ from pinch_jax.report.drawing import BASE_COLOUR, language_colours
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
 MEMBERS = LANGUAGES + RECIPES
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    id: str
-    prompt: str
-    response: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +35,14 @@ class Shape:
 # Response lengths that differ by member; every seventeenth one in Finnish is longer than a row.
 EXAMPLES = {
     member: [
-        Example(f"x{i}", "?" * (2 + n), "é" * (70 if member == "fi" and not i % 17 else 3 + i % 5))
+        Example(
+            f"x{i}",
+            "",
+            "",
+            "",
+            "?" * (2 + n),
+            "é" * (70 if member == "fi" and not i % 17 else 3 + i % 5),
+        )
         for i in range(120)
     ]
     for n, member in enumerate(MEMBERS)
