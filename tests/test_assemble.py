@@ -10,7 +10,8 @@ from own_corpus import LANGUAGES, built, config, ids, prompt, write, write_sourc
 from pinch_jax.corpus import assemble as assembling
 from pinch_jax.corpus.assemble import assemble
 from pinch_jax.corpus.manifest import SPLITS, read_manifest, split_path
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError

@@ -10,7 +10,8 @@ from test_readers import message, read, written
 from pinch_jax.corpus.duplicates import find_duplicates
 from pinch_jax.corpus.example import Example, checksum
 from pinch_jax.corpus.manifest import read_split, write_split
-from pinch_jax.corpus.reading.readers import parse_source, read_parallel
+from pinch_jax.corpus.reading.readers import read_parallel
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError

@@ -15,7 +15,8 @@ from ml_collections_configs import base, tiny
 from pinch_jax.arguments import PROCESS_FLAGS, config_path
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.evaluate.records import response_record
 from pinch_jax.main import COMMANDS

@@ -23,7 +23,8 @@ from small_tokenizers import write_bundled
 from test_source import VOCABULARY, bench_of
 
 from pinch_jax.arguments import read_config
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
 from pinch_jax.model.config_json import write_config

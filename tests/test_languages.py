@@ -5,7 +5,8 @@ from babel import Locale, localedata
 
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.languages import language, spellings
 
 NAMED = Locale("en").languages

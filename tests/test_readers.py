@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.facts import TASKS
-from pinch_jax.corpus.reading.readers import parse_source, read_parallel, read_source
+from pinch_jax.corpus.reading.readers import READERS, read_parallel, read_source
+from pinch_jax.corpus.reading.source import NAMES, parse_source
 from pinch_jax.errors import UserError
 
 LIMA = [
@@ -332,3 +333,7 @@ def test_what_has_an_id_is_known_by_it_and_the_rest_by_its_place(tmp_path):
         path = written(tmp_path / f"{reader}.jsonl", mixed)
         expected = [f"{reader}-0", "7", f"{reader}-2"]
         assert [one.id for one in read(f"{reader}:{path}")] == expected
+
+
+def test_every_reader_that_a_source_may_name_is_there():
+    assert sorted(READERS) == sorted(NAMES)

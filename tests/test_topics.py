@@ -6,7 +6,8 @@ import pytest
 from bundled import STUDY_LANGUAGES
 
 from pinch_jax.corpus.language_id import study_words
-from pinch_jax.corpus.reading.readers import parse_source, read_source
+from pinch_jax.corpus.reading.readers import read_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.reading.topics import topic_phrases
 from pinch_jax.evaluate.outcome import classify
 

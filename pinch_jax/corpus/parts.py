@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.manifest import SPLITS
-from pinch_jax.corpus.reading.readers import Source, read_parallel
+from pinch_jax.corpus.reading.readers import read_parallel
+from pinch_jax.corpus.reading.source import Source
 from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.errors import UserError
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.corpus.reading.readers import parse_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record
 from pinch_jax.hub import CARD, model_named, told

@@ -8,7 +8,7 @@ from typing import Any
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
-from pinch_jax.corpus.reading.readers import parse_source
+from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.hub import Repository, model_named
 
 
