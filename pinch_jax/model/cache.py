@@ -9,6 +9,10 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.sharding import Shard
 
 
+# Where there is nothing to constrain.
+_ONE_DEVICE = Shard()
+
+
 class Cache(NamedTuple):
     """Keys and values that were seen before, those of each layer [B, S, K, H].
 
@@ -57,7 +61,9 @@ class Cache(NamedTuple):
         return jax.tree.map(put, self, fresh)
 
 
-def init_cache(config: DecoderConfig, rows: int, length: int, dtype: Any, shard: Shard) -> Cache:
+def init_cache(
+    config: DecoderConfig, rows: int, length: int, dtype: Any, shard: Shard = _ONE_DEVICE
+) -> Cache:
     """Returns an empty cache for texts of `length` tokens."""
 
     def empty(is_global):
