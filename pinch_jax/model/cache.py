@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.sharding import Shard
 
-
 # Where there is nothing to constrain.
 _ONE_DEVICE = Shard()
 
