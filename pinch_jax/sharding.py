@@ -131,6 +131,10 @@ class Shard:
         return jax.lax.with_sharding_constraint(x, sharding)
 
 
+# On one device there is nothing to constrain.
+no_sharding = Shard()
+
+
 def activation_sharding(mesh: Mesh, attention: str = AUTO) -> Shard:
     """Returns what the decoder calls on its activations, and asks which attention it runs."""
     return Shard(mesh, attention)

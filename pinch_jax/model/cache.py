@@ -6,10 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.sharding import Shard
-
-# Where there is nothing to constrain.
-_ONE_DEVICE = Shard()
+from pinch_jax.sharding import Shard, no_sharding
 
 
 class Cache(NamedTuple):
@@ -61,7 +58,7 @@ class Cache(NamedTuple):
 
 
 def init_cache(
-    config: DecoderConfig, rows: int, length: int, dtype: Any, shard: Shard = _ONE_DEVICE
+    config: DecoderConfig, rows: int, length: int, dtype: Any, shard: Shard = no_sharding
 ) -> Cache:
     """Returns an empty cache for texts of `length` tokens."""
 

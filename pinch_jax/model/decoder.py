@@ -24,10 +24,7 @@ from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIO
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layers import Block, Embedder, dense, lookup
 from pinch_jax.model.rotary import Rope, rotation
-from pinch_jax.sharding import Shard
-
-# On one device there is nothing to constrain.
-no_sharding = Shard()
+from pinch_jax.sharding import Shard, no_sharding
 
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
 _POLICIES: dict[str, Callable[..., Any]] = {
