@@ -18,11 +18,11 @@ from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh
-from pinch_jax.model import loading
+from pinch_jax.model import export, loading
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
-from pinch_jax.model.export import export_model
+from pinch_jax.model.export import export_model, written_bytes
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import (
     StoredParameter,
@@ -97,6 +97,24 @@ def test_a_large_model_is_written_in_several_files_with_an_index(tmp_path):
         for name in load_file(file):
             assert index["weight_map"].pop(name) == file.name
     assert not index["weight_map"]
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_what_writing_will_hold_is_known_from_shapes(family, monkeypatch, tmp_path):
+    decoder = DECODERS[family]
+    # A table is written in two pieces.
+    monkeypatch.setattr(loading, "PART_BYTES", 3 * decoder.vocab_size * decoder.embed_dim)
+    gathered, fetched = [], export.fetched_rows
+
+    def weighed(*args):
+        rows = fetched(*args)
+        gathered.append(rows.nbytes)
+        return rows
+
+    monkeypatch.setattr(export, "fetched_rows", weighed)
+    exported(family, tmp_path / "model")
+    assert written_bytes(decoder, abstract_params(decoder)) == (sum(gathered), max(gathered))
+    assert min(gathered) < max(gathered)
 
 
 @pytest.mark.parametrize("family", DECODERS)

@@ -222,6 +222,14 @@ def test_what_a_device_holds_is_what_it_holds(tiny_train):
     assert whole / 8 <= tiny_train.held["parameters"] < 1.01 * whole / 8
 
 
+def test_a_device_keeps_no_more_of_a_long_row_than_its_part(tiny_train, tmp_path):
+    # Too few rows for `data` x `fsdp` x `context`, which is how answers would be shared out.
+    split = bench(tmp_path, mesh_data=1, mesh_fsdp=2, mesh_context=4, batch_rows=2)
+    rows = tiny_train.lower().in_avals[0][1].tokens.shape[0]
+    kept = planned_program(split, "train").made["activations kept"]
+    assert rows * kept == 2 * tiny_train.made["activations kept"]
+
+
 @pytest.mark.parametrize(
     ("name", "chips"),
     [("v5p:4x4x4", 64), ("v5e:4x4*2", 32), ("gpu:8xH100", 8), ("gpu:8xA100*2", 16)],

@@ -9,7 +9,7 @@ from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.compilation import forecast
-from pinch_jax.forecast.programs import planned_program, programs_of
+from pinch_jax.forecast.programs import model_files, planned_program, programs_of
 from pinch_jax.forecast.remedies import find_remedy
 from pinch_jax.forecast.spending import spending
 from pinch_jax.study.runner import plan_study
@@ -28,8 +28,9 @@ def make_plan(
 ) -> dict[str, Any]:
     """Returns what the programs of a config need on devices, and what its study takes.
 
-    programs: the records of `forecast`, with `remedy` and `tried` where one does not fit; study:
-    those of `spending`, None where a program does not fit. Without `programs`, all that the
+    programs: the records of `forecast`, with `remedy` and `tried` where one does not fit;
+    model_files: what writing a tuned model takes, or None; study: the records of `spending`, None
+    where a program does not fit. Without `programs`, all that the
     study needs. `price` is of a chip-hour.
 
     Raises:
@@ -54,5 +55,6 @@ def make_plan(
         "mesh": dict(bench.mesh.shape),
         "price": price,
         "programs": records,
+        "model_files": model_files(bench),
         "study": spending(study, by_kind, price) if fit else None,
     }

@@ -23,9 +23,11 @@ from pinch_jax.judge.protocol import Pair
 from pinch_jax.mesh import batch_sharding, batch_ways, ways
 from pinch_jax.model.cache import init_cache
 from pinch_jax.model.decoder import abstract_params, in_precision
+from pinch_jax.model.export import written_bytes
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
 from pinch_jax.sharding import SPLIT, parameter_shardings
+from pinch_jax.study.config import ALL
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import combine
 from pinch_jax.train.step import NOTHING, summed_loss
@@ -109,7 +111,7 @@ def _batch(bench: Workbench, rows: int) -> Batch:
 
 def _kept(bench: Workbench, trained: Any, frozen: Any) -> int:
     """Returns the bytes that all devices keep of a forward pass for the backward pass."""
-    c, decoder, shard = bench.config, bench.decoder, bench.answers.shard
+    c, decoder, shard = bench.config, bench.decoder, bench.shard
     dtype, policy = jnp.dtype(c.model.dtype), c.train.remat_policy
     rows = c.batch.rows // c.batch.microbatches
 
@@ -208,6 +210,19 @@ def _parameters(mesh: jax.sharding.Mesh, decoder: DecoderConfig, dtype: str) -> 
     cast = functools.partial(in_precision, dtype=jnp.dtype(dtype))
     shapes = jax.eval_shape(cast, abstract_params(decoder))
     return _placed(shapes, parameter_shardings(mesh, shapes))
+
+
+def model_files(bench: Workbench) -> dict[str, int] | None:
+    """Returns bytes: of a tuned model's files, and what a chip and a host hold more to write them.
+
+    None where a study writes no model. A piece is gathered to every chip; a host has that of the
+    file that it writes, and the array that it is made of.
+    """
+    c = bench.config
+    if c.lora.rank and c.study.keep_weights != ALL:
+        return None
+    files, piece = written_bytes(bench.decoder, _parameters(bench.mesh, bench.decoder, "float32"))
+    return {"bytes": files, "chip_bytes": piece, "host_bytes": 2 * piece}
 
 
 def _placed(shapes: Any, shardings: Any) -> Any:

@@ -17,6 +17,11 @@ def plan_lines(plan: Mapping[str, Any], topology: Topology) -> Iterator[str]:
         yield from program_lines(record)
         if "tried" in record:
             yield from remedy_lines(record["remedy"], record["tried"])
+    if files := plan["model_files"]:
+        yield (
+            f"A tuned model: {_gb(files['bytes'])} of files; while they are written a chip holds "
+            f"{_gb(files['chip_bytes'])} more, a host {_gb(files['host_bytes'])}"
+        )
     if plan["study"]:
         told = ", ".join(record["program"] for record in plan["programs"])
         yield f"The study, by {told}:"

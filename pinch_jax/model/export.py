@@ -58,6 +58,10 @@ class _Tensor(NamedTuple):
     def size_bytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
 
+    def piece_bytes(self, count: int) -> int:
+        """Returns the size of a layer, or of so many rows."""
+        return self.size_bytes // (1 if self.layer is not None else self.shape[0]) * count
+
     def pieces(self) -> list[tuple["_Tensor", int, int]]:
         """Returns what is gathered and written at once: a layer, or some rows of a table."""
         if self.layer is not None:
@@ -138,6 +142,16 @@ def write_weights(
         index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
         _write_json(folder / INDEX, index)
     return {name: checksum for each in written for name, checksum in each.items()}
+
+
+def written_bytes(decoder: DecoderConfig, shapes: Params) -> tuple[int, int]:
+    """Returns the bytes that `write_weights` writes of a model, and those of its largest piece.
+
+    shapes: parameters, or `jax.ShapeDtypeStruct`s of them.
+    """
+    tensors = _tensors(decoder, shapes, None)
+    pieces = [tensor.piece_bytes(count) for tensor in tensors for _, _, count in tensor.pieces()]
+    return sum(tensor.size_bytes for tensor in tensors), max(pieces)
 
 
 def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor]:
