@@ -56,11 +56,9 @@ class _Service:
                 f"config.track: {library!r} does not load ({error}); pip install {library}"
             ) from error
         # A run that goes on is the same one there: known by its directory, which its fingerprint
-        # ends, and called as on the page.
-        known = {"id": run} if library == "wandb" else {}
-        self._run = service.init(
-            project=PROJECT, name=name, config=dict(told), resume="allow", **known
-        )
+        # ends. trackio knows runs by their names alone: those of other studies would be one.
+        known = {"id": run, "name": name} if library == "wandb" else {"name": f"{name} ({run})"}
+        self._run = service.init(project=PROJECT, config=dict(told), resume="allow", **known)
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         self._run.log(dict(values), step=step)
