@@ -4,13 +4,14 @@ import dataclasses
 import importlib
 import itertools
 import json
+import re
 import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.sharding import NamedSharding
+from jax.sharding import AbstractMesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ml_collections_configs import base, gemma3, llama3, qwen3, tiny
@@ -21,6 +22,7 @@ from pinch_jax.forecast.compilation import forecast, out_of_memory
 from pinch_jax.forecast.cost import cost_of, matmul_flops
 from pinch_jax.forecast.flops import attention_flops, train_flops
 from pinch_jax.forecast.hlo import Program
+from pinch_jax.forecast.planning import tile_warnings
 from pinch_jax.forecast.programs import planned_program
 from pinch_jax.forecast.remedies import changes, find_remedy, with_change
 from pinch_jax.forecast.spending import spending
@@ -228,6 +230,20 @@ def test_a_device_keeps_no_more_of_a_long_row_than_its_part(tiny_train, tmp_path
     rows = tiny_train.lower().in_avals[0][1].tokens.shape[0]
     kept = planned_program(split, "train").made["activations kept"]
     assert rows * kept == 2 * tiny_train.made["activations kept"]
+
+
+@pytest.mark.parametrize(
+    ("embed_dim", "split", "told"),
+    [
+        (5376, 64, r"64 leaves 84 of embed_dim 5376.*; 32 leaves 168$"),
+        (2560, 128, r"leaves 20.*; 64 leaves 40$"),
+        (12, 4, "gather$"),
+    ],
+)
+def test_shards_that_cut_through_a_tile_are_told(embed_dim, split, told):
+    (said,) = tile_warnings(AbstractMesh((split, 1), ("fsdp", "context")), embed_dim)
+    assert re.search(told, said)
+    assert not tile_warnings(AbstractMesh((split // 2, 2), ("fsdp", "context")), 8 * split)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
+
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.forecast.chips import Topology
@@ -12,9 +14,14 @@ from pinch_jax.forecast.compilation import forecast
 from pinch_jax.forecast.programs import model_files, planned_program, programs_of
 from pinch_jax.forecast.remedies import find_remedy
 from pinch_jax.forecast.spending import spending
+from pinch_jax.mesh import ways
+from pinch_jax.sharding import SPLIT
 from pinch_jax.study.runner import plan_study
 from pinch_jax.study.workbench import Workbench
 
+# Rows of a tile of a TPU's memory. With 84 of Gemma 3 27B's 5,376 columns on a chip, libtpu 0.0.42
+# sums where it gathers 168; of 20, it gathers and then permutes (LOG.md).
+TILE_ROWS = 8
 # Below config.corpus.data_dir: what was compiled before is not compiled again.
 KEPT = "plans"
 
@@ -29,9 +36,9 @@ def make_plan(
     """Returns what the programs of a config need on devices, and what its study takes.
 
     programs: the records of `forecast`, with `remedy` and `tried` where one does not fit;
-    model_files: what writing a tuned model takes, or None; study: the records of `spending`, None
-    where a program does not fit. Without `programs`, all that the
-    study needs. `price` is of a chip-hour.
+    warnings: sentences; model_files: what writing a tuned model takes, or None; study: the records
+    of `spending`, None where a program does not fit. Without `programs`, all that the study
+    needs. `price` is of a chip-hour.
 
     Raises:
         UserError: the mesh or the batch does not suit the devices, or the study cannot be planned.
@@ -55,6 +62,22 @@ def make_plan(
         "mesh": dict(bench.mesh.shape),
         "price": price,
         "programs": records,
+        "warnings": [] if topology.is_gpu else tile_warnings(bench.mesh, bench.decoder.embed_dim),
         "model_files": model_files(bench),
         "study": spending(study, by_kind, price) if fit else None,
     }
+
+
+def tile_warnings(mesh: Mesh, embed_dim: int) -> list[str]:
+    """Returns what is to be said of a TPU's mesh that cuts parameters through tiles of memory."""
+    split = ways(mesh, SPLIT)
+    if embed_dim // split % TILE_ROWS == 0:
+        return []
+    smaller = (n for n in range(1, split) if split % n == 0)
+    whole = [n for n in smaller if embed_dim // n % TILE_ROWS == 0]
+    way_out = f"; {whole[-1]} leaves {embed_dim // whole[-1]}" if whole else ""
+    return [
+        f"config.mesh.fsdp x context {split} leaves {embed_dim // split} of embed_dim {embed_dim} "
+        f"to a chip, no multiple of {TILE_ROWS}: the compiler sums or permutes where it would "
+        f"gather{way_out}"
+    ]

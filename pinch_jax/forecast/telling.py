@@ -17,6 +17,7 @@ def plan_lines(plan: Mapping[str, Any], topology: Topology) -> Iterator[str]:
         yield from program_lines(record)
         if "tried" in record:
             yield from remedy_lines(record["remedy"], record["tried"])
+    yield from plan["warnings"]
     if files := plan["model_files"]:
         yield (
             f"A tuned model: {_gb(files['bytes'])} of files; while they are written a chip holds "
