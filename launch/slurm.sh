@@ -3,12 +3,27 @@
 #   sbatch --nodes=4 --ntasks-per-node=8 --gpus-per-node=8 launch/slurm.sh \
 #       study --config=... --workdir=/a/directory/that/all/nodes/see
 # Two minutes before the time is up, and when it is preempted, every task saves where it is and ends
-# with code 75; the job is queued again then, and goes on from there, until it is done.
+# with code 75; the job is queued again then, and goes on from there, until it is done. Tasks that
+# have not ended by half a minute before are queued again all the same.
 #SBATCH --job-name=pinch
 #SBATCH --signal=TERM@120
 #SBATCH --requeue
 #SBATCH --open-mode=append
 set -euo pipefail
+
+# A task that compiles cannot answer a signal, and at its time limit Slurm ends a job for good. So
+# half a minute before, the job is queued again as it stands, and loses what a kill loses.
+queue_again_in_time() {
+  local end left
+  # Asked again after the sleep, because a limit can be moved. Without one there is no such time.
+  while end=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e) && [[ $end == *T* ]]; do
+    left=$(($(date -d "$end" +%s) - 30 - $(date +%s)))
+    ((left > 0)) || exec scontrol requeue "$SLURM_JOB_ID"
+    sleep "$left"
+  done
+}
+queue_again_in_time &
+
 code=0
 srun --kill-on-bad-exit=1 --label "${PINCH:-pinch}" "$@" --coordinator=auto || code=$?
 if ((code == 75)); then

@@ -2,7 +2,8 @@
 # A Slurm of this machine alone, and launch/slurm.sh on it: one task, two tasks, a job that is told
 # to stop and goes on by itself. Needs root, and Debian's slurm-wlm and munge:
 #   apt-get install slurm-wlm munge && tests/slurm.sh
-# `tests/slurm.sh limit` has a job run into its time limit too, as often as it takes to its end.
+# `tests/slurm.sh limit` has a job run into its time limit too, as often as it takes to its end, and
+# one that does not hear that it will.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for program in slurmctld slurmd munged sbatch; do
@@ -115,6 +116,14 @@ echo "queued again by itself, and running"
 scancel "$job"
 await_state "$job" ENDED
 [[ ${1:-} == limit ]] || exit 0
+
+job=$(SBATCH_TIMELIMIT=1 SBATCH_SIGNAL=CONT@1 run 2 deaf --config.train.epochs=4000)
+await_state "$job" RUNNING
+await_state "$job" PENDING
+! grep 'run again to go on' "$work/deaf.out"
+echo "heard nothing of its limit, and was queued again"
+scancel "$job"
+await_state "$job" ENDED
 
 # Slurm counts in minutes, and sends a signal up to a minute early.
 export SBATCH_TIMELIMIT=3 SBATCH_SIGNAL=TERM@60
