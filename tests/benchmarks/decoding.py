@@ -41,8 +41,10 @@ def main() -> None:
     }
     said = {name: answers(model, prompts, 0) for name, answers in ways.items()}  # compiles
     first, second = said.values()
-    encode = bench.renderer.tokenizer.encode
-    lengths = [len(encode(one)) for one in second]
+    tokenizer = bench.renderer.tokenizer
+    # An answer may be read back as tokens that a trimmed vocabulary has not.
+    tokenizer = getattr(tokenizer, "whole", tokenizer)
+    lengths = [len(tokenizer.encode(one)) for one in second]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(args.turns):
         for name, answers in ways.items():
