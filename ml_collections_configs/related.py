@@ -35,6 +35,8 @@ def get_config(study: str = "parallel_content") -> ml_collections.ConfigDict:
     c.languages, c.study.tuning_languages = languages, tuned
     c.study.experiments = (study,)
     c.study.draws = 3
+    # 40 steps of 15.
+    c.mixture.examples = 600
     c.evaluate.recipe = asked
     c.evaluate.prompts = c.evaluate.rows = 64
     others = [code for code in tuned if code != c.mixture.base]

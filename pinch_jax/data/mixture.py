@@ -15,7 +15,6 @@ from pinch_jax.data.order import apportion, interleave, permutation, shuffled
 from pinch_jax.data.schedule import Schedule
 from pinch_jax.errors import UserError
 
-
 Composition = Literal["disjoint", "parallel"]
 
 

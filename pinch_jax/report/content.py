@@ -25,7 +25,7 @@ from pinch_jax.report.tables import (
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from pinch_jax.study.experiments.registry import experiment
+from pinch_jax.study.experiments.registry import experiment, experiments_of
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import Finding
 from pinch_jax.study.workdir import read_command
@@ -68,6 +68,7 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
     tables += ["confusion.csv"] if records.confusion else []
     tables += ["judges.csv", "agreement.csv"] if records.judges else []
     return {
+        "prose": _prose(records),
         "first": first_screen(records, sections),
         "verdicts": _verdicts(records),
         "findings": [_finding(finding) for finding in records.findings],
@@ -80,6 +81,17 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         "provenance": _provenance(records),
         "files": [whole_file(records.workdir / name) for name in tables],
     }
+
+
+def _prose(records: Records) -> dict[str, str]:
+    """Returns the page's own words; a study of other papers alone is headed by their questions."""
+    chosen = experiments_of(records.study)
+    words = [held.words for held in chosen.values() if held.words.source]
+    if not words or not set(EXPERIMENTS).isdisjoint(chosen):
+        return PROSE
+    sources = "; ".join(of.source for of in words)
+    title = " ".join(of.title for of in words)
+    return PROSE | {"title": title, "kicker": f"A study with pinch_jax after {sources}"}
 
 
 def _verdicts(records: Records) -> str:

@@ -25,8 +25,8 @@ def parted(config: Config, experiment: str) -> tuple[list[str], list[str]]:
     if len(tuned) > 2 and unseen and config.mixture.base in tuned:
         return tuned, unseen
     raise UserError(
-        f"config.study.tuning_languages={config.study.tuning_languages}: {experiment!r} needs three "
-        f"or more of config.languages={config.languages}, among them config.mixture.base="
+        f"config.study.tuning_languages={config.study.tuning_languages}: {experiment!r} needs "
+        f"three or more of config.languages={config.languages}, among them config.mixture.base="
         f"{config.mixture.base!r}, and not all of them"
     )
 

@@ -29,7 +29,7 @@ from pinch_jax.study.experiments.related import (
 from pinch_jax.study.measures import NotRun, show
 
 NAME = "typology"
-# How many sets of languages are drawn; their part of the interval is Student's with one degree less.
+# How many sets of languages are drawn; few, so that their part of the interval is wide.
 SELECTIONS = 4
 CAREFUL = Claim(
     claim="Languages chosen by linguistic features generally lead to better outcomes than "
@@ -100,8 +100,8 @@ EXPERIMENT = Experiment(
         caption=f"A bar is the mean score against one drawn set of languages. {BARS}",
         found="Careful selection by linguistic features generally leads to better outcomes than a "
         "random one.",
-        source="arXiv 2410.07809, “Linguistically-Informed Multilingual Instruction Tuning” (Soykan "
-        "and Şahin, 2024)",
+        source="arXiv 2410.07809, “Linguistically-Informed Multilingual Instruction Tuning” "
+        "(Soykan and Şahin, 2024)",
     ),
     arms=arms,
     findings=[(CAREFUL, beats_chance)],
