@@ -243,11 +243,11 @@ def test_a_page_of_another_paper_is_headed_by_its_question_and_claim(tmp_path):
     for number, arm in enumerate(study["arms"]):
         arm["series"] = f"vs {number}"
     write_record(tmp_path / "study.json", {k: v for k, v in study.items() if k != "checksum"})
-    finding = {"number": 1, "claim": "More is more.", "experiment": "doses", "value": 41.0}
+    finding = {"number": 1, "claim": "More is more.", "experiment": "doses", "value": 41.5}
     finding |= {"unit": "% of it", "low": 39.0, "high": 43.0, "verdict": "does not hold"}
     (tmp_path / "findings.json").write_text(json.dumps([finding | {"rule": "r", "detail": "d"}]))
     seal(tmp_path, TABLES)
     header = write_report(tmp_path).read_text("utf-8").partition("</header>")[0]
     assert "<h1>How much?</h1>" in header and "after arXiv 1234.56789" in header
-    assert "More is more. It does not hold here: 41.0 [39.0, 43.0] % of it." in header
+    assert "More is more. It does not hold here: 41.5 [39.0, 43.0] % of it." in header
     assert 'data-figure="first"' in header and "Shaham" not in header

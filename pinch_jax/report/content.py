@@ -11,7 +11,7 @@ from pinch_jax.goodput import USEFUL, goodput_table
 from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
-from pinch_jax.report.first_screen import first_screen, leading_models
+from pinch_jax.report.first_screen import first_screen, leading_models, other_papers
 from pinch_jax.report.judge_section import silence
 from pinch_jax.report.sections import figure_of, make_sections, ran
 from pinch_jax.report.tables import (
@@ -25,7 +25,7 @@ from pinch_jax.report.tables import (
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from pinch_jax.study.experiments.registry import experiment, experiments_of
+from pinch_jax.study.experiments.registry import experiment
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import Finding
 from pinch_jax.study.workdir import read_command
@@ -85,9 +85,7 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
 
 def _prose(records: Records) -> dict[str, str]:
     """Returns the page's own words; a study of other papers alone is headed by their questions."""
-    chosen = experiments_of(records.study)
-    words = [held.words for held in chosen.values() if held.words.source]
-    if not words or not set(EXPERIMENTS).isdisjoint(chosen):
+    if not (words := other_papers(records).values()):
         return PROSE
     sources = "; ".join(of.source for of in words)
     title = " ".join(of.title for of in words)
