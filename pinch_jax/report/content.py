@@ -63,7 +63,8 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         figures = {name: figure_of(records, name) for name in shown}
         curves = {name: held for name, held in figures.items() if isinstance(held, Curve)}
         sections.insert(0, comparison(records, others, curves))
-    not_run = [name for name in EXPERIMENTS if name not in shown] if records.findings else []
+    paper = () if other_papers(records) or not records.findings else EXPERIMENTS
+    not_run = [name for name in paper if name not in shown]
     tables = ["scores.csv", "draws.csv", "responses.csv", "outcomes.csv"]
     tables += ["confusion.csv"] if records.confusion else []
     tables += ["judges.csv", "agreement.csv"] if records.judges else []
