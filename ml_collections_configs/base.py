@@ -80,7 +80,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.mixture.recipes = ()
     # The language that the others replace.
     c.mixture.base = "en"
-    # "disjoint": every id once, in one language. "parallel": ids repeat across languages.
+    # "disjoint": every id once, in one language. "parallel": ids repeat across languages. A spec
+    # may begin with one of them, which then counts for it alone: parallel:pinch:10.
     c.mixture.composition = "disjoint"
     # "example": each step carries the whole mixture. "step": each step carries one language.
     c.mixture.granularity = "example"
@@ -165,6 +166,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluate = ml_collections.ConfigDict()
     # Held-out prompts of each language.
     c.evaluate.prompts = 300
+    # What is asked about them: "" is the prompt itself; "translation-en" and the other recipes of
+    # c.mixture.recipes make each prompt of a language out of its own and that in English.
+    c.evaluate.recipe = ""
     # Prompts that are answered at a time. A row that is done takes the next prompt, until all rows
     # have had so many: that is one call, and what a stop may lose.
     c.evaluate.rows = 32

@@ -33,7 +33,9 @@ def list() -> None:
     told("model families", ((family.model_type, family.architecture) for family in FAMILIES))
     told("judges", ((name, KINDS[j.kind]) for name, j in base.get_config().judges.items()))
     modules = [importlib.import_module(f"ml_collections_configs.{name}") for name in CONFIG_NAMES]
-    lines = ((m.__doc__.partition("\n")[0], *getattr(m, "SIZES", ())) for m in modules)
+    arguments = (getattr(m, "SIZES", getattr(m, "STUDIES", ())) for m in modules)
+    heads = (m.__doc__.partition("\n")[0] for m in modules)
+    lines = ((head, *known) for head, known in zip(heads, arguments, strict=True))
     told("configs", zip(CONFIG_NAMES, map(" ".join, lines), strict=True))
 
 

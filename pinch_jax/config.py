@@ -7,6 +7,7 @@ The dataclasses name the fields and their types. Defaults live in one place only
 import dataclasses
 import itertools
 import json
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ import ml_collections
 
 from pinch_jax.config_fields import LanguageCode, Seed, build, check_distinct, choose
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.recipes import parse_recipe
+from pinch_jax.corpus.recipes import heldout_recipes, parse_recipe
 from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
@@ -62,11 +63,15 @@ class Config:
             )
         for name in self.mixture.recipes:
             parse_recipe(name, self.languages)
-        if self.mixture.recipes and self.corpus.judge_pairs:
-            raise UserError(
-                f"config.mixture.recipes={self.mixture.recipes}: nothing is made of two languages "
-                f"with config.corpus.judge_pairs={self.corpus.judge_pairs}; set one of them to ()"
-            )
+        if self.evaluate.recipe:
+            heldout_recipes(self.evaluate.recipe, self.languages)
+        for field in ("mixture.recipes", "evaluate.recipe"):
+            made = operator.attrgetter(field)(self)
+            if made and self.corpus.judge_pairs:
+                raise UserError(
+                    f"config.{field}={made!r}: nothing is made of two languages with config.corpus."
+                    f"judge_pairs={self.corpus.judge_pairs}; set one of them to {type(made)()!r}"
+                )
         self.corpus.check_languages(self.corpus_languages)
         self._check_judges()
         self.mixture_of()
@@ -86,7 +91,7 @@ class Config:
         are made of any.
         """
         mixture, made = self.mixture_of(), self.mixture.recipes or self.corpus.judge_pairs
-        every = made or not self.corpus.bundled
+        every = made or self.evaluate.recipe or not self.corpus.bundled
         pairs = zip(mixture.languages, mixture.shares, strict=True)
         own = (member for member, share in pairs if share and member not in self.mixture.recipes)
         return tuple(dict.fromkeys((*(self.languages if every else ()), *own)))

@@ -56,7 +56,7 @@ def write_run(workdir, spec, examples_in, right):
     return {"spec": spec, "examples": examples_in, "budgets": examples_in}
 
 
-def write_study(workdir, arms, right, tuned, shares=None):
+def write_study(workdir, arms, right, tuned, shares=None, experiments=(*EXPERIMENTS, GAIN)):
     """Write a study: arms (experiment, spec, x, series, baselines), right answers, examples."""
     named = []
     for experiment, spec, x, series, baselines in arms:
@@ -79,7 +79,7 @@ def write_study(workdir, arms, right, tuned, shares=None):
             ]
             output = verdict_path(workdir, REFERENCE, arm["run"], baseline, language)
             judge_files(judge, *files, output, progress=False)
-    study = {"experiments": (*EXPERIMENTS, GAIN)}
+    study = {"experiments": experiments}
     study |= {"base": "en", "arms": named, "runs": runs, "pretraining_share": shares or {}}
     study |= {"languages": LANGUAGES, "judges": [REFERENCE]}
     study |= {"seeds": {"seed": 1}}

@@ -232,6 +232,17 @@ def test_a_count_by_a_strategy_stands_for_the_languages_that_it_selects():
     assert members("uniform:4-by-random7") != members("uniform:4-by-random8")
 
 
+def test_a_spec_may_begin_with_its_composition():
+    plain = parse_mixture("pinch:10", LANGUAGES, 60, composition="parallel")
+    assert parse_mixture("parallel:pinch:10", LANGUAGES, 60) == plain
+    assert parse_mixture("disjoint:pinch:10", LANGUAGES, 60, composition="parallel") != plain
+    table = parse_mixture({"en": 1}, LANGUAGES, 60, composition="parallel")
+    assert parse_mixture("parallel:monolingual:en", LANGUAGES, 60) == table
+    for spec in ("parallel", "parallel:", "parallel:disjoint:pinch:10"):
+        with pytest.raises(ValueError, match="is not the name of a mixture"):
+            parse_mixture(spec, LANGUAGES, 60)
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

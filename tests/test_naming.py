@@ -18,6 +18,11 @@ def test_mixtures_are_told_in_words():
         "pinch:100:en,fi,sw": "3 languages alike",
         "weights:en=1,fi=3": "en 25 %, fi 75 %",
         "linear:pinch:1..pinch:10": "linear:pinch:1..pinch:10",
+        "parallel:uniform:en,fi": "en + fi, parallel content",
+        "piecewise:uniform:en,fi..monolingual:sw@0.5": "en + fi, then Swahili from 50 % on",
+        "uniform:translation-en-fi,translation-en-it,sw": "translation en → fi, it + sw",
+        "weights:en=2,translation-en-fi=1,translation-en-it=1": "en 50 %, translation en → fi, it "
+        "50 %",
     }
     assert names_of(specs, LANGUAGES, "en") == specs
 

@@ -74,6 +74,21 @@ def recipe_of(member: str, languages: Sequence[str]) -> Recipe | None:
     return parse_recipe(member, languages) if member.partition("-")[0] in RECIPES else None
 
 
+def heldout_recipes(named: str, languages: Sequence[str]) -> dict[str, Recipe]:
+    """Returns the recipe of each language's prompts, by "translation-en": all but its source's.
+
+    Raises:
+      UserError: there is no such recipe, or its source is not among `languages`.
+    """
+    kind, _, source = named.partition("-")
+    if kind not in RECIPES or source not in languages:
+        raise UserError(
+            f"config.evaluate.recipe={named!r}: write RECIPE-LANGUAGE, with one of {[*RECIPES]} "
+            f"and of config.languages={list(languages)}, such as 'translation-en'"
+        )
+    return {code: Recipe(kind, source, code) for code in languages if code != source}
+
+
 def recipe_examples(
     recipe: Recipe, parallel: Mapping[str, Sequence[Example]]
 ) -> tuple[Example, ...]:
@@ -94,12 +109,12 @@ def recipe_examples(
         if example.turns:
             raise UserError(
                 f"the recipe {recipe.name!r} is of examples of one turn, and {example.id!r} has "
-                "several; use '?turns=first', or leave the recipe out of config.mixture.recipes"
+                "several; use '?turns=first', or leave the recipe out of the config"
             )
         if is_blank(getattr(example, part)):
             raise UserError(
                 f"the recipe {recipe.name!r} needs a {part} in every example, and {example.id!r} "
-                f"has none in {example.language!r}; leave it out of config.mixture.recipes"
+                f"has none in {example.language!r}; leave it out of the config"
             )
     return tuple(map(RECIPES[recipe.kind], source, target))
 

@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from pinch_jax.data.names import Names, Spec
 from pinch_jax.data.order import apportion, interleave, permutation, shuffled
 from pinch_jax.data.schedule import Schedule
 from pinch_jax.errors import UserError
+
+Composition = Literal["disjoint", "parallel"]
 
 
 class TooFewExamples(UserError):
@@ -40,7 +42,7 @@ class Mixture:
     examples: CountOrZero
     base: str = "en"
     seed: int = 0
-    composition: Literal["disjoint", "parallel"] = "disjoint"
+    composition: Composition = "disjoint"
     granularity: Literal["example", "step"] = "example"
     supervised_tokens: CountOrZero = 0
     schedule: Schedule | None = None
@@ -106,6 +108,7 @@ def parse_mixture(
     """Returns the mixture that a name such as "pinch:10" or a table stands for.
 
     `recipes` are in it only where the spec names them; `how` are the other fields of a `Mixture`.
+    A composition may stand before a name, "parallel:pinch:10", in the place of that in `how`.
 
     Raises:
       UserError: names the field, the value and the fix; `names.Names` has the grammar.
@@ -115,6 +118,9 @@ def parse_mixture(
         if members.count(member) > 1:
             field, values = ("mixture.recipes", recipes) if recipes else ("languages", languages)
             raise UserError(f"config.{field}={list(values)}: {member!r} stands twice; name it once")
+    kind, colon, name = spec.partition(":") if isinstance(spec, str) else ("", "", "")
+    if colon and kind in get_args(Composition):
+        spec, how["composition"] = name, kind
     names = Names(tuple(languages), tuple(recipes), examples, base)
     schedule = names.schedule(spec)
     shares = schedule.mean() if schedule else tuple(names.shares(spec).values())

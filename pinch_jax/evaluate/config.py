@@ -31,6 +31,7 @@ class EvaluateConfig:
     """Which prompts are answered, and how."""
 
     prompts: Count
+    recipe: str
     rows: Rows
     prompts_per_row: Annotated[int, Gt(0), Le(1024)]
     tensor: CountOrZero

@@ -11,7 +11,7 @@ from pinch_jax.goodput import USEFUL, goodput_table
 from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison
-from pinch_jax.report.first_screen import first_screen, leading_models
+from pinch_jax.report.first_screen import first_screen, leading_models, other_papers
 from pinch_jax.report.judge_section import silence
 from pinch_jax.report.sections import figure_of, make_sections, ran
 from pinch_jax.report.tables import (
@@ -63,11 +63,13 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         figures = {name: figure_of(records, name) for name in shown}
         curves = {name: held for name, held in figures.items() if isinstance(held, Curve)}
         sections.insert(0, comparison(records, others, curves))
-    not_run = [name for name in EXPERIMENTS if name not in shown] if records.findings else []
+    paper = () if other_papers(records) or not records.findings else EXPERIMENTS
+    not_run = [name for name in paper if name not in shown]
     tables = ["scores.csv", "draws.csv", "responses.csv", "outcomes.csv"]
     tables += ["confusion.csv"] if records.confusion else []
     tables += ["judges.csv", "agreement.csv"] if records.judges else []
     return {
+        "prose": _prose(records),
         "first": first_screen(records, sections),
         "verdicts": _verdicts(records),
         "findings": [_finding(finding) for finding in records.findings],
@@ -80,6 +82,15 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
         "provenance": _provenance(records),
         "files": [whole_file(records.workdir / name) for name in tables],
     }
+
+
+def _prose(records: Records) -> dict[str, str]:
+    """Returns the page's own words; a study of other papers alone is headed by their questions."""
+    if not (words := other_papers(records).values()):
+        return PROSE
+    sources = "; ".join(of.source for of in words)
+    title = " ".join(of.title for of in words)
+    return PROSE | {"title": title, "kicker": f"A study with pinch_jax after {sources}"}
 
 
 def _verdicts(records: Records) -> str:

@@ -113,7 +113,8 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
     rows = records.experiment(experiment)
     if figure.of != OWN:
         held = [row for row in rows if row.language == figure.of]
-        shown = [_bar(row, _arm_name(records, row), "mean") for row in held]
+        names = [row.series if figure.by_series else _arm_name(records, row) for row in held]
+        shown = [_bar(row, name, "mean") for row, name in zip(held, names, strict=True)]
         return charts.bar_chart(shown, figure.x, 50)
     own = sorted((row for row in rows if row.x == row.language), key=lambda row: -row.score)
     others = [row for row in rows if not row.is_mean and row.x != row.language]

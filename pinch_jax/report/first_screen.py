@@ -12,10 +12,11 @@ from pinch_jax.report.figures import draw
 from pinch_jax.report.judge_section import judge_sentence
 from pinch_jax.report.outcome_section import mean_shares
 from pinch_jax.report.sections import figure_of, ran
-from pinch_jax.report.tables import Section, ends
+from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
-from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.figure import Curve
+from pinch_jax.study.config import EXPERIMENTS, PRETRAINED
+from pinch_jax.study.experiments.figure import Bars, Curve
+from pinch_jax.study.experiments.interface import FAILS, HOLDS, UNDECIDED, Words
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.outcomes import NOT_TOLD, OTHER_LANGUAGE, RIGHT
 from pinch_jax.study.records import Records
@@ -29,6 +30,12 @@ SEVERAL_DRAWS = (
     "other examples and other prompts."
 )
 
+VERDICTS = {
+    HOLDS: "It holds here",
+    FAILS: "It does not hold here",
+    UNDECIDED: "Whether it holds here cannot be told",
+}
+
 
 def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     """Returns what is to be read in ten seconds.
@@ -39,10 +46,12 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     """
     leading, shares = leading_models(records), mean_shares(records)
     draws = records.draw_count
-    shown = leading if "none" in leading or len(leading) > 1 else {}
+    # Of another paper's study one of these alone says nothing.
+    alone = "none" in leading and not other_papers(records)
+    shown = leading if alone or len(leading) > 1 else {}
     best = sections[0].result if sections else ""
     return {
-        "answer": _answer(records, leading, shares) or best,
+        "answer": _claim(records) or _answer(records, leading, shares) or best,
         "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
         "curve": _curve(records),
         "facts": _facts(records),
@@ -134,10 +143,32 @@ def _answer(
     return f"{said} With an even split, {even[0]:.0f} % are right."
 
 
+def other_papers(records: Records) -> dict[str, Words]:
+    """Returns the words of the experiments that are of other papers, where none is of the paper."""
+    chosen = experiments_of(records.study)
+    words = {name: held.words for name, held in chosen.items() if held.words.source}
+    return words if set(EXPERIMENTS).isdisjoint(chosen) else {}
+
+
+def _claim(records: Records) -> str:
+    """Returns the first claim of another paper, and whether it holds; "" without any."""
+    others = other_papers(records)
+    for found in records.findings:
+        if found.experiment in others and found.verdict in VERDICTS:
+            return f"{found.claim} {VERDICTS[found.verdict]}: {finding_number(found)} {found.unit}."
+    return ""
+
+
 def _curve(records: Records) -> Drawing | None:
-    """Returns the first curve of the study without thin lines, and what the paper found there."""
+    """Returns the first curve of the study without thin lines, and what the paper found there.
+
+    Of another paper it may be bars.
+    """
     for name in ran(records):
         figure = figure_of(records, name)
+        if isinstance(figure, Bars) and (words := other_papers(records).get(name)):
+            (drawing,) = draw(records, name, words.title, figure)
+            return dataclasses.replace(drawing, name="first", note=words.caption)
         if isinstance(figure, Curve):
             words = experiments_of(records.study)[name].words
             plain = dataclasses.replace(figure, each=False)

@@ -30,8 +30,8 @@ _REFERENCE = (
     "itself, or shares more with it (chrF), in this order. It is blind to style."
 )
 _UNMEASURED = (
-    "How far it can be trusted was not measured (pinch certify); the paper's judge, PaLM 2-L, "
-    "agreed with people in 75 to 79.5 % of the cases."
+    "How far it can be trusted was not measured (pinch certify); the judge of Shaham et al., "
+    "PaLM 2-L, agreed with people in 75 to 79.5 % of the cases."
 )
 
 

@@ -15,7 +15,7 @@ from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.languages import direction
 from pinch_jax.report.browser import browser_json
-from pinch_jax.report.content import PROSE, make_content
+from pinch_jax.report.content import make_content
 from pinch_jax.report.drawing import CONFIG, THEME, Drawing, bundled_script
 from pinch_jax.study.records import Records, read_records
 
@@ -47,7 +47,7 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     page = _template("report.html.j2", autoescape=True).render(
         content=content,
-        prose=PROSE,
+        prose=content["prose"],
         shown=shown,
         available=available,
         draws=records.draw_count,
@@ -89,7 +89,7 @@ def write_markdown(workdir: Path, path: Path) -> Path:
     for file in content["files"]:
         (folder / file.name).write_bytes(file.content)
     template = _template("report.md.j2", autoescape=False)
-    text = template.render(content=content, prose=PROSE, folder=folder.name)
+    text = template.render(content=content, prose=content["prose"], folder=folder.name)
     path.write_text(re.sub(r"\n{3,}", "\n\n", text), "utf-8")
     return path
 

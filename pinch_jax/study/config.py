@@ -33,7 +33,16 @@ EXPERIMENTS = (
 GAIN = "gain"
 # What people say, of the paper's appendix D: part of a study where their files lie in it.
 HUMAN = "human"
-BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN)
+# Claims of other papers; ml_collections_configs/related.py has a study for each.
+RELATED = (
+    "parallel_content",
+    "translation_instructions",
+    "question_translation",
+    "typology",
+    "added_languages",
+    "code_switching",
+)
+BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN, *RELATED)
 # The model before tuning, where a comparison names a tuning set.
 PRETRAINED = "pretrained"
 # What is kept of the weights of a run.

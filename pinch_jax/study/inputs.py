@@ -14,7 +14,7 @@ from jax.sharding import AbstractMesh
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
-from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
+from pinch_jax.corpus.recipes import heldout_recipes, parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.config import BatchConfig
@@ -165,6 +165,10 @@ class Inputs:
         def load():
             c = self.config.corpus
             read = load_corpus(c, self.languages, self._progress)
+            if recipe := self.config.evaluate.recipe:
+                made = heldout_recipes(recipe, self.languages).items()
+                asked = {code: recipe_examples(one, read.heldout) for code, one in made}
+                return dataclasses.replace(read, heldout={**read.heldout, **asked})
             if not c.judge_pairs:
                 return read
             from pinch_jax.judge.model import find_labels  # and with it what computes

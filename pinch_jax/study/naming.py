@@ -2,8 +2,9 @@
 
 import collections
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.languages import language
 from pinch_jax.study.config import PRETRAINED
 
@@ -25,19 +26,25 @@ def names_of(specs: Iterable[str], languages: Iterable[str], base: str) -> dict[
 
 
 def _in_words(spec: str, every: set[str], base: str) -> str:
-    """Returns a spec in words; one of a schedule says it best itself."""
+    """Returns a spec in words; one of a schedule says it best itself, but for two steps."""
     kind, *parts = spec.split(":")
+    if steps := re.fullmatch(r"piecewise:([^@]+)\.\.([^@]+)@([\d.]+)", spec):
+        first, second = (_in_words(step, every, base) for step in steps.groups()[:2])
+        return f"{first}, then {second} from {100 * float(steps[3]):.3g} % on"
+    if kind in ("disjoint", "parallel"):
+        return f"{_in_words(':'.join(parts), every, base)}, {kind} content"
     if spec == PRETRAINED:
         return "not tuned"
     if kind == "monolingual":
         return language(parts[0]).name
     if kind == "uniform":
         codes = parts[0].split(",")
-        return "all languages alike" if set(codes) == every else " + ".join(codes)
+        named = _grouped(dict.fromkeys(codes, 1.0), every)
+        return "all languages alike" if set(codes) == every else " + ".join(named)
     if kind == "weights" and re.fullmatch(r"[^=]+=[\d.]+(,[^=]+=[\d.]+)*", parts[0]):
-        weights = [part.split("=") for part in parts[0].split(",")]
-        total = sum(float(weight) for _, weight in weights) or 1
-        return ", ".join(f"{code} {100 * float(w) / total:.3g} %" for code, w in weights)
+        weights = {code: float(w) for code, w in (p.split("=") for p in parts[0].split(","))}
+        named, total = _grouped(weights, every), sum(weights.values()) or 1
+        return ", ".join(f"{name} {100 * weight / total:.3g} %" for name, weight in named.items())
     if kind == "pinch" and re.fullmatch(r"n?[\d.]+", parts[0]):
         codes = set(parts[1].split(",")) if len(parts) > 1 else every
         over = "all languages" if codes == every else f"{len(codes)} languages"
@@ -48,3 +55,19 @@ def _in_words(spec: str, every: set[str], base: str) -> str:
         dose = f"{parts[0][1:]} examples" if parts[0][0] == "n" else f"{parts[0]} %"
         return f"{dose} over {over}"
     return spec
+
+
+def _grouped(weights: Mapping[str, float], languages: set[str]) -> dict[str, float]:
+    """Returns what each member weighs, those of a recipe from one language together as one."""
+    found = {member: recipe_of(member, languages) for member in weights}
+    alike = collections.defaultdict(list)
+    for member, recipe in found.items():
+        alike[(recipe.kind, recipe.source) if recipe else member].append(member)
+    grouped = {}
+    for members in alike.values():
+        name, recipe = members[0], found[members[0]]
+        if recipe:
+            targets = ", ".join(found[member].target for member in members)
+            name = f"{recipe.kind.replace('_', ' ')} {recipe.source} → {targets}"
+        grouped[name] = sum(weights[member] for member in members)
+    return grouped

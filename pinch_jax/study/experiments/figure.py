@@ -47,11 +47,13 @@ class Bars:
         of: the mean that a bar shows, or OWN.
         dots: what the small points are, the scores of the other arms in that language; "" if there
             are none. They need OWN.
+        by_series: whether a bar is named after its arm's series alone, and not its set.
     """
 
     x: str
     of: str
     dots: str = ""
+    by_series: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,6 +95,8 @@ class Words:
         caption: how the figure is read.
         paper: the figure of the paper, if it has one.
         found: what the paper found, in a sentence.
+        source: the paper, where it is not the one that the others are of; it heads the page of a
+            study that is of no other.
     """
 
     short: str
@@ -103,6 +105,7 @@ class Words:
     caption: str
     paper: str = ""
     found: str = ""
+    source: str = ""
 
 
 class Beside(NamedTuple):
