@@ -128,7 +128,9 @@ def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
     if scaling.kind == "linear":
         return written
     if scaling.kind == "proportional":
-        return written | {"partial_rotary_factor": scaling.rotated}
+        stretched = {"factor": scaling.factor} if scaling.factor != 1 else {}
+        part = {"partial_rotary_factor": scaling.rotated}
+        return {"rope_type": scaling.kind} | part | stretched
     names = LLAMA3_FACTORS
     if scaling.kind == "yarn":
         names, written["attention_factor"] = YARN_TURNS, scaling.attention_factor

@@ -77,14 +77,14 @@ def make_configs(sizes: Mapping[str, int] = SIZES) -> dict[str, transformers.Pre
         ),
         # Like E2B: embeddings of each layer, shared keys, wide feed-forwards above.
         "gemma4": transformers.Gemma4TextConfig(
-            **common | THREE_OVER_ONE | {"num_hidden_layers": 9},
+            **common | THREE_OVER_ONE | {"num_hidden_layers": 6},
             head_dim=8,
             global_head_dim=12,
             sliding_window=5,
-            layer_types=[LOCAL, LOCAL, GLOBAL] * 3,
-            num_kv_shared_layers=4,
+            layer_types=[LOCAL, LOCAL, GLOBAL] * 2,
+            num_kv_shared_layers=2,
             use_double_wide_mlp=True,
-            hidden_size_per_layer_input=6,
+            hidden_size_per_layer_input=16,
             vocab_size_per_layer_input=sizes["vocab_size"],
             final_logit_softcapping=3.0,
             rope_parameters={
