@@ -99,7 +99,7 @@ GEMMA4_LIKE = dataclasses.replace(
     global_kv_heads=1,
     keys_as_values=True,
     sharing_layers=2,
-    sharing_mlp_dim=40,
+    sharing_mlp_dim=48,
     layer_embed_dim=10,
 )
 # What the decoder itself is tested with; the rest of the house sees no more of it than of others.

@@ -269,7 +269,7 @@ def test_layers_that_differ_are_those_of_the_file():
     apart = read_config(GEMMA4 | {"attention_k_eq_v": False})
     assert (apart.global_kv_heads, apart.global_head_dim) == (None, 24)
     own = {"head_dim": 12, "num_key_value_heads": 1}
-    told = read_config(GEMMA4 | {"per_layer_config": dict.fromkeys("258", own)})
+    told = read_config(GEMMA4 | {"per_layer_config": dict.fromkeys(("2", "5", "08"), own)})
     assert (told.global_head_dim, told.global_kv_heads) == (12, 1)
     for empty in ({}, None):
         alike = read_config(GEMMA4 | {"per_layer_config": empty})

@@ -124,9 +124,10 @@ def _kept(bench: Workbench, trained: Any, frozen: Any) -> int:
     kept = jax.tree.leaves(jax.eval_shape(backward, trained, frozen, _batch(bench, rows)))
     # Of each layer, and with the rows of the batch: neither weights nor what is made of them.
     of_rows = ((rows,), (rows * c.batch.row_tokens,))
-    layers = {(stretch.repeats,) for stretch in stretches(decoder)} | {
-        (stretch.repeats, count) for stretch in stretches(decoder) for _, count in stretch.unit
-    }
+    layers: set[tuple[int, ...]] = set()
+    for stretch in stretches(decoder):
+        counts = {stretch.period, *(count for _, count in stretch.unit)}
+        layers |= {(stretch.repeats,), *((stretch.repeats, count) for count in counts)}
     return sum(
         _size(x)
         for x in kept

@@ -40,12 +40,12 @@ def _read_global_heads(c: Config, local: Sequence[bool]) -> tuple[int | None, in
     if told is False:
         if type(c["global_head_dim"]) is not int:
             raise unsupported("global_head_dim", c["global_head_dim"], "only whole numbers")
-        return c["global_head_dim"], c["num_global_key_value_heads"] if c[
-            "attention_k_eq_v"
-        ] else None
-    each = {str(number): own for number, own in (told or {}).items()}
+        kv_heads = c["num_global_key_value_heads"] if c["attention_k_eq_v"] else None
+        return c["global_head_dim"], kv_heads
+    # "05" where there are ten layers or more.
+    each = {int(n) if str(n).isdecimal() else n: own for n, own in (told or {}).items()}
     own = next(iter(each.values()), {})
-    globals_ = {str(number) for number, windowed in enumerate(local) if not windowed}
+    globals_ = {number for number, windowed in enumerate(local) if not windowed}
     alike = all(other == own for other in each.values()) and {*own} <= {*_OF_A_LAYER}
     if each and (each.keys() != globals_ or not alike):
         rule = f"{' and '.join(_OF_A_LAYER)}, the same for all layers without a window"
