@@ -277,7 +277,9 @@ def test_layers_that_differ_are_those_of_the_file():
     # Where no layer shares, none is wider.
     assert read_config(GEMMA4 | {"num_kv_shared_layers": 0}).sharing_mlp_dim is None
     inside = {"model_type": "gemma4", "text_config": GEMMA4, "vision_config": {}}
-    assert read_config(inside) == decoder
+    untied = inside | {"text_config": GEMMA4 | {"tie_word_embeddings": False}}
+    assert read_config(inside) == read_config(untied) == decoder
+    assert not read_config(inside | {"tie_word_embeddings": False}).tied_embeddings
 
 
 def test_a_cap_that_only_gemma_2_applies_is_an_error_in_gemma_3():

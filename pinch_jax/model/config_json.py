@@ -35,9 +35,9 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "use_bidirectional_attention": (None, "vision", False),
     "quantization_config": (None,),
     "dual_chunk_attention_config": (None,),
+    "enable_moe_block": (None, False),
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
-    "enable_moe_block": (None, False),
     "attn_logit_softcapping": (None,),
     "is_causal": (None, True),
     "use_qk_norm": (None, False),
@@ -88,7 +88,9 @@ def text_part(config: Config) -> Config:
         return config
     if "text_config" not in config:
         raise UserError(f"config.json: text_config is missing; {model_type=} needs it")
-    inherited = {k: config[k] for k in ("tie_word_embeddings", *ONLY) if k in config}
+    inherited = {k: config[k] for k in ONLY if k in config}
+    # Whatever the decoder inside says.
+    inherited["tie_word_embeddings"] = config.get("tie_word_embeddings", True)
     return {"model_type": IMAGE_MODELS[model_type], **config["text_config"], **inherited}
 
 
