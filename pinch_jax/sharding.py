@@ -38,7 +38,7 @@ _LAYER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
 _STACK = r"(\w+_)?layers"
 PARAMETER_AXES: tuple[tuple[str, P], ...] = (
     (r"embedding|head|layer_embedding", P("tensor", SPLIT)),
-    (r"layer_projection", P(SPLIT, None)),
+    (r"layer_projection", P(None, SPLIT)),
     (r"(final|layer_projection)_norm/scale", P(None)),
     *((f"{_STACK}/{row}", P(None, *axes)) for row, axes in _LAYER_AXES),
 )

@@ -124,7 +124,7 @@ def plain_scores(c, p, tokens, positions, segments):
     stream = [
         p["embedding"][t] * (np.sqrt(c.embed_dim) if c.scale_embeddings else 1) for t in tokens
     ]
-    common = [x @ p["layer_projection"] if c.layer_embed_dim else 0 for x in stream]
+    common = [p["layer_projection"] @ x if c.layer_embed_dim else 0 for x in stream]
     known, done = {}, {}
     for layer in range(c.layers):
         is_local = c.window > 0 and (layer + 1) % c.window_pattern != 0

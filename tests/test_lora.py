@@ -123,7 +123,7 @@ def test_merged_weights_make_the_same_scores(family):
     base, adapters = random_params(config), random_adapters(config)
     merged = merge(base, jax.device_get(adapters), LORA.scaling)
     ours = scores(config, combine(base, adapters, LORA.scaling))
-    np.testing.assert_allclose(ours, scores(config, merged), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours, scores(config, merged), rtol=1e-4, atol=1e-4)
     assert np.abs(ours - scores(config, base)).max() > 0.1
     changed = {
         path_name(path)

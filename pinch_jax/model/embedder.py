@@ -27,7 +27,7 @@ class Embedder(nnx.Module):
         if c.layer_embed_dim:
             size = c.layers * c.layer_embed_dim
             self.layer_embedding = kernel(rngs, (c.vocab_size, size), c.layer_embed_dim)
-            self.layer_projection = kernel(rngs, (c.embed_dim, size), c.embed_dim)
+            self.layer_projection = kernel(rngs, (size, c.embed_dim), c.embed_dim)
             self.layer_projection_norm = Norm(c.layer_embed_dim, c)
 
     def embed(self, tokens: jax.Array, shard: Shard) -> tuple[jax.Array, jax.Array | None]:
@@ -41,7 +41,7 @@ class Embedder(nnx.Module):
     def _embed_layers(self, tokens: jax.Array, x: jax.Array, shard: Shard) -> jax.Array:
         c = self.config
         own = _rows(self.layer_embedding[...], tokens, shard) * math.sqrt(c.layer_embed_dim)
-        common = project(x, self.layer_projection.get_value()) / math.sqrt(c.embed_dim)
+        common = project(x, self.layer_projection.get_value().T) / math.sqrt(c.embed_dim)
         own, common = (
             shard(y, "BTD").reshape(*y.shape[:2], c.layers, c.layer_embed_dim)
             for y in (own, common)

@@ -77,12 +77,13 @@ _FROM_HEADS: Axes = ((2,), (0, 1))
 _BIAS: Axes = ((0, 1),)
 _VECTOR: Axes = ((0,),)
 
+# These are written by their rows, some at a time, so that their axes are those of the tensors.
 _ENDS = {
     "embedding": Place("model.embed_tokens.weight", _KEPT),
     "head": Place("lm_head.weight", _KEPT),
     "final_norm/scale": Place("model.norm.weight", _VECTOR),
     "layer_embedding": Place("model.embed_tokens_per_layer.weight", _KEPT),
-    "layer_projection": Place("model.per_layer_model_projection.weight", _SWAPPED),
+    "layer_projection": Place("model.per_layer_model_projection.weight", _KEPT),
     "layer_projection_norm/scale": Place("model.per_layer_projection_norm.weight", _VECTOR),
 }
 _LAYER = {
