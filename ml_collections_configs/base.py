@@ -344,8 +344,18 @@ def of_size(
 
 def parameters(decoder: Mapping[str, Any]) -> int:
     """Returns the number of a decoder's weights, without its norms."""
-    attended = 2 * decoder["head_dim"] * (decoder["heads"] + decoder["kv_heads"])
-    fed = (3 if decoder.get("gated", True) else 2) * decoder["mlp_dim"]
-    layer = decoder["embed_dim"] * (attended + fed)
-    tables = 1 if decoder.get("tied_embeddings", True) else 2
-    return decoder["layers"] * layer + tables * decoder["vocab_size"] * decoder["embed_dim"]
+    d = {"window_pattern": 1, "sharing_layers": 0, "layer_embed_dim": 0, **decoder}
+    told, tables = d["layer_embed_dim"], 1 if d.get("tied_embeddings", True) else 2
+    columns = tables * d["embed_dim"] + d["layers"] * told
+    total = d["vocab_size"] * columns + 3 * d["layers"] * d["embed_dim"] * told
+    for number in range(1, d["layers"] + 1):
+        reach = "global_" if d["window_pattern"] and number % d["window_pattern"] == 0 else ""
+        shares = number > d["layers"] - d["sharing_layers"]
+        head_dim = d.get(f"{reach}head_dim") or d["head_dim"]
+        kv_heads = d.get(f"{reach}kv_heads") or d["kv_heads"]
+        kernels = 0 if shares else 1 if reach and d.get("keys_as_values") else 2
+        mlp_dim = (shares and d.get("sharing_mlp_dim")) or d["mlp_dim"]
+        attended = head_dim * (2 * d["heads"] + kernels * kv_heads)
+        fed = (3 if d.get("gated", True) else 2) * mlp_dim
+        total += d["embed_dim"] * (attended + fed)
+    return total

@@ -16,30 +16,37 @@ from pinch_jax.mesh_config import AUTO
 # What shares a batch's rows or a row's tokens shares the parameters too.
 SPLIT = ("fsdp", "context")
 # One row for each kind of parameter: one that nobody placed would be copied to every device
-# without a word. Layers are stacked, so the first axis of everything under `layers/` is L.
-PARAMETER_AXES: tuple[tuple[str, P], ...] = (
-    (r"embedding|head", P("tensor", SPLIT)),
-    (r"layers/attention/(query|key|value)", P(None, SPLIT, "tensor", None)),
-    (r"layers/attention/(query|key|value)_bias", P(None, "tensor", None)),
-    (r"layers/attention/output", P(None, "tensor", None, SPLIT)),
-    (r"layers/attention/(query|key)_norm/scale", P(None, None)),
-    (r"layers/feedforward/(gate|up)", P(None, SPLIT, "tensor")),
-    (r"layers/feedforward/down", P(None, "tensor", SPLIT)),
-    (r"layers/feedforward/activation/alpha_[pn]", P(None, None)),
-    (r"layers/feedforward/activation/(beta|epsilon)", P(None)),
-    (r"layers/(attention|feedforward)(_post)?_norm/scale", P(None, None)),
+# without a word. Layers are stacked, so that the first axis of all that is in a stack is L.
+_LAYER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    (r"attention/(query|key|value)", (SPLIT, "tensor", None)),
+    (r"attention/(query|key|value)_bias", ("tensor", None)),
+    (r"attention/output", ("tensor", None, SPLIT)),
+    (r"attention/(query|key)_norm/scale", (None,)),
+    (r"(feedforward/(gate|up)|token/gate)", (SPLIT, "tensor")),
+    (r"(feedforward/down|token/output)", ("tensor", SPLIT)),
+    (r"(feedforward|token)/activation/alpha_[pn]", (None,)),
+    (r"(feedforward|token)/activation/(beta|epsilon)", ()),
+    (r"((attention|feedforward)(_post)?_norm/scale|token_post_norm/scale|output_scale)", (None,)),
     # An adapter's axes are those of its weight, with the rank whole on every device.
-    (r"layers/(attention/(query|key|value)|feedforward/(gate|up))/lora_a", P(None, SPLIT, None)),
-    (r"layers/attention/(query|key|value)/lora_b", P(None, None, "tensor", None)),
-    (r"layers/attention/output/lora_a", P(None, "tensor", None, None)),
-    (r"layers/feedforward/(gate|up)/lora_b", P(None, None, "tensor")),
-    (r"layers/feedforward/down/lora_a", P(None, "tensor", None)),
-    (r"layers/(attention/output|feedforward/down)/lora_b", P(None, None, SPLIT)),
-    (r"final_norm/scale", P(None)),
+    (r"(attention/(query|key|value)|feedforward/(gate|up))/lora_a", (SPLIT, None)),
+    (r"attention/(query|key|value)/lora_b", (None, "tensor", None)),
+    (r"attention/output/lora_a", ("tensor", None, None)),
+    (r"feedforward/(gate|up)/lora_b", (None, "tensor")),
+    (r"feedforward/down/lora_a", ("tensor", None)),
+    (r"(attention/output|feedforward/down)/lora_b", (None, SPLIT)),
+)
+_STACK = r"(\w+_)?layers"
+PARAMETER_AXES: tuple[tuple[str, P], ...] = (
+    (r"embedding|head|layer_embedding", P("tensor", SPLIT)),
+    (r"layer_projection", P(None, SPLIT)),
+    (r"(final|layer_projection)_norm/scale", P(None)),
+    *((f"{_STACK}/{row}", P(None, *axes)) for row, axes in _LAYER_AXES),
 )
 # Where `tensor` cannot divide the heads or the tokens of these, every device along it holds them
 # all: few key-value heads on many devices, then keys and values too, and a trimmed vocabulary.
-MAY_BE_WHOLE = re.compile(r"layers/attention/(key|value)(_bias|/lora_b)?|embedding|head")
+MAY_BE_WHOLE = re.compile(
+    rf"{_STACK}/attention/(key|value)(_bias|/lora_b)?|embedding|head|layer_embedding"
+)
 
 # The axes of activations, by the letters of model/decoder.py; C are the columns of a table, E those
 # where `context` has split the tokens, G the rows of a batch that a group of devices shares, and M
@@ -51,6 +58,7 @@ ACTIVATION_AXES: dict[str, str | tuple[str, ...] | None] = {
     "D": None,
     "N": "tensor",
     "K": "tensor",
+    "L": None,
     "H": None,
     "F": "tensor",
     "V": "tensor",

@@ -80,3 +80,24 @@ APERTUS = """{%- macro text(content) -%}{%- if content is string -%}{{- content 
 {%- if loop.last and not add_generation_prompt -%}{{- '<|assistant_end|>' -}}{%- endif -%}
 {%- endif -%}{%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|assistant_start|>' -}}{%- endif -%}"""
+# In the manner of Gemma 4: thoughts are channels, which earlier replies lose.
+GEMMA4 = """{%- macro spoken(text) -%}{%- set ns = namespace(said='') -%}
+{%- for part in text.split('<channel|>') -%}
+    {%- set ns.said = ns.said + part.split('<|channel>')[0] -%}
+{%- endfor -%}{{- ns.said | trim -}}{%- endmacro -%}
+{{- bos_token -}}{%- set loop_messages = messages -%}
+{%- if enable_thinking | default(false) or messages[0]['role'] in ['system', 'developer'] -%}
+    {{- '<|turn>system\n' + ('<|think|>' if enable_thinking | default(false) else '') -}}
+    {%- if messages[0]['role'] in ['system', 'developer'] -%}{{- messages[0]['content'] | trim -}}
+    {%- set loop_messages = messages[1:] -%}{%- endif -%}{{- '<turn|>\n' -}}{%- endif -%}
+{%- for message in loop_messages -%}
+    {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
+    {{- '<|turn>' + role + '\n' -}}{%- set content = message['content'] -%}
+    {%- if content is string -%}
+        {{- spoken(content) if role == 'model' else content | trim -}}
+    {%- elif content is sequence -%}
+        {%- for item in content if item['type'] == 'text' -%}{{- item['text'] | trim -}}
+        {%- endfor -%}
+    {%- endif -%}{{- '<turn|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|turn>model\n' -}}{%- endif -%}"""

@@ -66,13 +66,13 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
 def _by_their_names(c: DecoderConfig, tree: Params) -> dict[str, np.ndarray]:
     named = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if path[-1].key in ("beta", "epsilon"):  # no parameters to transformers
+        if path[-1].key in ("beta", "epsilon", "output_scale"):  # no parameters to transformers
             assert not np.any(leaf)
             continue
         place = places(c)[path_name(path)]
         layers = np.asarray(leaf) if place.stacked else np.asarray(leaf)[None]
-        for number, layer in enumerate(layers):
-            named[place.name.format(number)] = place.to_theirs(layer)
+        for name, layer in zip(place.names, layers, strict=True):
+            named[name] = place.to_theirs(layer)
     return named
 
 

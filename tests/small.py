@@ -85,8 +85,25 @@ COHERE_LIKE = dataclasses.replace(
     activation="xielu",
     gated=False,
 )
+# All by which layers may differ in shape, with what Gemma 4 has beside.
+GEMMA4_LIKE = dataclasses.replace(
+    GEMMA_LIKE,
+    layers=6,
+    norm_offset=False,
+    attention_softcap=0.0,
+    query_scale=1.0,
+    rope_scaling=RopeScaling("proportional", 2.0, rotated=0.5),
+    value_norm=True,
+    output_scales=True,
+    global_head_dim=12,
+    global_kv_heads=1,
+    keys_as_values=True,
+    sharing_layers=2,
+    sharing_mlp_dim=48,
+    layer_embed_dim=10,
+)
 # What the decoder itself is tested with; the rest of the house sees no more of it than of others.
-EVERY = FAMILIES | {"olmo": OLMO_LIKE, "cohere": COHERE_LIKE}
+EVERY = FAMILIES | {"olmo": OLMO_LIKE, "cohere": COHERE_LIKE, "gemma4": GEMMA4_LIKE}
 OPTIMIZER = OptimizerConfig(
     learning_rate=0.02,
     warmup_fraction=0.25,

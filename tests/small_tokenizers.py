@@ -164,6 +164,11 @@ def write_newer(directory: Path, name: str) -> Path:
             ["<s>", "</s>", *(f"<|{role}_{end}|>" for role in ROLES for end in ("start", "end"))],
             {"bos_token": "<s>", "eos_token": "<|assistant_end|>"},
         ),
+        "GEMMA4": (
+            LLAMA3,
+            ["<bos>", "<eos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|think|>"],
+            {"bos_token": "<bos>", "eos_token": "<turn|>"},
+        ),
     }[name]
     config = config | {"chat_template": getattr(chat_templates, name)}
     markup = ["<think>", "</think>"] if name == "SMOLLM" else []

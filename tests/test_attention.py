@@ -19,7 +19,7 @@ from pinch_jax.model.attention import Seen, attend, check_attention, choose
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.train.step import summed_loss
-from tests.small import FAMILIES, GEMMA_LIKE, random_params
+from tests.small import EVERY, FAMILIES, GEMMA_LIKE, random_params
 
 # Three blocks of the kernel, and segments that neither begin nor end where blocks do.
 TOKENS, BLOCK = 384, 128
@@ -128,10 +128,10 @@ def test_a_mesh_attends_as_one_device_does(name, heads, kv_heads, axes, window):
     assert_close(values_and_gradients(config, qkv, seen, shard), reference)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "gemma4"])
 @pytest.mark.parametrize("name", ["einsum", "splash"])
 def test_packed_equals_unpacked_under_every_attention(family, name):
-    config = FAMILIES[family]
+    config = EVERY[family]
     shard = on_devices(name, 1)
     run = jax.jit(lambda *rows: forward(config, random_params(config), *rows, shard))
     lengths = LENGTHS[2]

@@ -93,6 +93,33 @@ QWEN25_05B = {
     "use_sliding_window": False,
     "vocab_size": 151936,
 }
+SHORT = ["sliding_attention"] * 2 + ["full_attention"]
+# Not published: all that a file of Gemma 4 may say of layers that differ.
+GEMMA4 = {
+    "model_type": "gemma4_text",
+    "attention_k_eq_v": True,
+    "final_logit_softcapping": 30.0,
+    "global_head_dim": 24,
+    "head_dim": 16,
+    "hidden_size": 64,
+    "hidden_size_per_layer_input": 8,
+    "intermediate_size": 96,
+    "layer_types": SHORT * 3,
+    "num_attention_heads": 8,
+    "num_global_key_value_heads": 2,
+    "num_hidden_layers": 9,
+    "num_key_value_heads": 4,
+    "num_kv_shared_layers": 3,
+    "sliding_window": 5,
+    "use_bidirectional_attention": "vision",
+    "use_double_wide_mlp": True,
+    "vocab_size": 300,
+    "vocab_size_per_layer_input": 300,
+}
+ROPES = {
+    "full_attention": {"rope_type": "proportional", "rope_theta": 100.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+}
 GEMMA2_2B = {
     "model_type": "gemma2",
     "head_dim": 256,
@@ -175,10 +202,10 @@ def test_older_and_newer_spellings_mean_the_same():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("model_type", "phi3", "model_type='phi3' .* gemma3_text, gemma2, qwen3"),
+        ("model_type", "phi3", "model_type='phi3' .* gemma3_text, .*gemma2, qwen3"),
         ("model_type", "mixtral", "model_type='mixtral' .* no mixture of experts"),
         ("model_type", "qwen3_5", "model_type='qwen3_5' .* no recurrent layers"),
-        ("model_type", "gemma4_text", "model_type='gemma4_text' .* no layers that differ in shape"),
+        ("model_type", "gemma3n_text", "model_type='gemma3n_text' .* no AltUp and LAuReL"),
         ("hidden_act", "gelu", "hidden_act='gelu' .* gelu_pytorch_tanh, silu, xielu"),
         ("attention_bias", True, "attention_bias=True .* only False"),
         ("mlp_bias", True, "mlp_bias=True .* only False"),
@@ -196,6 +223,63 @@ def test_older_and_newer_spellings_mean_the_same():
 def test_what_is_not_supported_is_said_by_name(field, value, message):
     with pytest.raises(ValueError, match=f"config.json: {message}"):
         read_config(LLAMA31_8B | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("enable_moe_block", True, "enable_moe_block=True .* only False"),
+        ("use_bidirectional_attention", "all", "use_bidirectional_attention='all'"),
+        ("sliding_window", 0, "sliding_window=0 .* above 0"),
+        ("sliding_window", None, "sliding_window=None .* above 0"),
+        ("vocab_size_per_layer_input", 299, "per_layer_input=299 .* only vocab_size=300"),
+        ("global_head_dim", None, "global_head_dim=None"),
+        ("rope_scaling", {"rope_type": "linear", "factor": 2.0}, "rope_parameters=.* beside it"),
+        ("rope_parameters", ROPES["sliding_attention"], "rope_parameters=.* 'full_attention'"),
+        (
+            "rope_parameters",
+            {"full_attention": {"rope_theta": 1.0}},
+            "sliding_attention.rope_theta",
+        ),
+        ("per_layer_config", {"2": {"head_dim": 24}}, "per_layer_config=.* the same for all"),
+        (
+            "per_layer_config",
+            {key: {"sliding_window": 3} for key in "258"},
+            "per_layer_config=.* same",
+        ),
+        ("num_kv_shared_layers", 7, "sharing_layers=7: of 9 layers 2 have keys"),
+        ("num_kv_shared_layers", 9, "sharing_layers=9: of 9 layers 0 have keys"),
+        ("layer_types", ["full_attention"] + ["sliding_attention"] * 8, "every n-th layer"),
+    ],
+)
+def test_what_gemma_4_may_not_say_is_told_by_name(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        read_config(GEMMA4 | {field: value})
+
+
+def test_layers_that_differ_are_those_of_the_file():
+    decoder = read_config(GEMMA4)
+    assert (decoder.global_head_dim, decoder.global_kv_heads) == (24, 2)
+    assert (decoder.sharing_mlp_dim, decoder.layer_embed_dim) == (192, 8)
+    assert decoder.rope_scaling == RopeScaling("proportional", 1.0, rotated=0.25)
+    assert read_config(write_config(decoder)) == decoder
+    # Whatever the file says, the last layer sees everything.
+    assert read_config(GEMMA4 | {"layer_types": [*(SHORT * 3)[:8], SHORT[0]]}) == decoder
+    # Heads are fewer only where values are keys; younger files say it of each layer alone.
+    apart = read_config(GEMMA4 | {"attention_k_eq_v": False})
+    assert (apart.global_kv_heads, apart.global_head_dim) == (None, 24)
+    own = {"head_dim": 12, "num_key_value_heads": 1}
+    told = read_config(GEMMA4 | {"per_layer_config": dict.fromkeys(("2", "5", "08"), own)})
+    assert (told.global_head_dim, told.global_kv_heads) == (12, 1)
+    for empty in ({}, None):
+        alike = read_config(GEMMA4 | {"per_layer_config": empty})
+        assert (alike.global_head_dim, alike.global_kv_heads) == (None, None)
+    # Where no layer shares, none is wider.
+    assert read_config(GEMMA4 | {"num_kv_shared_layers": 0}).sharing_mlp_dim is None
+    inside = {"model_type": "gemma4", "text_config": GEMMA4, "vision_config": {}}
+    untied = inside | {"text_config": GEMMA4 | {"tie_word_embeddings": False}}
+    assert read_config(inside) == read_config(untied) == decoder
+    assert not read_config(inside | {"tie_word_embeddings": False}).tied_embeddings
 
 
 def test_a_cap_that_only_gemma_2_applies_is_an_error_in_gemma_3():

@@ -14,6 +14,7 @@ from pinch_jax.evaluate.sampling import Sampling, sample
 from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import MeshConfig, make_mesh, put_batch, replicated
 from pinch_jax.model.decoder import forward, unembed
+from pinch_jax.model.stacks import in_order, kinds, outside, stacks
 from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
@@ -68,21 +69,22 @@ def test_layers_one_by_one_are_views_and_decode_the_same(family):
     c, mesh = EVERY[family], make_mesh(MeshConfig(), jax.devices()[:1])
     _, ids, padding = prompts_of(c.vocab_size)
     params = jax.device_put(random_params(c))
-    listed = listed_layers(mesh, params["layers"])
-    stack, last = params["layers"]["feedforward"]["up"], listed[-1]["feedforward"]["up"]
+    own = {kind.name: listed_layers(mesh, params[kind.name]) for kind in stacks(c)}
+    listed, name = in_order(c, own), kinds(c)[-1].name
+    stack, last = params[name]["feedforward"]["up"], listed[-1]["feedforward"]["up"]
     assert len(listed) == c.layers
     assert (
         last.unsafe_buffer_pointer() == stack.unsafe_buffer_pointer() + stack.nbytes - last.nbytes
     )
     decode = jax.jit(make_decode(c, NEW_TOKENS, NEVER, PAD))
-    ours = decode(params | {"layers": listed}, ids, padding, NO_KEYS)
+    ours = decode(outside(c, params) | {"layers": listed}, ids, padding, NO_KEYS)
     assert np.array_equal(ours, greedy(family))
 
     # A program that is given the stack for good leaves the views as they are.
     before = np.array(last)
     doubled = jax.jit(lambda x: 2 * x, donate_argnums=0)(stack)
     assert np.array_equal(last, before) and np.array_equal(doubled[-1], 2 * before)
-    assert listed_layers(make_mesh(MeshConfig()), params["layers"]) is None
+    assert listed_layers(make_mesh(MeshConfig()), params[name]) is None
 
 
 @pytest.mark.parametrize("axes", [(2, 2, 2), (1, 2, 2, 2)])

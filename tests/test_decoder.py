@@ -35,7 +35,11 @@ def turned(c, x, position, base):
     half = len(x) // 2
     frequency = base ** (-np.arange(half) / half)
     size = 1.0
-    if c.rope_scaling:
+    if c.rope_scaling and c.rope_scaling.kind == "proportional":
+        if base == c.rope_theta:
+            turning = np.arange(half) < int(c.rope_scaling.rotated * half)
+            frequency = frequency * turning / c.rope_scaling.factor
+    elif c.rope_scaling:
         # YaRN's ramp: from the pair that turns `high_turns` times to that of `low_turns`.
         s, size = c.rope_scaling, c.rope_scaling.attention_factor
         turns = np.array([s.high_turns, s.low_turns]) * 2 * np.pi
@@ -80,35 +84,35 @@ def plain_scores(c, p, tokens, positions, segments):
         x = x / np.sqrt(np.mean(x**2) + c.norm_epsilon)
         return x * (1 + weights["scale"]) if c.norm_offset else x * weights["scale"]
 
-    def projected(w, name, head, x, position, base):
+    def projected(w, name, x, position, base):
+        """Returns the queries, keys or values [heads, H] of a position."""
         a = w["attention"]
-        y = x @ a[name][:, head]
+        kernel = a[name] if name in a else a["key"]
+        y = np.array([x @ kernel[:, n] for n in range(kernel.shape[1])])
         if c.qkv_bias:
-            y = y + a[f"{name}_bias"][head]
+            y = y + a[f"{name}_bias"]
         if name == "value":
-            return y
+            size = np.sqrt(np.mean(y**2, axis=1, keepdims=True) + c.norm_epsilon)
+            return y / size if c.value_norm else y
         if c.qk_norm_joint:
-            every = np.concatenate([x @ a[name][:, n] for n in range(a[name].shape[1])])
-            y = norm(every, a[f"{name}_norm"]).reshape(-1, c.head_dim)[head]
+            y = norm(y.ravel(), a[f"{name}_norm"]).reshape(y.shape)
         elif c.qk_norm:
-            y = norm(y, a[f"{name}_norm"])
-        return turned(c, y, position, base) if base else y
+            y = np.array([norm(each, a[f"{name}_norm"]) for each in y])
+        return np.array([turned(c, each, position, base) for each in y]) if base else y
 
-    def attended(w, xs, t, is_local, is_rotated):
-        base = (c.rope_local_theta if is_local else c.rope_theta) if is_rotated else None
+    def attended(w, x, t, is_local, base, keys, values):
         seen = [s for s in range(t + 1) if segments[s] == segments[t]]
         if is_local:
             seen = [s for s in seen if t - s < c.window]
         y = np.zeros(c.embed_dim)
-        for head in range(c.heads):
-            shared = head * c.kv_heads // c.heads
-            q = projected(w, "query", head, xs[t], positions[t], base)
-            keys = [projected(w, "key", shared, xs[s], positions[s], base) for s in seen]
-            values = [projected(w, "value", shared, xs[s], 0, base) for s in seen]
-            size = c.head_dim if c.query_scale is None else c.query_scale
-            scores = [capped(q @ key / np.sqrt(size), c.attention_softcap) for key in keys]
+        for head, q in enumerate(projected(w, "query", x, positions[t], base)):
+            shared = head * len(keys[t]) // c.heads
+            size = len(q) if c.query_scale is None else c.query_scale
+            scores = [
+                capped(q @ keys[s][shared] / np.sqrt(size), c.attention_softcap) for s in seen
+            ]
             odds = [np.exp(score) for score in scores]
-            mixed = sum(o * value for o, value in zip(odds, values, strict=True)) / sum(odds)
+            mixed = sum(o * values[s][shared] for o, s in zip(odds, seen, strict=True)) / sum(odds)
             y += mixed @ w["attention"]["output"][head]
         return norm(y, w["attention_post_norm"]) if c.post_norms else y
 
@@ -120,18 +124,46 @@ def plain_scores(c, p, tokens, positions, segments):
     stream = [
         p["embedding"][t] * (np.sqrt(c.embed_dim) if c.scale_embeddings else 1) for t in tokens
     ]
+    common = [p["layer_projection"] @ x if c.layer_embed_dim else 0 for x in stream]
+    known, done = {}, {}
     for layer in range(c.layers):
-        w = jax.tree.map(lambda leaf, layer=layer: leaf[layer], p["layers"])
         is_local = c.window > 0 and (layer + 1) % c.window_pattern != 0
         is_rotated = not c.unrotated_pattern or (layer + 1) % c.unrotated_pattern != 0
+        base = (c.rope_local_theta if is_local else c.rope_theta) if is_rotated else None
+        shares = layer >= c.layers - c.sharing_layers
+        kind = ("sharing_" if shares else "") + ("local_layers" if is_local else "global_layers")
+        kind = "layers" if "layers" in p else kind
+        done[kind] = done.get(kind, -1) + 1
+        w = jax.tree.map(lambda leaf, n=done[kind]: leaf[n], p[kind])
         xs = [norm(x, w["attention_norm"]) if c.pre_norms else x for x in stream]
-        stream = [x + attended(w, xs, t, is_local, is_rotated) for t, x in enumerate(stream)]
+        if not shares:
+            known[is_local] = [
+                [
+                    projected(w, name, x, position, base)
+                    for x, position in zip(xs, positions, strict=True)
+                ]
+                for name in ("key", "value")
+            ]
+        stream = [
+            x + attended(w, xs[t], t, is_local, base, *known[is_local])
+            for t, x in enumerate(stream)
+        ]
         if c.parallel:
             stream = [
                 y + fed_forward(c, w["feedforward"], x) for x, y in zip(xs, stream, strict=True)
             ]
         else:
             stream = [x + fed(w, x) for x in stream]
+        if c.layer_embed_dim:
+            own = slice(layer * c.layer_embed_dim, (layer + 1) * c.layer_embed_dim)
+            for t, x in enumerate(stream):
+                context = norm(common[t][own] / np.sqrt(c.embed_dim), p["layer_projection_norm"])
+                row = p["layer_embedding"][tokens[t], own] * np.sqrt(c.layer_embed_dim)
+                gate = activated(c, w["token"], x @ w["token"]["gate"])
+                y = (gate * (context + row) / np.sqrt(2)) @ w["token"]["output"]
+                stream[t] = x + norm(y, w["token_post_norm"])
+        if c.output_scales:
+            stream = [x * w["output_scale"] for x in stream]
     head = p["embedding"] if c.tied_embeddings else p["head"]
     logits = [c.logit_scale * (head @ norm(x, p["final_norm"])) for x in stream]
     return np.array([capped(x, c.logit_softcap) for x in logits])
@@ -169,7 +201,7 @@ def test_scores_loss_and_gradient_equal_those_of_a_plain_decoder(family):
     random, step = np.random.default_rng(2), 1e-5
     leaves, tree = jax.tree_util.tree_flatten_with_path(exact)
     for i, (path, leaf) in enumerate(leaves):
-        if path_name(path).endswith(("beta", "epsilon")):
+        if path_name(path).endswith(("beta", "epsilon", "output_scale")):
             assert not np.any(jax.tree.leaves(gradient)[i])  # they are never trained
             continue
         direction = random.standard_normal(leaf.shape)

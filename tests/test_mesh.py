@@ -17,6 +17,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.mesh import MeshConfig, check_rows, local_rows, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import abstract_params, no_sharding
+from pinch_jax.model.stacks import stacks
 from pinch_jax.sharding import (
     PARAMETER_AXES,
     activation_sharding,
@@ -69,7 +70,7 @@ def test_eight_devices_train_as_one_does(mesh_config, query_shard, key_shard, on
         )
 
 
-@pytest.mark.parametrize("family", ["olmo", "cohere"])
+@pytest.mark.parametrize("family", ["olmo", "cohere", "gemma4"])
 def test_eight_devices_give_the_loss_and_the_gradient_of_one(family):
     """Also where a norm is over all heads, which `tensor` splits."""
     c, mesh = EVERY[family], make_mesh(MeshConfig(2, 2, 2))
@@ -77,7 +78,9 @@ def test_eight_devices_give_the_loss_and_the_gradient_of_one(family):
     loss = functools.partial(summed_loss, c, jnp.float32)
     on_one = jax.jit(jax.value_and_grad(functools.partial(loss, no_sharding)))(params, batch)
     placed = jax.device_put(params, parameter_shardings(mesh, params))
-    assert placed["layers"]["attention"]["query"].addressable_shards[0].data.shape[2] == c.heads / 2
+    for kind in stacks(c):
+        query = placed[kind.name]["attention"]["query"]
+        assert query.addressable_shards[0].data.shape[2] == c.heads / 2
     on_all = jax.jit(jax.value_and_grad(functools.partial(loss, activation_sharding(mesh))))(
         placed, put_batch(mesh, 8, batch)
     )
@@ -102,7 +105,7 @@ def test_every_parameter_matches_exactly_one_row(family):
         rows = [spec for row, spec in PARAMETER_AXES if re.fullmatch(row, path_name(path))]
         assert len(rows) == 1, path_name(path)
         assert len(rows[0]) == leaf.ndim
-        if path[0].key == "layers":
+        if path[0].key.endswith("layers"):
             # Layers are run one after the other by every device.
             assert rows[0][0] is None
     parameter_shardings(mesh, abstract_params(EVERY[family]))

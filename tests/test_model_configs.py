@@ -17,6 +17,11 @@ PUBLISHED = {
     ("gemma3", "4b"): 3_880_263_168,
     ("gemma3", "12b"): 11_766_034_176,
     ("gemma3", "27b"): 27_009_346_304,
+    # As transformers counts them, and the scale of each layer.
+    ("gemma4", "e2b"): 4_628_569_379,
+    ("gemma4", "e4b"): 7_463_013_418,
+    ("gemma4", "12b"): 11_907_350_320,
+    ("gemma4", "31b"): 30_697_345_340,
     ("qwen3", "0.6b"): 596_049_920,
     ("qwen3", "1.7b"): 1_720_574_976,
     ("qwen3", "4b"): 4_022_468_096,
@@ -44,6 +49,7 @@ PUBLISHED = {
 }
 MODEL_TYPES = {
     "gemma3": "gemma3_text",
+    "gemma4": "gemma4_text",
     "qwen3": "qwen3",
     "llama3": "llama",
     "olmo": "olmo2",

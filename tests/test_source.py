@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl import flags
 from safetensors.numpy import load_file
-from small import FAMILIES, random_params
+from small import EVERY, FAMILIES, random_params
 from small_tokenizers import write_bundled
 
 import pinch_jax
@@ -32,11 +32,11 @@ TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
 VOCABULARY = 5632  # more rows than the tokenizer has tokens, as models of others have
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=[*FAMILIES, "gemma4"])
 def theirs(request, tmp_path_factory):
     """A Hugging Face directory with random weights and the bundled tokens, with line ends."""
     decoder = dataclasses.replace(
-        FAMILIES[request.param], vocab_size=VOCABULARY, attention_softcap=0.0
+        EVERY[request.param], vocab_size=VOCABULARY, attention_softcap=0.0
     )
     root = tmp_path_factory.mktemp(request.param)
     write_bundled(root)
@@ -109,6 +109,7 @@ def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, da
     after = load_file(tmp_path / "whole" / "model.safetensors")
     assert before.keys() == after.keys()
     rows = {"model.embed_tokens.weight": "embedding", "lm_head.weight": "head"}
+    rows["model.embed_tokens_per_layer.weight"] = "layer_embedding"
     for name in rows.keys() & before.keys():
         assert np.array_equal(after[name][kept], tuned[rows[name]])
         assert not np.array_equal(after[name][kept], before[name][kept])

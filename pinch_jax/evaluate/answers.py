@@ -17,8 +17,9 @@ from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import sampling_keys
 from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
-from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision, listed
+from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.stacks import in_order, listed, outside, stacks
 from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import Renderer
@@ -106,15 +107,18 @@ class Answers:
             sharding = NamedSharding(self.mesh, PartitionSpec(*x.sharding.spec[1:]))
             return x.update(shape=x.shape[1:], sharding=sharding)
 
-        layer = jax.tree.map(of_one, placed["layers"])
-        return placed | {"layers": (layer,) * self.model.layers}
+        each = {
+            kind.name: [jax.tree.map(of_one, placed[kind.name])] * len(numbers)
+            for kind, numbers in stacks(self.model).items()
+        }
+        return outside(self.model, placed) | {"layers": in_order(self.model, each)}
 
     @functools.cached_property
     def _place(self) -> Any:
         """The program params -> params as `decode` reads them."""
 
         def place(params):
-            return listed(in_precision(plain(params), self.dtype))
+            return listed(self.model, in_precision(plain(params), self.dtype))
 
         return jit_on(
             self.mesh, place, out_shardings=jax.tree.map(lambda x: x.sharding, self.shapes)
@@ -127,8 +131,11 @@ class Answers:
         device they are views of what they are made of, where that has the same precision.
         """
         same = self.dtype == params["embedding"].dtype == jnp.float32 and is_plain(params)
-        layers = listed_layers(self.mesh, params["layers"]) if same else None
-        return params | {"layers": layers} if layers else self._place(params)
+        names = [kind.name for kind in stacks(self.model)]
+        each = {name: listed_layers(self.mesh, params[name]) if same else None for name in names}
+        if None in each.values():
+            return self._place(params)
+        return outside(self.model, params) | {"layers": in_order(self.model, each)}
 
     def __call__(
         self,

@@ -15,8 +15,9 @@ import numpy as np
 from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.evaluate.sampling import sample
 from pinch_jax.model.cache import Cache, init_cache
-from pinch_jax.model.decoder import Shard, forward_cached, listed, no_sharding, unembed
+from pinch_jax.model.decoder import Shard, forward_cached, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.stacks import listed
 
 # The part of a group's rows that take prompts together. The fewer, the less they wait for each
 # other; the more, the better a device is used while it reads prompts.
@@ -180,7 +181,7 @@ def make_decode(
             stops=stops,
             sampling=sampling,
             shard=shard,
-            params=listed(params),
+            params=listed(model, params),
             queue=queue,
             waiting=jnp.sum(queue.padding < queue.ids.shape[2], axis=1),
         )

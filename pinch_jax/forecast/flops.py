@@ -1,6 +1,7 @@
 """The arithmetic that a config asks for: useful flops, counted by hand and not by a compiler."""
 
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.stacks import kinds
 
 
 def attention_flops(model: DecoderConfig, tokens: int, seen_by: int = 0) -> float:
@@ -10,11 +11,11 @@ def attention_flops(model: DecoderConfig, tokens: int, seen_by: int = 0) -> floa
     window alone where a layer has one.
     """
     total = 0.0
-    for is_global in model.global_layers:
+    for kind, is_global in zip(kinds(model), model.global_layers, strict=True):
         span = model.window if model.window and not is_global else seen_by + tokens
         growing = max(min(span, seen_by + tokens) - seen_by, 0)
         pairs = growing * (2 * seen_by + growing + 1) / 2 + (tokens - growing) * span
-        total += 4 * model.heads * model.head_dim * pairs
+        total += 4 * model.heads * kind.head_dim * pairs
     return total
 
 
@@ -25,9 +26,13 @@ def forward_flops(model: DecoderConfig, tokens: int, unembedded: int, seen_by: i
 
     Source: Chowdhery et al. 2022, PaLM, arXiv 2204.02311, appendix B.
     """
-    attended = model.head_dim * 2 * (model.heads + model.kv_heads)
-    fed = (3 if model.gated else 2) * model.mlp_dim
-    weights = model.layers * model.embed_dim * (attended + fed)
+    weights = 0
+    for kind in kinds(model):
+        keys = 0 if kind.shares else kind.kv_heads * (1 + kind.own_values)
+        fed = (3 if model.gated else 2) * kind.mlp_dim
+        # Of its own embeddings a layer has a gate, its part of the common projection, an output.
+        told = 3 * model.layer_embed_dim
+        weights += model.embed_dim * (kind.head_dim * (2 * model.heads + keys) + fed + told)
     head = model.vocab_size * model.embed_dim
     return 2 * (weights * tokens + head * unembedded) + attention_flops(model, tokens, seen_by)
 

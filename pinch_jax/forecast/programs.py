@@ -26,6 +26,7 @@ from pinch_jax.model.decoder import abstract_params, in_precision
 from pinch_jax.model.export import written_bytes
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
+from pinch_jax.model.stacks import stretches
 from pinch_jax.sharding import SPLIT, parameter_shardings
 from pinch_jax.study.config import ALL
 from pinch_jax.study.workbench import Workbench
@@ -125,8 +126,14 @@ def _kept(bench: Workbench, trained: Any, frozen: Any) -> int:
     kept = jax.tree.leaves(jax.eval_shape(backward, trained, frozen, _batch(bench, rows)))
     # Of each layer, and with the rows of the batch: neither weights nor what is made of them.
     of_rows = ((rows,), (rows * c.batch.row_tokens,))
+    layers: set[tuple[int, ...]] = set()
+    for stretch in stretches(decoder):
+        counts = {stretch.period, *(count for _, count in stretch.unit)}
+        layers |= {(stretch.repeats,), *((stretch.repeats, count) for count in counts)}
     return sum(
-        _size(x) for x in kept if x.shape[:1] == (decoder.layers,) and x.shape[1:2] in of_rows
+        _size(x)
+        for x in kept
+        if any(x.shape[: len(n)] == n and x.shape[len(n) :][:1] in of_rows for n in layers)
     )
 
 
@@ -139,10 +146,13 @@ def _decode(bench: Workbench) -> PlannedProgram:
     )
     length = e.prompt_tokens + e.new_tokens
     cache = jax.eval_shape(functools.partial(init_cache, decoder, e.rows, length, c.model.dtype))
-    heads = mesh.shape["tensor"] if decoder.kv_heads % mesh.shape["tensor"] == 0 else 1
-    cached = sum(map(_size, jax.tree.leaves(cache))) // batch_ways(mesh) // heads
+    tensor = mesh.shape["tensor"]
+    heads = (_size(x) // (1 if x.shape[2] % tensor else tensor) for x in jax.tree.leaves(cache))
+    cached = sum(heads) // batch_ways(mesh)
     # All weights are read for a token; of a table that is not the head, one row.
-    read = _bytes(params) - (0 if decoder.tied_embeddings else _bytes(params["embedding"]))
+    tables = () if decoder.tied_embeddings else ("embedding",)
+    tables += ("layer_embedding",) if decoder.layer_embed_dim else ()
+    read = _bytes(params) - sum(_bytes(params[name]) for name in tables)
     refills = e.prompts_per_row * held / refilled_rows(held)
     tokens = e.prompts_per_row * (e.new_tokens - 1)
     # Full tuning leaves float32, adapters are merged into that; what answers read is made of it.

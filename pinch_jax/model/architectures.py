@@ -16,6 +16,9 @@ class Family:
         local_rope_theta: what it assumes for layers with windows, where these have rotations of
             their own.
         rotates_globals: whether layers without a window have rotations where others have one.
+        ends_globally: whether the last layer is without a window, whatever a file says.
+        query_scale: what query . key is divided by, squared; None where files say it, or it is the
+            size of a head.
     """
 
     model_type: str
@@ -24,6 +27,8 @@ class Family:
     fields: Mapping[str, Any]
     local_rope_theta: float | None = None
     rotates_globals: bool = True
+    ends_globally: bool = False
+    query_scale: float | None = None
 
 
 def _family(
@@ -64,6 +69,33 @@ _GEMMA_FIELDS = {
     "layer_types": None,
     "query_pre_attn_scalar": 256,
 }
+_GEMMA4 = _GEMMA | {"norm_offset": False, "qk_norm": True}
+_GEMMA4 |= {"value_norm": True, "output_scales": True}
+_GEMMA4_FIELDS = {
+    **{name: _GEMMA_FIELDS[name] for name in _GEMMA_FIELDS if name != "query_pre_attn_scalar"},
+    "vocab_size": 262_144,
+    "num_hidden_layers": 30,
+    "layer_types": (*5 * ("sliding_attention",), "full_attention"),
+    "rms_norm_eps": 1e-6,
+    "final_logit_softcapping": None,
+    "rope_scaling": None,
+    "rope_parameters": {
+        "full_attention": {
+            "rope_type": "proportional",
+            "rope_theta": 1_000_000.0,
+            "partial_rotary_factor": 0.25,
+        },
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+    },
+    "global_head_dim": 512,
+    "num_global_key_value_heads": None,
+    # Not there: what the two above say holds. Null is a word of its own.
+    "per_layer_config": False,
+    "attention_k_eq_v": False,
+    "num_kv_shared_layers": 0,
+    "use_double_wide_mlp": False,
+}
+_GEMMA4_FAMILY = {"local_rope_theta": 10_000.0, "ends_globally": True, "query_scale": 1.0}
 _QWEN_FIELDS = {
     "vocab_size": 151_936,
     "intermediate_size": 22_016,
@@ -115,6 +147,26 @@ FAMILIES: tuple[Family, ...] = (
         rope_local_base_freq=10_000.0,
         sliding_window_pattern=6,
         final_logit_softcapping=None,
+    ),
+    Family(
+        "gemma4_text",
+        "Gemma4ForCausalLM",
+        _GEMMA4,
+        _GEMMA4_FIELDS
+        | {
+            "max_position_embeddings": 131_072,
+            "sliding_window": 512,
+            "hidden_size_per_layer_input": 256,
+            "vocab_size_per_layer_input": 262_144,
+        },
+        **_GEMMA4_FAMILY,
+    ),
+    Family(
+        "gemma4_unified_text",
+        "Gemma4UnifiedForCausalLM",
+        _GEMMA4,
+        _GEMMA4_FIELDS | {"max_position_embeddings": 262_144, "sliding_window": 1024},
+        **_GEMMA4_FAMILY,
     ),
     _family(
         "gemma2",
@@ -227,9 +279,7 @@ _NEEDED = {
     "deepseek_v3 cohere2_moe",
     "recurrent layers (linear attention, state spaces)": "qwen3_next qwen3_5 qwen3_5_text "
     "qwen3_5_moe olmo_hybrid falcon_h1 nemotron_h granitemoehybrid recurrent_gemma lfm2",
-    "AltUp, LAuReL and per-layer embeddings": "gemma3n gemma3n_text",
-    "layers that differ in shape or share keys and values, and no per-layer embeddings": "gemma4 "
-    "gemma4_text",
+    "AltUp and LAuReL": "gemma3n gemma3n_text",
 }
 MISSING = {
     name: f"the decoder has no {what}" for what, names in _NEEDED.items() for name in names.split()

@@ -72,6 +72,7 @@ def attend(
     # heads: causal masks give each of them as much to do as the others, which parts of rows do not
     # (Jacobs et al. 2023, DeepSpeed Ulysses, arXiv 2309.14509). Few heads leave no other choice.
     queries, keys = shard.spec(q.shape, "BSMH"), shard.spec(k.shape, "BSMH")
+    groups = q.shape[2] // k.shape[2]
     if not queries[2]:
         queries, keys = shard.spec(q.shape, "BTNH"), shard.spec(k.shape, "BSKH")
 
@@ -79,7 +80,7 @@ def attend(
         if queries[2] and not keys[2]:
             # Every device holds all keys' heads, and its part of the queries' wants some of them.
             head = jax.lax.axis_index(queries[2]) * q.shape[2] + jnp.arange(q.shape[2])
-            k, v = (jnp.take(x, head // config.groups, axis=2) for x in (k, v))
+            k, v = (jnp.take(x, head // groups, axis=2) for x in (k, v))
         return run(config, q, k, v, seen)
 
     out = jax.shard_map(

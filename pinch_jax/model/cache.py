@@ -1,16 +1,18 @@
 """Keys and values of what a decoder has seen, and where each of them lies."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.stacks import kinds
 from pinch_jax.sharding import Shard, no_sharding
 
 
 class Cache(NamedTuple):
-    """Keys and values that were seen before, those of each layer [B, S, K, H].
+    """Keys and values that were seen before, those of each layer that has its own [B, S, K, H].
 
     The S slots of a layer are a ring: what belongs to time t is in slot t % S, over what was there
     S before. A layer that sees a window has no more slots than that.
@@ -62,9 +64,10 @@ def init_cache(
 ) -> Cache:
     """Returns an empty cache for texts of `length` tokens."""
 
-    def empty(is_global):
+    def empty(kind, is_global):
         slots = length if is_global else min(length, config.window)
-        zeros = jnp.zeros((rows, slots, config.kv_heads, config.head_dim), dtype)
-        return shard(zeros, "BSKH")
+        return shard(jnp.zeros((rows, slots, kind.kv_heads, kind.head_dim), dtype), "BSKH")
 
-    return Cache(*(tuple(map(empty, config.global_layers)) for _ in Cache._fields))
+    layers = zip(kinds(config), config.global_layers, strict=True)
+    own = [layer for layer in layers if not layer[0].shares]
+    return Cache(*(tuple(itertools.starmap(empty, own)) for _ in Cache._fields))

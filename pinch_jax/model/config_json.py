@@ -18,8 +18,9 @@ from pinch_jax.model.rope_json import (
     read_ropes,
     read_unrotated,
     unsupported,
-    write_scaling,
+    write_ropes,
 )
+from pinch_jax.model.shapes_json import read_shapes, write_shapes
 
 Config = Mapping[str, Any]
 
@@ -30,9 +31,11 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "attention_bias": (None, False),
     "mlp_bias": (None, False),
     "partial_rotary_factor": (None, 1.0),
-    "use_bidirectional_attention": (None, False),
+    # Gemma 4's "vision" is for images alone.
+    "use_bidirectional_attention": (None, "vision", False),
     "quantization_config": (None,),
     "dual_chunk_attention_config": (None,),
+    "enable_moe_block": (None, False),
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),
     "attn_logit_softcapping": (None,),
@@ -53,6 +56,12 @@ _NAMES = {
 NULLABLE = ("rope_parameters", "layer_types")
 # A file may leave these two out.
 SIZES = tuple(_NAMES[name] for name in _NAMES if name not in ("kv_heads", "head_dim"))
+# Models of images too, with a decoder inside.
+IMAGE_MODELS = {
+    "gemma3": "gemma3_text",
+    "gemma4": "gemma4_text",
+    "gemma4_unified": "gemma4_unified_text",
+}
 
 
 def family_of(config: Config) -> Family:
@@ -74,12 +83,15 @@ def text_part(config: Config) -> Config:
 
     Gemma 3 from 4B on has an image encoder beside it, and the decoder in `text_config`.
     """
-    if config.get("model_type") != "gemma3":
+    model_type = config.get("model_type")
+    if model_type not in IMAGE_MODELS:
         return config
     if "text_config" not in config:
-        raise UserError("config.json: text_config is missing; model_type='gemma3' needs it")
-    inherited = {k: config[k] for k in ("tie_word_embeddings", *ONLY) if k in config}
-    return {"model_type": "gemma3_text", **config["text_config"], **inherited}
+        raise UserError(f"config.json: text_config is missing; {model_type=} needs it")
+    inherited = {k: config[k] for k in ONLY if k in config}
+    # Whatever the decoder inside says.
+    inherited["tie_word_embeddings"] = config.get("tie_word_embeddings", True)
+    return {"model_type": IMAGE_MODELS[model_type], **config["text_config"], **inherited}
 
 
 def read_config(config: Config, path: Path | None = None) -> DecoderConfig:
@@ -113,7 +125,9 @@ def _decoder(config: Config) -> DecoderConfig:
         raise unsupported(activation, c[activation], f"only {', '.join(ACTIVATIONS)}")
     c["num_key_value_heads"] = c["num_key_value_heads"] or c["num_attention_heads"]
     c["head_dim"] = c["head_dim"] or c["hidden_size"] // c["num_attention_heads"]
-    divisor, windows = c.get("query_pre_attn_scalar", c["head_dim"]), _read_windows(c)
+    divisor = c.get("query_pre_attn_scalar", family.query_scale or c["head_dim"])
+    local = _read_local(c, family)
+    windows = _read_windows(c, local)
     return DecoderConfig(
         **{ours: c[theirs] for ours, theirs in _NAMES.items()},
         activation=ACTIVATIONS[c[activation]],
@@ -124,17 +138,20 @@ def _decoder(config: Config) -> DecoderConfig:
         query_scale=None if divisor == c["head_dim"] else float(divisor),
         logit_scale=c.get("logit_scale", 1.0),
         **windows,
+        **read_shapes(c, local),
         **read_ropes(c, family),
         unrotated_pattern=read_unrotated(c, family, windows),
         **family.fixed,
     )
 
 
-def _read_windows(c: Config) -> dict[str, int]:
-    """Returns the fields of DecoderConfig that say which layers have a window, and how long."""
+def _read_local(c: Config, family: Family) -> list[bool]:
+    """Returns, for each layer, whether it has a window."""
     layers, window = c["num_hidden_layers"], c.get("sliding_window")
+    if family.ends_globally and (type(window) is not int or window < 1):
+        raise unsupported("sliding_window", window, "only whole numbers above 0")
     if not window or not c.get("use_sliding_window", True):
-        return {}
+        return [False] * layers
     local = [True] * layers
     if c.get("layer_types"):
         kinds = c["layer_types"]
@@ -145,6 +162,14 @@ def _read_windows(c: Config) -> dict[str, int]:
         local = [(i + 1) % c["sliding_window_pattern"] != 0 for i in range(layers)]
     elif "max_window_layers" in c:
         local = [i >= c["max_window_layers"] for i in range(layers)]
+    if family.ends_globally:
+        local[-1] = False
+    return local
+
+
+def _read_windows(c: Config, local: list[bool]) -> dict[str, int]:
+    """Returns the fields of DecoderConfig that say which layers have a window, and how long."""
+    layers, window = len(local), c.get("sliding_window")
     if not any(local):
         return {}
     first = local.index(True)
@@ -202,7 +227,10 @@ def _normal(decoder: DecoderConfig) -> dict[str, Any]:
             "rope_local_theta": decoder.rope_theta,
             "rope_local_scaling": decoder.rope_scaling,
         }
-    return vars(decoder) | {"query_scale": decoder.query_scale or decoder.head_dim} | unused
+    unused["query_scale"] = decoder.query_scale or decoder.head_dim
+    unused["global_head_dim"] = decoder.global_head_dim or decoder.head_dim
+    unused["global_kv_heads"] = decoder.global_kv_heads or decoder.kv_heads
+    return vars(decoder) | unused
 
 
 def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
@@ -225,9 +253,8 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "use_sliding_window": windowed,
         "max_window_layers": decoder.full_layers if windowed else decoder.layers,
         "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
-        "rope_theta": decoder.rope_theta,
-        "rope_local_base_freq": decoder.rope_local_theta,
-        "rope_scaling": write_scaling(decoder.rope_scaling),
+        **write_ropes(decoder, family),
+        **write_shapes(decoder),
     }
     if decoder.window_pattern > 1:
         known["sliding_window_pattern"] = decoder.window_pattern

@@ -83,11 +83,15 @@ def _export_own(target: Path, model: Model, max_shard_bytes: int) -> None:
     decoder, params = model.decoder, model.weights.stored()
     if model.trimming:
         decoder, params = _made_whole(model, params)
-    if decoder.scale_embeddings and not decoder.norm_offset:
-        decoder, params = _with_scaled_rows(decoder, params)
     details = {**model.details, "eos_token_id": write_ids(model.end_ids)}
-    config_json, tokenizer = write_config(decoder, **details), model.tokenizer
-    export_model(target, config_json, params, None, tokenizer, max_shard_bytes)
+    try:
+        config_json = write_config(decoder, **details)
+    except UserError:
+        if decoder.norm_offset or not decoder.scale_embeddings:
+            raise
+        decoder, params = _with_scaled_rows(decoder, params)
+        config_json = write_config(decoder, **details)
+    export_model(target, config_json, params, None, model.tokenizer, max_shard_bytes)
 
 
 def _export_theirs(target: Path, source: Path, max_shard_bytes: int, by_orbax: bool) -> None:
@@ -106,7 +110,7 @@ def _export_theirs(target: Path, source: Path, max_shard_bytes: int, by_orbax: b
 def _with_scaled_rows(decoder: DecoderConfig, params: Params) -> tuple[DecoderConfig, Params]:
     """Returns the same function with rows that are multiplied already, in float32.
 
-    No family but Gemma's multiplies what the embedding gives. Scaled rows are no output head, so
+    No family but the Gemmas multiplies what the embedding gives. Scaled rows are no output head, so
     that the head is a table of its own.
     """
     single, factor = np.dtype(np.float32), np.float32(math.sqrt(decoder.embed_dim))

@@ -9,7 +9,6 @@ leading L axis and run by `jax.lax.scan`, so that a deep model compiles as fast 
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,9 +20,20 @@ from pinch_jax.mesh import path_name
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.cache import Cache
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
+from pinch_jax.model.embedder import Embedder
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.model.layers import Block, Embedder, dense, lookup
+from pinch_jax.model.layers import Block, Given, dense
 from pinch_jax.model.rotary import Rope, rotation
+from pinch_jax.model.stacks import (
+    Kind,
+    Stretch,
+    kinds,
+    listed,
+    outside,
+    sources,
+    stacks,
+    stretches,
+)
 from pinch_jax.sharding import Shard, no_sharding
 
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
@@ -48,15 +58,21 @@ class View(NamedTuple):
 
 
 def init(config: DecoderConfig, key: jax.Array) -> Params:
-    """Returns freshly drawn float32 parameters: {"layers": leaves [L, ...], "embedding": ...}."""
+    """Returns freshly drawn float32 parameters: {"layers": leaves [L, ...], "embedding": ...}.
+
+    Where layers are of several kinds, each has a stack, by its name (`stacks.py`).
+    """
 
     def draw(module, key):
-        return nnx.to_pure_dict(nnx.state(module(config, nnx.Rngs(params=key)), nnx.Param))
+        made = module(config, rngs=nnx.Rngs(params=key))
+        return nnx.to_pure_dict(nnx.state(made, nnx.Param))
 
     ends_key, layers_key = jax.random.split(key)
-    layer_keys = jax.random.split(layers_key, config.layers)
-    layers = jax.vmap(functools.partial(draw, Block))(layer_keys)
-    return draw(Embedder, ends_key) | {"layers": layers}
+    keys, params = jax.random.split(layers_key, config.layers), draw(Embedder, ends_key)
+    for kind, numbers in stacks(config).items():
+        block = functools.partial(Block, kind=kind)
+        params[kind.name] = jax.vmap(functools.partial(draw, block))(keys[jnp.array(numbers)])
+    return params
 
 
 def abstract_params(config: DecoderConfig) -> Params:
@@ -81,28 +97,16 @@ def in_precision(params: Params, dtype: Any) -> Params:
 
 
 @functools.cache
-def _graph(module, config: DecoderConfig) -> nnx.GraphDef:
-    return nnx.split(nnx.eval_shape(lambda: module(config, nnx.Rngs(0))))[0]
+def _graph(module, config: DecoderConfig, *kind: Kind) -> nnx.GraphDef:
+    return nnx.split(nnx.eval_shape(lambda: module(config, *kind, nnx.Rngs(0))))[0]
 
 
-def listed(params: Params) -> Params:
-    """Returns parameters with those of each layer one by one, in a tuple."""
-    layers = params["layers"]
-    if isinstance(layers, tuple):
-        return params
-    count = len(jax.tree.leaves(layers)[0])
-    each = (jax.tree.map(lambda stack, n=n: stack[n], layers) for n in range(count))
-    return params | {"layers": tuple(each)}
-
-
-def _view(config: DecoderConfig, positions: jax.Array, first: jax.Array, last: jax.Array) -> View:
+def _view(c: DecoderConfig, positions: jax.Array, first: jax.Array, last: jax.Array) -> View:
     return View(
         first=first,
         last=last,
-        rope=rotation(positions, config.head_dim, config.rope_theta, config.rope_scaling),
-        local_rope=rotation(
-            positions, config.head_dim, config.rope_local_theta, config.rope_local_scaling
-        ),
+        rope=rotation(positions, c.global_head_dim or c.head_dim, c.rope_theta, c.rope_scaling),
+        local_rope=rotation(positions, c.head_dim, c.rope_local_theta, c.rope_local_scaling),
     )
 
 
@@ -124,16 +128,81 @@ def forward(
     index = jnp.arange(tokens.shape[1], dtype=jnp.int32)
     begins = segments != jnp.roll(segments, 1, axis=1)
     first = jax.lax.cummax(jnp.where(begins, index, 0), axis=1)
-    embedder, x = _embedded(config, params, tokens, shard)
+    embedder = nnx.merge(_graph(Embedder, config), outside(config, params))
+    x, embedded = embedder.embed(tokens, shard)
     run = _layer(config, _view(config, positions, first, index), shard)
+    flags = (jnp.array(each) for each in (config.global_layers, config.rotated_layers))
+    given, left = Given(*flags, embedded), {kind.name: 0 for kind in kinds(config)}
+    # Keys and values that later layers may share: those of the last layer of either reach.
+    kept = {}
+    if config.sharing_layers:
+        for kind in kinds(config):
+            shape = (*tokens.shape, kind.kv_heads, kind.head_dim)
+            kept[kind.is_global] = 2 * (shard(jnp.zeros(shape, x.dtype), "BSKH"),)
 
-    def layer(x, scanned):
-        return run(x, *scanned), None
-
-    kinds = config.global_layers, config.rotated_layers
-    scanned = params["layers"], tuple(map(jnp.array, kinds))
-    x, _ = jax.lax.scan(jax.checkpoint(layer, policy=_POLICIES[remat_policy]), x, scanned)
+    for stretch in stretches(config):
+        weights = []
+        for kind, count in stretch.unit:
+            begin = left[kind.name]
+            left[kind.name] += count * stretch.repeats
+            part = slice(begin, left[kind.name])
+            weights.append(_folded(params[kind.name], part, stretch.repeats, count > 1))
+        part = slice(stretch.first, stretch.first + stretch.period * stretch.repeats)
+        scanned = weights, _folded(given, part, stretch.repeats)
+        x, kept = _scan(run, stretch, x, kept, scanned, _POLICIES[remat_policy])
     return embedder(x)
+
+
+def _folded(stack: Any, part: slice, repeats: int, fold: bool = True) -> Any:
+    """Returns a part of arrays [L, ...] as [repeats, layers, ...], without that axis if not."""
+
+    def one(array):
+        array = array[part]
+        return array.reshape(repeats, -1, *array.shape[1:]) if fold else array
+
+    return jax.tree.map(one, stack)
+
+
+def _scan(
+    run: Callable[..., jax.Array],
+    stretch: Stretch,
+    x: jax.Array,
+    kept: dict[bool, Any],
+    scanned: Any,
+    policy: Callable[..., Any],
+) -> tuple[jax.Array, dict[bool, Any]]:
+    """Returns the stream after a stretch of layers, and the keys and values to be shared."""
+    shares = stretch.unit[0][0].shares
+
+    def layer(kind, carry, weights, given):
+        x, known = carry
+
+        def remember(*news):
+            if not shares and known:
+                known.update({kind.is_global: news})
+            return news or kept[kind.is_global]
+
+        known = dict(known)
+        return run(kind, x, weights, given, remember), known
+
+    def unit(carry, scanned):
+        weights, given = scanned
+        at = 0
+        for (kind, count), stack in zip(stretch.unit, weights, strict=True):
+            step = jax.checkpoint(functools.partial(layer, kind), policy=policy)
+            own = jax.tree.map(lambda each, at=at, end=at + count: each[at:end], given)
+            if count == 1:
+                carry = step(carry, stack, jax.tree.map(lambda each: each[0], own))
+            else:
+                carry, _ = jax.lax.scan(
+                    lambda c, s, step=step: (step(c, *s), None), carry, (stack, own)
+                )
+            at += count
+        return carry, None
+
+    # What a stretch only reads, it does not carry: its backward pass then keeps it once.
+    (x, known), _ = jax.lax.scan(unit, (x, {} if shares else kept), scanned)
+    return x, kept if shares else known
 
 
 def forward_cached(
@@ -158,51 +227,41 @@ def forward_cached(
     positions = jnp.maximum(times - begins[:, None], 0)
     # What is padding sees itself, so that no query sees nothing.
     view = _view(config, positions, jnp.minimum(begins[:, None], times), times)
-    embedder, x = _embedded(config, params, tokens, shard)
-    run, held = _layer(config, view, shard), []
-    layers = listed(params)["layers"]
-    kinds = zip(config.global_layers, config.rotated_layers, strict=True)
-    for number, (block_params, kind) in enumerate(zip(layers, kinds, strict=True)):
+    params = listed(config, params)
+    embedder = nnx.merge(_graph(Embedder, config), outside(config, params))
+    x, embedded = embedder.embed(tokens, shard)
+    run, held, sees = _layer(config, view, shard), [], sources(config)
+    each = zip(kinds(config), config.global_layers, config.rotated_layers, strict=True)
+    for number, (kind, *flags) in enumerate(each):
+        source = sees[number]
 
-        def remember(*news, number=number):
-            held.append(cache.put(number, start, *news) if cache else news)
-            return held[-1]
+        def remember(*news, source=source):
+            if news:
+                held.append(cache.put(source, start, *news) if cache else news)
+            return held[source]
 
-        keys = cache.times(number, times[-1]) if cache else None
-        x = run(x, block_params, kind, remember, keys)
+        keys = cache.times(source, times[-1]) if cache else None
+        given = Given(*flags, None if embedded is None else embedded[number])
+        x = run(kind, x, params["layers"][number], given, remember, keys)
     return embedder(x), Cache(*zip(*held, strict=True))
 
 
-def _embedded(
-    config: DecoderConfig, params: Params, tokens: jax.Array, shard: Shard
-) -> tuple[Embedder, jax.Array]:
-    """Returns what stands around the layers, and what goes into the first: [B, T, D]."""
-    outside = {name: array for name, array in params.items() if name != "layers"}
-    embedder = nnx.merge(_graph(Embedder, config), outside)
-    # Each device looks up its columns for the tokens of a whole group: what is moved then are
-    # rows of activations, and neither the table nor its gradient.
-    with jax.named_scope("embedding"):
-        x = shard(lookup(shard(embedder.embedding[...], "VC"), shard(tokens, "GS")), "GSC")
-    # From columns to tokens, then to rows: XLA knows no way to do both at once.
-    x = shard(x, "GTE")
-    return embedder, shard(x * math.sqrt(config.embed_dim) if config.scale_embeddings else x, "BTD")
-
-
 def _layer(config: DecoderConfig, view: View, shard: Shard) -> Callable[..., jax.Array]:
-    """Returns what runs a layer: (x, its parameters, its kind, remember, keys) -> x.
+    """Returns what runs a layer: (kind, x, its parameters, given, remember, keys) -> x."""
 
-    A kind says whether it sees all keys, and whether it rotates them.
-    """
-    graph = _graph(Block, config)
-
-    def run(x, block_params, kind, remember=lambda *news: news, keys=None):
-        is_global, is_rotated = kind
+    def run(kind, x, weights, given, remember=lambda *news: news, keys=None):
+        # Known while it is traced where it decides shapes.
+        is_global = given.is_global if kind.is_global is None else kind.is_global
         seen, rope = Seen(view.first, view.last, is_global, keys=keys), view.rope
-        if config.window:
+        if kind.is_global is False:
+            rope = view.local_rope
+        elif kind.is_global is None and config.window:
             rope = jax.tree.map(lambda a, b: jnp.where(is_global, a, b), rope, view.local_rope)
         if config.unrotated_pattern:
-            rope = tuple(jnp.where(is_rotated, a, b) for a, b in zip(rope, (0, 1), strict=True))
-        return nnx.merge(graph, block_params)(x, seen, rope, remember, shard)
+            pairs = zip(rope, (0, 1), strict=True)
+            rope = tuple(jnp.where(given.is_rotated, a, b) for a, b in pairs)
+        block = nnx.merge(_graph(Block, config, kind), weights)
+        return block(x, seen, rope, remember, given.embedded, shard)
 
     return run
 

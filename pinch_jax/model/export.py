@@ -45,12 +45,12 @@ COMPANIONS = (
 
 
 class _Tensor(NamedTuple):
-    """A tensor to write, with its own shape: a whole parameter, or one layer of a stacked one."""
+    """A tensor to write, with its own shape: a whole parameter, or one row of a stack of layers."""
 
     name: str
     place: Place
     leaf: Any
-    layer: int | None
+    row: int | None
     shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -60,12 +60,12 @@ class _Tensor(NamedTuple):
 
     def piece_bytes(self, count: int) -> int:
         """Returns the size of a layer, or of so many rows."""
-        return self.size_bytes // (1 if self.layer is not None else self.shape[0]) * count
+        return self.size_bytes // (1 if self.row is not None else self.shape[0]) * count
 
     def pieces(self) -> list[tuple["_Tensor", int, int]]:
         """Returns what is gathered and written at once: a layer, or some rows of a table."""
-        if self.layer is not None:
-            return [(self, self.layer, 1)]
+        if self.row is not None:
+            return [(self, self.row, 1)]
         parts = row_parts(self.shape, self.dtype)
         return [(self, rows.start, rows.stop - rows.start) for rows in parts]
 
@@ -74,7 +74,7 @@ class _Tensor(NamedTuple):
         rows = fetched_rows(self.leaf, first, count, wanted)
         if rows is None:
             return None
-        theirs = self.place.to_theirs(rows if self.layer is None else rows[0])
+        theirs = self.place.to_theirs(rows if self.row is None else rows[0])
         return theirs.astype(self.dtype, copy=False)
 
 
@@ -160,9 +160,10 @@ def _tensors(decoder: DecoderConfig, params: Params, dtype: Any) -> list[_Tensor
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         place, kind = where[path_name(path)], np.dtype(dtype or leaf.dtype)
         shape = place.stored_shape(leaf.shape[place.stacked :])  # without the axis of layers
-        for layer in range(decoder.layers) if place.stacked else (None,):
-            tensors.append(_Tensor(place.name.format(layer), place, leaf, layer, shape, kind))
-    return sorted(tensors, key=lambda tensor: (tensor.layer is not None, tensor.layer or 0))
+        for number, name in enumerate(place.names):
+            layer, row = (place.layers[number], number) if place.stacked else (-1, None)
+            tensors.append((layer, _Tensor(name, place, leaf, row, shape, kind)))
+    return [tensor for _, tensor in sorted(tensors, key=lambda each: each[0])]
 
 
 def _files(tensors: Sequence[_Tensor], max_shard_bytes: int) -> dict[str, list[_Tensor]]:

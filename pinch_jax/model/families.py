@@ -10,6 +10,7 @@ from annotated_types import Gt, Le
 from pinch_jax.config_fields import (
     Count,
     CountOrZero,
+    Fraction,
     NotNegative,
     Positive,
     check_divides,
@@ -44,14 +45,17 @@ class RopeScaling:
     `low_turns` times in `original_tokens` positions, leaves those that turn more than
     `high_turns` times, and goes smoothly from one to the other. "yarn" goes evenly from pair to
     pair of features instead, and multiplies queries and keys by `attention_factor`.
+    "proportional" divides the frequencies of the first `rotated` part of pairs, as "linear" does,
+    and turns no others.
     """
 
-    kind: Literal["linear", "llama3", "yarn"]
+    kind: Literal["linear", "llama3", "yarn", "proportional"]
     factor: Positive
     low_turns: Positive = 1.0
     high_turns: Positive = 4.0
     original_tokens: Count = 8192
     attention_factor: Positive = dataclasses.field(default=1.0, metadata=ADDED)
+    rotated: Fraction = dataclasses.field(default=1.0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         path = "config.model.decoder.rope_scaling"
@@ -132,16 +136,34 @@ class DecoderConfig:
     gated: bool = dataclasses.field(default=True, metadata=ADDED)
     # What the hidden states are multiplied by before the output head.
     logit_scale: Positive = dataclasses.field(default=1.0, metadata=ADDED)
+    # Gemma 4's values are normalised too, without weights.
+    value_norm: bool = dataclasses.field(default=False, metadata=ADDED)
+    # What each of its layers gives is multiplied by a number, which is never trained.
+    output_scales: bool = dataclasses.field(default=False, metadata=ADDED)
+    # Heads of layers that attend to everything, where they differ from those of the others.
+    global_head_dim: Size | None = dataclasses.field(default=None, metadata=ADDED)
+    global_kv_heads: Size | None = dataclasses.field(default=None, metadata=ADDED)
+    # Whether the values of such layers are projected as their keys are, by the same weights.
+    keys_as_values: bool = dataclasses.field(default=False, metadata=ADDED)
+    # So many layers at the top have no keys and values but those of the last layer below of the
+    # same reach, and may have wider feed-forwards.
+    sharing_layers: CountOrZero = dataclasses.field(default=0, metadata=ADDED)
+    sharing_mlp_dim: Size | None = dataclasses.field(default=None, metadata=ADDED)
+    # The size of what each layer is told of each token by a table of its own; 0: nothing.
+    layer_embed_dim: CountOrZero = dataclasses.field(default=0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         path = "config.model.decoder"
         check_fields(self, path)
         check_divides(self, path, "kv_heads", "heads")
-        if self.head_dim % 2:
-            raise UserError(
-                f"{path}.head_dim={self.head_dim} is odd; rotary embeddings turn pairs of "
-                "features, so choose an even size"
-            )
+        if self.global_kv_heads:
+            check_divides(self, path, "global_kv_heads", "heads")
+        for name in ("head_dim", "global_head_dim"):
+            if (getattr(self, name) or 0) % 2:
+                raise UserError(
+                    f"{path}.{name}={getattr(self, name)} is odd; rotary embeddings turn pairs of "
+                    "features, so choose an even size"
+                )
         if (self.window > 0) != (self.window_pattern != 1):
             raise UserError(
                 f"{path}.window={self.window} and {path}.window_pattern={self.window_pattern} "
@@ -160,6 +182,25 @@ class DecoderConfig:
             )
         if self.qk_norm_joint and not self.qk_norm:
             raise UserError(f"{path}.qk_norm_joint=True needs {path}.qk_norm=True; set both")
+        if self.qkv_bias and self.has_kinds:
+            raise UserError(
+                f"{path}.qkv_bias=True: layers that differ in their heads, or share keys, have no "
+                "biases; set it to False"
+            )
+        self._check_sharing(path)
+
+    def _check_sharing(self, path: str) -> None:
+        own = max(self.layers - self.sharing_layers, 0)
+        if not {*self.global_layers[own:]} <= {*self.global_layers[:own]}:
+            raise UserError(
+                f"{path}.sharing_layers={self.sharing_layers}: of {self.layers} layers {own} have "
+                "keys of their own, and none of these the reach of some that share; set it lower"
+            )
+        if self.sharing_mlp_dim and not self.sharing_layers:
+            raise UserError(
+                f"{path}.sharing_mlp_dim={self.sharing_mlp_dim}: no layer shares; set it to None, "
+                f"or {path}.sharing_layers"
+            )
 
     @property
     def described(self) -> dict[str, Any]:
@@ -169,13 +210,23 @@ class DecoderConfig:
 
     @property
     def groups(self) -> int:
-        """Query heads for each key-value head."""
+        """Query heads for each key-value head, in layers with a window where these differ."""
         return self.heads // self.kv_heads
 
     @property
     def attention_scale(self) -> float:
-        """The factor on query . key."""
-        return 1.0 / math.sqrt(self.query_scale or self.head_dim)
+        """The factor on query . key, likewise."""
+        return self.attention_scale_of(self.head_dim)
+
+    def attention_scale_of(self, head_dim: int) -> float:
+        """Returns the factor on query . key for heads of a size."""
+        return 1.0 / math.sqrt(self.query_scale or head_dim)
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether layers differ in the shapes of their parameters."""
+        heads = self.global_head_dim or self.global_kv_heads or self.keys_as_values
+        return bool(heads or self.sharing_layers)
 
     @property
     def global_layers(self) -> tuple[bool, ...]:

@@ -1,7 +1,7 @@
 """A Hugging Face directory: config.json, and tensors in one safetensors file or in several."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from pinch_jax.errors import UserError
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.model.layout import places
+from pinch_jax.model.layout import places, unread
 from pinch_jax.model.loading import row_parts
 from pinch_jax.model.weights import SafetensorsFiles
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-# What a text decoder leaves alone: the image side of Gemma 3, and frequencies that older versions
-# stored although they follow from the config.
+# What a text decoder leaves alone: the images and sounds of Gemma 3 and 4, and frequencies that
+# older versions stored although they follow from the config.
 NOT_OURS = re.compile(
-    r"(model\.)?(vision_tower|multi_modal_projector)\..*|.*\.rotary_emb\.inv_freq"
+    r"(model\.)?(vision_tower|multi_modal_projector|audio_tower|vision_embedder|embed_vision|"
+    r"embed_audio)\..*|.*\.rotary_emb\.inv_freq"
 )
 # How the decoder inside an image model is called, older and newer, and in a text model.
 INSIDE = {
@@ -55,6 +56,12 @@ class HuggingFaceDirectory(HuggingFaceTensors):
         super().__init__(path)
         self.files = (path / "config.json", *self.files)
         self._leave_out_tied_head()
+        self._leave_out(unread(self.decoder) & self.shapes.keys())
+
+    def _leave_out(self, names: Iterable[str]) -> None:
+        for known in (self.shapes, self.dtypes, self._stored):
+            for name in names:
+                del known[name]
 
     def _leave_out_tied_head(self) -> None:
         """Drops an output head that repeats the embedding it is tied to."""
@@ -65,8 +72,7 @@ class HuggingFaceDirectory(HuggingFaceTensors):
             np.array_equal(self.read(head, (rows,)), self.read(embedding, (rows,)))
             for rows in row_parts(shape, self.dtypes[head])
         ):
-            for known in (self.shapes, self.dtypes, self._stored):
-                del known[head]
+            self._leave_out([head])
 
 
 def _find_files(path: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """The parts of a decoder as Flax modules: they hold parameters, and nothing else.
 
 Axes are those of `decoder.py`. `seen` says which keys a query sees, `rope` how positions turn
-it, `remember` (keys, values) -> (keys, values) adds what a cache knows, and `shard` pins an
-activation to the mesh; none of them is kept.
+it, `remember` (keys, values) -> (keys, values) adds what a cache knows, and gives a layer without
+any those that it shares; `shard` pins an activation to the mesh. None of them is kept.
 """
 
 import functools
@@ -18,9 +18,10 @@ from jax.ad_checkpoint import checkpoint_name
 from pinch_jax.model.attention import PROJECTED, Seen, attend
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.rotary import Rope, rotate
+from pinch_jax.model.stacks import Kind
 from pinch_jax.sharding import Shard
 
-Remember = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+Remember = Callable[..., tuple[jax.Array, jax.Array]]
 
 
 class Norm(nnx.Module):
@@ -37,8 +38,13 @@ class Norm(nnx.Module):
         y = x.astype(jnp.float32)
         if self.centered:
             y = y - jnp.mean(y, axis=-1, keepdims=True)
-        y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.epsilon)
+        y = normalised(y, self.epsilon)
         return (y * (self.offset + self.scale[...].astype(jnp.float32))).astype(x.dtype)
+
+
+def normalised(x: jax.Array, epsilon: float) -> jax.Array:
+    """Returns x [..., size] divided by its root mean square, in its dtype."""
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon)
 
 
 def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
@@ -106,19 +112,23 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 class Attention(nnx.Module):
     """Grouped-query attention with rotary positions, over the keys that a query sees."""
 
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
-        c = self.config = config
-        self.query = kernel(rngs, (c.embed_dim, c.heads, c.head_dim), c.embed_dim)
-        self.key = kernel(rngs, (c.embed_dim, c.kv_heads, c.head_dim), c.embed_dim)
-        self.value = kernel(rngs, (c.embed_dim, c.kv_heads, c.head_dim), c.embed_dim)
-        self.output = kernel(rngs, (c.heads, c.head_dim, c.embed_dim), c.heads * c.head_dim)
+    def __init__(self, config: DecoderConfig, kind: Kind, rngs: nnx.Rngs):
+        c, self.kind = config, kind
+        self.config, size = config, kind.head_dim
+        self.query = kernel(rngs, (c.embed_dim, c.heads, size), c.embed_dim)
+        if not kind.shares:
+            self.key = kernel(rngs, (c.embed_dim, kind.kv_heads, size), c.embed_dim)
+            if kind.own_values:
+                self.value = kernel(rngs, (c.embed_dim, kind.kv_heads, size), c.embed_dim)
+        self.output = kernel(rngs, (c.heads, size, c.embed_dim), c.heads * size)
         if c.qkv_bias:
-            self.query_bias = nnx.Param(jnp.zeros((c.heads, c.head_dim)))
-            self.key_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
-            self.value_bias = nnx.Param(jnp.zeros((c.kv_heads, c.head_dim)))
+            self.query_bias = nnx.Param(jnp.zeros((c.heads, size)))
+            self.key_bias = nnx.Param(jnp.zeros((c.kv_heads, size)))
+            self.value_bias = nnx.Param(jnp.zeros((c.kv_heads, size)))
         if c.qk_norm:
-            self.query_norm = Norm(c.head_dim * (c.heads if c.qk_norm_joint else 1), c)
-            self.key_norm = Norm(c.head_dim * (c.kv_heads if c.qk_norm_joint else 1), c)
+            self.query_norm = Norm(size * (c.heads if c.qk_norm_joint else 1), c)
+            if not kind.shares:
+                self.key_norm = Norm(size * (kind.kv_heads if c.qk_norm_joint else 1), c)
 
     def __call__(
         self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
@@ -126,23 +136,35 @@ class Attention(nnx.Module):
         """Returns what each position of x [B, T, D] gathers from those it sees: [B, T, D]."""
         c = self.config
         q = project(x, self.query.get_value(), outputs=2)
-        k = project(x, self.key.get_value(), outputs=2)
-        v = project(x, self.value.get_value(), outputs=2)
         if c.qkv_bias:
-            q, k = add_bias(q, self.query_bias[...]), add_bias(k, self.key_bias[...])
-            v = add_bias(v, self.value_bias[...])
-        if c.qk_norm_joint:
-            q, k = (x.reshape(*x.shape[:2], -1) for x in (q, k))
-        if c.qk_norm:
-            q, k = self.query_norm(q), self.key_norm(k)
-        q, k = (x.reshape(*v.shape[:2], -1, c.head_dim) for x in (q, k))
-        q = shard(rotate(q * c.attention_scale, rope, c.rope_interleaved), "BTNH")
-        k, v = shard(rotate(k, rope, c.rope_interleaved), "BSKH"), shard(v, "BSKH")
-        k, v = remember(k, v)
+            q = add_bias(q, self.query_bias[...])
+        q = self._normed(q, "query")
+        scale = c.attention_scale_of(self.kind.head_dim)
+        q = shard(rotate(q * scale, rope, c.rope_interleaved), "BTNH")
+        k, v = remember() if self.kind.shares else remember(*self._keys_values(x, rope, shard))
         with jax.named_scope("attention"):
             out = attend(c, q, k, v, seen, shard)
-        out = out.reshape(*out.shape[:2], c.heads * c.head_dim)
+        out = out.reshape(*out.shape[:2], -1)
         return project(out, self.output.get_value())
+
+    def _keys_values(self, x: jax.Array, rope: Rope, shard: Shard) -> tuple[jax.Array, jax.Array]:
+        c = self.config
+        k = v = project(x, self.key.get_value(), outputs=2)
+        if self.kind.own_values:
+            v = project(x, self.value.get_value(), outputs=2)
+        if c.qkv_bias:
+            k, v = add_bias(k, self.key_bias[...]), add_bias(v, self.value_bias[...])
+        if c.value_norm:
+            v = normalised(v.astype(jnp.float32), c.norm_epsilon).astype(v.dtype)
+        k = rotate(self._normed(k, "key"), rope, c.rope_interleaved)
+        return shard(k, "BSKH"), shard(v, "BSKH")
+
+    def _normed(self, heads: jax.Array, name: str) -> jax.Array:
+        """Returns queries or keys [B, T, heads, H], normalised where the decoder does that."""
+        if not self.config.qk_norm:
+            return heads
+        joint = heads.reshape(*heads.shape[:2], -1) if self.config.qk_norm_joint else heads
+        return getattr(self, f"{name}_norm")(joint).reshape(heads.shape)
 
 
 class XIELU(nnx.Module):
@@ -171,23 +193,26 @@ class XIELU(nnx.Module):
         return (jnp.where(y > 0, above * y * y, below * bent) + beta * y).astype(x.dtype)
 
 
+def activation(config: DecoderConfig) -> Callable[[jax.Array], jax.Array]:
+    """Returns the activation of a decoder, a module where it has parameters."""
+    if config.activation == "xielu":
+        return XIELU()
+    return {
+        "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+        "silu": jax.nn.silu,
+    }[config.activation]
+
+
 class FeedForward(nnx.Module):
     """A feed-forward: down(activation(gate(x)) * up(x)); without a gate down(activation(up(x)))."""
 
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
-        c = config
-        if c.activation == "xielu":
-            self.activation = XIELU()
-        else:
-            self.activation = {
-                "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-                "silu": jax.nn.silu,
-            }[c.activation]
-        self.gated = c.gated
+    def __init__(self, config: DecoderConfig, kind: Kind, rngs: nnx.Rngs):
+        c, width = config, kind.mlp_dim
+        self.activation, self.gated = activation(c), c.gated
         if c.gated:
-            self.gate = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
-        self.up = kernel(rngs, (c.embed_dim, c.mlp_dim), c.embed_dim)
-        self.down = kernel(rngs, (c.mlp_dim, c.embed_dim), c.mlp_dim)
+            self.gate = kernel(rngs, (c.embed_dim, width), c.embed_dim)
+        self.up = kernel(rngs, (c.embed_dim, width), c.embed_dim)
+        self.down = kernel(rngs, (width, c.embed_dim), width)
 
     def __call__(self, x: jax.Array, shard: Shard) -> jax.Array:
         """Returns [B, T, D] from x [B, T, D], each position for itself."""
@@ -199,13 +224,40 @@ class FeedForward(nnx.Module):
         return project(shard(hidden, "BTF"), self.down.get_value())
 
 
+class TokenBranch(nnx.Module):
+    """What a layer makes of its own embedding of each token: output(activation(gate(x)) * it)."""
+
+    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+        c, size = config, config.layer_embed_dim
+        self.activation = activation(c)
+        self.gate = kernel(rngs, (c.embed_dim, size), c.embed_dim)
+        self.output = kernel(rngs, (size, c.embed_dim), size)
+
+    def __call__(self, x: jax.Array, embedded: jax.Array) -> jax.Array:
+        """Returns [B, T, D] from x [B, T, D] and the layer's embeddings [B, T, F]."""
+        hidden = self.activation(project(x, self.gate.get_value())) * embedded
+        return project(hidden, self.output.get_value())
+
+
+class Given(NamedTuple):
+    """What a layer is given beside the stream and its parameters.
+
+    is_global: whether it sees all keys; is_rotated: whether it rotates them. embedded [B, T, F]:
+    its own embeddings of the tokens, where layers have them.
+    """
+
+    is_global: jax.Array | bool
+    is_rotated: jax.Array | bool
+    embedded: jax.Array | None = None
+
+
 class Block(nnx.Module):
     """One layer: attention and feed-forward, each normalised and added to the stream."""
 
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: DecoderConfig, kind: Kind, rngs: nnx.Rngs):
         c = self.config = config
-        self.attention = Attention(c, rngs)
-        self.feedforward = FeedForward(c, rngs)
+        self.attention = Attention(c, kind, rngs)
+        self.feedforward = FeedForward(c, kind, rngs)
         if c.pre_norms:
             self.attention_norm = Norm(c.embed_dim, c)
         if c.pre_norms and not c.parallel:
@@ -213,11 +265,22 @@ class Block(nnx.Module):
         if c.post_norms:
             self.attention_post_norm = Norm(c.embed_dim, c)
             self.feedforward_post_norm = Norm(c.embed_dim, c)
+        if c.layer_embed_dim:
+            self.token = TokenBranch(c, rngs)
+            self.token_post_norm = Norm(c.embed_dim, c)
+        if c.output_scales:
+            self.output_scale = nnx.Param(jnp.ones(1))
 
     def __call__(
-        self, x: jax.Array, seen: Seen, rope: Rope, remember: Remember, shard: Shard
+        self,
+        x: jax.Array,
+        seen: Seen,
+        rope: Rope,
+        remember: Remember,
+        embedded: jax.Array | None,
+        shard: Shard,
     ) -> jax.Array:
-        """Returns the stream [B, T, D] after this layer."""
+        """Returns the stream [B, T, D] after this layer; `embedded` as in `Given`."""
         c = self.config
         normed = self.attention_norm(x) if c.pre_norms else x
         y = self.attention(normed, seen, rope, remember, shard)
@@ -225,20 +288,10 @@ class Block(nnx.Module):
         if not c.parallel:
             normed = self.feedforward_norm(x) if c.pre_norms else x
         y = self.feedforward(normed, shard)
-        return shard(x + (self.feedforward_post_norm(y) if c.post_norms else y), "BTD")
-
-
-class Embedder(nnx.Module):
-    """What stands before and after the layers: embedding, final norm, output head."""
-
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
-        shape = (config.vocab_size, config.embed_dim)
-        self.logit_scale = config.logit_scale
-        self.embedding = kernel(rngs, shape, config.embed_dim)
-        self.final_norm = Norm(config.embed_dim, config)
-        if not config.tied_embeddings:
-            self.head = kernel(rngs, shape, config.embed_dim)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns the stream [B, T, D] after the last layer as the output head takes it."""
-        return self.final_norm(x) * self.logit_scale
+        x = shard(x + (self.feedforward_post_norm(y) if c.post_norms else y), "BTD")
+        if c.layer_embed_dim:
+            x = shard(x + self.token_post_norm(self.token(x, embedded)), "BTD")
+        if c.output_scales:
+            # Files have it, and training leaves it as it is.
+            x = (x * jax.lax.stop_gradient(self.output_scale[...])).astype(x.dtype)
+        return x

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from pinch_jax.model.families import DecoderConfig
+from pinch_jax.model.stacks import stacks
 
 Index = tuple[slice, ...]
 Axes = tuple[tuple[int, ...], ...]
@@ -19,17 +20,24 @@ Axes = tuple[tuple[int, ...], ...]
 class Place:
     """Where a parameter lies.
 
-    `{}` in the `name` of the tensor is the number of the layer; `axes` says which of our axes
-    (those of one layer) each of its axes merges, in order.
+    `{}` in the `name` of the tensor is the number of the layer, one of `layers` where there is a
+    tensor for each; `axes` says which of our axes (those of one layer) each of its axes merges, in
+    order.
     """
 
     name: str
     axes: Axes
+    layers: tuple[int, ...] = ()
 
     @property
     def stacked(self) -> bool:
         """Whether there is one such tensor for each layer."""
-        return "{}" in self.name
+        return bool(self.layers)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return [self.name.format(layer) for layer in self.layers] or [self.name]
 
     def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Returns the shape of the tensor, from our shape of one layer."""
@@ -69,10 +77,14 @@ _FROM_HEADS: Axes = ((2,), (0, 1))
 _BIAS: Axes = ((0, 1),)
 _VECTOR: Axes = ((0,),)
 
+# These are written by their rows, some at a time, so that their axes are those of the tensors.
 _ENDS = {
     "embedding": Place("model.embed_tokens.weight", _KEPT),
     "head": Place("lm_head.weight", _KEPT),
     "final_norm/scale": Place("model.norm.weight", _VECTOR),
+    "layer_embedding": Place("model.embed_tokens_per_layer.weight", _KEPT),
+    "layer_projection": Place("model.per_layer_model_projection.weight", _KEPT),
+    "layer_projection_norm/scale": Place("model.per_layer_projection_norm.weight", _VECTOR),
 }
 _LAYER = {
     "attention/query": ("self_attn.q_proj.weight", _TO_HEADS),
@@ -92,7 +104,13 @@ _LAYER = {
     "feedforward/activation/beta": ("mlp.act_fn.beta", ()),
     "feedforward/activation/epsilon": ("mlp.act_fn.eps", ()),
     "attention_norm/scale": ("input_layernorm.weight", _VECTOR),
+    "token/gate": ("per_layer_input_gate.weight", _SWAPPED),
+    "token/output": ("per_layer_projection.weight", _SWAPPED),
+    "token_post_norm/scale": ("post_per_layer_input_norm.weight", _VECTOR),
+    "output_scale": ("layer_scalar", _VECTOR),
 }
+# What files have of layers that share keys and values, and nothing reads.
+_UNREAD = ("k_proj", "v_proj", "k_norm", "v_norm")
 # The norm before the feed-forward is called after the attention where that has none of its own.
 _TWO_NORMS = {"feedforward_norm/scale": ("post_attention_layernorm.weight", _VECTOR)}
 _FOUR_NORMS = {
@@ -112,7 +130,14 @@ def places(config: DecoderConfig) -> dict[str, Place]:
     norms = _FOUR_NORMS if config.post_norms else _TWO_NORMS
     layer = _LAYER | (norms if config.gated else _UNGATED_NORMS)
     stacked = {
-        f"layers/{path}": Place(f"model.layers.{{}}.{name}", axes)
+        f"{kind.name}/{path}": Place(f"model.layers.{{}}.{name}", axes, numbers)
+        for kind, numbers in stacks(config).items()
         for path, (name, axes) in layer.items()
     }
     return _ENDS | stacked
+
+
+def unread(config: DecoderConfig) -> set[str]:
+    """Returns the names of tensors that a file may have and that the decoder has no use for."""
+    sharing = range(config.layers - config.sharing_layers, config.layers)
+    return {f"model.layers.{n}.self_attn.{name}.weight" for n in sharing for name in _UNREAD}

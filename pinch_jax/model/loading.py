@@ -22,7 +22,7 @@ from pinch_jax.model.layout import Index, Place
 PART_BYTES = 64 * 2**20
 ALIGNMENT_BYTES = 64
 # The parameters that have a row for each token.
-TOKEN_ROWS = ("embedding", "head")
+TOKEN_ROWS = ("embedding", "head", "layer_embedding")
 
 
 class Tensors(Protocol):
@@ -116,10 +116,11 @@ def read_block(
     """Returns the block `index` of a parameter of a shape, read a layer or some rows at a time."""
     sizes = [len(range(size)[part]) for size, part in zip(shape, index, strict=True)]
     block, first = _aligned(sizes, dtype), range(shape[0])[index[0]]
+    names = place.names
     if place.stacked:
         within = place.stored_index(index[1:], shape[1:])
         for row, layer in enumerate(first):
-            stored = tensors.read(place.name.format(layer), within)
+            stored = tensors.read(names[layer], within)
             block[row] = place.to_ours(stored, index[1:], shape[1:])
         return block
     for rows in row_parts(block.shape, dtype):
@@ -148,8 +149,7 @@ def tensor_names(place: Place, shape: tuple[int, ...]) -> dict[str, tuple[int, .
     """Returns the names and shapes of the tensors of a parameter."""
     if not place.stacked:
         return {place.name: place.stored_shape(shape)}
-    stored = place.stored_shape(shape[1:])
-    return {place.name.format(layer): stored for layer in range(shape[0])}
+    return dict.fromkeys(place.names, place.stored_shape(shape[1:]))
 
 
 def _stored_dtype(tensors: Tensors, place: Place, shape: tuple[int, ...]) -> np.dtype:

@@ -6,10 +6,10 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.model.architectures import Family
-from pinch_jax.model.families import RopeScaling
+from pinch_jax.model.families import DecoderConfig, RopeScaling
 
 Config = Mapping[str, Any]
-KINDS = ("default", "linear", "llama3", "yarn")
+KINDS = ("default", "linear", "llama3", "yarn", "proportional")
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 YARN_ONLY = {"truncate": True, "mscale": None, "mscale_all_dim": None}
 YARN_TURNS = {"beta_slow": 1.0, "beta_fast": 32.0}
@@ -53,11 +53,14 @@ def read_ropes(c: Config, family: Family) -> dict[str, Any]:
             raise unsupported("rope_scaling", old, "only with a rope_type")
         # transformers takes the older of two spellings.
         everywhere, where = dict(old or new or {}), "rope_scaling" if old else where
-    base = everywhere.get("rope_theta", c["rope_theta"])
+    base = everywhere.get("rope_theta", c.get("rope_theta"))
     scaling = _read_scaling(everywhere, where, c)
     local_base, local_scaling = base, scaling
     if own:
         local = local or {}
+        for kind, rope in ((GLOBAL, everywhere), (LOCAL, local)):
+            if "rope_theta" not in c and "rope_theta" not in rope:
+                raise UserError(f"config.json: {where}.{kind}.rope_theta is missing; give it")
         local_base = local.get("rope_theta", c.get("rope_local_base_freq", family.local_rope_theta))
         local_scaling = _read_scaling(local, where, c)
     return {
@@ -72,6 +75,9 @@ def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in KINDS:
         raise unsupported(f"{where}.rope_type", kind, f"only {', '.join(KINDS)}")
+    if kind == "proportional":
+        part = rope.get("partial_rotary_factor", 1.0)
+        return RopeScaling(kind, rope.get("factor", 1.0), rotated=part)
     if rope.get("partial_rotary_factor") not in (None, 1.0):
         part = rope["partial_rotary_factor"]
         raise unsupported(f"{where}.partial_rotary_factor", part, "only 1.0")
@@ -97,13 +103,34 @@ def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     return RopeScaling(kind, *factors, *turns, original_tokens, size)
 
 
-def write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
-    """Returns the `rope_scaling` of a config.json."""
+def write_ropes(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
+    """Returns what a config.json of a family says of rotations."""
+    scaling = _write_scaling(decoder.rope_scaling)
+    if "rope_theta" in family.fields:
+        return {
+            "rope_theta": decoder.rope_theta,
+            "rope_local_base_freq": decoder.rope_local_theta,
+            "rope_scaling": scaling,
+        }
+    local = _write_scaling(decoder.rope_local_scaling)
+    ropes = {GLOBAL: (decoder.rope_theta, scaling), LOCAL: (decoder.rope_local_theta, local)}
+    written = {
+        kind: {"rope_type": "default", "rope_theta": theta} | (how or {})
+        for kind, (theta, how) in ropes.items()
+    }
+    return {"rope_parameters": written}
+
+
+def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
     if scaling is None:
         return None
     written = {"rope_type": scaling.kind, "factor": scaling.factor}
     if scaling.kind == "linear":
         return written
+    if scaling.kind == "proportional":
+        stretched = {"factor": scaling.factor} if scaling.factor != 1 else {}
+        part = {"partial_rotary_factor": scaling.rotated}
+        return {"rope_type": scaling.kind} | part | stretched
     names = LLAMA3_FACTORS
     if scaling.kind == "yarn":
         names, written["attention_factor"] = YARN_TURNS, scaling.attention_factor

@@ -30,10 +30,14 @@ def lowering(scaling: RopeScaling, frequency: jax.Array, base: float) -> jax.Arr
     """Returns what rotary frequencies [H/2] (radians a position) are multiplied by.
 
     Source: Chen et al. 2023, Positional Interpolation, arXiv 2306.15595, for "linear"; Llama 3.1's
-    reference code for "llama3"; Peng et al. 2023, YaRN, arXiv 2309.00071, section 3.2.
+    reference code for "llama3"; Peng et al. 2023, YaRN, arXiv 2309.00071, section 3.2;
+    transformers' modeling_rope_utils.py for "proportional".
     """
     if scaling.kind == "linear":
         return 1.0 / scaling.factor
+    if scaling.kind == "proportional":
+        turning = int(scaling.rotated * 2 * len(frequency) // 2)
+        return (jnp.arange(len(frequency)) < turning) / scaling.factor
     if scaling.kind == "yarn":
         pairs = len(frequency)
 

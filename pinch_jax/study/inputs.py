@@ -29,6 +29,7 @@ from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
+from pinch_jax.model.stacks import stacks
 from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
 from pinch_jax.text.rows import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
@@ -104,7 +105,8 @@ class Inputs:
         """Over how many devices weights are split while answers are written."""
         c = self.config
         decoder = self._whole_model.decoder if c.model.source else c.model.decoder
-        heads = math.gcd(decoder.heads, decoder.kv_heads, decoder.mlp_dim)
+        sizes = ((kind.kv_heads, kind.mlp_dim) for kind in stacks(decoder))
+        heads = math.gcd(decoder.heads, decoder.layer_embed_dim, *itertools.chain(*sizes))
         split = c.mesh.fsdp * c.mesh.context * c.mesh.tensor
         return decoding_tensor(c.evaluate.tensor, split, heads)
 

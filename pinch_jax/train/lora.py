@@ -16,6 +16,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Adapted
+from pinch_jax.model.stacks import stacks
 from pinch_jax.train.config import PROJECTIONS, LoraConfig
 
 ADAPTER = {"lora_a", "lora_b"}
@@ -23,13 +24,12 @@ ADAPTER = {"lora_a", "lora_b"}
 
 def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
     """Raises UserError when the rank is above that of a matrix that would be adapted."""
-    layers = abstract_params(model)["layers"]
     for name in lora.projections:
         part, inputs = PROJECTIONS[name]
-        if name not in layers[part]:
+        shapes = [stack[part][name].shape[1:] for _, stack in _adaptable(model, name)]
+        if not shapes:
             raise UserError(f"config.lora.projections: this model has no {name!r}; leave it out")
-        _, *sizes = layers[part][name].shape
-        most = min(math.prod(sizes[:inputs]), math.prod(sizes[inputs:]))
+        most = min(min(math.prod(s[:inputs]), math.prod(s[inputs:])) for s in shapes)
         if lora.rank > most:
             raise UserError(
                 f"config.lora.rank={lora.rank}: {name!r} is a matrix of rank {most}, and more "
@@ -42,19 +42,29 @@ def init_adapters(model: DecoderConfig, lora: LoraConfig, key: jax.Array) -> Par
 
     A projection's draw does not depend on which others are adapted.
     """
-    layers: dict[str, dict[str, Any]] = {}
-    wanted = abstract_params(model)["layers"]
+    adapters: Params = {}
     for number, (name, (part, inputs)) in enumerate(PROJECTIONS.items()):
         if name not in lora.projections:
             continue
-        count, *sizes = wanted[part][name].shape
-        ins, outs = sizes[:inputs], sizes[inputs:]
-        drawn = jax.random.normal(jax.random.fold_in(key, number), (count, *ins, lora.rank))
-        layers.setdefault(part, {})[name] = {
-            "lora_a": drawn / math.sqrt(math.prod(ins)),
-            "lora_b": jnp.zeros((count, lora.rank, *outs)),
-        }
-    return {"layers": layers}
+        own = jax.random.fold_in(key, number)
+        for place, (stack, wanted) in enumerate(_adaptable(model, name)):
+            count, *sizes = wanted[part][name].shape
+            ins, outs = sizes[:inputs], sizes[inputs:]
+            # The first stack's is that of a model with one.
+            drawn_by = jax.random.fold_in(own, place) if place else own
+            drawn = jax.random.normal(drawn_by, (count, *ins, lora.rank))
+            adapters.setdefault(stack, {}).setdefault(part, {})[name] = {
+                "lora_a": drawn / math.sqrt(math.prod(ins)),
+                "lora_b": jnp.zeros((count, lora.rank, *outs)),
+            }
+    return adapters
+
+
+def _adaptable(model: DecoderConfig, name: str) -> list[tuple[str, Params]]:
+    """Returns the stacks of layers that have a projection, by name: shapes."""
+    params, part = abstract_params(model), PROJECTIONS[name][0]
+    names = [kind.name for kind in stacks(model)]
+    return [(stack, params[stack]) for stack in names if name in params[stack][part]]
 
 
 def combine(frozen: Params, trainable: Params, scaling: float = 0.0) -> Params:

@@ -16,9 +16,10 @@ from our_optimizer import OPTIMIZER
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.mesh import MeshConfig, batch_sharding, jit_on, make_mesh, path_name, replicated
 from pinch_jax.model.attention import Seen, attend, choose, einsum
-from pinch_jax.model.decoder import abstract_params, listed
+from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
+from pinch_jax.model.stacks import listed
 from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.train.step import init_state, make_train_step
 
@@ -96,7 +97,7 @@ def decode(case: Case):
     program = make_decode(case.decoder, case.new, stop_ids=(), pad_id=0, shard=shard)
     program = jit_on(mesh, program)
     told = case.prompts(), np.zeros(case.rows, np.int32), np.zeros((case.rows, 2), np.uint32)
-    params, told = listed(parameters(case.decoder, mesh, DTYPE)), jax.device_put(told)
+    params, told = listed(case.decoder, parameters(case.decoder, mesh, DTYPE)), jax.device_put(told)
 
     def run():
         return [np.asarray(program(params, *told)) for _ in range(case.calls)][-1]

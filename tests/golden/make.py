@@ -26,6 +26,7 @@ from reference import gradient_digest, random_tokens  # noqa: E402
 SIZES = {"vocab_size": 31, "hidden_size": 12, "intermediate_size": 16}
 NAMES = ("gemma3", "gemma2", "qwen3_window", "qwen2", "llama", "mistral")
 NAMES += ("olmo2_tied", "olmo3", "smollm3", "cohere", "cohere2", "apertus")
+NAMES += ("gemma4", "gemma4_unified")
 
 
 def main() -> None:

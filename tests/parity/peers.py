@@ -26,6 +26,12 @@ YARN_ROPE = {
     "original_max_position_embeddings": 64,
 }
 PLAIN_ROPE = {"rope_type": "default", "rope_theta": 100.0}
+PROPORTIONAL_ROPE = {
+    "rope_type": "proportional",
+    "rope_theta": 500.0,
+    "partial_rotary_factor": 0.5,
+    "factor": 2.0,
+}
 
 SIZES = {"vocab_size": 67, "hidden_size": 36, "intermediate_size": 44}
 COMMON = {
@@ -68,6 +74,34 @@ def make_configs(sizes: Mapping[str, int] = SIZES) -> dict[str, transformers.Pre
             sliding_window=5,
             attn_logit_softcapping=1.5,
             final_logit_softcapping=2.5,
+        ),
+        # Like E2B: embeddings of each layer, shared keys, wide feed-forwards above.
+        "gemma4": transformers.Gemma4TextConfig(
+            **common | THREE_OVER_ONE | {"num_hidden_layers": 6},
+            head_dim=8,
+            global_head_dim=12,
+            sliding_window=5,
+            layer_types=[LOCAL, LOCAL, GLOBAL] * 2,
+            num_kv_shared_layers=2,
+            use_double_wide_mlp=True,
+            hidden_size_per_layer_input=16,
+            vocab_size_per_layer_input=sizes["vocab_size"],
+            final_logit_softcapping=3.0,
+            rope_parameters={
+                "full_attention": PROPORTIONAL_ROPE,
+                "sliding_attention": PLAIN_ROPE,
+            },
+        ),
+        # Like 12B and 31B: values that are keys, fewer and larger heads beyond the window.
+        "gemma4_unified": transformers.Gemma4UnifiedTextConfig(
+            **common | {"num_attention_heads": 6, "num_key_value_heads": 3},
+            head_dim=6,
+            global_head_dim=8,
+            num_global_key_value_heads=2,
+            attention_k_eq_v=True,
+            tie_word_embeddings=False,
+            sliding_window=6,
+            layer_types=[LOCAL, GLOBAL, LOCAL, GLOBAL],
         ),
         "qwen3": transformers.Qwen3Config(**common | THREE_OVER_ONE, head_dim=12),
         "qwen3_window": transformers.Qwen3Config(
@@ -149,7 +183,8 @@ def make_peer(config: transformers.PreTrainedConfig, seed: int) -> transformers.
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        buffers = ((n, b) for n, b in model.named_buffers() if n.endswith("layer_scalar"))
+        for name, parameter in (*model.named_parameters(), *buffers):
             # Layers weigh more than the token itself, or a tied model would only repeat it.
             weight = 2.0 if "layers" in name else 1.0
             spread = 0.3 if parameter.ndim == 1 else weight * parameter.shape[-1] ** -0.5

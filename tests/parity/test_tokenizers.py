@@ -104,7 +104,7 @@ def test_turns_are_equal(chat, prompt):
     assert renderer.tokenizer.decode(whole[len(ids) :]) in ("", "\n")
 
 
-@pytest.mark.parametrize("name", ["AYA", "OLMO", "SMOLLM", "APERTUS"])
+@pytest.mark.parametrize("name", ["AYA", "OLMO", "SMOLLM", "APERTUS", "GEMMA4"])
 def test_ids_and_turns_of_newer_families_are_equal(name, tmp_path):
     directory = write_newer(tmp_path, name)
     as_text = AutoTokenizer.from_pretrained(directory, split_special_tokens=True)

@@ -1,11 +1,14 @@
 """Logits, greedy continuations and gradients equal those of transformers."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 import transformers
 from peers import make_configs, make_peer, their_outputs
 from reference import our_outputs, random_tokens
+from safetensors.numpy import load_file, save_file
 
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
@@ -53,6 +56,37 @@ def test_the_loss_and_its_gradient_are_equal(outputs):
         )
 
 
+def test_the_decoder_inside_gemma_4_makes_the_same_logits(tmp_path):
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 12,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+    }
+    audio = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.Gemma4Config(
+        text_config=CONFIGS["gemma4"].to_dict(), vision_config=vision, audio_config=audio
+    )
+    config._attn_implementation = "eager"
+    torch.manual_seed(4)
+    peer = transformers.Gemma4ForConditionalGeneration(config).eval()
+    peer.save_pretrained(tmp_path)
+    # Published files have keys of layers that share those of others.
+    weights = load_file(tmp_path / "model.safetensors")
+    first = {n: w for n, w in weights.items() if re.search(r"\.layers\.0\.self_attn\.[kv]_", n)}
+    weights |= {name.replace(".layers.0.", ".layers.4."): w for name, w in first.items()}
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    source = HuggingFaceDirectory(tmp_path)
+    assert source.decoder == read_config(CONFIGS["gemma4"].to_dict())
+    tokens = random_tokens(source.decoder.vocab_size)
+    ours = our_outputs(source.decoder, load_params(source, source.decoder), tokens)
+    with torch.no_grad():
+        theirs = peer(torch.tensor(tokens, dtype=torch.long)).logits.numpy()
+    assert np.abs(ours.logits - theirs).max() <= 1e-4
+
+
 def test_the_decoder_inside_an_image_model_makes_the_same_logits(tmp_path):
     vision = {
         "hidden_size": 12,
@@ -82,6 +116,8 @@ def test_the_decoder_inside_an_image_model_makes_the_same_logits(tmp_path):
     "name",
     [
         "Gemma3TextConfig",
+        "Gemma4TextConfig",
+        "Gemma4UnifiedTextConfig",
         "Gemma2Config",
         "Qwen3Config",
         "Qwen2Config",
