@@ -1,11 +1,16 @@
 """Eight virtual CPU devices for all tests, set before any JAX backend starts."""
 
+import os
 import signal
 
 import jax
 import pytest
 from absl import flags
 
+# A program runs for a moment here, and most of a test's time is its compilation: LLVM leaves out what
+# makes machine code fast, for the calls that tests start too. `XLA_FLAGS= make test` has it all.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICK)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 
