@@ -7,8 +7,8 @@ import jax
 import pytest
 from absl import flags
 
-# A program runs for a moment here, and most of a test's time is its compilation: LLVM leaves out what
-# makes machine code fast, for the calls that tests start too. `XLA_FLAGS= make test` has it all.
+# A program runs for a moment here, and most of a test's time is its compilation: LLVM leaves out
+# what makes machine code fast, for the calls that tests start too. `XLA_FLAGS= make test` does all.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", QUICK)
 jax.config.update("jax_platforms", "cpu")
