@@ -197,17 +197,16 @@ def chaos(kills: int, seed: int) -> collections.Counter:
         log, peaceful, attempt = root / "log", {}, 0
         while counted.total() < kills:
             attempt += 1
-            in_turn = zip(*(calls(root, root / f"{kind}{attempt}") for kind in ("peace", "chaos")))
-            for call, disturbed in in_turn:
+            for number, call in enumerate(calls(root, root / f"chaos{attempt}")):
                 if counted.total() >= kills:
                     break
                 if call.name not in peaceful:
-                    seconds = in_peace(call, log)
-                    peaceful[call.name] = seconds, contents(call.output)
+                    alone = calls(root, root / "peace")[number]
+                    peaceful[call.name] = in_peace(alone, log), contents(alone.output)
                     assert peaceful[call.name][1]
                     if call.name == "corpus":
                         service.answered.clear()
-                _to_the_end(disturbed, *peaceful[call.name], counted, draw, log)
+                _to_the_end(call, *peaceful[call.name], counted, draw, log)
                 made += call.name == "corpus"
         # What was on its way when a call was ended is paid for again, and nothing else is.
         ends = sum(count for (name, _), count in counted.items() if name == "corpus")
