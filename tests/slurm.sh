@@ -77,7 +77,7 @@ CODE
 # Waits until a job is in the state that is asked for.
 await_state() {
   local job=$1 state=
-  for _ in {1..600}; do
+  for _ in {1..1800}; do
     state=$(squeue -h -j "$job" -o %T 2>/dev/null || true)
     [[ ${state:-ENDED} == "$2" ]] && return
     [[ $state ]] || break

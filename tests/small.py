@@ -126,7 +126,8 @@ def fewer_layers(model: Any) -> None:
     All other layers are these again, and take a minute to trace.
     """
     if decoder := model.decoder:
-        period = max(decoder.get("window_pattern", 0), decoder.get("unrotated_pattern", 0), 1)
+        patterns = (decoder.get(f"{kind}_pattern", 0) for kind in ("window", "unrotated"))
+        period = max(decoder.get("full_layers", 0) + 1, *patterns)
         decoder["layers"] = min(decoder["layers"], period + decoder["layers"] % period)
 
 
