@@ -143,6 +143,7 @@ setup(
             "gguf",
             "hypothesis",
             "pytest",
+            "pytest-xdist",
             "ruff",
             "setuptools",
             *SERVERS,

@@ -136,6 +136,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def in_peace(call: Call, log: Path) -> float:
     """Makes a call to its end; returns how many seconds it took."""
+    call.output.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     if start(call, log).wait(LIMIT_SECONDS):
         raise AssertionError(log.read_text())
@@ -193,23 +194,20 @@ def chaos(kills: int, seed: int) -> collections.Counter:
         root = Path(directory).resolve()
         write_study(root)
         write_translated(root, service.url)
-        peaceful, log = root / "peace", root / "log"
-        expected, seconds = {}, {}
-        for call in calls(root, peaceful):
-            call.output.parent.mkdir(parents=True, exist_ok=True)
-            in_peace(call, log)  # what is compiled once
-            subprocess.run(["rm", "-r", call.output], check=True)
-            seconds[call.name] = in_peace(call, log)
-            expected[call.name] = contents(call.output)
-            assert expected[call.name]
-        service.answered.clear()
-        attempt = 0
+        log, peaceful, attempt = root / "log", {}, 0
         while counted.total() < kills:
             attempt += 1
-            for call in calls(root, root / f"chaos{attempt}"):
-                if counted.total() < kills:
-                    _to_the_end(call, seconds[call.name], expected[call.name], counted, draw, log)
-                    made += call.name == "corpus"
+            for number, call in enumerate(calls(root, root / f"chaos{attempt}")):
+                if counted.total() >= kills:
+                    break
+                if call.name not in peaceful:
+                    alone = calls(root, root / "peace")[number]
+                    peaceful[call.name] = in_peace(alone, log), contents(alone.output)
+                    assert peaceful[call.name][1]
+                    if call.name == "corpus":
+                        service.answered.clear()
+                _to_the_end(call, *peaceful[call.name], counted, draw, log)
+                made += call.name == "corpus"
         # What was on its way when a call was ended is paid for again, and nothing else is.
         ends = sum(count for (name, _), count in counted.items() if name == "corpus")
         texts = 2 * sum(count for *_, count in TRANSLATED.values())

@@ -1,13 +1,27 @@
 """Eight virtual CPU devices for all tests, set before any JAX backend starts."""
 
+import os
 import signal
 
 import jax
 import pytest
 from absl import flags
 
+# A program runs for a moment here, and most of a test's time is its compilation: LLVM leaves out
+# what makes machine code fast, for the calls that tests start too.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+jax.config.update("jax_disable_most_optimizations", QUICK)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="module")
+def fast_programs():
+    """Programs of a module that run for longer than it takes to compile them well."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", QUICK)
 
 
 @pytest.fixture(autouse=True)

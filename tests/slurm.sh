@@ -78,7 +78,7 @@ CODE
 # Waits until a job is in the state that is asked for.
 await_state() {
   local job=$1 state=
-  for _ in {1..600}; do
+  for _ in {1..1800}; do
     state=$(squeue -h -j "$job" -o %T 2>/dev/null || true)
     [[ ${state:-ENDED} == "$2" ]] && return
     [[ $state ]] || break
@@ -89,20 +89,15 @@ await_state() {
 }
 
 run() {
-  local tasks=$1 name=$2
-  shift 2
+  local tasks=$1 name=$2 command=$3
+  shift 3
   sbatch --parsable --ntasks="$tasks" --overcommit --output="$work/$name.out" \
-    launch/slurm.sh study --config="$work/config.py" --workdir="$work/$name" "$@"
+    launch/slurm.sh "$command" --config="$work/config.py" --workdir="$work/$name" "$@"
 }
 
-for tasks in 1 2; do
-  await_state "$(run "$tasks" "tasks$tasks")" ENDED
-  grep -q "report: $work/tasks$tasks" "$work/tasks$tasks.out"
-  echo "$tasks tasks: $(grep -c '' "$work/tasks$tasks.out") lines, and a report"
-done
-grep -q '^1: ' "$work/tasks2.out"
-
-job=$(run 2 stopped --config.train.epochs=400)
+job=$(run 2 stopped train --config.train.epochs=400)
+one=$(run 1 tasks1 train)
+two=$(run 2 tasks2 study)
 until ls "$work"/stopped/runs/*/checkpoints/[0-9]* >/dev/null 2>&1; do sleep 0.2; done
 scancel --signal=TERM "$job"
 await_state "$job" PENDING
@@ -114,10 +109,14 @@ scontrol update JobId="$job" StartTime=now
 await_state "$job" RUNNING
 echo "queued again by itself, and running"
 scancel "$job"
-await_state "$job" ENDED
+for each in "$job" "$one" "$two"; do await_state "$each" ENDED; done
+grep -q "run: $work/tasks1/runs/" "$work/tasks1.out"
+grep -q "report: $work/tasks2" "$work/tasks2.out"
+grep -q '^1: ' "$work/tasks2.out"
+for tasks in 1 2; do echo "$tasks tasks: $(grep -c '' "$work/tasks$tasks.out") lines, and an end"; done
 [[ ${1:-} == limit ]] || exit 0
 
-job=$(SBATCH_TIMELIMIT=1 SBATCH_SIGNAL=CONT@1 run 2 deaf --config.train.epochs=4000)
+job=$(SBATCH_TIMELIMIT=1 SBATCH_SIGNAL=CONT@1 run 2 deaf train --config.train.epochs=4000)
 await_state "$job" RUNNING
 await_state "$job" PENDING
 ! grep 'run again to go on' "$work/deaf.out"
@@ -127,7 +126,7 @@ await_state "$job" ENDED
 
 # Slurm counts in minutes, and sends a signal up to a minute early.
 export SBATCH_TIMELIMIT=3 SBATCH_SIGNAL=TERM@60
-job=$(run 2 limited --config.train.epochs="${EPOCHS:-40}" --config.train.checkpoint_period_steps=1000)
+job=$(run 2 limited study --config.train.epochs="${EPOCHS:-40}" --config.train.checkpoint_period_steps=1000)
 stops=0
 while await_state "$job" RUNNING; do
   while [[ $(squeue -h -j "$job" -o %T 2>/dev/null) =~ RUNNING|COMPLETING ]]; do sleep 1; done

@@ -137,6 +137,17 @@ def random_params(config: DecoderConfig, seed: int = 0) -> Params:
     return jax.tree_util.tree_map_with_path(draw, abstract_params(config))
 
 
+def fewer_layers(model: Any) -> None:
+    """Leaves a config's decoder one layer of each kind, and what stands behind the last pattern.
+
+    All other layers are these again, and take a minute to trace.
+    """
+    if decoder := model.decoder:
+        patterns = (decoder.get(f"{kind}_pattern", 0) for kind in ("window", "unrotated"))
+        period = max(decoder.get("full_layers", 0) + 1, *patterns)
+        decoder["layers"] = min(decoder["layers"], period + decoder["layers"] % period)
+
+
 def random_plan(vocab_size: int = 64, examples: int = 150, epochs: int = 1) -> BatchPlan:
     """Returns the batches of a run on random ids: rows of several examples and of padding."""
     random = np.random.default_rng(0)

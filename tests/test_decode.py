@@ -149,8 +149,9 @@ class Counting(Shard):
         return count
 
 
-@pytest.mark.parametrize("family", ["gemma", "cohere"])
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(1.0, 0.9)])
+@pytest.mark.parametrize(
+    ("family", "sampling"), [("gemma", Sampling()), ("cohere", Sampling(1.0, 0.9))]
+)
 def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(family, sampling):
     """On one device, and on meshes: groups of rows with a queue each, some of which are short."""
     c, random = EVERY[family], np.random.default_rng(9)

@@ -40,7 +40,7 @@ def drawn(config, draws, workdir):
 
 
 @pytest.fixture(scope="module")
-def studies(config, tmp_path_factory):
+def studies(config, tmp_path_factory, fast_programs):
     """A finished study of one draw, which then goes on to two in its work directory."""
     workdir = tmp_path_factory.mktemp("study")
     one = drawn(config, 1, workdir)

@@ -41,6 +41,7 @@ def random_adapters(config, lora=LORA):
     )
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def scores(config, params):
     batch = PLAN.batch_at(0)
     hidden = forward(config, params, batch.tokens, batch.positions, batch.segments)

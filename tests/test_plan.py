@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from small import fewer_layers
 
 from ml_collections_configs import base, gemma3, llama3, qwen3, tiny
 from pinch_jax.config import from_config_dict
@@ -350,6 +351,7 @@ def test_every_config_of_a_topology_lowers(argument, tmp_path):
         return
     c = module.get_config(size)
     c.corpus.data_dir = str(tmp_path)
+    fewer_layers(c.model)
     held = Workbench(from_config_dict(c), progress=False)
     for kind in ("train", "decode"):
         assert planned_program(held, kind).lower().as_text()

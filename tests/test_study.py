@@ -40,7 +40,7 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(config, tmp_path_factory):
+def study(config, tmp_path_factory, fast_programs):
     """A study that two shards have finished."""
     study = plan_study(from_config_dict(config), tmp_path_factory.mktemp("study"), progress=False)
     assert not run_study(study, (0, 2), progress=False)

@@ -39,6 +39,7 @@ def get_config():
     )
     c.batch.rows = 2
     c.batch.examples = 2
+    c.batch.row_tokens = c.batch.row_supervised_tokens = c.evaluate.prompt_tokens = 64
     c.train.epochs = 3
     c.train.checkpoint_period_steps = 2
     c.evaluate.prompts = 2

@@ -5,6 +5,7 @@ that files.py makes. Right is: an exit code above 0, one line that says what it 
 traceback, and nothing written.
 """
 
+import gc
 import os
 import shlex
 import shutil
@@ -109,15 +110,25 @@ def answers(part: str = "") -> Iterator[tuple[Case, str]]:
             write_files(root)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        import pinch_jax.judge.verdicts
-        import pinch_jax.study.generating
-        import pinch_jax.study.scoring
-        import pinch_jax.study.workbench  # noqa: F401
-
+        _import_all()
         for case in read_cases():
             if part in case.command:
                 yield case, check(case, root)
                 shutil.rmtree(root / "w", ignore_errors=True)
+
+
+def _import_all() -> None:
+    """Loads what calls load when they come to it, once for all cases; starts no thread."""
+    import pinch_jax.judge.verdicts
+    import pinch_jax.report.page
+    import pinch_jax.study.generating
+    import pinch_jax.study.scoring
+    import pinch_jax.study.tuning
+    import pinch_jax.study.workbench  # noqa: F401
+    from pinch_jax.data.order import permutation
+
+    permutation(2, 0)  # compiled, or read from where Numba keeps it
+    gc.freeze()  # else each child copies what its collector looks at
 
 
 def main() -> None:
