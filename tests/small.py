@@ -100,7 +100,7 @@ GEMMA4_LIKE = dataclasses.replace(
     keys_as_values=True,
     sharing_layers=2,
     sharing_mlp_dim=48,
-    layer_embed_dim=10,
+    layer_embed_dim=16,
 )
 # What the decoder itself is tested with; the rest of the house sees no more of it than of others.
 EVERY = FAMILIES | {"olmo": OLMO_LIKE, "cohere": COHERE_LIKE, "gemma4": GEMMA4_LIKE}
