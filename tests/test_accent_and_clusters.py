@@ -23,7 +23,7 @@ from pinch_jax.study.experiments.clusters import sorted_similarities
 from pinch_jax.study.measures import NotRun
 from pinch_jax.study.similarity import pair_correlation
 
-SEVEN = ("en", "es", "it", "ru", "cs", "fi", "ar")
+EIGHT = ("en", "es", "it", "ru", "cs", "fi", "ar", "sw")
 EXPERIMENTS = ("monolingual", "pinch", "clusters", "accent")
 
 
@@ -31,7 +31,7 @@ def findings_of(workdir, name):
     return [found for found in analyse(workdir).findings if found.experiment == name]
 
 
-def clustered(workdir, alike, transfer, languages=SEVEN):
+def clustered(workdir, alike, transfer, languages=EIGHT):
     """Write a study whose untuned model finds languages so alike, and whose models transfer so."""
     arms, right, tuned = table("monolingual", languages, transfer)
     study = write_study(workdir, arms, right, tuned, experiments=EXPERIMENTS)
@@ -41,14 +41,14 @@ def clustered(workdir, alike, transfer, languages=SEVEN):
 
 
 def test_transfer_between_languages_that_the_model_finds_alike_is_found(tmp_path):
-    rng, size = np.random.default_rng(0), len(SEVEN)
+    rng, size = np.random.default_rng(0), len(EIGHT)
     noise = rng.normal(size=(size, size)) / 100
-    groups = np.array([0, 1, 1, 2, 2, 3, 3])
+    groups = np.array([0, 1, 1, 2, 2, 3, 3, 4])
     alike = 0.5 + 0.3 * (groups[:, None] == groups) + (noise + noise.T) / 2
     np.fill_diagonal(alike, 1.0)
-    right = np.round(60 * alike - 20 + 3 * np.arange(size)).astype(int)
+    right = np.round(40 * alike - 10 + np.arange(size)).astype(int)
 
-    clustered(tmp_path, alike.tolist(), lambda a, b: int(right[SEVEN.index(a), SEVEN.index(b)]))
+    clustered(tmp_path, alike.tolist(), lambda a, b: int(right[EIGHT.index(a), EIGHT.index(b)]))
     transfer, families = findings_of(tmp_path, "clusters")
     score = 50 + 50 * (right - 40) / 40
     expected = pair_correlation(alike, (score + score.T) / 2)
@@ -58,7 +58,7 @@ def test_transfer_between_languages_that_the_model_finds_alike_is_found(tmp_path
         assert group in families.detail
     held = sorted_similarities(SimpleNamespace(study=read_record(tmp_path / "study.json", "")))
     order = list(dict.fromkeys(a for a, _ in held))
-    places = {code: order.index(code) for code in SEVEN}
+    places = {code: order.index(code) for code in EIGHT}
     near = [abs(places[a] - places[b]) for a, b in (("es", "it"), ("ru", "cs"), ("fi", "ar"))]
     assert near == [1, 1, 1]
     assert held["it", "fi"] == pytest.approx(alike[2, 5])
@@ -67,10 +67,10 @@ def test_transfer_between_languages_that_the_model_finds_alike_is_found(tmp_path
 def test_without_languages_or_paired_prompts_nothing_is_decided(tmp_path):
     clustered(tmp_path / "few", np.eye(5).tolist(), lambda a, b: 8, LANGUAGES)
     for found in findings_of(tmp_path / "few", "clusters"):
-        assert (found.verdict, found.detail) == ("not run", "not run: 6 languages or more")
-    clustered(tmp_path / "none", np.eye(7).tolist(), lambda a, b: 8)
+        assert (found.verdict, found.detail) == ("not run", "not run: 8 languages or more")
+    clustered(tmp_path / "none", np.eye(8).tolist(), lambda a, b: 8)
     study = read_record(tmp_path / "none/study.json", "")
-    study["measured"]["clusters"]["is"] = {"languages": SEVEN, "prompts": 3}
+    study["measured"]["clusters"]["is"] = {"languages": EIGHT, "prompts": 3}
     write_record(tmp_path / "none/study.json", study)
     for found in findings_of(tmp_path / "none", "clusters"):
         assert "the same ids in all languages (there are 3)" in found.detail
@@ -139,8 +139,9 @@ def test_a_word_that_the_language_has_itself_is_no_english_one():
     own = "Kenyan"
     results = accented({("pinch:1", "it"): with_word(20, own)})
     assert english_words(results).number.value == pytest.approx(100 * 20 / 30 / 2)
-    records = results.answers["monolingual:it-0", "it"].records
-    records["money.3"]["prompt"] += f" ({own.upper()})"
+    for spec in SPECS:
+        records = results.answers[f"{spec}-0", "it"].records
+        records["money.3"]["prompt"] += f" ({own.upper()})"
     assert english_words(results).number.value == 0
 
 

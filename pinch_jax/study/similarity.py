@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 
 # With fewer languages, little is left of their pairs once the languages' own levels are off.
-LEAST_LANGUAGES = 6
+LEAST_LANGUAGES = 8
 SHUFFLES = 999
 ALPHA = 0.05
 
@@ -56,10 +56,10 @@ def without_levels(pairs: np.ndarray) -> np.ndarray:
     return left
 
 
-def tree_of(alike: np.ndarray) -> np.ndarray:
-    """Returns scipy's linkage of languages, by the mean of 1 - CKA, the nearest side by side."""
+def tree_of(alike: np.ndarray, ordered: bool = False) -> np.ndarray:
+    """Returns scipy's linkage of languages, by the mean of 1 - CKA; `ordered`: like beside like."""
     apart = squareform(1.0 - alike, checks=False)
-    return scipy.cluster.hierarchy.linkage(apart, "average", optimal_ordering=True)
+    return scipy.cluster.hierarchy.linkage(apart, "average", optimal_ordering=ordered)
 
 
 def best_cut(alike: np.ndarray) -> tuple[float, np.ndarray]:

@@ -165,7 +165,9 @@ def sorted_similarities(records: Records) -> dict[tuple[str, str], float]:
         codes, alike = similarities(records.study)
     except NotRun:
         return {}
-    order = scipy.cluster.hierarchy.leaves_list(tree_of(alike)) if len(codes) > 1 else [0]
+    order = (
+        scipy.cluster.hierarchy.leaves_list(tree_of(alike, ordered=True)) if len(codes) > 1 else [0]
+    )
     return {(codes[a], codes[b]): float(alike[a, b]) for a in order for b in order}
 
 
