@@ -23,6 +23,8 @@ from pinch_jax.report.labels import NAME_HEIGHT, apart, beside_points
 Rows = Sequence[Mapping[str, Any]]
 CURVE_HEIGHT = 260
 _ROW_HEIGHT = 21
+# The titles of a table of shares: of its colours, rows and columns.
+SHARES = "percent of the responses", "tuned on", "language of the instructions"
 
 
 def _data(rows: Rows) -> alt.InlineData:
@@ -41,15 +43,19 @@ def _listed(order: Sequence[str], title: str | None = None) -> alt.Y:
     return alt.Y("name:N", sort=list(order), axis=axis).scale(domain=list(order))
 
 
-def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[str, Any]:
+def curve_chart(
+    rows: Rows, x: str, labels: Sequence[str], dots: str, y: str = ""
+) -> dict[str, Any]:
     """Returns lines over evenly spaced places, which have these labels.
+
+    `y` is the title of its axis where the lines are no scores, and 50 means nothing.
 
     A row is a `kind` ("thick", "thin" or "dot"), the name of its `line`, its place `at`, `score`,
     `low`, `high`, `told`, the `ink` of a thin line, and the line that a dot is `of`.
     """
     rows = [{**row, "x": labels[row["at"]]} for row in rows]
     last = max(len(labels) - 1, 1)
-    top = 10 * -(-max(54.0, *(row.get("high", row["score"]) for row in rows)) // 10)
+    top = 10 * -(-max(4.0 if y else 54.0, *(row.get("high", row["score"]) for row in rows)) // 10)
     values = {
         kind: [row for row in rows if row["kind"] == kind] for kind in ("thick", "thin", "dot")
     }
@@ -67,12 +73,13 @@ def curve_chart(rows: Rows, x: str, labels: Sequence[str], dots: str) -> dict[st
     )
     at = alt.X("at:Q", title=x, axis=places)
     at = at.scale(domain=[-0.05 * last, last * (1.15 if values["thin"] else 1.03)], nice=False)
-    score = alt.Y("score:Q", title="score (%)").scale(domain=[0, top], nice=False)
+    score = alt.Y("score:Q", title=y or "score (%)").scale(domain=[0, top], nice=False)
     tips = _tips(line="line", x="at", told="score")
     thick = alt.Chart(_data(values["thick"]))
     even = alt.Chart(_data([{"y": 50, "from": -0.05 * last, "to": 1.02 * last}]))
+    even = even.mark_rule(color=MUTED, strokeDash=[4, 3]).encode(x="from:Q", x2="to:Q", y="y:Q")
     layers = [
-        even.mark_rule(color=MUTED, strokeDash=[4, 3]).encode(x="from:Q", x2="to:Q", y="y:Q"),
+        *([even] if not y else []),
         thick.mark_area(opacity=0.16).encode(at, alt.Y("low:Q"), alt.Y2("high:Q"), colour),
     ]
     if values["thin"]:
@@ -124,28 +131,37 @@ def _thin_lines(
 
 
 def cell_chart(
-    rows: Rows, order: Sequence[str], columns: Sequence[str], diverging: bool
+    rows: Rows,
+    order: Sequence[str],
+    columns: Sequence[str],
+    diverging: bool,
+    titles: tuple[str, str, str] = SHARES,
+    least: float = 0.0,
 ) -> dict[str, Any]:
-    """Returns a table in colour: of scores with 50 in the middle, else of shares.
+    """Returns a table in colour: of scores with 50 in the middle, else of shares from `least` on.
+
+    `titles` are those of the colours, the rows and the columns.
 
     A row is the `name` of its row, its `column`, `value`, `text`, `told`, and the `mark` beside
     the text. A column without a row is a gap.
     """
-    scale = alt.Scale(domain=[0, 100], range=[WASH, GREEN], interpolate="rgb")
-    title, strong = "percent of the responses", "datum.value > 60"
+    scale = alt.Scale(domain=[least, 100], range=[WASH, GREEN], interpolate="rgb")
+    (title, down, over), strong = titles, f"datum.value > {least + 0.6 * (100 - least)}"
     if diverging:
         scale = alt.Scale(domain=[0, 50, 100], range=[ORANGE, WASH, BLUE], interpolate="rgb")
         title = "score (%): 50 is as good as the baseline"
         strong = "datum.value !== null && abs(datum.value - 50) > 30"
-    legend = alt.Legend(title=title, titleLimit=300, values=[0, 25, 50, 75, 100])
+    steps = [least + part * (100 - least) for part in (0, 0.25, 0.5, 0.75, 1)]
+    legend = alt.Legend(title=title, titleLimit=300, values=steps)
     colour = alt.Color("value:Q", scale=scale, legend=legend)
-    across = alt.Axis(title="language of the instructions", grid=False, orient="top", labelAngle=0)
+    across = alt.Axis(title=over, grid=False, orient="top", labelAngle=0)
     x = alt.X("column:N", sort=list(columns), axis=across)
     x = x.scale(domain=list(columns), paddingInner=0.04)
-    y = _listed(order, "tuned on").scale(domain=list(order), paddingInner=0.06)
+    y = _listed(order, down).scale(domain=list(order), paddingInner=0.06)
     chart = alt.Chart(_data(rows))
     ink = alt.when(strong).then(alt.value(PAPER)).otherwise(alt.value(INK))
-    tips = _tips(name="tuned on", column="asked in", told="percent")
+    asked = "asked in" if titles == SHARES else "with"
+    tips = _tips(name=down, column=asked, told="percent")
     layers = [
         chart.mark_rect().encode(x, y, colour, tooltip=tips),
         chart.mark_text(fontSize=11.5).encode(x, y, text="text:N", color=ink, tooltip=tips),

@@ -17,6 +17,7 @@ from pinch_jax.study.experiments.figure import (
     Curve,
     Figure,
     HeatMap,
+    Matrix,
     Scatter,
     Shares,
 )
@@ -40,6 +41,8 @@ def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[
         return [Drawing(experiment, title, scatter(records, figure))]
     if isinstance(figure, Shares):
         return [Drawing(experiment, title, shares(records, figure))]
+    if isinstance(figure, Matrix):
+        return [Drawing(experiment, title, matrix(records, figure))]
     return heat_maps(records, experiment, title, figure)
 
 
@@ -73,7 +76,7 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     for place, code in enumerate(thin if figure.each else ()):
         look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
         rows += line(records, experiment, code, look, places)
-    return charts.curve_chart(rows, figure.x, labels, shown)
+    return charts.curve_chart(rows, figure.x, labels, shown, figure.y)
 
 
 def line(
@@ -169,6 +172,22 @@ def shares(records: Records, figure: Shares) -> dict[str, Any]:
     colours = dict(zip(figure.kinds, (BLUE, THIN, ORANGE), strict=True))
     order = list(dict.fromkeys(row["name"] for row in rows))
     return charts.stacked_chart(rows, figure.x, colours, order)
+
+
+def matrix(records: Records, figure: Matrix) -> dict[str, Any]:
+    """Returns a cell a pair of languages, the family and script of each row beside its name."""
+    cells = figure.cells(records)
+    codes = list(dict.fromkeys(code for code, _ in cells))
+    told = [language(code) for code in codes]
+    names = {of.code: f"{of.name} ({of.family}, {of.script})" for of in told}
+    rows = [
+        {"name": names[a], "column": b, "value": 100 * x, "text": f"{100 * x:.0f}"}
+        | {"told": f"{100 * x:.1f}"}
+        for (a, b), x in cells.items()
+    ]
+    least = 10.0 * math.floor(10 * min(cells.values()))
+    titles = figure.title, "", "the same languages"
+    return charts.cell_chart(rows, [*names.values()], codes, False, titles, least)
 
 
 def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) -> list[Drawing]:

@@ -7,7 +7,7 @@ from pinch_jax.report.figures import cell_table, draw
 from pinch_jax.report.groups import title_of
 from pinch_jax.report.run_sections import run_sections
 from pinch_jax.report.tables import Section
-from pinch_jax.study.experiments.figure import SCORE, Figure, HeatMap, Scatter, Shares
+from pinch_jax.study.experiments.figure import SCORE, Figure, HeatMap, Matrix, Scatter, Shares
 from pinch_jax.study.experiments.interface import Beside
 from pinch_jax.study.experiments.registry import experiments_of
 from pinch_jax.study.experiments.sweep import best_and_worst, shape_of
@@ -31,6 +31,8 @@ def _has_data(records: Records, name: str, figure: Figure | None) -> bool:
         return bool(figure.points(records))
     if isinstance(figure, Shares):
         return bool(figure.counts(records))
+    if isinstance(figure, Matrix):
+        return bool(figure.cells(records))
     if isinstance(figure, HeatMap) and figure.of != SCORE:
         return bool(records.responses)
     return bool(records.experiment(name))
@@ -52,6 +54,9 @@ def section(records: Records, name: str) -> Section:
     elif isinstance(figure, Shares):
         rows = ((*of, *counts) for of, counts in figure.counts(records).items())
         file = tables.csv_file(f"{name}.csv", ("language", "run", *figure.kinds), rows)
+    elif isinstance(figure, Matrix):
+        rows = ((*pair, value) for pair, value in figure.cells(records).items())
+        file = tables.csv_file(f"{name}.csv", ("language", "with", "similarity"), rows)
     elif isinstance(figure, HeatMap) and figure.of != SCORE:
         file = tables.whole_file(records.workdir / "responses.csv")
     else:

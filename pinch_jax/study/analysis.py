@@ -21,15 +21,13 @@ from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judg
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.confusion import Confusion, confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
-from pinch_jax.study.experiments.pretraining_share import share_correlation
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.judges import agreement_rows, judge_rows
-from pinch_jax.study.measures import NotRun, mean_of_orders, where_own_models
+from pinch_jax.study.measures import NotRun, where_own_models
 from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import TABLES, Tables, read_study
 from pinch_jax.study.rows import (
-    ALL_ORDERS,
     Agreement,
     DrawScore,
     Finding,
@@ -124,8 +122,7 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     """Returns the rows of scores.csv, p corrected by Holm over the cells of each experiment.
 
     A run against itself is 50 by construction: it has no wins, ties, losses or p, and is no cell.
-    Pearson's r of `pretraining_share` is a row of its own, its language `pearson`; so is the mean
-    of `breadth` over the orders of adding languages, its series `ALL_ORDERS`.
+    Behind them stand the rows that experiments add.
     """
     scored = results.scored
     estimates = [entry.score.estimate() for entry in scored]
@@ -139,14 +136,7 @@ def score_rows(results: Results) -> tuple[Score, ...]:
         for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
             p_holm[place] = p
     rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
-    orders = mean_of_orders(results.find("breadth", "mean_unseen"))
-    several = [
-        (Score("breadth", "", ALL_ORDERS, str(x), "mean_unseen"), mean.estimate())
-        for x, mean in orders.items()
-    ]
-    if (pearson := share_correlation(results)) is not None:
-        several.append((Score("pretraining_share", "", "", "", "pearson"), pearson))
-    rows += [dataclasses.replace(row, **_numbers(estimate)) for row, estimate in several]
+    rows += [row for held in experiments_of(results.study).values() for row in held.rows(results)]
     return tuple(rows)
 
 

@@ -33,6 +33,8 @@ EXPERIMENTS = (
 GAIN = "gain"
 # What people say, of the paper's appendix D: part of a study where their files lie in it.
 HUMAN = "human"
+# They look at what is there, and at the untuned model; claims of other papers, too.
+ANALYSES = ("clusters", "accent")
 # Claims of other papers; ml_collections_configs/related.py has a study for each.
 RELATED = (
     "parallel_content",
@@ -42,7 +44,7 @@ RELATED = (
     "added_languages",
     "code_switching",
 )
-BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN, *RELATED)
+BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN, *RELATED, *ANALYSES)
 # The model before tuning, where a comparison names a tuning set.
 PRETRAINED = "pretrained"
 # What is kept of the weights of a run.

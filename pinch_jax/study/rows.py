@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from pinch_jax.evaluate.intervals import Estimate
 
@@ -59,6 +60,13 @@ class Score(Row):
     def estimate(self) -> Estimate:
         """The score with its interval and its p."""
         return Estimate(self.score, self.low, self.high, self.p)
+
+
+def score_row(held: Estimate, experiment: str, **named: Any) -> Score:
+    """Returns a row of scores.csv that is no score of one arm; `named` are fields of it."""
+    fields = {"spec": "", "series": "", "x": "", "language": ""} | named
+    numbers = {"score": held.value, "low": held.low, "high": held.high, "p": held.p}
+    return Score(experiment, **fields, **numbers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.files import read_record, write_record
+from pinch_jax.files import digest, read_record, write_record
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
@@ -21,7 +21,7 @@ from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.config import NONE, PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
-from pinch_jax.study.experiments.registry import arms_of, judged_languages
+from pinch_jax.study.experiments.registry import arms_of, experiments_of, judged_languages
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
@@ -30,8 +30,9 @@ from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir
 from pinch_jax.version import code_version
-from pinch_jax.waiting import is_primary, primary_alone
+from pinch_jax.waiting import agreed, is_primary, primary_alone
 
+AGAIN = "delete it, and run `pinch study` again"
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -169,12 +170,33 @@ def run_study(
         if is_primary():
             print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
         return False
+    with stoppable("while measuring the untuned model"), doing("evaluating"):
+        measured = _measured(study)
     with stoppable("while judging"), doing("judging"):
-        _judge(study, progress, yes)
+        _judge(study, measured, progress, yes)
     return True
 
 
-def _judge(study: Study, progress: bool, yes: bool) -> None:
+def _measured(study: Study) -> dict[str, Any]:
+    """Returns what experiments ask of the untuned model, as it is kept where nothing changed."""
+    chosen = experiments_of({"experiments": study.bench.config.study.experiments})
+    measures = {name: held.measure(study.bench) for name, held in chosen.items() if held.measure}
+    path = study.workdir / "study.json"
+
+    def read() -> dict[str, Any]:
+        held = read_record(path, AGAIN) if path.exists() else {}
+        return held.get("measured", {})
+
+    kept = agreed(f"reading {path}", read) if measures else {}
+    measured = {}
+    for name, (decisive, make) in measures.items():
+        by = digest([study.bench.fingerprint(None), decisive])
+        held = kept.get(name, {})
+        measured[name] = held if held.get("by") == by else {"by": by, "is": make()}
+    return measured
+
+
+def _judge(study: Study, measured: Mapping[str, Any], progress: bool, yes: bool) -> None:
     """Writes all verdicts of a study, and then what it is."""
     comparisons = {
         (candidate.directory.name, baseline.directory.name, language): (
@@ -193,7 +215,7 @@ def _judge(study: Study, progress: bool, yes: bool) -> None:
         for code in own
     }
     judges = judge_study(study.bench, study.workdir, Matches(comparisons, asked), progress, yes)
-    primary_alone("writing study.json", lambda: _record(study, judges))
+    primary_alone("writing study.json", lambda: _record(study, judges, measured))
 
 
 def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
@@ -205,7 +227,7 @@ def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
     }
 
 
-def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
+def _record(study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping[str, Any]) -> None:
     """Writes study.json and the tokenizer, from which the analysis and the report start."""
     config, tokenizer = study.bench.config, study.workdir / TOKENIZER
     if not is_there(tokenizer):
@@ -216,7 +238,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
     # A call that goes on with a study may compile less than the one before.
     compilations = study.bench.compilations()
     if path.exists():
-        before = read_record(path, "delete it, and run `pinch study` again")
+        before = read_record(path, AGAIN)
         compilations = {
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
@@ -234,6 +256,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]]) -> None:
         "majority_answers": {
             code: majority_answers(examples) for code, examples in study.bench.corpus.train.items()
         },
+        "measured": measured,
         "arms": [
             {
                 **dataclasses.asdict(arm),

@@ -22,7 +22,7 @@ from pinch_jax.study.experiments.pinch import OWN_MODEL
 from pinch_jax.study.experiments.unseen import unseen_languages
 from pinch_jax.study.measures import NotRun, entries_of, mean_of_orders, show
 from pinch_jax.study.records import Records
-from pinch_jax.study.rows import ALL_ORDERS, Score
+from pinch_jax.study.rows import ALL_ORDERS, Score, score_row
 
 BREADTH = Claim(
     claim="The mean over unseen languages rises from 1 to 2, 3 and 4 tuning languages, to almost "
@@ -60,6 +60,15 @@ def saturates(results: Results) -> Decision:
     curve = ", ".join(f"{x}: {show(point)}" for x, point in points.items())
     detail = f"By number of languages: {curve}. Rise per language, to 4 less beyond: {show(bend)}."
     return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail, of)
+
+
+def rows_over_orders(results: Results) -> list[Score]:
+    """Returns the means over the orders of adding languages as rows of scores.csv."""
+    means = mean_of_orders(results.find("breadth", "mean_unseen"))
+    return [
+        score_row(mean.estimate(), "breadth", series=ALL_ORDERS, x=str(x), language="mean_unseen")
+        for x, mean in means.items()
+    ]
 
 
 def over_orders(records: Records, experiment: str) -> dict[int, Score]:
@@ -108,5 +117,6 @@ EXPERIMENT = Experiment(
         dots="one order of adding languages",
     ),
     result=more_languages,
+    rows=rows_over_orders,
     beside=beside,
 )

@@ -29,6 +29,7 @@ class Curve:
         dots: what a small point beside the first line is, one for each series or draw; "" if there
             are none.
         baseline: what a score of 50 is as good as.
+        y: the title of the y axis, where the lines are no scores, and nothing is at 50.
     """
 
     x: str
@@ -36,6 +37,7 @@ class Curve:
     each: bool = True
     dots: str = ""
     baseline: str = "the baseline"
+    y: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,4 +104,18 @@ class Shares:
     counts: Callable[[Any], Mapping[tuple[str, str], Sequence[int]]]
 
 
-Figure = Curve | Bars | HeatMap | Scatter | Shares
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """A table in colour of pairs of languages, their families and scripts beside.
+
+    Attributes:
+        title: of the colours, with their unit.
+        cells: (language, language) -> from 0 to 1, in the order of rows and columns, from the
+            records of a study; empty where it has none.
+    """
+
+    title: str
+    cells: Callable[[Any], Mapping[tuple[str, str], float]]
+
+
+Figure = Curve | Bars | HeatMap | Scatter | Shares | Matrix

@@ -6,7 +6,7 @@ A file ends with EXPERIMENT, an `Experiment`. Each of the other files here is an
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
@@ -14,6 +14,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.experiments.figure import Figure
 from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Score
 
 # Whether a mean is over a language, by the language that the others replace, those that the arm's
 # set holds examples of, and those that some set of the experiment does: so the means of all arms
@@ -141,6 +142,9 @@ class Experiment:
         result: what this study's scores say, in a sentence or two, of the records of a study and
             the experiment's name there; None says which arm is best and which is worst.
         beside: the numbers that the paper gives beside those of its claims, and this study's.
+        rows: what it adds to scores.csv, of the results of a study.
+        measure: what it asks of the untuned model itself, by a workbench: all that decides it, and
+            what makes it, which JSON can say. It is kept in study.json, as `measured`.
         needs: other experiments at whose models it looks.
         arms_of_others: in the place of `arms`: its comparisons, from those of all others.
     """
@@ -152,6 +156,8 @@ class Experiment:
     figure: Figure | None = None
     result: Callable[[Records, str], str] | None = None
     beside: Callable[[Records, str], list[Beside]] = lambda records, name: []
+    rows: Callable[[Results], Sequence[Score]] = lambda results: ()
+    measure: Callable[[Any], tuple[Any, Callable[[], Any]]] | None = None
     needs: Sequence[str] = ()
     arms_of_others: Callable[[Config, Sequence[Arm]], list[Arm]] | None = None
 

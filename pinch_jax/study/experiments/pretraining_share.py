@@ -24,6 +24,7 @@ from pinch_jax.study.experiments.interface import (
 from pinch_jax.study.experiments.slavic import RELATIONS, related_and_not
 from pinch_jax.study.measures import NotRun, cells_of, show
 from pinch_jax.study.records import Records
+from pinch_jax.study.rows import Score, score_row
 
 # Where the paper has a word and no number: our choices, named in the rule.
 WEAK_CORRELATION = 0.5
@@ -56,6 +57,12 @@ def share_correlation(results: Results) -> Estimate | None:
     if len(held) < 3 or np.ptp(shares) == 0 or np.ptp(transfer) < 1e-9:
         return None
     return pearson(shares, transfer)
+
+
+def correlation_row(results: Results) -> list[Score]:
+    """Returns Pearson's r as a row of scores.csv, if it is defined."""
+    r = share_correlation(results)
+    return [] if r is None else [score_row(r, "pretraining_share", language="pearson")]
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> Estimate:
@@ -151,5 +158,6 @@ EXPERIMENT = Experiment(
         r=analysed_r,
     ),
     result=correlates,
+    rows=correlation_row,
     needs=["monolingual"],
 )
