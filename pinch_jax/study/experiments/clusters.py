@@ -166,7 +166,7 @@ def sorted_similarities(records: Records) -> dict[tuple[str, str], float]:
     except NotRun:
         return {}
     order = (
-        scipy.cluster.hierarchy.leaves_list(tree_of(alike, ordered=True)) if len(codes) > 1 else [0]
+        scipy.cluster.hierarchy.leaves_list(tree_of(alike)) if len(codes) > 1 else [0]
     )
     return {(codes[a], codes[b]): float(alike[a, b]) for a in order for b in order}
 
