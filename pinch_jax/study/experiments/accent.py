@@ -248,7 +248,7 @@ def in_words(records: Records, experiment: str) -> str:
         if found.experiment != experiment:
             continue
         if found.value is None:
-            told.append(f"No number of {found.unit}: {found.detail.removeprefix('not run: ')}.")
+            told.append(f"Not run, {found.unit}: {found.detail.removeprefix('not run: ')}.")
         else:
             number = show(Estimate(found.value, found.low, found.high), found.digits)
             told.append(f"{number} {found.unit}. {found.detail}")
