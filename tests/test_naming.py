@@ -19,6 +19,7 @@ def test_mixtures_are_told_in_words():
         "weights:en=1,fi=3": "en 25 %, fi 75 %",
         "linear:pinch:1..pinch:10": "linear:pinch:1..pinch:10",
         "parallel:uniform:en,fi": "en + fi, parallel content",
+        "piecewise:uniform:en,fi..monolingual:sw@0.5": "en + fi, then Swahili from 50 % on",
         "uniform:translation-en-fi,translation-en-it,sw": "translation en → fi, it + sw",
         "weights:en=2,translation-en-fi=1,translation-en-it=1": "en 50 %, translation en → fi, it "
         "50 %",

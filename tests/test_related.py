@@ -250,4 +250,4 @@ def test_a_page_of_another_paper_is_headed_by_its_question_and_claim(tmp_path):
     header = write_report(tmp_path).read_text("utf-8").partition("</header>")[0]
     assert "<h1>How much?</h1>" in header and "after arXiv 1234.56789" in header
     assert "More is more. It does not hold here: 41.5 [39.0, 43.0] % of it." in header
-    assert 'data-figure="first"' in header and "Shaham" not in header
+    assert 'data-figure="first"' in header and "Just a Pinch" not in header

@@ -96,6 +96,9 @@ def test_a_page_shows_the_rates_only_where_there_are_some(tmp_path):
     left_out = [row for row in records.confusion if row.language != "zh"]
     table = confusion_section(dataclasses.replace(records, confusion=left_out)).tables[0]
     assert "Without zh: " in table.caption and "zh" not in table.columns
+    unasked = [row for row in records.responses if row.language != "zh"]
+    silent = dataclasses.replace(records, confusion=left_out, responses=unasked)
+    assert "Without" not in confusion_section(silent).tables[0].caption
     none = dataclasses.replace(records, confusion=())
     assert "confusion" not in [one.id for one in make_sections(none)]
 

@@ -79,7 +79,8 @@ def _table(records: Records) -> Table:
         )
         for run in runs
     ]
-    missing = [code for code in records.study["languages"] if code not in told]
+    answered = {row.language for row in records.responses}
+    missing = [code for code in records.study["languages"] if code in answered - told]
     without = (
         f" Without {', '.join(missing)}: lid.176 does not know the language, or what parts its "
         "words is not installed (pip install 'pinch_jax[confusion]')."

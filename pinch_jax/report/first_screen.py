@@ -46,7 +46,9 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     """
     leading, shares = leading_models(records), mean_shares(records)
     draws = records.draw_count
-    shown = leading if "none" in leading or len(leading) > 1 else {}
+    # Of another paper's study one of these alone says nothing.
+    alone = "none" in leading and not other_papers(records)
+    shown = leading if alone or len(leading) > 1 else {}
     best = sections[0].result if sections else ""
     return {
         "answer": _claim(records) or _answer(records, leading, shares) or best,

@@ -88,7 +88,8 @@ def outcome_section(records: Records) -> Section:
             "are means of all languages."
         )
     file = whole_file(records.workdir / "outcomes.csv")
-    return Section("outcomes", words, result, drawings, outcome_tables(records), file)
+    tables = tuple(table for table in outcome_tables(records) if table.rows)
+    return Section("outcomes", words, result, drawings, tables, file)
 
 
 def outcome_tables(records: Records) -> tuple[Table, ...]:

@@ -26,8 +26,11 @@ def names_of(specs: Iterable[str], languages: Iterable[str], base: str) -> dict[
 
 
 def _in_words(spec: str, every: set[str], base: str) -> str:
-    """Returns a spec in words; one of a schedule says it best itself."""
+    """Returns a spec in words; one of a schedule says it best itself, but for two steps."""
     kind, *parts = spec.split(":")
+    if steps := re.fullmatch(r"piecewise:([^@]+)\.\.([^@]+)@([\d.]+)", spec):
+        first, second = (_in_words(step, every, base) for step in steps.groups()[:2])
+        return f"{first}, then {second} from {100 * float(steps[3]):.3g} % on"
     if kind in ("disjoint", "parallel"):
         return f"{_in_words(':'.join(parts), every, base)}, {kind} content"
     if spec == PRETRAINED:

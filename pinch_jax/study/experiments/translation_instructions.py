@@ -37,13 +37,14 @@ SEEN, UNSEEN = "seen pairs vs no tuning", "unseen pairs vs no tuning"
 AS_GOOD = 0.5
 ZERO_SHOT = Claim(
     claim="With multilingual finetuning with translation instructions a model translates well, "
-    "also between languages of pairs unseen in tuning (arXiv 2305.15083).",
+    "even for language pairs unseen in tuning (arXiv 2305.15083).",
     unit="% against the untuned model, translating into languages that no pair of the tuning set "
     "is about; mean of these",
     rule="Two conditions: the score in unseen pairs lies above 50, and the share of right "
     f"translations there above {AS_GOOD:g} of that in seen pairs. Holds if both intervals lie "
     "above; does not hold if either lies below. Right is a translation that names what the "
-    "reference names, in its language. All pairs are from the base language.",
+    "reference names, in its language. All pairs are from the base language, and no pair of the "
+    "tuning set has the other language of an unseen one.",
 )
 
 
