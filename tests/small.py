@@ -145,7 +145,10 @@ def fewer_layers(model: Any) -> None:
     if decoder := model.decoder:
         patterns = (decoder.get(f"{kind}_pattern", 0) for kind in ("window", "unrotated"))
         period = max(decoder.get("full_layers", 0) + 1, *patterns)
-        decoder["layers"] = min(decoder["layers"], period + decoder["layers"] % period)
+        if decoder.get("sharing_layers", 0):
+            decoder["layers"], decoder["sharing_layers"] = 2 * period, period
+        else:
+            decoder["layers"] = min(decoder["layers"], period + decoder["layers"] % period)
 
 
 def random_plan(vocab_size: int = 64, examples: int = 150, epochs: int = 1) -> BatchPlan:

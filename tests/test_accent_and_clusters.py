@@ -10,6 +10,7 @@ from test_analysis import LANGUAGES, table, write_study
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import read_record, write_record
+from pinch_jax.study import runner
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments import accent
@@ -181,3 +182,25 @@ def test_a_pronoun_is_a_whole_word_in_any_case(code, text, has):
 
 def test_words_are_latin_ones_wherever_they_stand():
     assert latin_words("货币是Kenyan先令 of the ÉLAN.") == ["kenyan", "the", "élan"]
+
+
+def test_what_is_asked_of_the_untuned_model_is_asked_again_only_where_something_changed(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from pinch_jax.study.experiments.interface import Experiment, Words\n"
+        "EXPERIMENT = Experiment(words=Words('a', 'b', 'c', 'd'),\n"
+        "    measure=lambda bench: (bench.prompts, lambda: bench.asked.append(1) or 5))\n"
+    )
+    chosen = SimpleNamespace(experiments=(str(tmp_path / "own.py"),))
+    bench = SimpleNamespace(config=SimpleNamespace(study=chosen), asked=[], prompts=[[1, 2]])
+    bench.fingerprint = lambda plan: bench.weights
+    study = SimpleNamespace(bench=bench, workdir=tmp_path)
+
+    def times(weights, prompts):
+        bench.weights, bench.prompts = weights, prompts
+        found = runner._measured(study)
+        assert found["own"]["is"] == 5
+        write_record(tmp_path / "study.json", {"measured": found})
+        return len(bench.asked)
+
+    assert [times("w", [[1]]), times("w", [[1]])] == [1, 1]
+    assert [times("v", [[1]]), times("v", [[2]]), times("v", [[2]])] == [2, 3, 3]

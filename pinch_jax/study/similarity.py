@@ -56,10 +56,9 @@ def without_levels(pairs: np.ndarray) -> np.ndarray:
     return left
 
 
-def tree_of(alike: np.ndarray, ordered: bool = False) -> np.ndarray:
-    """Returns scipy's linkage of languages, by the mean of 1 - CKA; `ordered`: like beside like."""
-    apart = squareform(1.0 - alike, checks=False)
-    return scipy.cluster.hierarchy.linkage(apart, "average", optimal_ordering=ordered)
+def tree_of(alike: np.ndarray) -> np.ndarray:
+    """Returns scipy's linkage of languages, by the mean of 1 - CKA."""
+    return scipy.cluster.hierarchy.linkage(squareform(1.0 - alike, checks=False), "average")
 
 
 def best_cut(alike: np.ndarray) -> tuple[float, np.ndarray]:

@@ -3,7 +3,9 @@
 Source: Papadimitriou, Lopez and Jurafsky (2022), arXiv 2210.05619.
 """
 
+import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -224,7 +226,8 @@ def rows(results: Results) -> list[Score]:
         counts = {code: of.prompts for code, of in held.items()}
         found += [
             score_row(
-                mean.estimate(),
+                # Nothing is at 50: its p means nothing.
+                dataclasses.replace(mean.estimate(), p=math.nan),
                 NAME,
                 spec=arm["spec"],
                 x=f"{arm['x']:g}",
@@ -242,10 +245,13 @@ def in_words(records: Records, experiment: str) -> str:
     """Says what the findings are, each with its number or with why it has none."""
     told = []
     for found in records.findings:
-        if found.experiment == experiment:
-            held = found.value is not None and Estimate(found.value, found.low, found.high)
-            number = f"{show(held, found.digits)} {found.unit}. " if held else ""
-            told.append(f"{number}{found.detail}")
+        if found.experiment != experiment:
+            continue
+        if found.value is None:
+            told.append(f"Not run, {found.unit}: {found.detail.removeprefix('not run: ')}.")
+        else:
+            number = show(Estimate(found.value, found.low, found.high), found.digits)
+            told.append(f"{number} {found.unit}. {found.detail}")
     return " ".join(told)
 
 
@@ -265,7 +271,7 @@ EXPERIMENT = Experiment(
         source="arXiv 2210.05619, “Multilingual BERT has an accent: Evaluating English influences "
         "on fluency in multilingual models” (Papadimitriou et al., 2022)",
     ),
-    findings=[(PRONOUNS, subject_pronouns), (WORDS, english_words)],
+    findings=[(WORDS, english_words), (PRONOUNS, subject_pronouns)],
     figure=Curve(
         "examples that are not English (%)",
         {"mean": "tuned on the mixture", OWN_MODELS: "tuned on the language alone"},

@@ -165,9 +165,7 @@ def sorted_similarities(records: Records) -> dict[tuple[str, str], float]:
         codes, alike = similarities(records.study)
     except NotRun:
         return {}
-    order = (
-        scipy.cluster.hierarchy.leaves_list(tree_of(alike, ordered=True)) if len(codes) > 1 else [0]
-    )
+    order = scipy.cluster.hierarchy.leaves_list(tree_of(alike)) if len(codes) > 1 else [0]
     return {(codes[a], codes[b]): float(alike[a, b]) for a in order for b in order}
 
 
@@ -176,7 +174,7 @@ def in_words(records: Records, experiment: str) -> str:
     codes, alike = similarities(records.study)
     told = [told_clusters(codes, alike)]
     pairs = [(x, a, b) for (a, b), x in sorted_similarities(records).items() if a < b]
-    for what, (x, *pair) in (("Most alike", max(pairs)), ("least", min(pairs))):
+    for what, (x, *pair) in (("Most alike", max(pairs)), ("Least", min(pairs))):
         told.append(f"{what}: {' and '.join(language(code).name for code in pair)}, {x:.2f}.")
     for claim, word in ((FAMILIES, "being of one family"), (TRANSFER, "transfer")):
         found = [f for f in records.findings if f.claim == claim.claim and f.value is not None]

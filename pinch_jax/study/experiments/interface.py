@@ -108,6 +108,11 @@ class Words:
     found: str = ""
     source: str = ""
 
+    @property
+    def paper_name(self) -> str:
+        """What the page calls its paper: "the paper", or the number of another one."""
+        return self.source.partition(",")[0] or "the paper"
+
 
 class Beside(NamedTuple):
     """A number of the paper beside this study's, measured alike."""
