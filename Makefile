@@ -17,7 +17,7 @@ study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
 
 test: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff check .

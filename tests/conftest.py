@@ -16,6 +16,15 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 
 
+# These take longest and begin first, so that in the end no process waits for another's.
+LONGEST = ("study", "processes", "chaos", "draws", "slurm", "decoder", "source", "bad_inputs")
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(scope="module")
 def fast_programs():
     """Programs of a module that run for longer than it takes to compile them well."""
