@@ -46,8 +46,8 @@ def confusion_section(records: Records) -> Section:
             for run in (ranked[0], ranked[-1])
         )
         result = (
-            f"Most answers stay in their language after tuning on {best}; fewest do with {worst}. "
-            "These are means of all languages."
+            f"Answers stay in their language most often after tuning on {best}; least often with "
+            f"{worst}. These are means of all languages."
         )
     drawings = in_groups(records, "confusion", WORDS.title, told, chart) if told else []
     file = whole_file(records.workdir / "confusion.csv")

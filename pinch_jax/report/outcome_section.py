@@ -84,7 +84,7 @@ def outcome_section(records: Records) -> Section:
             for run in (ranked[0], ranked[-1])
         )
         result = (
-            f"Most answers are right after tuning on {best}. Fewest are right with {worst}. These "
+            f"Answers are right most often after tuning on {best}; least often with {worst}. These "
             "are means of all languages."
         )
     file = whole_file(records.workdir / "outcomes.csv")
