@@ -26,7 +26,7 @@ from pinch_jax.evaluate.config import EvaluateConfig
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
-from pinch_jax.study.config import ADAPTERS, OWN, PRETRAINED, StudyConfig
+from pinch_jax.study.config import ADAPTERS, ALL, OWN, PRETRAINED, StudyConfig
 from pinch_jax.train.config import TRACKERS, LoraConfig, TrainConfig
 
 
@@ -113,6 +113,11 @@ class Config:
                         f"config.study.{name}={codes}: {code!r} is not in config.languages="
                         f"{self.languages}; add it there, or leave it out here"
                     )
+
+    @property
+    def keeps_adapters(self) -> bool:
+        """Whether the last checkpoint is what is kept of a run: adapters, no whole model."""
+        return self.lora.rank > 0 and self.study.keep_weights != ALL
 
     @property
     def paid_judges(self) -> tuple[str, ...]:

@@ -28,7 +28,6 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
 from pinch_jax.model.stacks import stretches
 from pinch_jax.sharding import SPLIT, parameter_shardings
-from pinch_jax.study.config import ALL
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import combine
 from pinch_jax.train.step import NOTHING, summed_loss
@@ -228,8 +227,7 @@ def model_files(bench: Workbench) -> dict[str, int] | None:
     None where a study writes no model. A piece is gathered to every chip; a host has that of the
     file that it writes, and the array that it is made of.
     """
-    c = bench.config
-    if c.lora.rank and c.study.keep_weights != ALL:
+    if bench.config.keeps_adapters:
         return None
     files, piece = written_bytes(bench.decoder, _parameters(bench.mesh, bench.decoder, "float32"))
     return {"bytes": files, "chip_bytes": piece, "host_bytes": 2 * piece}

@@ -15,7 +15,6 @@ from pinch_jax.goodput import doing, training
 from pinch_jax.locks import one_writer, only_writer
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
-from pinch_jax.study.config import ALL
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.responses import answer, missing_responses, response_bar
 from pinch_jax.study.run import Run, note_code, planned
@@ -68,17 +67,12 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
         write_record(run.directory / "mixture.json", planned(run))
     note_code(run)
     params = _merged(bench, _train(bench, run, progress).params)
-    if _keeps_adapters(bench):
+    if bench.config.keeps_adapters:
         return params
     _export(bench, params, model_directory)
     if is_primary():
         delete_folder(run.directory / "checkpoints")
     return params
-
-
-def _keeps_adapters(bench: Workbench) -> bool:
-    """Returns whether the last checkpoint is what is kept of a run: adapters, no whole model."""
-    return bench.config.lora.rank > 0 and bench.config.study.keep_weights != ALL
 
 
 def forget_weights(run: Run) -> None:
@@ -120,7 +114,7 @@ def _train(bench: Workbench, run: Run, progress: Callable[[int], None]) -> Any:
                     progress=told,
                 )
                 state = train_loop(state, run.plan, step, bench.mesh, hooks)
-            if _keeps_adapters(bench):
+            if bench.config.keeps_adapters:
                 checkpoints.save(state)
         finally:
             metrics.close()
