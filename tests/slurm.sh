@@ -125,7 +125,7 @@ await_state "$job" ENDED
 
 # Slurm counts in minutes, and sends a signal up to a minute early.
 export SBATCH_TIMELIMIT=3 SBATCH_SIGNAL=TERM@60
-job=$(run 2 limited study --config.train.epochs="${EPOCHS:-40}" --config.train.checkpoint_period_steps=1000)
+job=$(run 2 limited study --config.train.epochs="${EPOCHS:-200}" --config.train.checkpoint_period_steps=1000)
 stops=0
 while await_state "$job" RUNNING; do
   while [[ $(squeue -h -j "$job" -o %T 2>/dev/null) =~ RUNNING|COMPLETING ]]; do sleep 1; done
