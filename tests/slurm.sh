@@ -120,8 +120,11 @@ job=$(SBATCH_TIMELIMIT=1 SBATCH_SIGNAL=CONT@1 run 2 deaf train --config.train.ep
 await_state "$job" RUNNING
 await_state "$job" PENDING
 echo "heard nothing of its limit, and was queued again"
-scancel "$job"
+sleep 2
+scontrol update JobId="$job" StartTime=now
+await_state "$job" RUNNING
 await_state "$job" ENDED
+grep 'not heard twice in a row' "$work/deaf.out"
 
 # Slurm counts in minutes, and sends a signal up to a minute early.
 export SBATCH_TIMELIMIT=3 SBATCH_SIGNAL=TERM@60
