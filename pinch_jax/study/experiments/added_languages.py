@@ -6,24 +6,21 @@ Source: Tang et al. (2020), arXiv 2008.00401.
 from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
     Decision,
-    Experiment,
     Words,
     decide,
     uniform_spec,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
-    check_asked,
-    each_series,
     mean_score,
     parted,
+    related_experiment,
+    series_arms,
     series_scores,
 )
 
@@ -45,20 +42,17 @@ EXTENDED = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns new languages beside old ones, or alone, against going on with the old ones."""
-    check_asked(config, NAME, "")
     old, new = parted(config, NAME)
     alone, every = uniform_spec(old), uniform_spec([*old, *new])
     joined = f"piecewise:{alone}..{every}@0.5"
     replaced = f"piecewise:{alone}..{uniform_spec(new)}@0.5"
-    return [
-        Arm(NAME, spec, series, series, dict.fromkeys(codes, alone))
-        for spec, series, codes in (
-            (joined, OLD, old),
-            (joined, NEW, new),
-            (replaced, "old languages, then new ones alone", old),
-            (replaced, "new languages, alone at last", new),
-        )
-    ]
+    return series_arms(
+        NAME,
+        (OLD, joined, old, alone),
+        (NEW, joined, new, alone),
+        ("old languages, then new ones alone", replaced, old, alone),
+        ("new languages, alone at last", replaced, new, alone),
+    )
 
 
 def keeps_old(results: Results) -> Decision:
@@ -68,7 +62,7 @@ def keeps_old(results: Results) -> Decision:
     return Decision(old, verdict, series_scores(results, NAME))
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Added languages",
         title="Can languages be added without losing the old ones?",
@@ -81,6 +75,4 @@ EXPERIMENT = Experiment(
     ),
     arms=arms,
     findings=[(EXTENDED, keeps_old)],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )

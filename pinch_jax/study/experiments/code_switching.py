@@ -4,23 +4,20 @@ Source: Winata et al. (2021), arXiv 2103.13309; cross-lingual prompts are ours.
 """
 
 from pinch_jax.config import Config
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
-    Experiment,
     Words,
     uniform_spec,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
     above_even,
-    check_asked,
-    each_series,
     parted,
     recipe_spec,
+    related_experiment,
+    series_arms,
 )
 
 NAME = "code_switching"
@@ -39,24 +36,21 @@ NO_GUARANTEE = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns code-switched and cross-lingual prompts against plain ones."""
-    check_asked(config, NAME, "code_switched")
-    tuned, unseen = parted(config, NAME)
+    tuned, unseen = parted(config, NAME, "code_switched")
     plain, seen = uniform_spec(tuned), [code for code in tuned if code != config.mixture.base]
     switched, crossed = (
         recipe_spec(config, kind, tuned) for kind in ("code_switched", "cross_lingual")
     )
-    return [
-        Arm(NAME, spec, series, series, dict.fromkeys(codes, plain))
-        for spec, series, codes in (
-            (switched, SEEN, seen),
-            (switched, UNSEEN, unseen),
-            (crossed, "cross-lingual, seen languages", seen),
-            (crossed, "cross-lingual, unseen languages", unseen),
-        )
-    ]
+    return series_arms(
+        NAME,
+        (SEEN, switched, seen, plain),
+        (UNSEEN, switched, unseen, plain),
+        ("cross-lingual, seen languages", crossed, seen, plain),
+        ("cross-lingual, unseen languages", crossed, unseen, plain),
+    )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Code-switching",
         title="Does a multilingual model follow code-switched prompts?",
@@ -72,6 +66,4 @@ EXPERIMENT = Experiment(
     ),
     arms=arms,
     findings=[(NO_GUARANTEE, lambda results: above_even(results, NAME, SEEN))],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )

@@ -6,26 +6,23 @@ Source: Weber et al. (2024), arXiv 2402.13703; the second question is ours.
 from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, mean_of
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
     Decision,
-    Experiment,
     Words,
     decide,
     monolingual_spec,
     uniform_spec,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
     above_even,
-    check_asked,
-    each_series,
     mean_score,
     parted,
+    related_experiment,
+    series_arms,
     series_scores,
 )
 from pinch_jax.study.measures import entries_of, show
@@ -52,7 +49,6 @@ CONTENT = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns the parallel set against each language alone, and against the disjoint one."""
-    check_asked(config, NAME, "")
     tuned, _ = parted(config, NAME)
     parallel, disjoint = (f"{how}:{uniform_spec(tuned)}" for how in ("parallel", "disjoint"))
     compared = []
@@ -60,8 +56,7 @@ def arms(config: Config) -> list[Arm]:
         others = [other for other in config.languages if other != code]
         baselines = dict.fromkeys(others, monolingual_spec(code))
         compared.append(Arm(NAME, parallel, ONE, f"vs {code} alone", baselines))
-    everywhere = dict.fromkeys(config.languages, disjoint)
-    return [*compared, Arm(NAME, parallel, DISJOINT, DISJOINT, everywhere)]
+    return compared + series_arms(NAME, (DISJOINT, parallel, config.languages, disjoint))
 
 
 def beats_one_language(results: Results) -> Decision:
@@ -72,7 +67,7 @@ def beats_one_language(results: Results) -> Decision:
     return Decision(score, decide((score, EVEN)), series_scores(results, NAME), of)
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Parallel content",
         title="The same content in every language?",
@@ -91,6 +86,4 @@ EXPERIMENT = Experiment(
         (PARALLEL, beats_one_language),
         (CONTENT, lambda results: above_even(results, NAME, DISJOINT)),
     ],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )

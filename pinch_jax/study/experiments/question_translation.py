@@ -5,27 +5,24 @@ Source: Zhang et al. (2024), arXiv 2405.13816; the second question is ours.
 
 from pinch_jax.config import Config
 from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
-    Experiment,
     Words,
     monolingual_spec,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
     above_even,
-    check_asked,
-    each_series,
     parted,
     recipe_spec,
+    related_experiment,
+    series_arms,
 )
 
+# The name of the recipe, too.
 NAME = "question_translation"
-KIND = "question_translation"
 SEEN, UNSEEN = "seen languages vs no tuning", "unseen languages vs no tuning"
 BESIDE = "other languages vs answers alone"
 SPONTANEOUS = Claim(
@@ -49,22 +46,22 @@ HALF = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns translated questions against no tuning, and beside answered ones against these."""
-    check_asked(config, NAME, "")
     tuned, unseen = parted(config, NAME)
     base = config.mixture.base
     others = [code for code in config.languages if code != base]
     targets = [code for code in tuned if code != base]
-    alone = recipe_spec(config, KIND, tuned)
-    weights = [f"{base}={len(targets)}", *(f"{KIND}-{base}-{code}=1" for code in targets)]
+    alone = recipe_spec(config, NAME, tuned)
+    weights = [f"{base}={len(targets)}", *(f"{NAME}-{base}-{code}=1" for code in targets)]
     beside, answered = f"weights:{','.join(weights)}", monolingual_spec(base)
-    return [
-        Arm(NAME, alone, SEEN, SEEN, dict.fromkeys(tuned, PRETRAINED)),
-        Arm(NAME, alone, UNSEEN, UNSEEN, dict.fromkeys(unseen, PRETRAINED)),
-        Arm(NAME, beside, BESIDE, BESIDE, dict.fromkeys(others, answered)),
-    ]
+    return series_arms(
+        NAME,
+        (SEEN, alone, tuned, PRETRAINED),
+        (UNSEEN, alone, unseen, PRETRAINED),
+        (BESIDE, beside, others, answered),
+    )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Translated questions",
         title="Are translated questions enough?",
@@ -83,6 +80,4 @@ EXPERIMENT = Experiment(
         (SPONTANEOUS, lambda results: above_even(results, NAME, UNSEEN, SEEN)),
         (HALF, lambda results: above_even(results, NAME, BESIDE)),
     ],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )

@@ -1,25 +1,49 @@
-"""What the experiments of other papers share: their languages, recipes, scores and shares."""
+"""What the experiments of other papers share: languages, recipes, arms, figure and scores."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, mean_of
 from pinch_jax.study.comparisons import Results
-from pinch_jax.study.experiments.interface import Decision, decide, uniform_spec
+from pinch_jax.study.experiments.figure import Bars
+from pinch_jax.study.experiments.interface import Arm, Decision, Experiment, decide, uniform_spec
 from pinch_jax.study.measures import entries_of, show
 from pinch_jax.study.records import Records
 
 SAME_SIZE = "All sets have the same number of examples."
-MEAN_SCORE = "mean score (%)"
 
 
-def parted(config: Config, experiment: str) -> tuple[list[str], list[str]]:
+def related_experiment(**brought: Any) -> Experiment:
+    """Returns an experiment whose figure is a bar a series: its mean score over its languages."""
+    figure = Bars("mean score (%)", "mean", by_series=True)
+    return Experiment(figure=figure, result=each_series, **brought)
+
+
+def series_arms(experiment: str, *compared: tuple[str, str, Iterable[str], str]) -> list[Arm]:
+    """Returns an arm for each (series, set, languages, set that it is held against in these)."""
+    return [
+        Arm(experiment, spec, series, series, dict.fromkeys(codes, against))
+        for series, spec, codes, against in compared
+    ]
+
+
+def parted(config: Config, experiment: str, kind: str = "") -> tuple[list[str], list[str]]:
     """Returns the languages of a study that it tunes on, and those that it does not.
 
+    `kind` is the recipe that its prompts are made by; "": they are those of the corpus.
+
     Raises:
-        UserError: it tunes on fewer than three, or on all, or not on the base.
+        UserError: it tunes on fewer than three, or on all, or not on the base; or its prompts are
+            made otherwise.
     """
+    needed = f"{kind}-{config.mixture.base}" if kind else ""
+    if config.evaluate.recipe != needed:
+        raise UserError(
+            f"config.evaluate.recipe={config.evaluate.recipe!r}: {experiment!r} is about other "
+            f"prompts; set it to {needed!r}"
+        )
     tuned = [code for code in config.languages if code in config.study.tuning_languages]
     unseen = [code for code in config.languages if code not in tuned]
     if len(tuned) > 2 and unseen and config.mixture.base in tuned:
@@ -29,16 +53,6 @@ def parted(config: Config, experiment: str) -> tuple[list[str], list[str]]:
         f"three or more of config.languages={config.languages}, among them config.mixture.base="
         f"{config.mixture.base!r}, and not all of them"
     )
-
-
-def check_asked(config: Config, experiment: str, kind: str) -> None:
-    """Raises UserError where the prompts of a study are not those of the recipe it is about."""
-    needed = f"{kind}-{config.mixture.base}" if kind else ""
-    if config.evaluate.recipe != needed:
-        raise UserError(
-            f"config.evaluate.recipe={config.evaluate.recipe!r}: {experiment!r} is about other "
-            f"prompts; set it to {needed!r}"
-        )
 
 
 def recipe_spec(config: Config, kind: str, tuned: Iterable[str]) -> str:

@@ -7,26 +7,23 @@ from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, Contrast
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
     Decision,
-    Experiment,
     Words,
     decide,
     uniform_spec,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
-    check_asked,
-    each_series,
     mean_score,
     parted,
     recipe_spec,
+    related_experiment,
     right_share,
+    series_arms,
     series_scores,
 )
 from pinch_jax.study.measures import entries_of, show
@@ -50,19 +47,16 @@ ZERO_SHOT = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns the set of translations against no tuning, and against questions, by pairs."""
-    check_asked(config, NAME, "translation")
-    tuned, unseen = parted(config, NAME)
+    tuned, unseen = parted(config, NAME, "translation")
     spec, questions = recipe_spec(config, "translation", tuned), uniform_spec(tuned)
     seen = [code for code in tuned if code != config.mixture.base]
-    return [
-        Arm(NAME, spec, series, series, dict.fromkeys(codes, against))
-        for series, codes, against in (
-            (SEEN, seen, PRETRAINED),
-            (UNSEEN, unseen, PRETRAINED),
-            ("seen pairs vs questions", seen, questions),
-            ("unseen pairs vs questions", unseen, questions),
-        )
-    ]
+    return series_arms(
+        NAME,
+        (SEEN, spec, seen, PRETRAINED),
+        (UNSEEN, spec, unseen, PRETRAINED),
+        ("seen pairs vs questions", spec, seen, questions),
+        ("unseen pairs vs questions", spec, unseen, questions),
+    )
 
 
 def translates_unseen(results: Results) -> Decision:
@@ -80,7 +74,7 @@ def translates_unseen(results: Results) -> Decision:
     return Decision(score, decide((score, EVEN), (excess, 0)), detail)
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Translation",
         title="Translation into languages never tuned on?",
@@ -94,6 +88,4 @@ EXPERIMENT = Experiment(
     ),
     arms=arms,
     findings=[(ZERO_SHOT, translates_unseen)],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )

@@ -9,22 +9,18 @@ from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, Estimate, Mean, mean_of
 from pinch_jax.study.comparisons import Arm as Compared
 from pinch_jax.study.comparisons import Results, compared, examples_of
-from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import (
     BARS,
     Arm,
     Claim,
     Decision,
-    Experiment,
     Words,
     decide,
 )
 from pinch_jax.study.experiments.related import (
-    MEAN_SCORE,
     SAME_SIZE,
-    check_asked,
-    each_series,
     parted,
+    related_experiment,
 )
 from pinch_jax.study.measures import NotRun, show
 
@@ -45,7 +41,6 @@ CAREFUL = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns the languages that typology selects against those of each draw."""
-    check_asked(config, NAME, "")
     tuned, _ = parted(config, NAME)
     chosen, size = f"uniform:{len(tuned)}-by-typology", len(tuned)
     return [
@@ -91,7 +86,7 @@ def over_sets(results: Results, arms: Sequence[Compared], languages: Sequence[st
     return mean_of(results.mean([drawn(arm, code) for arm in arms]) for code in languages)
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = related_experiment(
     words=Words(
         short="Typology",
         title="Should tuning languages be far apart?",
@@ -105,6 +100,4 @@ EXPERIMENT = Experiment(
     ),
     arms=arms,
     findings=[(CAREFUL, beats_chance)],
-    figure=Bars(MEAN_SCORE, "mean", by_series=True),
-    result=each_series,
 )
