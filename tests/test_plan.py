@@ -24,7 +24,7 @@ from pinch_jax.forecast.cost import cost_of, matmul_flops
 from pinch_jax.forecast.flops import attention_flops, train_flops
 from pinch_jax.forecast.hlo import Program
 from pinch_jax.forecast.planning import tile_warnings
-from pinch_jax.forecast.programs import planned_program
+from pinch_jax.forecast.programs import planned_program, programs_of
 from pinch_jax.forecast.remedies import changes, find_remedy, with_change
 from pinch_jax.forecast.spending import spending
 from pinch_jax.mesh import MeshConfig, make_mesh
@@ -231,6 +231,17 @@ def test_a_device_keeps_no_more_of_a_long_row_than_its_part(tiny_train, tmp_path
     rows = tiny_train.lower().in_avals[0][1].tokens.shape[0]
     kept = planned_program(split, "train").made["activations kept"]
     assert rows * kept == 2 * tiny_train.made["activations kept"]
+
+
+def test_a_model_that_judges_is_planned_as_a_study_asks_it(tmp_path):
+    c = tiny.get_config()
+    c.corpus.data_dir, c.judges.model.model, c.study.judge = str(tmp_path), "tiny", "model"
+    held = Workbench(from_config_dict(c), progress=False)
+    assert programs_of(held) == ["train", "decode", "judge"]
+    planned = planned_program(held, "judge")
+    assert planned.lower().as_text() and planned.work >= 8
+    leaves = jax.tree.leaves(abstract_params(held.decoder))
+    assert planned.held["parameters"] == sum(4 * leaf.size for leaf in leaves)
 
 
 @pytest.mark.parametrize(

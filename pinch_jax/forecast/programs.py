@@ -191,7 +191,7 @@ def _judge(bench: Workbench) -> PlannedProgram:
     decoder = model.decoder
     params = _parameters(mesh, decoder, judge.dtype)
     wording = read_wording(judge.template, judge.prompt_language, f"config.judges.{name}")
-    by = ModelJudge(name, wording, model, params, mesh, judge.dtype)
+    by = ModelJudge(name, wording, model, bench.shard, judge.dtype)
     # With the longest instruction, and two answers that are as long as they may be.
     empty = Pair({"id": "", "prompt": "", "language": "en"}, "", "")
     prompt = len(by.prompt_ids(empty)) + c.evaluate.prompt_tokens + 2 * c.evaluate.new_tokens
