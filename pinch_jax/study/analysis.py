@@ -19,24 +19,16 @@ from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
 from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
-from pinch_jax.study.confusion import Confusion, confusion_rows
+from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.judges import agreement_rows, judge_rows
 from pinch_jax.study.measures import NotRun, where_own_models
 from pinch_jax.study.outcomes import outcome_rows, write_outcomes
 from pinch_jax.study.reading import read_results
-from pinch_jax.study.records import TABLES, Tables, read_study
-from pinch_jax.study.rows import (
-    Agreement,
-    DrawScore,
-    Finding,
-    JudgeScore,
-    ResponseShares,
-    Score,
-    Variance,
-)
-from pinch_jax.study.tables import csv_text
+from pinch_jax.study.records import ROWS, TABLES, Tables, read_study
+from pinch_jax.study.rows import DrawScore, Finding, ResponseShares, Score, score_numbers
+from pinch_jax.study.tables import write_table
 from pinch_jax.study.variance import variance_rows
 
 NAN = math.nan
@@ -75,16 +67,8 @@ def analyse(workdir: Path) -> Tables:
         confusion=confusion_rows(results),
         findings=findings_of(results),
     )
-    for name, row_type in (
-        ("scores", Score),
-        ("draws", DrawScore),
-        ("variance", Variance),
-        ("judges", JudgeScore),
-        ("agreement", Agreement),
-        ("responses", ResponseShares),
-        ("confusion", Confusion),
-    ):
-        _write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))
+    for name, row_type in ROWS.items():
+        write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))
     write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
     text = json.dumps(findings, ensure_ascii=False, indent=1)
@@ -140,13 +124,8 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     return tuple(rows)
 
 
-def _numbers(held: Estimate) -> dict[str, float]:
-    return {"score": held.value, "low": held.low, "high": held.high, "p": held.p}
-
-
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
-    arm, same, held = entry.arm, entry.same_language.estimate(), entry.values
-    odds = entry.probability.estimate()
+    arm, held = entry.arm, entry.values
     row = Score(
         **entry.named,
         run=arm["run"],
@@ -154,13 +133,10 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         baseline_run=arm["baseline_runs"].get(entry.language, ""),
         draws=len(draws_of(arm)),
         prompts=entry.prompts,
-        **_numbers(estimate),
-        score_same_language=same.value,
-        low_same_language=same.low,
-        high_same_language=same.high,
-        score_by_probability=odds.value,
-        low_by_probability=odds.low,
-        high_by_probability=odds.high,
+        **score_numbers(estimate),
+        p=estimate.p,
+        **score_numbers(entry.same_language.estimate(), "_same_language"),
+        **score_numbers(entry.probability.estimate(), "_by_probability"),
         no_verdict=0 if entry.is_itself else entry.prompts * len(draws_of(arm)) - len(held),
     )
     if entry.is_itself:
@@ -247,14 +223,3 @@ def _finding(
         rule=claim.rule,
         detail=detail,
     )
-
-
-def _write_table(path: Path, row_type: type, rows: Iterable[Any]) -> None:
-    """Writes rows as CSV, numbers with six digits."""
-
-    def cell(value: Any) -> Any:
-        told = isinstance(value, float) and not math.isnan(value)
-        return f"{value:.6g}" if told else value
-
-    columns = [field.name for field in dataclasses.fields(row_type)]
-    write_text(path, csv_text(columns, (map(cell, dataclasses.astuple(row)) for row in rows)))

@@ -20,7 +20,7 @@ from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
-from pinch_jax.study.rows import Agreement, JudgeScore
+from pinch_jax.study.rows import Agreement, JudgeScore, score_numbers
 from pinch_jax.study.workdir import TOKENIZER
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -78,16 +78,15 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
 
 
 def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
-    score, odds = entry.score.estimate(), entry.probability.estimate()
-    kinds = {"": score, "_by_probability": odds, "_corrected": true}
-    kinds["_of_equal_length"] = fair.estimate() if fair else NOTHING
-    numbers = {
-        f"{end}{kind}": getattr(held, name)
-        for kind, held in kinds.items()
-        for end, name in (("score", "value"), ("low", "low"), ("high", "high"))
-    }
-    judged = len(entry.values)
-    return JudgeScore(**entry.named, judge=judge, verdicts=judged, **numbers)
+    return JudgeScore(
+        **entry.named,
+        judge=judge,
+        verdicts=len(entry.values),
+        **score_numbers(entry.score.estimate()),
+        **score_numbers(entry.probability.estimate(), "_by_probability"),
+        **score_numbers(true, "_corrected"),
+        **score_numbers(fair.estimate() if fair else NOTHING, "_of_equal_length"),
+    )
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:

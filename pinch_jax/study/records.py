@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_kept_lines, read_record
@@ -21,28 +21,26 @@ from pinch_jax.study.rows import (
     Finding,
     JudgeScore,
     ResponseShares,
-    Row,
     Score,
     Variance,
 )
-from pinch_jax.study.tables import read_rows
+from pinch_jax.study.tables import read_table
 from pinch_jax.study.workdir import read_config
 
 # The folder of a work directory in which files of annotators are.
 ANNOTATIONS = "annotations"
+# The tables of a study, by the names of their files.
+ROWS: Mapping[str, type] = {
+    "scores": Score,
+    "draws": DrawScore,
+    "variance": Variance,
+    "judges": JudgeScore,
+    "agreement": Agreement,
+    "responses": ResponseShares,
+    "confusion": Confusion,
+}
 # What `analyse` writes, all of it or nothing.
-TABLES = (
-    "scores.csv",
-    "draws.csv",
-    "variance.csv",
-    "judges.csv",
-    "agreement.csv",
-    "responses.csv",
-    "outcomes.csv",
-    "confusion.csv",
-    "findings.json",
-)
-Table = TypeVar("Table", bound="Row | ResponseShares | Agreement | Confusion")
+TABLES = (*(f"{name}.csv" for name in (*ROWS, "outcomes")), "findings.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,25 +165,8 @@ def read_records(workdir: Path) -> Records:
         workdir=workdir,
         config=read_config(workdir),
         study=read_study(workdir),
-        scores=_read_table(workdir / "scores.csv", Score),
-        draws=_read_table(workdir / "draws.csv", DrawScore),
-        variance=_read_table(workdir / "variance.csv", Variance),
-        judges=_read_table(workdir / "judges.csv", JudgeScore),
-        agreement=_read_table(workdir / "agreement.csv", Agreement),
+        **{name: read_table(workdir / f"{name}.csv", kind) for name, kind in ROWS.items()},
         outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
         above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},
-        responses=_read_table(workdir / "responses.csv", ResponseShares),
-        confusion=_read_table(workdir / "confusion.csv", Confusion),
         findings=tuple(Finding(**{name: entry[name] for name in names}) for entry in findings),
     )
-
-
-def _read_table(path: Path, row_type: type[Table]) -> tuple[Table, ...]:
-    """Returns the rows of a table; an empty number is NaN."""
-    fields = dataclasses.fields(row_type)
-
-    def cell(field: dataclasses.Field, text: str) -> str | float:
-        return text if field.type is str else float(text or "nan")
-
-    rows = read_rows(path, [field.name for field in fields])
-    return tuple(row_type(*(cell(field, row[field.name]) for field in fields)) for row in rows)

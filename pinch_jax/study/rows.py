@@ -65,8 +65,12 @@ class Score(Row):
 def score_row(held: Estimate, experiment: str, **named: Any) -> Score:
     """Returns a row of scores.csv that is no score of one arm; `named` are fields of it."""
     fields = {"spec": "", "series": "", "x": "", "language": ""} | named
-    numbers = {"score": held.value, "low": held.low, "high": held.high, "p": held.p}
-    return Score(experiment, **fields, **numbers)
+    return Score(experiment, **fields, **score_numbers(held), p=held.p)
+
+
+def score_numbers(held: Estimate, kind: str = "") -> dict[str, float]:
+    """Returns the fields of a score of a kind, such as "_corrected", and of its interval."""
+    return {f"score{kind}": held.value, f"low{kind}": held.low, f"high{kind}": held.high}
 
 
 @dataclasses.dataclass(frozen=True)
