@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pinch_jax.evaluate.intervals import NOTHING, Estimate
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import GREEN, ORANGE, THIN, VERMILION
 from pinch_jax.report.groups import in_groups
-from pinch_jax.report.tables import Section, Table, interval, whole_file
+from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.measures import show
 from pinch_jax.study.outcomes import ALL_TASKS, ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT, TOO_SHORT
 from pinch_jax.study.records import Records
 
@@ -35,8 +34,6 @@ COLOURS = {
     "echo": ("echo of the prompt", ORANGE),
     TOO_SHORT: ("too short or nothing", THIN),
 }
-# The share of a kind, in a language or MEAN, of a task.
-Column = tuple[str, str, str]
 
 
 def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, float]]]:
@@ -78,15 +75,8 @@ def outcome_section(records: Records) -> Section:
     drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
     result = "No model answered in all languages of the study."
     if means:
-        ranked = sorted(means, key=lambda run: -means[run][RIGHT][0])
-        best, worst = (
-            f"“{records.names[run]}”, {show(Estimate(*means[run][RIGHT]), 0)} %"
-            for run in (ranked[0], ranked[-1])
-        )
-        result = (
-            f"Answers are right most often after tuning on {best}; least often with {worst}. These "
-            "are means of all languages."
-        )
+        right = {run: Estimate(*shares[RIGHT]) for run, shares in means.items()}
+        result = most_and_least(records, "are right", right)
     file = whole_file(records.workdir / "outcomes.csv")
     tables = tuple(table for table in outcome_tables(records) if table.rows)
     return Section("outcomes", words, result, drawings, tables, file)
@@ -96,27 +86,31 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
     """Returns the tables: kinds by model, what is right by language, and by task."""
     sizes = {row.task: row.prompts for row in records.outcomes if row.language == MEAN}
     tasks = sorted(sizes, key=lambda task: (task != ALL_TASKS, -sizes[task]))
-    kinds = {told: (share, MEAN, ALL_TASKS) for share, told in SHOWN.items()}
-    languages = {code: (RIGHT, code, ALL_TASKS) for code in records.study["languages"]}
-    languages = {"mean of all": (RIGHT, MEAN, ALL_TASKS)} | languages
-    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": (RIGHT, MEAN, t) for t in tasks}
+
+    def column(share: str, language: str = MEAN, task: str = ALL_TASKS) -> dict[str, Estimate]:
+        rows = (row for row in records.outcomes if (row.language, row.task) == (language, task))
+        held = {row.run: Estimate(*row.shares[share]) for row in rows}
+        return {run: of for run, of in held.items() if not math.isnan(of.value)}
+
+    languages = {code: column(RIGHT, code) for code in records.study["languages"]}
+    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": column(RIGHT, MEAN, t) for t in tasks}
     return (
-        _table(
+        model_table(
             records,
             "kinds of responses, mean of all languages",
             "Percent of the responses, and 95 % intervals. Right, wrong answer, wrong language, "
             "echo and too short add up to 100; “word for word” is a part of what is right, “right "
             "in it” of what is in a wrong language.",
-            kinds,
+            {told: column(share) for share, told in SHOWN.items()},
             is_open=True,
         ),
-        _table(
+        model_table(
             records,
             "right answers by language",
             "Percent of the questions that were answered rightly, and 95 % intervals.",
-            languages,
+            {"mean of all": column(RIGHT)} | languages,
         ),
-        _table(
+        model_table(
             records,
             "right answers by task, mean of all languages",
             "Percent of the questions that were answered rightly, and 95 % intervals; behind a "
@@ -124,23 +118,3 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
             by_task,
         ),
     )
-
-
-def _table(
-    records: Records, summary: str, caption: str, columns: Mapping[str, Column], is_open=False
-) -> Table:
-    """Returns a row a model, with an interval in each column."""
-    held = {(row.run, row.language, row.task): row.shares for row in records.outcomes}
-    runs = sorted({run for run, *_ in held}, key=list(records.runs).index)
-    runs.sort(key=lambda run: records.runs[run] != PRETRAINED)
-
-    def cell(run: str, share: str, language: str, task: str) -> str:
-        shares = held.get((run, language, task))
-        return interval(Estimate(*shares[share]) if shares else NOTHING, 0)
-
-    rows = [
-        (records.names[run], *(cell(run, *column) for column in columns.values())) for run in runs
-    ]
-    told = tuple(row for row in rows if set(row[1:]) != {"–"})
-    numeric = tuple(range(1, 1 + len(columns)))
-    return Table(summary, caption, ("tuned on", *columns), told, numeric, is_open)

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.text_table import number
+from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.figure import Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
+from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import Finding
 from pinch_jax.study.tables import csv_text
@@ -166,6 +168,37 @@ def finding_number(finding: Finding) -> str:
     """Returns the number of a finding with its interval."""
     ends = (finding.value, finding.low, finding.high)
     return interval(Estimate(*(math.nan if n is None else n for n in ends)), finding.digits)
+
+
+def model_table(
+    records: Records,
+    summary: str,
+    caption: str,
+    columns: Mapping[str, Mapping[str, Estimate]],
+    is_open: bool = False,
+) -> Table:
+    """Returns a row a model, the untuned one first, of the intervals of each column by run."""
+    told = {run for column in columns.values() for run in column}
+    runs = [run for run in records.runs if run in told]
+    runs.sort(key=lambda run: records.runs[run] != PRETRAINED)
+    rows = (
+        (records.names[run], *(interval(of.get(run, NOTHING), 0) for of in columns.values()))
+        for run in runs
+    )
+    numeric = tuple(range(1, 1 + len(columns)))
+    return Table(summary, caption, ("tuned on", *columns), tuple(rows), numeric, is_open)
+
+
+def most_and_least(records: Records, what: str, held: Mapping[str, Estimate]) -> str:
+    """Returns after tuning on what answers are so most often, and least often, by run."""
+    ranked = sorted(held, key=lambda run: -held[run].value)
+    most, least = (
+        f"“{records.names[run]}”, {show(held[run], 0)} %" for run in (ranked[0], ranked[-1])
+    )
+    return (
+        f"Answers {what} most often after tuning on {most}; least often with {least}. These are "
+        "means of all languages."
+    )
 
 
 def settings_table(summary: str, caption: str, settings: dict[str, Any]) -> Table:
