@@ -3,10 +3,7 @@
 import dataclasses
 
 from pinch_jax.judge.certificate import make_certificate
-from pinch_jax.judge.certify import (
-    ask,
-    make_trials,
-)
+from pinch_jax.judge.certify import ask, make_trials
 from pinch_jax.judge.pairs import KnownPair
 from pinch_jax.judge.protocol import Judgement
 

@@ -11,12 +11,7 @@ from made_judges import Gated, Made, certified, honest, pair, values
 from pinch_jax.errors import UserError
 from pinch_jax.judge.battery import kinds
 from pinch_jax.judge.certificate import EVERY, kappa_of, read_certificate
-from pinch_jax.judge.certify import (
-    EQUAL,
-    INJECTED,
-    KNOWN,
-    make_trials,
-)
+from pinch_jax.judge.certify import EQUAL, INJECTED, KNOWN, make_trials
 from pinch_jax.judge.pairs import ECHO, WRONG_LANGUAGE
 from pinch_jax.judge.telling import sentence, told_lines
 from pinch_jax.main import main

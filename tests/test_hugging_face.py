@@ -24,12 +24,7 @@ from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.export import export_model, written_bytes
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
-from pinch_jax.model.loading import (
-    StoredParameter,
-    TrimmedTensors,
-    load_params,
-    restore_rows,
-)
+from pinch_jax.model.loading import StoredParameter, TrimmedTensors, load_params, restore_rows
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.sharding import parameter_shardings
 

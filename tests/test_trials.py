@@ -9,14 +9,7 @@ from made_judges import Made, honest, pair
 from ml_collections_configs import base
 from pinch_jax.judge.battery import inject, kinds
 from pinch_jax.judge.certificate import EVERY, make_certificate
-from pinch_jax.judge.certify import (
-    EQUAL,
-    KNOWN,
-    ask,
-    injected,
-    make_trials,
-    sampled,
-)
+from pinch_jax.judge.certify import EQUAL, KNOWN, ask, injected, make_trials, sampled
 
 
 def test_the_battery_has_200_injections_in_12_languages():

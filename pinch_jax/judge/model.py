@@ -29,14 +29,7 @@ class ModelJudge:
 
     batch_size, everywhere = 64, True
 
-    def __init__(
-        self,
-        name: str,
-        wording: Wording,
-        model: Model,
-        shard: Shard,
-        dtype: str,
-    ):
+    def __init__(self, name: str, wording: Wording, model: Model, shard: Shard, dtype: str):
         """Keeps a model, whose parameters are loaded on shard.mesh once somebody asks it.
 
         `dtype` is of the arithmetic.

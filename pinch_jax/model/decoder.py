@@ -24,16 +24,7 @@ from pinch_jax.model.embedder import Embedder
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layers import Block, Given, dense
 from pinch_jax.model.rotary import Rope, rotation
-from pinch_jax.model.stacks import (
-    Kind,
-    Stretch,
-    kinds,
-    listed,
-    outside,
-    sources,
-    stacks,
-    stretches,
-)
+from pinch_jax.model.stacks import Kind, Stretch, kinds, listed, outside, sources, stacks, stretches
 from pinch_jax.sharding import Shard, no_sharding
 
 # What a layer saves for its backward pass, which computes the rest again: memory against time.

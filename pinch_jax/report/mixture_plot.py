@@ -10,14 +10,7 @@ import numpy as np
 from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
-from pinch_jax.report.drawing import (
-    BASE_COLOUR,
-    INK,
-    SUFFIXES,
-    THIN,
-    Drawing,
-    language_colours,
-)
+from pinch_jax.report.drawing import BASE_COLOUR, INK, SUFFIXES, THIN, Drawing, language_colours
 from pinch_jax.report.mixture import count_steps, label, members_of
 
 # More steps than this are drawn as means of so many stretches of the run.

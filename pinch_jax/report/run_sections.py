@@ -10,11 +10,7 @@ from pinch_jax.evaluate.intervals import Estimate, proportion
 from pinch_jax.languages import in_order, language
 from pinch_jax.report import charts
 from pinch_jax.report.confusion_section import confusion_section
-from pinch_jax.report.drawing import (
-    BASE_COLOUR,
-    Drawing,
-    language_colours,
-)
+from pinch_jax.report.drawing import BASE_COLOUR, Drawing, language_colours
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.figures import by_family
 from pinch_jax.report.groups import in_groups

@@ -7,11 +7,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gemma_inputs import (
-    NEW_TOKENS,
-    TRIMMED_ROWS,
-    Case,
-)
+from gemma_inputs import NEW_TOKENS, TRIMMED_ROWS, Case
 from our_optimizer import OPTIMIZER
 from sides import Turns
 

@@ -4,15 +4,7 @@ import tempfile
 
 import datasets
 import torch
-from gemma_inputs import (
-    BETA1,
-    BETA2,
-    CLIP_NORM,
-    EPSILON,
-    LEARNING_RATE,
-    WEIGHT_DECAY,
-    Case,
-)
+from gemma_inputs import BETA1, BETA2, CLIP_NORM, EPSILON, LEARNING_RATE, WEIGHT_DECAY, Case
 from sides import Turns
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer

@@ -7,10 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import sides
-from gpu_inputs import (
-    Case,
-    draw_all,
-)
+from gpu_inputs import Case, draw_all
 from our_optimizer import OPTIMIZER
 
 from pinch_jax.evaluate.decode import make_decode

@@ -16,14 +16,7 @@ from pathlib import Path
 
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.cldr.facts import LANGUAGES
-from pinch_jax.corpus.language_id import (
-    LONG,
-    TOO_SHORT,
-    StudyWords,
-    identify,
-    letters,
-    study_words,
-)
+from pinch_jax.corpus.language_id import LONG, TOO_SHORT, StudyWords, identify, letters, study_words
 from pinch_jax.corpus.lid import language_probabilities
 
 PROMPTS = 96

@@ -6,14 +6,7 @@ import pytest
 from chat_templates import GEMMA, LLAMA, QWEN, TURNS
 from gguf_vocabularies import of_sentencepiece, write_vocabulary
 from hard_texts import HARD_TEXTS, LOOKALIKES
-from small_tokenizers import (
-    KINDS,
-    train_merges,
-    write_kind,
-    write_llama3,
-    write_newer,
-    write_qwen,
-)
+from small_tokenizers import KINDS, train_merges, write_kind, write_llama3, write_newer, write_qwen
 from transformers import AutoTokenizer
 
 from pinch_jax.text.template import make_renderer

@@ -4,13 +4,7 @@ Source: Winata et al. (2021), arXiv 2103.13309; cross-lingual prompts are ours.
 """
 
 from pinch_jax.config import Config
-from pinch_jax.study.experiments.interface import (
-    BARS,
-    Arm,
-    Claim,
-    Words,
-    uniform_spec,
-)
+from pinch_jax.study.experiments.interface import BARS, Arm, Claim, Words, uniform_spec
 from pinch_jax.study.experiments.related import (
     SAME_SIZE,
     above_even,

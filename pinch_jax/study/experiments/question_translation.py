@@ -5,13 +5,7 @@ Source: Zhang et al. (2024), arXiv 2405.13816; the second question is ours.
 
 from pinch_jax.config import Config
 from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.interface import (
-    BARS,
-    Arm,
-    Claim,
-    Words,
-    monolingual_spec,
-)
+from pinch_jax.study.experiments.interface import BARS, Arm, Claim, Words, monolingual_spec
 from pinch_jax.study.experiments.related import (
     SAME_SIZE,
     above_even,

@@ -39,9 +39,7 @@ RELATIONS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def related_and_not(
-    cells: Sequence[Scored],
-) -> dict[str, tuple[list[Mean], list[Mean]]]:
+def related_and_not(cells: Sequence[Scored]) -> dict[str, tuple[list[Mean], list[Mean]]]:
     """Returns relation -> (scores between related languages, the other scores), where both are.
 
     `cells` are scores of monolingual models in other languages.

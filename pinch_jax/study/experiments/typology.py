@@ -9,19 +9,8 @@ from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import EVEN, Estimate, Mean, mean_of
 from pinch_jax.study.comparisons import Arm as Compared
 from pinch_jax.study.comparisons import Results, compared, examples_of
-from pinch_jax.study.experiments.interface import (
-    BARS,
-    Arm,
-    Claim,
-    Decision,
-    Words,
-    decide,
-)
-from pinch_jax.study.experiments.related import (
-    SAME_SIZE,
-    parted,
-    related_experiment,
-)
+from pinch_jax.study.experiments.interface import BARS, Arm, Claim, Decision, Words, decide
+from pinch_jax.study.experiments.related import SAME_SIZE, parted, related_experiment
 from pinch_jax.study.measures import NotRun, show
 
 NAME = "typology"
