@@ -15,8 +15,9 @@ from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.records import asked, response_record
+from pinch_jax.evaluate.records import asked, read_responses, response_record
 from pinch_jax.evaluate.sampling import sampling_keys
+from pinch_jax.files import json_line
 
 TALK = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
 TALK += [("assistant", "Because."), ("user", "So?"), ("assistant", "So.")]
@@ -194,6 +195,14 @@ def test_a_corpus_keeps_its_conversations_as_chats_that_are_read_again(tmp_path)
     assert checksum([("train", [one])]) != checksum([("train", [other])])
     with pytest.raises(ValueError, match="the prompt is not what its turns say"):
         conversation(prompt="Hi")
+
+
+def test_what_was_answered_is_known_again_by_its_turns(tmp_path):
+    one, path = conversation(), tmp_path / "en.jsonl"
+    path.write_text(json_line(response_record(one, "So what.")))
+    (kept,) = read_responses(path, kept=True).values()
+    # As a study that goes on holds it against what it would ask.
+    assert kept == response_record(one, "So what.")
 
 
 def test_what_is_answered_again_is_asked_with_its_turns():

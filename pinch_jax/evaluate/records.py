@@ -28,7 +28,8 @@ def response_record(example: Example, response: str) -> dict[str, Any]:
         "reference": example.response,
         "task": example.task,
         "answer": example.answer,
-        **({"asked": example.turns} if example.turns else {}),
+        # As JSON gives it back: what is kept is held against it.
+        **({"asked": [list(turn) for turn in example.turns]} if example.turns else {}),
     }
 
 
