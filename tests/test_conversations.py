@@ -83,6 +83,19 @@ def test_conversations_without_ids_are_as_many_in_every_language(tmp_path):
         read_parallel(source, ["en", "fi"])
 
 
+def test_a_reply_of_no_weight_is_context_and_never_a_response(tmp_path):
+    told = [turn | {"weight": turn["role"] != "user"} for turn in chat(TALK)]
+    told[2]["weight"] = 0
+    path = written(tmp_path / "chat.jsonl", [{"id": "c", "messages": told, "system": None}])
+    second, third = read(f"jsonl:{path}?turns=all")
+    assert [(e.id, e.asked, e.response) for e in (second, third)] == [
+        ("c#2", tuple(TALK[:4]), "Because."),
+        ("c#3", tuple(TALK[:6]), "So."),
+    ]
+    (last,) = read(f"jsonl:{path}")
+    assert (last.id, last.asked) == ("c", third.asked)
+
+
 def test_lima_s_conversations_are_read_beyond_the_first_turn_when_asked(tmp_path):
     turns = ["Hello!", "Hi!", "More?", "No."]
     path = written(tmp_path / "l.jsonl", [{"conversations": turns, "source": "multi_turn"}])
@@ -153,7 +166,7 @@ def test_columns_of_other_names_are_named_in_the_source(tmp_path):
     path = written(tmp_path / "made.parquet", records)
     text = f"parquet:{path}?prompt=instruction&response=answer_&id=key&task=kind"
     (one,) = read(text)
-    assert (one.id, one.task, one.prompt, one.response) == ("7", "sums", "Add.", "4")
+    assert (one.id, one.task, one.prompt, one.response) == ("7", "sums", "Add.\n\nx", "4")
     assert str(parse_source(text)) == text
     with pytest.raises(UserError, match=r"no field 'output', only .*'answer_'"):
         read(f"parquet:{path}?prompt=instruction&response=output")
