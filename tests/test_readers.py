@@ -233,6 +233,9 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         path.write_text(json.dumps(forms[name] | {"system": "Be brief."}) + "\n")
         (one,) = read(f"jsonl:{path}")
         assert one.asked == (("system", "Be brief."), ("user", "Add.\n\n2, 2"))
+    path.write_text(json.dumps(forms["alpaca"] | {"history": [["Hi", "Hello"]]}) + "\n")
+    with pytest.raises(UserError, match=r"jsonl:1: history=.*Hello.* not read there"):
+        read(f"jsonl:{path}")
 
 
 @pytest.mark.parametrize(

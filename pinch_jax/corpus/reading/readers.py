@@ -240,6 +240,11 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
     form = next((field for field in FORMS if row.fields.get(field) is not None), None)
     if form and not {"prompt", "response"} <= row.fields.keys():
         return conversation(row, form, source.which)
+    if row.fields.get("history"):
+        raise UserError(
+            f"{row.place}: history={str(row.fields['history'])[:40]!r}: turns before a prompt are "
+            "not read there; write them all as `messages`, or take the field out"
+        )
     alpaca = "prompt" not in row.fields and "instruction" in row.fields
     if alpaca or source.columns.get("prompt") == "instruction":
         asked = _instruction(row, "instruction" if alpaca else "prompt")
