@@ -188,8 +188,8 @@ class GgufFile:
         return {"eos_token_id": write_ids([*named, *known])} if named or known else {}
 
     def _rope_fields(self) -> dict[str, Any]:
-        prefix = f"{self.architecture}.rope."
-        rope = {n.removeprefix(prefix): v for n, v in self._metadata.items() if n.startswith(prefix)}
+        prefix, told = f"{self.architecture}.rope.", self._metadata.items()
+        rope = {name.removeprefix(prefix): v for name, v in told if name.startswith(prefix)}
         if unknown := sorted(rope.keys() - ROPE_FIELDS):
             raise UserError(
                 f"{self.path}: {prefix}{unknown[0]}={rope[unknown[0]]!r} is not supported: only "
