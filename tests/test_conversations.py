@@ -15,9 +15,17 @@ from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.records import asked, read_responses, response_record
+from pinch_jax.evaluate.records import (
+    asked,
+    read_responses,
+    response_record,
+    words_of_records,
+)
 from pinch_jax.evaluate.sampling import sampling_keys
 from pinch_jax.files import json_line
+from pinch_jax.judge.protocol import Pair
+from pinch_jax.judge.records import seen_by_judge
+from pinch_jax.judge.reference import ReferenceJudge
 
 TALK = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
 TALK += [("assistant", "Because."), ("user", "So?"), ("assistant", "So.")]
@@ -228,6 +236,24 @@ def test_what_is_answered_again_is_asked_with_its_turns():
     keys = sampling_keys(0, [one.turns, one.prompt, asked(record)])
     assert len({*map(tuple, keys[:2].tolist())}) == 2
     assert np.array_equal(sampling_keys(0, [one.turns]), sampling_keys(0, [asked(record)]))
+
+
+def test_an_echo_is_of_the_last_turn_and_the_system_speaks_for_no_language():
+    turns = (("system", "Answer in a few words."), *TALK[1:5], ("user", "Why is it dark here?"))
+    told = {"turns": turns, "prompt": "\n\n".join(text for _, text in turns)}
+    record = response_record(
+        conversation(**told, response="It is dark here, for the lamp is off."), ""
+    )
+    # Which shares more with the reference.
+    (said,) = ReferenceJudge().judge([Pair(record, "Why is it dark here?", "The lamp.")])
+    assert said.choice == "second"
+    records = [record | {"language": code} for code in ("en", "fi") for _ in range(2)]
+    known = words_of_records(records).by_language["fi"]
+    assert "lamp" in known and "why" in known and "words" not in known
+    # Who said what is part of what a verdict is kept by.
+    other = record | {"asked": [["user", told["prompt"]]]}
+    seen = [seen_by_judge({0: one}, {0: one}, "v")[0] for one in (record, other)]
+    assert seen[0] != seen[1]
 
 
 def test_a_system_turn_that_all_share_makes_no_duplicates():

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt, written
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
@@ -38,6 +38,12 @@ def asked(record: Mapping[str, Any]) -> Prompt:
     return tuple((role, text) for role, text in record.get("asked", ())) or record["prompt"]
 
 
+def last_prompt(record: Mapping[str, Any]) -> str:
+    """Returns what an answer replies to, and may echo: the last turn, where there are several."""
+    turns = record.get("asked")
+    return turns[-1][1] if turns else record["prompt"]
+
+
 def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
     """Returns for each prompt the answers that are wrong: whoever names them hedges.
 
@@ -64,14 +70,16 @@ def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
 def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
     """Returns the words that prompts and references use; none where they are in one language.
 
-    A cross-lingual prompt is in another language than its record, and says nothing of that one's.
+    A cross-lingual prompt is in another language than its record, and says nothing of that one's;
+    so may the system's turn be, which many records share.
     """
     texts: dict[str, list[str]] = {}
     for record in records:
         of_record = texts.setdefault(record["language"], [])
         of_record.append(record["reference"])
         if record["task"].partition("/")[0] != CROSSLINGUAL:
-            of_record.append(record["prompt"])
+            turns = record.get("asked") or [("user", record["prompt"])]
+            of_record.append(written(turn for turn in turns if turn[0] != "system"))
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 
