@@ -8,7 +8,10 @@ from test_evaluators import HELDOUT, PARAMS, answers
 
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.decode import Sampling
-from pinch_jax.files import CHECKSUM, json_line
+from pinch_jax.files import CHECKSUM, json_line, write_text
+from pinch_jax.languages import _FAMILY_OF
+from pinch_jax.study.responses import part_path
+from pinch_jax.study.run import Run
 
 __all__ = ["answers"]  # a fixture
 
@@ -109,3 +112,11 @@ def test_what_is_drawn_for_a_prompt_is_its_own_whatever_is_asked_beside_it(answe
     first, second = hot(PARAMS, different[:1] * 2, 0)
     assert first == whole[different[0]] != second
     assert hot(PARAMS, different, 1) != list(whole.values())
+
+
+def test_answers_in_a_hundred_languages_have_a_file_until_all_are_there(tmp_path):
+    run, codes = Run("pinch:1", None, "f", tmp_path), sorted(_FAMILY_OF)
+    part = part_path(run, codes)
+    write_text(part, "")
+    assert len(codes) > 100 and part.exists() and part_path(run, codes[1:]) != part
+    assert part_path(run, ("en", "fi")).name == "responses-en-fi.part"

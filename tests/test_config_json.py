@@ -225,6 +225,18 @@ def test_what_is_not_supported_is_said_by_name(field, value, message):
         read_config(LLAMA31_8B | {field: value})
 
 
+def test_the_length_before_scaling_may_stand_beside_it_and_then_counts():
+    def original(scaling, **beside):
+        return read_config(LLAMA31_8B | {"rope_scaling": scaling} | beside).rope_scaling
+
+    plain = {"rope_type": "yarn", "factor": 4.0}
+    length = LLAMA31_8B["max_position_embeddings"]
+    assert original(plain).original_tokens == length != 4096
+    for scaling in (plain, YARN):
+        beside = original(scaling, original_max_position_embeddings=4096)
+        assert beside.original_tokens == 4096
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

@@ -15,8 +15,12 @@ from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.recipes import parse_recipe, recipe_examples
 from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.records import asked, response_record
+from pinch_jax.evaluate.records import asked, read_responses, response_record, words_of_records
 from pinch_jax.evaluate.sampling import sampling_keys
+from pinch_jax.files import json_line
+from pinch_jax.judge.protocol import Pair
+from pinch_jax.judge.records import seen_by_judge
+from pinch_jax.judge.reference import ReferenceJudge
 
 TALK = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
 TALK += [("assistant", "Because."), ("user", "So?"), ("assistant", "So.")]
@@ -80,6 +84,19 @@ def test_conversations_without_ids_are_as_many_in_every_language(tmp_path):
     source = parse_source(f"jsonl:{tmp_path}/{{language}}.jsonl?turns=all")
     with pytest.raises(UserError, match="not as many in every language: 6 in 'en', 3 in 'fi'"):
         read_parallel(source, ["en", "fi"])
+
+
+def test_a_reply_of_no_weight_is_context_and_never_a_response(tmp_path):
+    told = [turn | {"weight": turn["role"] != "user"} for turn in chat(TALK)]
+    told[2]["weight"] = 0
+    path = written(tmp_path / "chat.jsonl", [{"id": "c", "messages": told, "system": None}])
+    second, third = read(f"jsonl:{path}?turns=all")
+    assert [(e.id, e.asked, e.response) for e in (second, third)] == [
+        ("c#2", tuple(TALK[:4]), "Because."),
+        ("c#3", tuple(TALK[:6]), "So."),
+    ]
+    (last,) = read(f"jsonl:{path}")
+    assert (last.id, last.asked) == ("c", third.asked)
 
 
 def test_lima_s_conversations_are_read_beyond_the_first_turn_when_asked(tmp_path):
@@ -152,7 +169,7 @@ def test_columns_of_other_names_are_named_in_the_source(tmp_path):
     path = written(tmp_path / "made.parquet", records)
     text = f"parquet:{path}?prompt=instruction&response=answer_&id=key&task=kind"
     (one,) = read(text)
-    assert (one.id, one.task, one.prompt, one.response) == ("7", "sums", "Add.", "4")
+    assert (one.id, one.task, one.prompt, one.response) == ("7", "sums", "Add.\n\nx", "4")
     assert str(parse_source(text)) == text
     with pytest.raises(UserError, match=r"no field 'output', only .*'answer_'"):
         read(f"parquet:{path}?prompt=instruction&response=output")
@@ -196,6 +213,14 @@ def test_a_corpus_keeps_its_conversations_as_chats_that_are_read_again(tmp_path)
         conversation(prompt="Hi")
 
 
+def test_what_was_answered_is_known_again_by_its_turns(tmp_path):
+    one, path = conversation(), tmp_path / "en.jsonl"
+    path.write_text(json_line(response_record(one, "So what.")))
+    (kept,) = read_responses(path, kept=True).values()
+    # As a study that goes on holds it against what it would ask.
+    assert kept == response_record(one, "So what.")
+
+
 def test_what_is_answered_again_is_asked_with_its_turns():
     one = conversation()
     record = json.loads(json.dumps(response_record(one, "So what.")))
@@ -206,6 +231,24 @@ def test_what_is_answered_again_is_asked_with_its_turns():
     keys = sampling_keys(0, [one.turns, one.prompt, asked(record)])
     assert len({*map(tuple, keys[:2].tolist())}) == 2
     assert np.array_equal(sampling_keys(0, [one.turns]), sampling_keys(0, [asked(record)]))
+
+
+def test_an_echo_is_of_the_last_turn_and_the_system_speaks_for_no_language():
+    turns = (("system", "Answer in a few words."), *TALK[1:5], ("user", "Why is it dark here?"))
+    told = {"turns": turns, "prompt": "\n\n".join(text for _, text in turns)}
+    record = response_record(
+        conversation(**told, response="It is dark here, for the lamp is off."), ""
+    )
+    # Which shares more with the reference.
+    (said,) = ReferenceJudge().judge([Pair(record, "Why is it dark here?", "The lamp.")])
+    assert said.choice == "second"
+    records = [record | {"language": code} for code in ("en", "fi") for _ in range(2)]
+    known = words_of_records(records).by_language["fi"]
+    assert "lamp" in known and "why" in known and "words" not in known
+    # Who said what is part of what a verdict is kept by.
+    other = record | {"asked": [["user", told["prompt"]]]}
+    seen = [seen_by_judge({0: one}, {0: one}, "v")[0] for one in (record, other)]
+    assert seen[0] != seen[1]
 
 
 def test_a_system_turn_that_all_share_makes_no_duplicates():

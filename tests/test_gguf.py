@@ -130,6 +130,29 @@ def test_a_file_holds_the_same_model_as_the_directory_it_came_from(architecture,
     assert (config["max_position_embeddings"], config["eos_token_id"]) == (128, 2)
 
 
+def test_rotations_are_those_that_llama_cpp_makes_of_the_metadata(tmp_path):
+    def scaling(**metadata):
+        told = {f"rope.{name}": value for name, value in metadata.items()}
+        config = write_config(DECODERS["qwen3"], max_position_embeddings=131_072)
+        named = config | {"head_dim": DECODERS["qwen3"].head_dim}
+        write_gguf(tmp_path / "rope.gguf", "qwen3", named, tensors, {}, told)
+        return GgufFile(tmp_path / "rope.gguf").decoder.rope_scaling
+
+    tensors, _ = written("qwen3", tmp_path)
+    yarn = {"scaling.type": "yarn", "scaling.factor": 4.0}
+    # As in files whose context was made longer: 131,072 tokens out of 32,768.
+    longer = scaling(**yarn, **{"scaling.original_context_length": 32_768})
+    assert (longer.kind, longer.original_tokens) == ("yarn", 32_768)
+    assert scaling(**yarn).original_tokens == 131_072
+    assert scaling(**{"scaling.factor": 8.0}) == RopeScaling("linear", 8.0)
+    # The first is how another converter calls the bases of Gemma 3.
+    for wrong in ("global.freq_base", "scaling.attn_factor"):
+        with pytest.raises(UserError, match=rf"qwen3\.rope\.{wrong}=2\.0 is not supported"):
+            scaling(**{wrong: 2.0})
+    with pytest.raises(UserError, match=r"partial_rotary_factor=0\.5 is not supported"):
+        scaling(dimension_count=DECODERS["qwen3"].head_dim // 2)
+
+
 def test_every_end_of_a_turn_that_a_file_names_or_that_is_known_by_name_is_kept(tmp_path):
     tensors, _ = written("llama", tmp_path)
     config = write_config(DECODERS["llama"], max_position_embeddings=128)

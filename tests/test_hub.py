@@ -230,12 +230,14 @@ def test_splits_and_configs_of_a_data_set_are_those_of_its_card_or_of_its_names(
             "data/train-00000-of-00002.parquet": parquet(turns("a", "b")),
             "data/train-00001-of-00002.parquet": parquet(turns("c")),
             "data/test-00000-of-00001.parquet": parquet(turns("d")),
+            "data/train_raw-00000-of-00001.parquet": parquet(turns("g")),
             "extra/fi.jsonl": lines(turns("e")),
             "extra/iw.jsonl": lines(turns("f")),
             "dataset_infos.json": b"{}",
         }
     )
     assert ids("hub:org/named?split=train") == ["a", "b", "c"]
+    assert ids("hub:org/named?split=train_raw") == ["g"]
     assert ids("hub:org/named?split=test&config=data") == ["d"]
     assert ids("jsonl:hub:org/named/extra/{language}.jsonl", "he") == ["f"]
     assert ids("hub:org/named/data/train-*.parquet") == ["a", "b", "c"]

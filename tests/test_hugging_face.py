@@ -284,6 +284,10 @@ def test_a_directory_that_cannot_be_read_says_why(tmp_path):
         ValueError, match=r"model\.norm\.weight .* of type F64.* only F32, F16, BF16"
     ):
         HuggingFaceDirectory(tmp_path)
+    exported("llama", tmp_path / "tuned")
+    (tmp_path / "tuned" / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"adapter_config\.json: adapters of PEFT are not read"):
+        HuggingFaceDirectory(tmp_path / "tuned")
 
 
 def test_a_tensor_that_two_files_hold_is_an_error(tmp_path):

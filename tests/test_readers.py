@@ -206,6 +206,15 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         "plain": {"prompt": "Add.\n\n2, 2", "response": "4"},
         "alpaca": {"instruction": "Add.", "input": "2, 2", "output": "4"},
         "alone": {"instruction": "Add.\n\n2, 2", "input": "", "output": "4"},
+        "?prompt=instruction&response=output": {
+            "instruction": "Add.",
+            "input": "2, 2",
+            "output": "4",
+        },
+        "?prompt=instruction": {"instruction": "Add.", "context": "2, 2", "response": "4"},
+        "?response=better": {"instruction": "Add.", "input": "2, 2", "output": "5", "better": "4"},
+        # Not what makes a response right.
+        "?prompt=question&response=answer": {"question": "Add.\n\n2, 2", "answer": "4"},
         "messages": {
             "messages": [
                 {"role": "user", "content": "Add.\n\n2, 2"},
@@ -214,12 +223,19 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         },
     }
     read_back = []
+    path = tmp_path / "one.jsonl"
     for name, record in forms.items():
-        path = tmp_path / f"{name}.jsonl"
         path.write_text(json.dumps({"id": "1"} | record) + "\n")
-        read_back.append(read(f"jsonl:{path}"))
+        read_back.append(read(f"jsonl:{path}{name if name[0] == '?' else ''}"))
     assert read_back[0][0].response == "4"
     assert all(examples == read_back[0] for examples in read_back)
+    for name in ("plain", "alpaca", "messages"):
+        path.write_text(json.dumps(forms[name] | {"system": "Be brief."}) + "\n")
+        (one,) = read(f"jsonl:{path}")
+        assert one.asked == (("system", "Be brief."), ("user", "Add.\n\n2, 2"))
+    path.write_text(json.dumps(forms["alpaca"] | {"history": [["Hi", "Hello"]]}) + "\n")
+    with pytest.raises(UserError, match=r"jsonl:1: history=.*Hello.* not read there"):
+        read(f"jsonl:{path}")
 
 
 @pytest.mark.parametrize(

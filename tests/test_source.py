@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pytest
 from absl import flags
+from chat_templates import QWEN
 from safetensors.numpy import load_file
 from small import EVERY, FAMILIES, random_params
-from small_tokenizers import write_bundled
+from small_tokenizers import write_bundled, write_qwen
 
 import pinch_jax
 from ml_collections_configs import tiny
@@ -20,6 +21,7 @@ from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params, forward, unembed
+from pinch_jax.model.directory import save_model
 from pinch_jax.model.export import export_model
 from pinch_jax.model.source import open_model
 from pinch_jax.sharding import parameter_shardings
@@ -128,6 +130,17 @@ def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, da
             scores(open_model(run.directory / "model"), np.searchsorted(kept, text))[-1],
             atol=1e-5,
         )
+
+
+@pytest.mark.parametrize("template", ["chat", "base"])
+def test_what_is_tuned_without_a_chat_template_is_written_without_one(template, tmp_path):
+    tokenizer = load_tokenizer(write_qwen(tmp_path, QWEN))
+    decoder = dataclasses.replace(FAMILIES["llama"], vocab_size=tokenizer.vocab_size)
+    params = random_params(decoder)
+    export_model(tmp_path / "theirs", write_config(decoder), params, tokenizer=tokenizer)
+    save_model(tmp_path / "tuned", open_model(tmp_path / "theirs", template), params)
+    written = load_tokenizer(tmp_path / "tuned").chat_template
+    assert written == (QWEN if template == "chat" else None)
 
 
 def test_another_model_in_the_place_of_the_one_that_was_trimmed_is_an_error(

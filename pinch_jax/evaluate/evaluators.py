@@ -16,7 +16,7 @@ from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import response_record, words_of_records
+from pinch_jax.evaluate.records import last_prompt, response_record, words_of_records
 from pinch_jax.mesh import jit_on, local_rows, put_batch
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
@@ -86,8 +86,9 @@ def answer_metrics(
     words = words_of_records(records)
     outcomes: dict[str, list[Any]] = {code: [] for code in heldout}
     for record in records:
-        said = (record[field] for field in ("prompt", "response", "language", "reference"))
-        outcomes[record["language"]].append(classify(*said, words=words))
+        said = (record[field] for field in ("response", "language", "reference"))
+        outcome = classify(last_prompt(record), *said, words=words)
+        outcomes[record["language"]].append(outcome)
     metrics = {}
     for code, some in outcomes.items():
         for name in ("exact_match", "right_language", "echo", "chrf"):

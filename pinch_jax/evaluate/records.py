@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt, written
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.text_match import contains_words, normalise
@@ -28,13 +28,20 @@ def response_record(example: Example, response: str) -> dict[str, Any]:
         "reference": example.response,
         "task": example.task,
         "answer": example.answer,
-        **({"asked": example.turns} if example.turns else {}),
+        # As JSON gives it back: what is kept is held against it.
+        **({"asked": [list(turn) for turn in example.turns]} if example.turns else {}),
     }
 
 
 def asked(record: Mapping[str, Any]) -> Prompt:
     """Returns what a template makes a prompt of, of a `response_record` or one that is like it."""
     return tuple((role, text) for role, text in record.get("asked", ())) or record["prompt"]
+
+
+def last_prompt(record: Mapping[str, Any]) -> str:
+    """Returns what an answer replies to, and may echo: the last turn, where there are several."""
+    turns = record.get("asked")
+    return turns[-1][1] if turns else record["prompt"]
 
 
 def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
@@ -63,14 +70,16 @@ def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
 def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
     """Returns the words that prompts and references use; none where they are in one language.
 
-    A cross-lingual prompt is in another language than its record, and says nothing of that one's.
+    A cross-lingual prompt is in another language than its record, and says nothing of that one's;
+    so may the system's turn be, which many records share.
     """
     texts: dict[str, list[str]] = {}
     for record in records:
         of_record = texts.setdefault(record["language"], [])
         of_record.append(record["reference"])
         if record["task"].partition("/")[0] != CROSSLINGUAL:
-            of_record.append(record["prompt"])
+            turns = record.get("asked") or [("user", record["prompt"])]
+            of_record.append(written(turn for turn in turns if turn[0] != "system"))
     return study_words(texts) if len(texts) > 1 else NO_WORDS
 
 

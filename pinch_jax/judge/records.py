@@ -64,7 +64,10 @@ def seen_by_judge(baseline: Records[Key], candidate: Records[Key], version: str)
     shown = ("language", "prompt", "reference", "answer", "response")
     return {
         key: digest(
-            [version, *(record[n] for n in shown), candidate[key]["response"], *others[key]]
+            [
+                *(version, *(record[n] for n in shown), candidate[key]["response"]),
+                *(*others[key], *record.get("asked", ())),
+            ]
         )
         for key, record in baseline.items()
     }

@@ -6,6 +6,7 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
+from pinch_jax.evaluate.records import last_prompt
 from pinch_jax.judge.protocol import Judgement, Pair
 
 
@@ -38,7 +39,7 @@ class ReferenceJudge:
                 "judge by; leave such prompts out, or use another judge"
             )
         asked = (record["language"], record["reference"], record["answer"])
-        outcome = classify(record["prompt"], response, *asked, pair.others, self._words)
+        outcome = classify(last_prompt(record), response, *asked, pair.others, self._words)
         return (
             not outcome.empty,
             not outcome.wrong_language,

@@ -15,6 +15,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.rope_json import (
     GLOBAL,
     LOCAL,
+    ORIGINAL_TOKENS,
     read_ropes,
     read_unrotated,
     unsupported,
@@ -114,6 +115,9 @@ def _decoder(config: Config) -> DecoderConfig:
         if name not in family.fields and config.get(name) not in values:
             raise unsupported(name, config[name], f"only {values[-1]!r}")
     c = {name: config.get(name, default) for name, default in family.fields.items()}
+    if family.local_rope_theta is None:
+        # Of any family, and before what is told with the scaling.
+        c[ORIGINAL_TOKENS] = config.get(ORIGINAL_TOKENS)
     # For these, null is the same as nothing.
     c |= {name: c[name] or family.fields[name] for name in NULLABLE if name in c}
     for name in SIZES:

@@ -5,6 +5,7 @@ key heads are in the order of rotary pairs instead of halves. Gemma's norms hold
 itself instead of its offset from one.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,18 @@ FIELDS = {
     "attention.key_length": "head_dim",
     "attention.layer_norm_rms_epsilon": "rms_norm_eps",
     "attention.sliding_window": "sliding_window",
+    "attention.sliding_window_pattern": "sliding_window_pattern",
     "rope.freq_base": "rope_theta",
     "rope.freq_base_swa": "rope_local_base_freq",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
     "expert_count": "num_experts",
+    "attention.causal": "is_causal",
+}
+# All that is read of what they say of rotations; others would be other rotations.
+ROPE_FIELDS = {
+    *("freq_base", "freq_base_swa", "dimension_count", "scaling.type", "scaling.factor"),
+    *("scaling.original_context_length", "scaling.finetuned"),
 }
 TOKEN_IDS = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
@@ -165,7 +173,10 @@ class GgufFile:
         told.setdefault("rope_theta", 10_000.0)
         wide = WIDE_QUERY_LAYERS.get(self.architecture) == told["num_hidden_layers"]
         told["query_pre_attn_scalar"] = width // heads if wide else told["head_dim"]
-        told["rope_scaling"] = self._rope_scaling(told["rope_theta"], told["head_dim"])
+        rope = self._rope_fields()
+        turned = rope.get("dimension_count", told["head_dim"])
+        told["partial_rotary_factor"] = turned / told["head_dim"]
+        told["rope_scaling"] = self._rope_scaling(rope, told["rope_theta"], told["head_dim"])
         ids = {ours: self._metadata[t] for t, ours in TOKEN_IDS.items() if t in self._metadata}
         return told | ids | self._ends()
 
@@ -176,14 +187,30 @@ class GgufFile:
         known = [id for id, token in enumerate(tokens) if token in END_TOKENS]
         return {"eos_token_id": write_ids([*named, *known])} if named or known else {}
 
-    def _rope_scaling(self, base: float, head_dim: int) -> dict[str, Any] | None:
+    def _rope_fields(self) -> dict[str, Any]:
+        prefix, told = f"{self.architecture}.rope.", self._metadata.items()
+        rope = {name.removeprefix(prefix): v for name, v in told if name.startswith(prefix)}
+        if unknown := sorted(rope.keys() - ROPE_FIELDS):
+            raise UserError(
+                f"{self.path}: {prefix}{unknown[0]}={rope[unknown[0]]!r} is not supported: only "
+                f"{', '.join(sorted(ROPE_FIELDS))}; give a file that llama.cpp's converter writes"
+            )
+        return rope
+
+    def _rope_scaling(
+        self, rope: Mapping[str, Any], base: float, head_dim: int
+    ) -> dict[str, Any] | None:
         if ROPE_FACTORS in self._tensors:
             return self._llama3_scaling(base, head_dim)
-        kind = self._metadata.get(f"{self.architecture}.rope.scaling.type", "none")
+        # Source: llama.cpp, src/llama-model.cpp: a factor alone is linear.
+        kind = rope.get("scaling.type", "linear" if "scaling.factor" in rope else "none")
         if kind == "none":
             return None
-        factor = self._metadata.get(f"{self.architecture}.rope.scaling.factor", 1.0)
-        return {"rope_type": kind, "factor": factor}
+        scaling = {"rope_type": kind, "factor": rope.get("scaling.factor", 1.0)}
+        # Where it is not said, it is the length of the context, as in a config.json.
+        if tokens := rope.get("scaling.original_context_length"):
+            scaling["original_max_position_embeddings"] = tokens
+        return scaling
 
     def _llama3_scaling(self, base: float, head_dim: int) -> dict[str, Any]:
         """Returns the scaling behind a file's divisors of frequencies, which it does not name."""

@@ -18,6 +18,7 @@ from pinch_jax.model.weights import SafetensorsFiles
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTERS = "adapter_config.json"
 # What a text decoder leaves alone: the images and sounds of Gemma 3 and 4, and frequencies that
 # older versions stored although they follow from the config.
 NOT_OURS = re.compile(
@@ -51,6 +52,11 @@ class HuggingFaceDirectory(HuggingFaceTensors):
 
     def __init__(self, path: str | Path):
         path = as_path(path)
+        if (path / ADAPTERS).exists():  # transformers loads what they adapt, and them
+            raise UserError(
+                f"{path / ADAPTERS}: adapters of PEFT are not read; merge them into their model "
+                "(`merge_and_unload`), and give what `save_pretrained` writes of that"
+            )
         self.config_json: Mapping[str, Any] = read_json(path / "config.json")
         self.decoder: DecoderConfig = read_config(self.config_json, path)
         super().__init__(path)

@@ -13,6 +13,7 @@ KINDS = ("default", "linear", "llama3", "yarn", "proportional")
 LLAMA3_FACTORS = ("low_freq_factor", "high_freq_factor")
 YARN_ONLY = {"truncate": True, "mscale": None, "mscale_all_dim": None}
 YARN_TURNS = {"beta_slow": 1.0, "beta_fast": 32.0}
+ORIGINAL_TOKENS = "original_max_position_embeddings"
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
@@ -90,7 +91,8 @@ def _read_scaling(rope: Config, where: str, c: Config) -> RopeScaling | None:
     factors = [float(rope[name]) for name in needed]
     if kind == "linear":
         return RopeScaling(kind, *factors)
-    original_tokens = rope.get("original_max_position_embeddings", c["max_position_embeddings"])
+    beside = c.get(ORIGINAL_TOKENS)
+    original_tokens = beside or rope.get(ORIGINAL_TOKENS, c["max_position_embeddings"])
     if kind == "llama3":
         return RopeScaling(kind, *factors, original_tokens)
     for name, value in YARN_ONLY.items():
@@ -135,7 +137,7 @@ def _write_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
     if scaling.kind == "yarn":
         names, written["attention_factor"] = YARN_TURNS, scaling.attention_factor
     written |= zip(names, (scaling.low_turns, scaling.high_turns), strict=True)
-    return written | {"original_max_position_embeddings": scaling.original_tokens}
+    return written | {ORIGINAL_TOKENS: scaling.original_tokens}
 
 
 def unsupported(field: str, value: Any, supported: str) -> UserError:

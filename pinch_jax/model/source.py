@@ -19,7 +19,7 @@ from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory, read_json
 from pinch_jax.model.model import Model, StoredWeights
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory
-from pinch_jax.text.template import make_renderer
+from pinch_jax.text.template import ChatRenderer, make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 
 # Of the file gemma-3-270m-q4_k_m.gguf.
@@ -54,10 +54,14 @@ def open_model(
     if (path / DESCRIPTION).exists():
         return dataclasses.replace(open_directory(path), path=where)
 
-    tensors = open_tensors(path)
+    tensors, tokenizer = open_tensors(path), load_tokenizer(path)
+    renderer = make_renderer(tokenizer, template)
+    if not isinstance(renderer, ChatRenderer):
+        # Nobody is to ask what is tuned without it by it.
+        tokenizer.roles = dataclasses.replace(tokenizer.roles, chat_template=None)
     return Model(
         decoder=tensors.decoder,
-        renderer=make_renderer(load_tokenizer(path), template),
+        renderer=renderer,
         weights=StoredWeights(tensors, tensors.decoder, tensors.files),
         details=read_details(path, tensors.config_json),
         path=where,

@@ -141,7 +141,7 @@ def _copy_description(source: Path, target: Path) -> None:
 def _head(
     run: str, config: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    asked = [[r["language"], r["id"], r["prompt"]] for r in records]
+    asked = [[r["language"], r["id"], r.get("asked", r["prompt"])] for r in records]
     head = {"run": run} | {name: config["evaluate"][name] for name in DECODED_BY}
     # Greedy answers do not depend on it.
     seed = {"seed": config["seed"]} if head["temperature"] else {}

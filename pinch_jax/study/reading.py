@@ -8,7 +8,7 @@ from typing import Any
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import other_answers, read_responses, words_of_records
+from pinch_jax.evaluate.records import last_prompt, other_answers, read_responses, words_of_records
 from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
 from pinch_jax.judge.scores import gives_odds, outcomes, win_probabilities
 from pinch_jax.study.comparisons import (
@@ -122,13 +122,15 @@ def _read_answers(
     # Each prompt once.
     asked = {key: record for records in held.values() for key, record in records.items()}
     words = words_of_records(asked.values())
-    fields = ("prompt", "response", "language", "reference", "answer")
+    fields = ("response", "language", "reference", "answer")
     answers = {}
     for key, records in slow(held.items(), "reading answers", "file"):
         own = {identity: record for (_, identity), record in records.items()}
         others = other_answers(own)
         outcomes = {
-            identity: classify(*map(record.get, fields), others=others[identity], words=words)
+            identity: classify(
+                last_prompt(record), *map(record.get, fields), others=others[identity], words=words
+            )
             for identity, record in own.items()
         }
         answers[key] = Answers(own, outcomes)

@@ -1,6 +1,7 @@
 """A run's responses to the held-out prompts: which are there, and how the others are made."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from absl import logging
 from tqdm import tqdm
@@ -8,7 +9,7 @@ from tqdm import tqdm
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.answering import answer_prompts, answers_key
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.files import json_line, write_text
+from pinch_jax.files import digest, json_line, write_text
 from pinch_jax.goodput import doing
 from pinch_jax.model.decoder import Params
 from pinch_jax.stops import stoppable
@@ -79,7 +80,7 @@ def answer(
     `progress(n)` is told of n responses.
     """
     examples = [e for code in languages for e in _asked(bench, code)]
-    part = run.directory / f"responses-{'-'.join(languages)}.part"
+    part = part_path(run, languages)
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
     done = 0
@@ -102,6 +103,13 @@ def answer(
         return
     write_responses(bench, run, zip(examples, responses, strict=True))
     part.unlink()
+
+
+def part_path(run: Run, languages: Sequence[str]) -> Path:
+    """Returns where the answers of a run to prompts in some languages are kept until all are."""
+    name = "-".join(languages)
+    # No file system has names of a hundred codes.
+    return run.directory / f"responses-{name if len(name) < 200 else digest(name)}.part"
 
 
 def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:

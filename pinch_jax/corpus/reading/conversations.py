@@ -1,6 +1,6 @@
 """Conversations of several turns, in the forms that they are published in, cut into examples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pinch_jax.corpus.example import Turn, turn_fields
@@ -39,20 +39,33 @@ def turns_of(row: Row, field: str) -> list[Turn]:
         for number, turn in enumerate(told)
     ]
     turns = list(zip(roles, texts, strict=True))
-    if row.fields.get("system") and len(spoken) == len(roles):
-        turns.insert(0, ("system", row.text("system")))
-    return turns
+    return turns if len(spoken) < len(roles) else [*system_turn(row), *turns]
 
 
-def chosen(turns: Sequence[Turn], which: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def system_turn(row: Row) -> list[Turn]:
+    """Returns the turn that a record has in a field `system`, if there is something in it."""
+    said = row.text("system", empty=True) if row.fields.get("system") else ""
+    return [("system", said)] if said else []
+
+
+def conversation(row: Row, field: str, which: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the chosen turns of a record; a reply with the `weight` 0 is none to learn."""
+    turns, told = turns_of(row, field), row.value(field, list)
+    first = len(turns) - len(told)
+    passed = {first + number for number, turn in enumerate(told) if turn.get("weight", 1) == 0}
+    return chosen(turns, which, passed)
+
+
+def chosen(
+    turns: Sequence[Turn], which: str, passed: Collection[int] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields what goes on an id, and prompt, response and turns, for each user's turn chosen.
 
     One of "all" is an example with all that was said before it, and is known by its number; what
-    no reply follows has the response "".
+    no reply follows has the response "". The turns that are `passed` over are no responses.
     """
     asked = [place for place, (role, _) in enumerate(turns) if role == "user"]
-    if which == "all":
-        for number, place in enumerate(asked, start=1):
-            yield f"#{number}", turn_fields(turns[: place + 2])
-    else:
-        yield "", turn_fields(turns[: asked[0 if which == "first" else -1] + 2])
+    numbered = list(enumerate(asked, start=1))
+    for number, place in {"all": numbered, "first": numbered[:1], "last": numbered[-1:]}[which]:
+        if place + 1 not in passed:
+            yield f"#{number}" if which == "all" else "", turn_fields(turns[: place + 2])

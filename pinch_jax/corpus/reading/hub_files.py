@@ -10,6 +10,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.hub import Repository
 
 _DATA = re.compile(r".*\.(parquet|(jsonl?|csv|tsv)(\.gz)?)")
+_SHARD = re.compile(r"(?:.*/)?([^/]+)-\d{5}-of-\d{5}[^/]*")
 
 
 class Wanted(NamedTuple):
@@ -59,8 +60,16 @@ def _chosen(names: Iterable[str], configs: Sequence[Any], wanted: Wanted) -> lis
     inside = [n for n in data if not wanted.config or n.startswith(f"{wanted.config}/")]
     if not wanted.split:
         return inside if len(inside) == 1 else []
-    # train.jsonl, data/train-00000-of-00002.parquet, train/0000.parquet
-    return [name for name in inside if wanted.split in re.split(r"[-_./]", name)]
+    return [name for name in inside if _is_of(wanted.split, name)]
+
+
+def _is_of(split: str, name: str) -> bool:
+    """Returns whether a file is of a split: train.jsonl, train/0000.parquet; shards to the letter.
+
+    data/train_sft-00000-of-00002.parquet is of train_sft, and not of train.
+    """
+    shard = _SHARD.fullmatch(name)
+    return shard[1] == split if shard else split in re.split(r"[-_./]", name)
 
 
 def _matches(name: str, pattern: str) -> bool:

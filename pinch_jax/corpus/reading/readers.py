@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import CROSSLINGUAL, Example
-from pinch_jax.corpus.reading.conversations import FORMS, chosen, turns_of
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, turn_fields
+from pinch_jax.corpus.reading.conversations import FORMS, chosen, conversation, system_turn
 from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows, rows_of
@@ -170,10 +170,12 @@ def _alpaca_farm(source: Source, rows: Iterable[Row], language: str) -> Iterator
         yield Example(identity, identity, task, language, _instruction(row))
 
 
-def _instruction(row: Row) -> str:
-    # The form published with AlpacaEval has no `input`: it is part of the instruction.
-    below = row.text("input", empty=True) if row.fields.get("input") is not None else ""
-    return row.text("instruction") + (f"\n\n{below}" if below else "")
+def _instruction(row: Row, field: str = "instruction") -> str:
+    # The form published with AlpacaEval has no `input`: it is part of the instruction. Dolly's is
+    # its `context`.
+    about = [name for name in ("input", "context") if row.fields.get(name) is not None]
+    texts = row.text(field), *(row.text(name, empty=True) for name in about)
+    return "\n\n".join(filter(None, texts))
 
 
 def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
@@ -204,8 +206,11 @@ def _with_our_names(source: Source, rows: Iterable[Row], language: str) -> Itera
     column = columns.pop("language", None)
     if column:
         rows = (row for row in rows if _is_in(row, column, language))
+    # What a column is named for, it is not by its own name too: an `answer` may be a response.
+    taken = {columns.get("prompt"), columns.get("response")}
     for index, row in enumerate(rows):
-        fields = {**row.fields, **{name: row.value(c, object) for name, c in columns.items()}}
+        fields = {name: value for name, value in row.fields.items() if name not in taken}
+        fields |= {name: row.value(c, object) for name, c in columns.items()}
         # A file of many languages may call them by their names besides.
         fields |= {"language": language} if column else {}
         yield Row(row.place, index, fields)
@@ -234,12 +239,20 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
     """Returns the chosen turns of a record as `chosen` does, in whichever form it has them."""
     form = next((field for field in FORMS if row.fields.get(field) is not None), None)
     if form and not {"prompt", "response"} <= row.fields.keys():
-        return chosen(turns_of(row, form), source.which)
-    if "prompt" not in row.fields and "instruction" in row.fields:
-        texts = _instruction(row), row.text("output", empty=True)
+        return conversation(row, form, source.which)
+    if row.fields.get("history"):
+        raise UserError(
+            f"{row.place}: history={str(row.fields['history'])[:40]!r}: turns before a prompt are "
+            "not read there; write them all as `messages`, or take the field out"
+        )
+    alpaca = "prompt" not in row.fields and "instruction" in row.fields
+    if alpaca or source.columns.get("prompt") == "instruction":
+        asked = _instruction(row, "instruction" if alpaca else "prompt")
     else:
-        texts = row.text("prompt"), row.text("response", empty=True)
-    return [("", dict(zip(("prompt", "response"), texts, strict=True)))]
+        asked = row.text("prompt")
+    answered = "output" if alpaca and "response" not in source.columns else "response"
+    turns = [("user", asked), ("assistant", row.text(answered, empty=True))]
+    return [("", turn_fields([*system_turn(row), *turns]))]
 
 
 def _identity(source: Source, row: Row) -> str:
