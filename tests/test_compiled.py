@@ -18,6 +18,7 @@ SETTINGS = (
 def settings():
     """Leaves JAX as it was."""
     before = {name: getattr(jax.config, name) for name in SETTINGS}
+    jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
     yield
     for name, value in before.items():

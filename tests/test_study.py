@@ -16,6 +16,8 @@ from pinch_jax.study.runner import describe, plan_study, run_study
 from pinch_jax.study.tuning import tuned_params
 from pinch_jax.version import code_version
 
+PROMPTS = 3
+
 
 def miniature(data_dir):
     config = tiny.get_config()
@@ -23,7 +25,7 @@ def miniature(data_dir):
     config.corpus.data_dir = str(data_dir)
     config.mixture.examples = 24
     config.train.epochs = 1
-    config.evaluate.prompts = 6
+    config.evaluate.prompts = PROMPTS
     config.evaluate.rows = 8
     config.evaluate.loss_prompts = 2
     config.study.percents = (0, 50, 100)
@@ -72,7 +74,7 @@ def test_every_run_has_all_of_its_examples_and_answers(study):
             lines = response_path(run, language).read_text("utf-8").splitlines()
             asked = [json.loads(line)["id"] for line in lines]
             heldout = study.bench.corpus.heldout[language]
-            assert asked == [example.id for example in heldout[:6]]
+            assert asked == [example.id for example in heldout[:PROMPTS]]
         if run.spec != PRETRAINED:
             described = json.loads((run.directory / "mixture.json").read_text())
             assert sum(described["examples"].values()) == 24
@@ -151,7 +153,7 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
         row.score for row in analysis.scores if row.wins == row.wins
     ]
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
-    assert -1 <= all_languages.kappa < 1 and all_languages.outcomes >= 6 * 4 * 3
+    assert -1 <= all_languages.kappa < 1 and all_languages.outcomes >= PROMPTS * 4 * 3
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
 
 
