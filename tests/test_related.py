@@ -11,7 +11,9 @@ from test_analysis import PROMPTS, write_study
 from ml_collections_configs.related import STUDIES, get_config
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
+from pinch_jax.corpus.language_id import identify
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.report.page import write_report
@@ -84,6 +86,11 @@ def test_prompts_are_made_by_the_recipe_and_references_stay(tmp_path, corpora):
         assert source.response in made.prompt and "Finnish" in made.prompt
         assert (made.id, made.response, made.answer) == (target.id, target.response, target.answer)
     assert asked("en", 20) == english, "nothing is translated into its own language"
+    told = [response_record(e, "") for code in ("fi", "it") for e in asked(code, 64)]
+    words = words_of_records(told)
+    assert "country" not in words.known, "an English instruction is no text in Finnish"
+    copied = {identify(source.response, words) for source in heldout_examples("en")[:64]}
+    assert "en" in copied and copied.isdisjoint(words.languages)
     c.evaluate.recipe = "translation-xx"
     with pytest.raises(UserError, match=r"evaluate\.recipe='translation-xx': write RECIPE-"):
         from_config_dict(c)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import CROSSLINGUAL, Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import write_text
@@ -206,7 +206,10 @@ def response_shares(
         language=language,
         prompts=len(records),
         **{name: share(getattr(outcome, name) for outcome in held) for name in OF_OUTCOMES},
-        chance=share(majority.get(record["task"]) == record["answer"] for record in answered),
+        chance=share(
+            majority.get(record["task"].removeprefix(f"{CROSSLINGUAL}/")) == record["answer"]
+            for record in answered
+        ),
     )
 
 
