@@ -14,6 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.sweep import with_sweeps
 from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.runner import plan_study, run_study
@@ -123,6 +124,28 @@ def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):
             continue
         assert len(own) == 2 and own[0] == pytest.approx(alone[row.run, row.language, row.task])
         assert row.shares["right"][0] == pytest.approx(np.mean(own))
+
+
+def test_two_sets_that_are_one_in_the_first_draw_alone_are_refused(config, tmp_path):
+    mixture = dataclasses.replace(config.mixture, examples=20)
+    tie = dataclasses.replace(config, mixture=mixture, seed=3)
+    tie = with_sweeps(tie, ["pinch:10,n2"])
+    assert len({run.directory for run in drawn(tie, 1, tmp_path).distinct}) == 3, "one pinch"
+    with pytest.raises(UserError, match="'pinch:10' and 'pinch:n2' are the same tuning set in"):
+        drawn(tie, 2, tmp_path)
+
+
+def test_means_of_others_leave_out_what_any_draw_or_a_recipe_is_tuned_on():
+    codes = ("en", "fi", "it", "ru")
+    runs = {"first": {"en": 9, "fi": 1}, "second": {"en": 9, "it": 1}, "made": {"translation-en-ru": 9}}
+    arms = [
+        {"experiment": "mine", "run": drawn[0], "draws": [{"run": run} for run in drawn]}
+        | {"baseline_runs": dict.fromkeys(codes, "own")}
+        for drawn in (("first", "second"), ("made", "made"))
+    ]
+    study = {"base": "en", "languages": codes, "experiments": (), "sweeps": ["mine"], "arms": arms}
+    study["runs"] = {run: {"examples": held} for run, held in runs.items()}
+    assert [means_of(study, arm)["mean_other"] for arm in arms] == [["ru"], ["fi", "it"]]
 
 
 def test_no_draw_is_refused(config):
