@@ -22,6 +22,7 @@ from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
 from pinch_jax.study.experiments.registry import means_of
+from pinch_jax.study.experiments.slavic import RELATIONS
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.workdir import verdict_path
 
@@ -445,6 +446,12 @@ def test_finding_7_holds_when_nothing_predicts_transfer(tmp_path):
     found = finding(tmp_path, 7)
     assert found.value == pytest.approx(0, abs=1e-6)
     assert found.verdict == "holds"
+
+
+def test_a_language_is_as_intelligible_in_its_other_script():
+    told = [("sr-Latn", "hr"), ("sr", "sr-Latn"), ("cs", "sk"), ("sr-Latn", "cs"), ("hr", "sk")]
+    related = [RELATIONS["intelligible"](*pair) for pair in told]
+    assert related == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
