@@ -137,7 +137,11 @@ def test_two_sets_that_are_one_in_the_first_draw_alone_are_refused(config, tmp_p
 
 def test_means_of_others_leave_out_what_any_draw_or_a_recipe_is_tuned_on():
     codes = ("en", "fi", "it", "ru")
-    runs = {"first": {"en": 9, "fi": 1}, "second": {"en": 9, "it": 1}, "made": {"translation-en-ru": 9}}
+    runs = {
+        "first": {"en": 9, "fi": 1},
+        "second": {"en": 9, "it": 1},
+        "made": {"translation-en-ru": 9},
+    }
     arms = [
         {"experiment": "mine", "run": drawn[0], "draws": [{"run": run} for run in drawn]}
         | {"baseline_runs": dict.fromkeys(codes, "own")}

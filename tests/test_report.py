@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -18,7 +19,7 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, drawing, figures, groups, labels, tables
-from pinch_jax.report.page import write_report
+from pinch_jax.report.page import _figure_json, write_report
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
@@ -467,6 +468,17 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     assert not [row for row in values(page.figures["pinch"]) if row.get("kind") == "dot"]
 
 
+def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path):
+    records = read_records(made_up_study.write_workdir(tmp_path, experiments=("doses",)))
+    first = records.ranked("doses", "mean")[0]
+    untold = [dataclasses.replace(r, score=math.nan) if r == first else r for r in records.scores]
+    rest = dataclasses.replace(records, scores=tuple(untold)).ranked("doses", "mean")
+    assert rest == records.ranked("doses", "mean")[1:] and len(rest) == 2
+    drawn = [drawing.Drawing("a", "A", {"values": [{"score": math.nan, "told": "nan"}]})]
+    read = json.loads(_figure_json(drawn), parse_constant=pytest.fail)
+    assert read["figures"]["a"] == {"values": [{"score": None, "told": "nan"}]}
+
+
 def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
     workdir = made_up_study.write_workdir(tmp_path, experiments=("pinch", "unseen"))
     write_record(workdir / "study.json", read_study(workdir) | {"base": "it"})
@@ -476,3 +488,6 @@ def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
         lines = {row["line"] for row in values(held.drawings[0].spec) if row.get("kind") == "thick"}
         assert "Italian" in lines and "English" not in lines
         assert "all examples are Italian" in held.result and "English" not in held.result
+        some = tuple(row for row in records.scores if row.x != "0.0")
+        said = section(dataclasses.replace(records, scores=some), name).result
+        assert "all examples" not in said and "at P = 1," in said

@@ -17,7 +17,7 @@ from pinch_jax.files import write_text
 from pinch_jax.folders import seal
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of
+from pinch_jax.study.comparisons import Answers, Results, Scored, compared, draws_of, judges_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.confusion import Confusion, confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
@@ -135,7 +135,10 @@ def score_rows(results: Results) -> tuple[Score, ...]:
         ]
         for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
             p_holm[place] = p
-    rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
+    rows = [
+        _score_row(*row, _asked(results, row[0]))
+        for row in zip(scored, estimates, p_holm, strict=True)
+    ]
     rows += [row for held in experiments_of(results.study).values() for row in held.rows(results)]
     return tuple(rows)
 
@@ -144,7 +147,17 @@ def _numbers(held: Estimate) -> dict[str, float]:
     return {"score": held.value, "low": held.low, "high": held.high, "p": held.p}
 
 
-def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
+def _asked(results: Results, entry: Scored) -> int:
+    """Returns on how many answers of all draws there should be an outcome of a score."""
+    pairs = [pair for code in entry.languages for pair in compared(entry.arm, code)]
+    return sum(
+        len(results.answers[pair.run, pair.language].records)
+        for pair in pairs
+        if pair.run != pair.baseline_run
+    )
+
+
+def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> Score:
     arm, same, held = entry.arm, entry.same_language.estimate(), entry.values
     odds = entry.probability.estimate()
     row = Score(
@@ -161,7 +174,7 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         score_by_probability=odds.value,
         low_by_probability=odds.low,
         high_by_probability=odds.high,
-        no_verdict=0 if entry.is_itself else entry.prompts * len(draws_of(arm)) - len(held),
+        no_verdict=asked - len(held),
     )
     if entry.is_itself:
         return dataclasses.replace(row, p=NAN)

@@ -113,9 +113,10 @@ def plan_study(
 
 
 def _check_draws(runs: Mapping[str, Sequence[Run]]) -> None:
-    """Raises UserError where two specs are one set in the first draw, which names it, and not in all.
+    """Raises UserError where two specs are one set in the first draw, and not in all.
 
-    A budget is rounded in each draw anew, so that they may be: 5 or 6 examples, and exactly 5.
+    Results are kept by the first one's run. Budgets are rounded in each draw anew: 5 or 6 examples
+    may be exactly 5.
     """
     first: dict[str, str] = {}
     for spec, own in runs.items():
