@@ -207,6 +207,10 @@ def test_the_parts_of_the_variance_are_those_that_were_put_in():
         held += parts.draw_low <= sd**2 <= parts.draw_high
     assert np.mean(found, axis=0) == pytest.approx((sd**2, 20**2 / 200, 10**2 / 200), rel=0.12)
     assert held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
+    silent = np.concatenate([values, np.full((1, 200), np.nan)])
+    assert components(means_over_prompts(silent[:, :, None])[0]).draw == pytest.approx(
+        parts.draw, rel=0.1
+    )
 
 
 def test_more_draws_need_fewer_prompts_and_few_draws_may_never_do():
