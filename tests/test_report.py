@@ -19,6 +19,8 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, drawing, figures, groups, labels, tables
+from pinch_jax.report.first_screen import _answer, leading_models
+from pinch_jax.report.outcome_section import mean_shares
 from pinch_jax.report.page import _figure_json, write_report
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
@@ -207,6 +209,25 @@ def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_interva
         told = right, elsewhere, 100 - right - elsewhere
         assert numbers == [f"{number:.0f}" for number in told]
     assert "The examples were drawn once." in header and "In the paper: " in header
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "start"),
+    [
+        ((1, 9), (-9, 2), "A pinch helps:"),
+        ((-9, -1), (-2, 9), "A pinch does harm:"),
+        ((-9, -1), (-9, -2), "A pinch helps and does harm:"),
+        ((-1, 1), (-1, 1), "Whether a pinch helps cannot be told:"),
+    ],
+)
+def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
+    workdir, right, wrong, start
+):
+    records = read_records(workdir)
+    (pinch,) = (run for run, spec in records.runs.items() if spec == "pinch:1")
+    above = {"right": (0.0, *right), "other_language": (0.0, *wrong)}
+    told = dataclasses.replace(records, above_base={pinch: above})
+    assert _answer(told, leading_models(told), mean_shares(told)).startswith(start)
 
 
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):

@@ -123,11 +123,12 @@ def _answer(
     above = records.above_base.get(leading["pinch"], {})
     _, least_right, most_right = above.get(RIGHT, NOT_TOLD)
     _, least_wrong, most_wrong = above.get(OTHER_LANGUAGE, NOT_TOLD)
-    start = "Whether a pinch helps cannot be told"
-    if least_right > 0 or most_wrong < 0:
-        start = "A pinch helps"
-    elif most_right < 0 or least_wrong > 0:
-        start = "A pinch does harm"
+    helps, harms = least_right > 0 or most_wrong < 0, most_right < 0 or least_wrong > 0
+    start = {
+        (True, False): "A pinch helps",
+        (False, True): "A pinch does harm",
+        (True, True): "A pinch helps and does harm",
+    }.get((helps, harms), "Whether a pinch helps cannot be told")
     named = language(records.study["base"]).name
     said = (
         f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
