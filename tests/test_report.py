@@ -20,7 +20,7 @@ from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, drawing, figures, groups, labels, tables
 from pinch_jax.report.first_screen import _answer, leading_models
-from pinch_jax.report.outcome_section import mean_shares
+from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
 from pinch_jax.report.page import _figure_json, write_report
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
@@ -209,6 +209,19 @@ def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_interva
         told = right, elsewhere, 100 - right - elsewhere
         assert numbers == [f"{number:.0f}" for number in told]
     assert "The examples were drawn once." in header and "In the paper: " in header
+
+
+def test_a_mean_without_a_language_that_cannot_be_identified_says_so(workdir):
+    records = read_records(workdir)
+    assert left_out(records) == ""
+    nothing = {"other_language": (math.nan,) * 3}
+    outcomes = [
+        dataclasses.replace(row, shares=row.shares | nothing) if row.language == "sw" else row
+        for row in records.outcomes
+    ]
+    records = dataclasses.replace(records, outcomes=tuple(outcomes))
+    assert "languages are without sw:" in left_out(records)
+    assert left_out(records) in outcome_section(records).words.caption
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
 from pinch_jax.report.judge_section import judge_sentence
-from pinch_jax.report.outcome_section import mean_shares
+from pinch_jax.report.outcome_section import left_out, mean_shares
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
@@ -57,7 +57,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "facts": _facts(records),
         "languages": len(records.study["languages"]),
         "judge": judge_sentence(records),
-        "caveat": ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
+        "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws)) + left_out(records),
     }
 
 

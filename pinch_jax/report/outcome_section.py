@@ -46,6 +46,20 @@ def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, 
     return {row.run: row.shares for row in rows}
 
 
+def left_out(records: Records) -> str:
+    """Returns which languages the means are without, as a sentence; "" if they are over all."""
+    told = {
+        row.language for row in records.outcomes if not math.isnan(row.shares[OTHER_LANGUAGE][0])
+    }
+    missing = [code for code in records.study["languages"] if code not in told]
+    if not missing or MEAN not in told:
+        return ""
+    return (
+        f" Means of all languages are without {', '.join(missing)}: in which language answers are "
+        "cannot be told there."
+    )
+
+
 def outcome_section(records: Records) -> Section:
     """Returns what became of the questions that have an answer."""
     words = Words(
@@ -57,7 +71,7 @@ def outcome_section(records: Records) -> Section:
         "right there. Echo: the prompt once more. Too short: no language shows, and it is not the "
         "answer.",
         caption="A bar is a model, mean of all languages. The line is the 95 % interval of what is "
-        "right. The tables have every language by itself.",
+        f"right. The tables have every language by itself.{left_out(records)}",
     )
     means = mean_shares(records)
 
