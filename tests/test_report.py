@@ -250,7 +250,9 @@ def test_verdicts_are_counted_apart_from_what_was_not_run(page):
 def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
     records = read_records(workdir)
     pinch, pairs = (section(records, name).tables[0] for name in ("pinch", "pairs"))
-    assert "3.3" in {row[pinch.columns.index("x")] for row in pinch.rows}, "40 of 1,200"
+    assert "3.33" in {row[pinch.columns.index("x")] for row in pinch.rows}, "40 of 1,200"
+    small = tables.csv_table(records, tables.csv_file("a.csv", ("x", "run"), [(0.04, ""), (0, "")]))
+    assert small.rows == (("0.04",), ("0",))
     assert "zh+sw" in {row[pairs.columns.index("x")] for row in pairs.rows}
     assert "1 % over all languages" in {row[pinch.columns.index("tuned on")] for row in pinch.rows}
     assert tables.p_value(1e-9) == "<0.001" and tables.p_value(0.001) == "0.001"
