@@ -10,7 +10,7 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
 from pinch_jax.report.judge_section import judge_sentence
-from pinch_jax.report.outcome_section import left_out, mean_shares
+from pinch_jax.report.outcome_section import left_out, mean_shares, unidentified
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
@@ -55,7 +55,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
         "curve": _curve(records),
         "facts": _facts(records),
-        "languages": len(records.study["languages"]),
+        "languages": len(records.study["languages"]) - len(unidentified(records)),
         "judge": judge_sentence(records),
         "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws)) + left_out(records),
     }

@@ -46,13 +46,16 @@ def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, 
     return {row.run: row.shares for row in rows}
 
 
+def unidentified(records: Records) -> list[str]:
+    """Returns the languages that the means of all languages are without."""
+    rows = [row for row in records.outcomes if not math.isnan(row.shares[OTHER_LANGUAGE][0])]
+    told = {row.language for row in rows}
+    return [code for code in records.study["languages"] if MEAN in told and code not in told]
+
+
 def left_out(records: Records) -> str:
-    """Returns which languages the means are without, as a sentence; "" if they are over all."""
-    told = {
-        row.language for row in records.outcomes if not math.isnan(row.shares[OTHER_LANGUAGE][0])
-    }
-    missing = [code for code in records.study["languages"] if code not in told]
-    if not missing or MEAN not in told:
+    """Returns which languages these means are without, as a sentence; "" if they are over all."""
+    if not (missing := unidentified(records)):
         return ""
     return (
         f" Means of all languages are without {', '.join(missing)}: in which language answers are "
