@@ -17,7 +17,8 @@ from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
-from pinch_jax.study.analysis import analyse, majority_answers
+from pinch_jax.study.analysis import analyse, majority_answers, response_shares
+from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
@@ -189,6 +190,12 @@ def test_response_shares_and_the_chance_level(monolingual):
     assert float(row["wrong_language"]) == 16 / 40 and float(row["echo"]) == 0
     chance = float(row["chance"])
     assert chance == np.mean([majority("fi")[e.task] == e.answer for e in asked("fi")]) > 0
+
+
+def test_chance_is_that_of_the_task_where_a_recipe_makes_the_prompt():
+    record = {"task": "crosslingual/currency", "answer": "Euro"}
+    study = {"majority_answers": {"fi": {"currency": "Euro"}}, "runs": {"run": {"spec": "a"}}}
+    assert response_shares([Answers({"a": record}, {})], "run", "fi", study).chance == 1.0
 
 
 def test_the_majority_answer_is_the_most_frequent_of_its_task():
