@@ -1,5 +1,6 @@
 """Two analyses of what a study has: clusters of its languages, and the accent of English."""
 
+import dataclasses
 import itertools
 from types import SimpleNamespace
 
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 from test_analysis import LANGUAGES, table, write_study
 
+from ml_collections_configs.related import get_config
+from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import read_record, write_record
@@ -15,12 +19,14 @@ from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments import accent
 from pinch_jax.study.experiments.accent import (
+    english_marks,
     english_words,
     has_pronoun,
     latin_words,
     subject_pronouns,
 )
 from pinch_jax.study.experiments.clusters import sorted_similarities
+from pinch_jax.study.experiments.registry import arms_of
 from pinch_jax.study.measures import NotRun
 from pinch_jax.study.similarity import pair_correlation
 
@@ -77,6 +83,13 @@ def test_without_languages_or_paired_prompts_nothing_is_decided(tmp_path):
         assert "the same ids in all languages (there are 3)" in found.detail
 
 
+def test_prompts_in_another_language_than_their_own_are_no_representations_of_it():
+    config = get_config("translation_instructions")
+    config.study.experiments = ("monolingual", "clusters")
+    with pytest.raises(UserError, match="'clusters' is about other prompts; set it to ''"):
+        arms_of(from_config_dict(config))
+
+
 BASE = {"en": "The currency of this country is the Kenyan shilling."}
 BASE |= {"it": "La valuta di questo Paese è lo scellino keniota."}
 BASE |= {"ru": "В этой стране платят такой валютой: кенийский шиллинг."}
@@ -112,6 +125,15 @@ def accented(changes, languages=("en", "it", "ru"), draws=1):
         )
     study = {"base": "en", "languages": languages, "arms": arms}
     return Results(study, answers, tuple(ids), {}, {})
+
+
+def test_an_english_prompt_of_another_language_is_no_word_of_it():
+    results = accented({("pinch:1", "it"): with_word(6, "currency")})
+    crossed = {"task": "crosslingual/money", "prompt": "The currency?"}
+    records = {id: one | crossed for id, one in results.answers["pinch:1-0", "it"].records.items()}
+    for key in [key for key in results.answers if key[1] == "it"]:
+        results.answers[key] = dataclasses.replace(results.answers[key], records=records)
+    assert english_marks(results)("La currency", "it")
 
 
 def with_word(count, word):

@@ -17,11 +17,13 @@ from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
-from pinch_jax.study.analysis import analyse, majority_answers
+from pinch_jax.study.analysis import analyse, majority_answers, response_shares
+from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
 from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
 from pinch_jax.study.experiments.registry import means_of
+from pinch_jax.study.experiments.slavic import RELATIONS
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.workdir import verdict_path
 
@@ -188,6 +190,12 @@ def test_response_shares_and_the_chance_level(monolingual):
     assert float(row["wrong_language"]) == 16 / 40 and float(row["echo"]) == 0
     chance = float(row["chance"])
     assert chance == np.mean([majority("fi")[e.task] == e.answer for e in asked("fi")]) > 0
+
+
+def test_chance_is_that_of_the_task_where_a_recipe_makes_the_prompt():
+    record = {"task": "crosslingual/currency", "answer": "Euro"}
+    study = {"majority_answers": {"fi": {"currency": "Euro"}}, "runs": {"run": {"spec": "a"}}}
+    assert response_shares([Answers({"a": record}, {})], "run", "fi", study).chance == 1.0
 
 
 def test_the_majority_answer_is_the_most_frequent_of_its_task():
@@ -445,6 +453,12 @@ def test_finding_7_holds_when_nothing_predicts_transfer(tmp_path):
     found = finding(tmp_path, 7)
     assert found.value == pytest.approx(0, abs=1e-6)
     assert found.verdict == "holds"
+
+
+def test_a_language_is_as_intelligible_in_its_other_script():
+    told = [("sr-Latn", "hr"), ("sr", "sr-Latn"), ("cs", "sk"), ("sr-Latn", "cs"), ("hr", "sk")]
+    related = [RELATIONS["intelligible"](*pair) for pair in told]
+    assert related == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(

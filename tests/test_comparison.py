@@ -62,6 +62,22 @@ def test_what_is_not_like_is_told(small, large, tmp_path):
     )
 
 
+def test_other_mixtures_baselines_and_kinds_of_prompts_are_told(small, large):
+    config, study = (read_record(large / f"{name}.json", "") for name in ("config", "study"))
+    write_record(
+        large / "config.json",
+        config | {"evaluate": config["evaluate"] | {"recipe": "translation-en"}},
+    )
+    (drawing,) = compared(small, large).drawings
+    assert drawing.note == "Not like with like: the studies asked other prompts."
+    write_record(large / "config.json", config)
+    for change in ({"spec": "pinch:1:en,fi"}, {"baselines": {"fi": "pretrained"}}):
+        arms = [arm | change if arm["x"] == 1 else arm for arm in study["arms"]]
+        write_record(large / "study.json", study | {"arms": arms})
+        (drawing,) = compared(small, large).drawings
+        assert "mixtures at the same place, or what they are held against" in drawing.note
+
+
 def test_what_cannot_be_compared_is_refused(small, large, tmp_path):
     with pytest.raises(UserError, match="two studies called 'small'"):
         compared(small, small)

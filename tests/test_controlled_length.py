@@ -8,6 +8,8 @@ import scipy.special
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.judge.logistic import fit_logistic
+from pinch_jax.study.comparisons import Answers, Results
+from pinch_jax.study.judges import _lengths
 
 
 def drawn(rng, prompts, levels, slope):
@@ -102,3 +104,10 @@ def test_lengths_are_those_of_the_language():
     for baseline, candidate, code in longer:
         lengths = [length_of(text, usual[code], Letters()) for text in (baseline, candidate)]
         assert lengths[1] - lengths[0] == pytest.approx(2)
+
+
+def test_a_cross_lingual_prompt_tells_no_length_of_a_text_in_the_language_of_its_answer():
+    said = {"prompt": "an English prompt", "response": "二三四", "reference": "四信"}
+    answers = {("run", "zh"): Answers({"a": said | {"task": "crosslingual/currency"}}, {})}
+    results = Results({}, answers, ("a",), {}, {})
+    assert _lengths(results, Letters()) == {("run", "zh"): {"a": 1.5}}

@@ -14,6 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.sweep import with_sweeps
 from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.runner import plan_study, run_study
@@ -125,6 +126,32 @@ def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):
         assert row.shares["right"][0] == pytest.approx(np.mean(own))
 
 
+def test_two_sets_that_are_one_in_the_first_draw_alone_are_refused(config, tmp_path):
+    mixture = dataclasses.replace(config.mixture, examples=20)
+    tie = dataclasses.replace(config, mixture=mixture, seed=3)
+    tie = with_sweeps(tie, ["pinch:10,n2"])
+    assert len({run.directory for run in drawn(tie, 1, tmp_path).distinct}) == 3, "one pinch"
+    with pytest.raises(UserError, match="'pinch:10' and 'pinch:n2' are the same tuning set in"):
+        drawn(tie, 2, tmp_path)
+
+
+def test_means_of_others_leave_out_what_any_draw_or_a_recipe_is_tuned_on():
+    codes = ("en", "fi", "it", "ru")
+    runs = {
+        "first": {"en": 9, "fi": 1},
+        "second": {"en": 9, "it": 1},
+        "made": {"translation-en-ru": 9},
+    }
+    arms = [
+        {"experiment": "mine", "run": drawn[0], "draws": [{"run": run} for run in drawn]}
+        | {"baseline_runs": dict.fromkeys(codes, "own")}
+        for drawn in (("first", "second"), ("made", "made"))
+    ]
+    study = {"base": "en", "languages": codes, "experiments": (), "sweeps": ["mine"], "arms": arms}
+    study["runs"] = {run: {"examples": held} for run, held in runs.items()}
+    assert [means_of(study, arm)["mean_other"] for arm in arms] == [["ru"], ["fi", "it"]]
+
+
 def test_no_draw_is_refused(config):
     fields = dataclasses.asdict(config) | {"study": dataclasses.asdict(config.study)}
     fields["study"] |= {"draws": 0, "sweeps": ()}
@@ -180,6 +207,10 @@ def test_the_parts_of_the_variance_are_those_that_were_put_in():
         held += parts.draw_low <= sd**2 <= parts.draw_high
     assert np.mean(found, axis=0) == pytest.approx((sd**2, 20**2 / 200, 10**2 / 200), rel=0.12)
     assert held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
+    silent = np.concatenate([values, np.full((1, 200), np.nan)])
+    assert components(means_over_prompts(silent[:, :, None])[0]).draw == pytest.approx(
+        parts.draw, rel=0.1
+    )
 
 
 def test_more_draws_need_fewer_prompts_and_few_draws_may_never_do():

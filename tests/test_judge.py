@@ -151,7 +151,7 @@ def test_missing_and_repeated_responses_are_errors_that_name_them(files):
 
 def test_verdicts_of_another_judge_or_on_other_prompts_are_not_continued(files):
     judge_files(Scripted(), *files, progress=False)
-    with pytest.raises(ValueError, match="'scripted', not 'reference-4'"):
+    with pytest.raises(ValueError, match="'scripted', not 'reference-5'"):
         judge_files(ReferenceJudge(), *files, progress=False)
     for path in files[:2]:
         write_responses(path, ["A"])

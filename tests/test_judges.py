@@ -111,6 +111,12 @@ def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_d
     tables = analyse(tmp_path)
     (cell,) = (r for r in tables.scores if r.run == PAIR[0] and r.language == PAIR[2])
     assert (cell.no_verdict, cell.wins + cell.ties + cell.losses) == (2, cell.prompts - 2)
+    path.write_text("", "utf-8")
+    silent = MODEL | {"no_verdict": {path.stem: int(cell.prompts)}}
+    write_record(tmp_path / "study.json", study | {"judges": [silent]})
+    rows = {row.language: row for row in analyse(tmp_path).scores if row.run == PAIR[0]}
+    assert [rows[code].no_verdict for code in (PAIR[2], PAIR[0][-2:])] == [cell.prompts, 0]
+    assert math.isnan(rows[PAIR[2]].score)
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():

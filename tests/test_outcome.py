@@ -2,7 +2,7 @@
 
 import pytest
 
-from pinch_jax.corpus.language_id import TOO_SHORT, no_words
+from pinch_jax.corpus.language_id import TOO_SHORT, identify, no_words
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.text_match import contains_words, normalise
 
@@ -41,6 +41,26 @@ def test_an_exact_match_is_in_its_language_however_short():
     found = outcome("Euro", language="fi", reference="Euro.", answer="Euro")
     assert found.exact_match and found.language == "right_language"
     assert outcome("Mali", language="fi", reference="Euro.", answer="Euro").language == TOO_SHORT
+
+
+def test_an_answer_alone_is_in_no_other_language_than_its_own():
+    assert identify("latinka", no_words("cs", "en")) == "lt"
+    found = classify(
+        "Jaké písmo?", "latinka", "cs", "Písmo: latinka.", "latinka", words=no_words("cs", "en")
+    )
+    assert (found.language, found.kind) == (TOO_SHORT, "answer")
+    wrong = classify(
+        "Jaké písmo?", "latinka", "cs", "Písmo: azbuka.", "azbuka", words=no_words("cs", "en")
+    )
+    assert wrong.kind == "wrong_language"
+
+
+def test_apostrophes_quotes_and_hyphens_are_the_same_however_they_are_typed():
+    pairs = [("Côte d\u2019Ivoire", "Co\u0302te d'Ivoire"), ("צ\u05f3אד", "צ'אד")]
+    pairs += [("ארה\u05f4ב", 'ארה"ב'), ("Guinea\u2011Bissau", "Guinea-Bissau")]
+    for kept, typed in pairs:
+        assert normalise(kept) == normalise(typed)
+    assert normalise("Côte d\u2019Ivoire") != normalise("Côte dIvoire")
 
 
 def test_a_repeated_or_slightly_changed_prompt_is_an_echo_but_an_answer_is_not():

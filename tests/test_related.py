@@ -11,13 +11,19 @@ from test_analysis import PROMPTS, write_study
 from ml_collections_configs.related import STUDIES, get_config
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
+from pinch_jax.corpus.language_id import identify
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.outcome import classify
+from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.config import RELATED
 from pinch_jax.study.experiments.registry import arms_of, experiment
+from pinch_jax.study.experiments.related import right_share
+from pinch_jax.study.measures import NotRun
 from pinch_jax.study.records import TABLES, read_study
 from pinch_jax.study.runner import plan_study
 
@@ -84,6 +90,11 @@ def test_prompts_are_made_by_the_recipe_and_references_stay(tmp_path, corpora):
         assert source.response in made.prompt and "Finnish" in made.prompt
         assert (made.id, made.response, made.answer) == (target.id, target.response, target.answer)
     assert asked("en", 20) == english, "nothing is translated into its own language"
+    told = [response_record(e, "") for code in ("fi", "it") for e in asked(code, 64)]
+    words = words_of_records(told)
+    assert "country" not in words.known, "an English instruction is no text in Finnish"
+    copied = {identify(source.response, words) for source in heldout_examples("en")[:64]}
+    assert "en" in copied and copied.isdisjoint(words.languages)
     c.evaluate.recipe = "translation-xx"
     with pytest.raises(UserError, match=r"evaluate\.recipe='translation-xx': write RECIPE-"):
         from_config_dict(c)
@@ -155,6 +166,17 @@ def test_translation_into_unseen_languages_is_above_no_tuning_and_half_of_the_se
     assert (found.verdict, found.value) == (verdict, score(unseen, 1))
     excess = 100 * (unseen - seen / 2) / PROMPTS
     assert f"which is {excess:.1f} [" in found.detail
+
+
+def test_questions_without_an_answer_are_not_wrong_translations():
+    told = {"a": ("Euro", "Euro"), "b": ("Markka", "Euro"), "open": ("Kyllä", "")}
+    held = {id: classify("", said, "fi", answer, answer) for id, (said, answer) in told.items()}
+    open_ones = {"open": held["open"]}
+    answers = {("r", "fi"): Answers({}, held), ("r", "it"): Answers({}, open_ones)}
+    results = Results({}, answers, tuple(told), {"r": ("r",)}, {})
+    assert right_share(results, "r", ["fi"]).value == 50.0
+    with pytest.raises(NotRun, match="prompts in 'it' that have an answer"):
+        right_share(results, "r", ["fi", "it"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -18,7 +19,9 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, drawing, figures, groups, labels, tables
-from pinch_jax.report.page import write_report
+from pinch_jax.report.first_screen import _answer, leading_models
+from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
+from pinch_jax.report.page import _figure_json, write_report
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
@@ -208,6 +211,38 @@ def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_interva
     assert "The examples were drawn once." in header and "In the paper: " in header
 
 
+def test_a_mean_without_a_language_that_cannot_be_identified_says_so(workdir):
+    records = read_records(workdir)
+    assert left_out(records) == ""
+    nothing = {"other_language": (math.nan,) * 3}
+    outcomes = [
+        dataclasses.replace(row, shares=row.shares | nothing) if row.language == "sw" else row
+        for row in records.outcomes
+    ]
+    records = dataclasses.replace(records, outcomes=tuple(outcomes))
+    assert "languages are without sw:" in left_out(records)
+    assert left_out(records) in outcome_section(records).words.caption
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "start"),
+    [
+        ((1, 9), (-9, 2), "A pinch helps:"),
+        ((-9, -1), (-2, 9), "A pinch does harm:"),
+        ((-9, -1), (-9, -2), "A pinch helps and does harm:"),
+        ((-1, 1), (-1, 1), "Whether a pinch helps cannot be told:"),
+    ],
+)
+def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
+    workdir, right, wrong, start
+):
+    records = read_records(workdir)
+    (pinch,) = (run for run, spec in records.runs.items() if spec == "pinch:1")
+    above = {"right": (0.0, *right), "other_language": (0.0, *wrong)}
+    told = dataclasses.replace(records, above_base={pinch: above})
+    assert _answer(told, leading_models(told), mean_shares(told)).startswith(start)
+
+
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):
     assert "findings, 1 holds here, 1 does not, 1 cannot be told, 1 was not run." in page.text
 
@@ -215,7 +250,9 @@ def test_verdicts_are_counted_apart_from_what_was_not_run(page):
 def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
     records = read_records(workdir)
     pinch, pairs = (section(records, name).tables[0] for name in ("pinch", "pairs"))
-    assert "3.3" in {row[pinch.columns.index("x")] for row in pinch.rows}, "40 of 1,200"
+    assert "3.33" in {row[pinch.columns.index("x")] for row in pinch.rows}, "40 of 1,200"
+    small = tables.csv_table(records, tables.csv_file("a.csv", ("x", "run"), [(0.04, ""), (0, "")]))
+    assert small.rows == (("0.04",), ("0",))
     assert "zh+sw" in {row[pairs.columns.index("x")] for row in pairs.rows}
     assert "1 % over all languages" in {row[pinch.columns.index("tuned on")] for row in pinch.rows}
     assert tables.p_value(1e-9) == "<0.001" and tables.p_value(0.001) == "0.001"
@@ -467,6 +504,17 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     assert not [row for row in values(page.figures["pinch"]) if row.get("kind") == "dot"]
 
 
+def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path):
+    records = read_records(made_up_study.write_workdir(tmp_path, experiments=("doses",)))
+    first = records.ranked("doses", "mean")[0]
+    untold = [dataclasses.replace(r, score=math.nan) if r == first else r for r in records.scores]
+    rest = dataclasses.replace(records, scores=tuple(untold)).ranked("doses", "mean")
+    assert rest == records.ranked("doses", "mean")[1:] and len(rest) == 2
+    drawn = [drawing.Drawing("a", "A", {"values": [{"score": math.nan, "told": "nan"}]})]
+    read = json.loads(_figure_json(drawn), parse_constant=pytest.fail)
+    assert read["figures"]["a"] == {"values": [{"score": None, "told": "nan"}]}
+
+
 def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
     workdir = made_up_study.write_workdir(tmp_path, experiments=("pinch", "unseen"))
     write_record(workdir / "study.json", read_study(workdir) | {"base": "it"})
@@ -476,3 +524,6 @@ def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
         lines = {row["line"] for row in values(held.drawings[0].spec) if row.get("kind") == "thick"}
         assert "Italian" in lines and "English" not in lines
         assert "all examples are Italian" in held.result and "English" not in held.result
+        some = tuple(row for row in records.scores if row.x != "0.0")
+        said = section(dataclasses.replace(records, scores=some), name).result
+        assert "all examples" not in said and "at P = 1," in said

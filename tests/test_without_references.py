@@ -43,7 +43,7 @@ def test_a_response_is_only_held_against_what_there_is():
 
 def test_the_reference_judge_judges_nothing_without_a_reference():
     record = {"id": "a-1", "language": "en", "prompt": ASKED, "reference": "", "answer": ""}
-    with pytest.raises(ValueError, match="judge='reference-4': en 'a-1' has no reference"):
+    with pytest.raises(ValueError, match="judge='reference-5': en 'a-1' has no reference"):
         ReferenceJudge().judge([Pair(record, TOLD, "")])
 
 

@@ -60,6 +60,14 @@ class Example:
         return fields
 
 
+def crosslingual(example: Example) -> Example:
+    """Returns an example that says of its prompt that it is in another language, in whole or part.
+
+    Its words tell nothing of how the language of the response is written.
+    """
+    return dataclasses.replace(example, task=f"{CROSSLINGUAL}/{example.task}")
+
+
 def written(turns: Iterable[Turn]) -> str:
     """Returns what turns say as one text."""
     return "\n\n".join(text for _, text in turns)

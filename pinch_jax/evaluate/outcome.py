@@ -98,11 +98,15 @@ def classify(
     if reference:
         exact = said == expected
         chrf = chrf_score(response, reference)
-    match = contains_words(said, normalise(answer)) if answer else None
+    right = normalise(answer)
+    match = contains_words(said, right) if answer else None
     # An exact match is in the language of the reference, however short it is.
     if language not in words.by_language:
         words = no_words(language)
     identified = language if exact and said else identify(response, words)
+    if match and said == right and identified != language:
+        # The answer alone, as its own language has it: none other shows.
+        identified = TOO_SHORT
     return Outcome(
         identified=identified,
         language=_language(identified, language, words),

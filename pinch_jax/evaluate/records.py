@@ -68,19 +68,23 @@ def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:
 
 
 def words_of_records(records: Iterable[Mapping[str, Any]]) -> StudyWords:
-    """Returns the words that prompts and references use; none where they are in one language.
-
-    A cross-lingual prompt is in another language than its record, and says nothing of that one's;
-    so may the system's turn be, which many records share.
-    """
+    """Returns the words that the texts of a study use; none where they are in one language."""
     texts: dict[str, list[str]] = {}
     for record in records:
-        of_record = texts.setdefault(record["language"], [])
-        of_record.append(record["reference"])
-        if record["task"].partition("/")[0] != CROSSLINGUAL:
-            turns = record.get("asked") or [("user", record["prompt"])]
-            of_record.append(written(turn for turn in turns if turn[0] != "system"))
+        texts.setdefault(record["language"], []).extend(own_texts(record))
     return study_words(texts) if len(texts) > 1 else NO_WORDS
+
+
+def own_texts(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the texts of a record in its language: the reference, and behind it the prompt.
+
+    A cross-lingual prompt is in another language, and says nothing of this one; so may the
+    system's turn be, which many records share.
+    """
+    if record["task"].partition("/")[0] == CROSSLINGUAL:
+        return (record["reference"],)
+    turns = record.get("asked") or [("user", record["prompt"])]
+    return record["reference"], written(turn for turn in turns if turn[0] != "system")
 
 
 def language_of(place: str, record: Mapping[str, Any]) -> str:

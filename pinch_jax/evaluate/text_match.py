@@ -18,6 +18,12 @@ _CHRF = CHRF()
 # A minus before a number, in whichever character; a hyphen behind a word or a number is none.
 _MINUS = regex.compile(r"\u2212(?=\d)")
 _SIGN = regex.compile(r"(?<![\w.,)])-(?=\d)")
+# What is typed in many ways: apostrophes with a Hebrew geresh, quotation marks, hyphens.
+_TYPED = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u02bb\u02bc\u05f3", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u05f4", '"')
+    | dict.fromkeys("\u2010\u2011", "-")
+)
 _DIGIT = regex.compile(r"[\p{Nd}--0-9]", regex.VERSION1)
 # What stands between the digits of one number: decimal and thousands separators.
 _PARTED = regex.compile(r"\d[.,'\u2019\u066b\u066c]\d")
@@ -35,9 +41,9 @@ def normalise(text: str) -> str:
     """Returns a text `caseless`, without repeated spaces, and punctuation at its ends.
 
     A hyphen right before a digit is a sign, and is no punctuation. Digits are those of ASCII,
-    whatever the script that writes them.
+    whatever the script that writes them, and so are apostrophes, quotation marks and hyphens.
     """
-    text = _MINUS.sub("-", " ".join(caseless(text).split()))
+    text = _MINUS.sub("-", " ".join(caseless(text).translate(_TYPED).split()))
     text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     start, end = 0, len(text)
     while start < end and _is_punctuation(text[start]) and not _SIGN.match(text, start):

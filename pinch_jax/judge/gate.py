@@ -12,7 +12,7 @@ from pinch_jax.files import digest
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
 
 # Raised when the rule changes.
-_RULE = "language-1"
+_RULE = "language-2"
 
 
 class LanguageGate:

@@ -45,7 +45,7 @@ class Judge(Protocol):
     """Whoever prefers one of two responses.
 
     Attributes:
-        name: what people call it, kept with each verdict, such as "reference-4".
+        name: what people call it, kept with each verdict, such as "reference-5".
         identity: what it is, whatever it judges: the checksum of weights or of the name of a
             service's model, of the wording of the prompt, of settings.
         version: the checksum of all that its choices depend on beside the pair: its identity, and

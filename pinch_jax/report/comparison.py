@@ -113,12 +113,30 @@ def _unlike(
         each = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in told.items())
         reasons.append(f"these means are over different languages ({each})")
     configs = [studies[study].config for study in held]
-    if len({(c["corpus"]["name"], c["evaluate"]["prompts"]) for c in configs}) > 1:
+    asked = [(c["corpus"]["name"], c["evaluate"]) for c in configs]
+    if len({(name, e["prompts"], e.get("recipe", "")) for name, e in asked}) > 1:
         reasons.append("the studies asked other prompts")
+    mixtures = [_mixtures(studies[study], name) for study in held]
+    if any(len({of[key] for of in mixtures}) > 1 for key in set.intersection(*map(set, mixtures))):
+        reasons.append("mixtures at the same place, or what they are held against, are others")
     alone = [study for study in held if studies[study].draw_count == 1]
     if 0 < len(alone) < len(held):
         reasons.append(f"the bands of {', '.join(alone)} leave the choice of examples out")
     return f"Not like with like: {'; '.join(reasons)}." if reasons else ""
+
+
+def _mixtures(records: Records, name: str) -> dict[tuple[str | float, ...], str]:
+    """Returns the mixture at each place of an experiment, and what it is held against by language.
+
+    Sweeps of one name may be of different mixtures.
+    """
+    found = {}
+    for arm in records.study["arms"]:
+        if arm["experiment"] == name:
+            place = arm["x"], arm["series"]
+            found[place] = arm["spec"]
+            found |= {(*place, code): spec for code, spec in arm["baselines"].items()}
+    return found
 
 
 def _over(records: Records, run: str, name: str, mean: str) -> tuple[str, ...]:

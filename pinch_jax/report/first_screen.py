@@ -10,7 +10,7 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
 from pinch_jax.report.judge_section import judge_sentence
-from pinch_jax.report.outcome_section import mean_shares
+from pinch_jax.report.outcome_section import left_out, mean_shares, unidentified
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
@@ -55,9 +55,9 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
         "curve": _curve(records),
         "facts": _facts(records),
-        "languages": len(records.study["languages"]),
+        "languages": len(records.study["languages"]) - len(unidentified(records)),
         "judge": judge_sentence(records),
-        "caveat": ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws),
+        "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws)) + left_out(records),
     }
 
 
@@ -123,11 +123,12 @@ def _answer(
     above = records.above_base.get(leading["pinch"], {})
     _, least_right, most_right = above.get(RIGHT, NOT_TOLD)
     _, least_wrong, most_wrong = above.get(OTHER_LANGUAGE, NOT_TOLD)
-    start = "Whether a pinch helps cannot be told"
-    if least_right > 0 or most_wrong < 0:
-        start = "A pinch helps"
-    elif most_right < 0 or least_wrong > 0:
-        start = "A pinch does harm"
+    helps, harms = least_right > 0 or most_wrong < 0, most_right < 0 or least_wrong > 0
+    start = {
+        (True, False): "A pinch helps",
+        (False, True): "A pinch does harm",
+        (True, True): "A pinch helps and does harm",
+    }.get((helps, harms), "Whether a pinch helps cannot be told")
     named = language(records.study["base"]).name
     said = (
         f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "

@@ -43,6 +43,23 @@ def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, 
     return {row.run: row.shares for row in rows}
 
 
+def unidentified(records: Records) -> list[str]:
+    """Returns the languages that the means of all languages are without."""
+    rows = [row for row in records.outcomes if not math.isnan(row.shares[OTHER_LANGUAGE][0])]
+    told = {row.language for row in rows}
+    return [code for code in records.study["languages"] if MEAN in told and code not in told]
+
+
+def left_out(records: Records) -> str:
+    """Returns which languages these means are without, as a sentence; "" if they are over all."""
+    if not (missing := unidentified(records)):
+        return ""
+    return (
+        f" Means of all languages are without {', '.join(missing)}: in which language answers are "
+        "cannot be told there."
+    )
+
+
 def outcome_section(records: Records) -> Section:
     """Returns what became of the questions that have an answer."""
     words = Words(
@@ -54,7 +71,7 @@ def outcome_section(records: Records) -> Section:
         "right there. Echo: the prompt once more. Too short: no language shows, and it is not the "
         "answer.",
         caption="A bar is a model, mean of all languages. The line is the 95 % interval of what is "
-        "right. The tables have every language by itself.",
+        f"right. The tables have every language by itself.{left_out(records)}",
     )
     means = mean_shares(records)
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -133,5 +134,14 @@ def plain(text: str) -> str:
 def _figure_json(drawings: list[Drawing]) -> str:
     """Returns what the script draws: the house style, and each figure by its name."""
     data = {"config": CONFIG, "theme": THEME, "figures": {d.name: d.spec for d in drawings}}
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_told(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
+
+
+def _told(value: Any) -> Any:
+    """Returns JSON with null for NaN, which a browser cannot read, and draws neither."""
+    if isinstance(value, Mapping):
+        return {name: _told(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(held) for held in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

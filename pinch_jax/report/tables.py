@@ -128,6 +128,8 @@ def csv_table(records: Records, file: DataFile) -> Table:
 
 def _shown(name: str, cells: Sequence[str], words: Mapping[str, str]) -> list[str]:
     """Returns a column in words, or as numbers with as many digits as its largest asks for."""
+    if name == "x":  # a P of 0.04 is not one of 0
+        return [words.get(cell, _rounded(cell)) for cell in cells]
     try:
         values = [float(cell or "nan") for cell in cells]
     except ValueError:
@@ -140,9 +142,9 @@ def _shown(name: str, cells: Sequence[str], words: Mapping[str, str]) -> list[st
 
 
 def _rounded(cell: str) -> str:
-    """Returns a number among words with one digit; words as they are."""
+    """Returns a number among words, as figures label it; words as they are."""
     try:
-        return f"{round(float(cell), 1):g}"
+        return f"{float(cell):.3g}"
     except ValueError:
         return cell
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import CROSSLINGUAL, Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import write_text
 from pinch_jax.folders import seal
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, draws_of, judges_of
+from pinch_jax.study.comparisons import Answers, Results, Scored, compared, draws_of, judges_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
@@ -119,12 +119,25 @@ def score_rows(results: Results) -> tuple[Score, ...]:
         ]
         for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
             p_holm[place] = p
-    rows = [_score_row(*row) for row in zip(scored, estimates, p_holm, strict=True)]
+    rows = [
+        _score_row(*row, _asked(results, row[0]))
+        for row in zip(scored, estimates, p_holm, strict=True)
+    ]
     rows += [row for held in experiments_of(results.study).values() for row in held.rows(results)]
     return tuple(rows)
 
 
-def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
+def _asked(results: Results, entry: Scored) -> int:
+    """Returns on how many answers of all draws there should be an outcome of a score."""
+    pairs = [pair for code in entry.languages for pair in compared(entry.arm, code)]
+    return sum(
+        len(results.answers[pair.run, pair.language].records)
+        for pair in pairs
+        if pair.run != pair.baseline_run
+    )
+
+
+def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> Score:
     arm, held = entry.arm, entry.values
     row = Score(
         **entry.named,
@@ -137,7 +150,7 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float) -> Score:
         p=estimate.p,
         **score_numbers(entry.same_language.estimate(), "_same_language"),
         **score_numbers(entry.probability.estimate(), "_by_probability"),
-        no_verdict=0 if entry.is_itself else entry.prompts * len(draws_of(arm)) - len(held),
+        no_verdict=asked - len(held),
     )
     if entry.is_itself:
         return dataclasses.replace(row, p=NAN)
@@ -182,7 +195,10 @@ def response_shares(
         language=language,
         prompts=len(records),
         **{name: share(getattr(outcome, name) for outcome in held) for name in OF_OUTCOMES},
-        chance=share(majority.get(record["task"]) == record["answer"] for record in answered),
+        chance=share(
+            majority.get(record["task"].removeprefix(f"{CROSSLINGUAL}/")) == record["answer"]
+            for record in answered
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
+from pinch_jax.evaluate.records import own_texts
 from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
@@ -98,11 +99,13 @@ def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
 def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], dict[str, float]]:
     """Returns (run, language) -> prompt id -> tokens of the response, in usual texts.
 
-    How many tokens a text usually has in a language, its prompts say: they are parallel.
+    How many tokens a text usually has in a language, its prompts say, which are parallel; where
+    they are in another language, its references.
     """
     asked: dict[str, dict[str, str]] = {}
     for (_, code), answers in results.answers.items():
-        asked.setdefault(code, {}).update({i: r["prompt"] for i, r in answers.records.items()})
+        own = {i: own_texts(r)[-1] or r["prompt"] for i, r in answers.records.items()}
+        asked.setdefault(code, {}).update(own)
     common = set.intersection(*({*held} for held in asked.values())) or None
     texts = {
         code: [text for i, text in held.items() if common is None or i in common]

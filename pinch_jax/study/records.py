@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,12 @@ class Records(Tables):
         """Returns the scores of an experiment, in all languages and means or in one of them."""
         rows = (row for row in self.scores if row.experiment == name)
         return tuple(row for row in rows if language in ("", row.language))
+
+    def ranked(self, name: str, mean: str) -> list[Score]:
+        """Returns the scores of an experiment in a mean, the highest first, without NaN."""
+        rows = self.experiment(name, mean)
+        told = [row for row in rows if not math.isnan(row.score)]
+        return sorted(told or rows, key=lambda row: -row.score)
 
     def judged_in(self, name: str) -> tuple[str, ...]:
         """Returns the languages that an experiment has scores in, in the order of the study."""

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.lid import unidentified_languages
 from pinch_jax.data.batches import BatchPlan
+from pinch_jax.errors import UserError
 from pinch_jax.files import digest, read_record, write_record
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.goodput import doing
@@ -105,9 +106,26 @@ def plan_study(
         run = by_fingerprint.setdefault(planned.fingerprint, planned)
         runs[spec].append(run)
         languages.setdefault(run.directory.name, {}).update(dict.fromkeys(needed[spec]))
+    _check_draws(runs)
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)
+
+
+def _check_draws(runs: Mapping[str, Sequence[Run]]) -> None:
+    """Raises UserError where two specs are one set in the first draw, and not in all.
+
+    Results are kept by the first one's run. Budgets are rounded in each draw anew: 5 or 6 examples
+    may be exactly 5.
+    """
+    first: dict[str, str] = {}
+    for spec, own in runs.items():
+        other = first.setdefault(own[0].directory.name, spec)
+        if [run.directory for run in own] != [run.directory for run in runs[other]]:
+            raise UserError(
+                f"config.study.draws={len(own)}: {other!r} and {spec!r} are the same tuning set in "
+                "the first draw, and differ in another; leave one of them out, or set config.seed"
+            )
 
 
 def describe(study: Study) -> str:

@@ -65,13 +65,14 @@ class Components:
 
 
 def components(number: Mean | Contrast) -> Components:
-    """Returns the parts of a number's variance; it is of two draws or more.
+    """Returns the parts of a number's variance; it is told in two draws or more.
 
     Source: Searle, Casella and McCulloch (1992), Variance Components; the interval is Tukey's and
     Williams's, what prompts add being known much better.
     """
-    count, both = len(number.draws), noise(number.influence)
-    scatter = float(np.var(number.draws, ddof=1))
+    told = np.isfinite(number.draws)
+    count, both = int(told.sum()), noise(number.influence[told])
+    scatter = float(np.var(number.draws[told], ddof=1))
     low, high = (
         scatter * (count - 1) / scipy.special.chdtri(count - 1, tail) for tail in (TAIL, 1 - TAIL)
     )
@@ -88,13 +89,19 @@ def variance_rows(results: Results) -> Iterator[Variance]:
     """
     first: dict[tuple[str, str, str], Scored] = {}
     for entry in results.scored:
-        if not entry.is_mean or len(entry.score.draws) < 2:
+        if not entry.is_mean or not _several(entry.score):
             continue
         yield _row(entry, entry.score, "")
         curve = entry.arm["experiment"], entry.arm["series"], entry.language
         start = first.setdefault(curve, entry)
-        if start is not entry and start.languages == entry.languages:
-            yield _row(entry, entry.score - start.score, start.arm["spec"])
+        above = entry.score - start.score
+        if start is not entry and start.languages == entry.languages and _several(above):
+            yield _row(entry, above, start.arm["spec"])
+
+
+def _several(number: Mean | Contrast) -> bool:
+    """Returns whether a number is told in two draws or more."""
+    return int(np.isfinite(number.draws).sum()) > 1
 
 
 def _row(entry: Scored, number: Mean | Contrast, above: str) -> Variance:

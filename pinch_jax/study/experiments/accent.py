@@ -12,6 +12,7 @@ from typing import NamedTuple
 import regex
 
 from pinch_jax.evaluate.intervals import Estimate, Mean, mean_of
+from pinch_jax.evaluate.records import own_texts
 from pinch_jax.evaluate.text_match import normalise
 from pinch_jax.study.comparisons import Arm, Results, draws_of
 from pinch_jax.study.experiments.figure import Curve
@@ -73,14 +74,14 @@ Marked = Callable[[str, str], bool]
 
 
 def texts_of(results: Results, code: str) -> Iterable[str]:
-    """Returns the prompts and references of a language of the study."""
+    """Returns the prompts and references in a language of the study."""
     records = {
         id: record
         for (_, answered), answers in results.answers.items()
         if answered == code
         for id, record in answers.records.items()
     }
-    return (text for one in records.values() for text in (one["prompt"], one["reference"]))
+    return (text for one in records.values() for text in own_texts(one))
 
 
 def english_marks(results: Results) -> Marked:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.cluster.hierarchy
 
+from pinch_jax.config import Config
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import UNKNOWN_FAMILY, language
 from pinch_jax.study.comparisons import Results
@@ -17,12 +18,14 @@ from pinch_jax.study.experiments.figure import Matrix
 from pinch_jax.study.experiments.interface import (
     HOLDS,
     UNDECIDED,
+    Arm,
     Claim,
     Decision,
     Experiment,
     Words,
     decide,
 )
+from pinch_jax.study.experiments.related import check_asked
 from pinch_jax.study.measures import NotRun, cells_of, show
 from pinch_jax.study.records import Records
 from pinch_jax.study.similarity import (
@@ -61,6 +64,12 @@ TRANSFER = Claim(
     f"own, mean of both ways. r of both, {RULE} The paper pre-trains a model for each cluster; "
     "here models are tuned.",
 )
+
+
+def arms(config: Config) -> list[Arm]:
+    """Returns no comparisons; checks that prompts are in the languages that they are of."""
+    check_asked(config, NAME, "")
+    return []
 
 
 def measure(bench: Any) -> tuple[Any, Callable[[], Any]]:
@@ -202,6 +211,7 @@ EXPERIMENT = Experiment(
     findings=[(TRANSFER, predicts_transfer), (FAMILIES, reflects_families)],
     figure=Matrix("similarity (%)", sorted_similarities),
     result=in_words,
+    arms=arms,
     measure=measure,
     needs=["monolingual"],
 )

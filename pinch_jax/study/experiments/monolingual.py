@@ -20,7 +20,6 @@ from pinch_jax.study.experiments.interface import (
 )
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
-from pinch_jax.study.rows import Score
 
 OF_OTHERS = HeatMap(means={"mean_other": "others"})
 
@@ -37,14 +36,9 @@ def table(experiment: str, languages: Sequence[str], baselines: Mapping[str, str
     return [Arm(experiment, monolingual_spec(code), code, "", baselines) for code in languages]
 
 
-def best_first(records: Records, experiment: str) -> list[Score]:
-    """Returns each model's mean over the languages it is not tuned on, the highest first."""
-    return sorted(records.experiment(experiment, "mean_other"), key=lambda row: -row.score)
-
-
 def carries_over(records: Records, experiment: str) -> str:
     """Says which tuning languages carry over most and least."""
-    order = best_first(records, experiment)
+    order = records.ranked(experiment, "mean_other")
     best, last = ((language(row.x).name, show(row.estimate)) for row in (order[0], order[-1]))
     return (
         f"The model tuned on {best[0]} scores highest in the other languages: {best[1]}, mean of "
@@ -54,7 +48,7 @@ def carries_over(records: Records, experiment: str) -> str:
 
 def beside(records: Records, experiment: str) -> list[Beside]:
     """Returns the best tuning languages, and in how many the lowest model is above 30."""
-    order = best_first(records, experiment)
+    order = records.ranked(experiment, "mean_other")
     names = ", ".join(language(row.x).name for row in order[:3])
     last = order[-1].x
     own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]

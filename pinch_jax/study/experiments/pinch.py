@@ -141,8 +141,11 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     none, first, last = rows[0], rows[1], rows[-1]
     held = records.examples_of(first.run)
     few = sum(held.values()) - held.get(records.study["base"], 0)
+    where = f"at P = {float(none.x):.3g}"
+    if float(none.x) == 0:
+        where = f"when all examples are {_base(records)}"
     said = (
-        f"{whose} score {show(none.estimate)} when all examples are {_base(records)}, and "
+        f"{whose} score {show(none.estimate)} {where}, and "
         f"{show(first.estimate)} with {few:,} of {sum(held.values()):,} in other languages."
     )
     if last is not first:

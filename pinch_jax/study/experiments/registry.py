@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
+from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.errors import UserError
+from pinch_jax.study.comparisons import draws_of
 from pinch_jax.study.config import BUILT_IN, experiment_name
 from pinch_jax.study.experiments import sweep
 from pinch_jax.study.experiments.interface import MEANS, Arm, Experiment
@@ -94,12 +96,23 @@ def judged_languages(arms: Sequence[Arm]) -> dict[str, list[str]]:
 def means_of(study: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns the means of an arm of study.json: name -> its languages; those that have some."""
     name, base = arm["experiment"], study["base"]
-    # The untuned model has no examples.
-    held = {run: entry.get("examples", {}) for run, entry in study["runs"].items()}
-    tuned = {run: {code for code, count in of.items() if count} for run, of in held.items()}
-    seen = {code for a in study["arms"] if a["experiment"] == name for code in tuned[a["run"]]}
+    seen = {c for a in study["arms"] if a["experiment"] == name for c in _tuned_on(study, a)}
+    tuned = _tuned_on(study, arm)
     means = {
-        mean: [c for c in arm["baseline_runs"] if MEANS[mean](c, base, tuned[arm["run"]], seen)]
+        mean: [code for code in arm["baseline_runs"] if MEANS[mean](code, base, tuned, seen)]
         for mean in experiments_of(study)[name].means
     }
     return {mean: languages for mean, languages in means.items() if languages}
+
+
+def _tuned_on(study: Mapping[str, Any], arm: Mapping[str, Any]) -> set[str]:
+    """Returns the languages that an arm's set has examples of in some draw; recipes are of two.
+
+    A pinch of fewer examples than languages leaves out other ones in each draw.
+    """
+    # The untuned model has no examples.
+    held = (study["runs"][draw["run"]].get("examples", {}) for draw in draws_of(arm))
+    members = {member for of in held for member, count in of.items() if count}
+    recipes = {member: recipe_of(member, study["languages"]) for member in members}
+    pairs = ((of.source, of.target) if of else (member,) for member, of in recipes.items())
+    return {code for pair in pairs for code in pair}

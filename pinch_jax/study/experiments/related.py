@@ -9,7 +9,7 @@ from pinch_jax.evaluate.intervals import EVEN, Mean, mean_of
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.experiments.figure import Bars
 from pinch_jax.study.experiments.interface import Arm, Decision, Experiment, decide, uniform_spec
-from pinch_jax.study.measures import entries_of, show
+from pinch_jax.study.measures import NotRun, entries_of, show
 from pinch_jax.study.records import Records
 
 SAME_SIZE = "All sets have the same number of examples."
@@ -85,11 +85,19 @@ def series_scores(results: Results, experiment: str) -> str:
 
 
 def right_share(results: Results, run: str, languages: Iterable[str]) -> Mean:
-    """Returns how many percent of a run's answers are right, mean of these languages."""
+    """Returns how many percent of a run's answers are right, mean of these languages.
+
+    Questions without an answer to be right by are left out.
+
+    Raises:
+        NotRun: a language has no others.
+    """
 
     def share(code: str) -> Mean:
         draws = [results.answers[drawn, code].outcomes for drawn in results.draws[run]]
-        right = [{id: float(held.right) for id, held in outcomes.items()} for outcomes in draws]
+        right = [{id: float(of.right) for id, of in told.items() if of.kind} for told in draws]
+        if not any(right):
+            raise NotRun(f"prompts in {code!r} that have an answer, to be right by")
         return results.mean(right)
 
     return mean_of(map(share, languages))

@@ -26,16 +26,21 @@ def arms(config: Config) -> list[Arm]:
     return table("slavic", codes, own_models(codes))
 
 
+def _base(code: str) -> str:
+    """Returns a language in whatever script: sr-Latn is Serbian, too."""
+    return language(code).base
+
+
 def _branch(code: str) -> str:
     """Returns the branch of a Slavic language; any other is a branch of its own."""
-    return _SLAVIC_BRANCHES.get(language(code).base, code)
+    return _SLAVIC_BRANCHES.get(_base(code), code)
 
 
 # Whether two Slavic languages are related in one of the ways that the paper looks at.
 RELATIONS: dict[str, Callable[[str, str], bool]] = {
     "one script": lambda a, b: language(a).script == language(b).script,
     "one branch": lambda a, b: _branch(a) == _branch(b),
-    "intelligible": lambda a, b: {a, b} in _INTELLIGIBLE,
+    "intelligible": lambda a, b: any({_base(a), _base(b)} <= some for some in _INTELLIGIBLE),
 }
 
 

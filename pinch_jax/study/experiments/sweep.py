@@ -27,7 +27,7 @@ EXPERIMENT = Experiment(
 
 def best_and_worst(records: Records, experiment: str) -> str:
     """Says which mixtures of a sweep have the highest and the lowest mean of the languages."""
-    rows = sorted(records.experiment(experiment, "mean"), key=lambda row: -row.score)
+    rows = records.ranked(experiment, "mean")
     told = [f"“{records.names[row.run]}” scores {show(row.estimate)}" for row in rows]
     if len(told) > 3:
         told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
