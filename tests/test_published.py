@@ -7,7 +7,7 @@ import re
 import shutil
 
 import pytest
-from test_study import miniature
+from test_study import PROMPTS, miniature
 
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
@@ -37,7 +37,7 @@ def answered(config, tmp_path_factory):
     (run.directory / "responses").mkdir(parents=True)
     write_record(run.directory / "mixture.json", planned(run))
     for code in ANSWERED:
-        asked = enumerate(study.bench.corpus.heldout[code][:6])
+        asked = enumerate(study.bench.corpus.heldout[code][:PROMPTS])
         responses = [(example, f"{code} \u2028 «{number}»") for number, example in asked]
         write_responses(study.bench, run, responses)
     return study
@@ -82,8 +82,8 @@ def test_neither_a_prompt_nor_the_time_is_published(answered, folder):
     time = path.read_bytes()[4:8]  # Source: RFC 1952, section 2.3.1
     assert time == bytes(4)
     text = gzip.decompress(path.read_bytes()).decode()
-    prompts = [e.prompt for code in ANSWERED for e in answered.bench.corpus.heldout[code][:6]]
-    assert len(prompts) == 24 and not any(prompt in text for prompt in prompts)
+    prompts = [e.prompt for code in ANSWERED for e in answered.bench.corpus.heldout[code][:PROMPTS]]
+    assert len(prompts) == PROMPTS * len(ANSWERED) and not any(prompt in text for prompt in prompts)
 
 
 def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, folder, tmp_path):

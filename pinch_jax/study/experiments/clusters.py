@@ -68,7 +68,7 @@ TRANSFER = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns no comparisons; checks that prompts are in the languages that they are of."""
-    check_asked(config, NAME, "")
+    check_asked(config, NAME)
     return []
 
 

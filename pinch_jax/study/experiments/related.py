@@ -38,12 +38,7 @@ def parted(config: Config, experiment: str, kind: str = "") -> tuple[list[str], 
         UserError: it tunes on fewer than three, or on all, or not on the base; or its prompts are
             made otherwise.
     """
-    needed = f"{kind}-{config.mixture.base}" if kind else ""
-    if config.evaluate.recipe != needed:
-        raise UserError(
-            f"config.evaluate.recipe={config.evaluate.recipe!r}: {experiment!r} is about other "
-            f"prompts; set it to {needed!r}"
-        )
+    check_asked(config, experiment, kind)
     tuned = [code for code in config.languages if code in config.study.tuning_languages]
     unseen = [code for code in config.languages if code not in tuned]
     if len(tuned) > 2 and unseen and config.mixture.base in tuned:
@@ -53,6 +48,16 @@ def parted(config: Config, experiment: str, kind: str = "") -> tuple[list[str], 
         f"three or more of config.languages={config.languages}, among them config.mixture.base="
         f"{config.mixture.base!r}, and not all of them"
     )
+
+
+def check_asked(config: Config, experiment: str, kind: str = "") -> None:
+    """Raises UserError where the prompts of a study are not made by the recipe it is about."""
+    needed = f"{kind}-{config.mixture.base}" if kind else ""
+    if config.evaluate.recipe != needed:
+        raise UserError(
+            f"config.evaluate.recipe={config.evaluate.recipe!r}: {experiment!r} is about other "
+            f"prompts; set it to {needed!r}"
+        )
 
 
 def recipe_spec(config: Config, kind: str, tuned: Iterable[str]) -> str:
