@@ -325,9 +325,11 @@ def of_size(
     if name not in TOPOLOGIES or slices not in ("", *map(str, range(1, 257))):
         known = ", ".join(TOPOLOGIES)
         raise ValueError(f"--config={file}:{argument}: {topology!r} is none of {known}")
-    _, chips, room = TOPOLOGIES[name]
-    # Weights, their gradients and two moments in float32 take two fifths of a chip or less.
-    split, needed = 1, 16 * parameters(decoders[size])
+    kind, chips, room = TOPOLOGIES[name]
+    # Weights, their gradients and two moments in float32 take two fifths of a chip or less. Sixteen
+    # TPUs share them where fewer could: a chip then updates less of them (docs/tpu.md). Of GPUs,
+    # that was not measured.
+    split, needed = 1 if kind.startswith("gpu") else min(16, chips), 16 * parameters(decoders[size])
     while needed / split > 0.4 * room and split < chips:
         split *= 2
     if needed / split > 0.8 * room:

@@ -342,6 +342,7 @@ def test_a_size_on_a_topology_has_a_mesh_and_a_batch_that_fit(module, size, topo
         assert chips * room * 0.8 < 16 * base.parameters(module.decoder(size)), refused
         return
     assert config.mesh.data * config.mesh.fsdp == chips and config.batch.rows % chips == 0
+    assert config.mesh.fsdp >= min(16, chips) or named.startswith("gpu")
 
 
 def test_several_slices_have_the_weights_of_one_each():
