@@ -124,13 +124,15 @@ def get_config() -> ml_collections.ConfigDict:
 
     c.train = ml_collections.ConfigDict()
     c.train.epochs = 2
-    # The peak; linear warm-up, then a cosine to the final fraction of it.
+    # The peak; linear warm-up, then a cosine to the final fraction of it. A step takes the rate of
+    # its middle: step n of N that of (n - 1/2) / N.
     c.train.learning_rate = 1e-5
     c.train.warmup_fraction = 0.1
     c.train.final_rate_fraction = 0.0
     c.train.beta1 = 0.9
     c.train.beta2 = 0.95
     c.train.epsilon = 1e-8
+    # AdamW's, times the rate; norms and biases are not decayed.
     c.train.weight_decay = 0.0
     c.train.clip_norm = 1.0
     # What a layer saves for its backward pass: "save_everything", "save_projections" or

@@ -65,8 +65,8 @@ def exact_match(records: Records) -> Section:
         title="Do the models answer at all?",
         lead="How often is the answer of a model, in the language it is tuned on, the reference "
         "word for word? If hardly ever, the other figures mean nothing.",
-        caption="Chance: always the most frequent answer of the task in the tuning set. The line "
-        "across the end of a bar is its 95 % interval.",
+        caption="Chance: always the most frequent answer of the task among all training examples "
+        "of the language. The line across the end of a bar is its 95 % interval.",
     )
     values = []
     for row in own_language_rows(records):
