@@ -197,12 +197,14 @@ def report() -> None:
         print(*summary(analyse(workdir)), sep="\n")
         for other in others:
             analyse(other)
-        path = write_report(workdir, read_others(workdir, others))
+        beside = read_others(workdir, others)
+        path = write_report(workdir, beside)
         if told := goodput_table(workdir):
             print("; ".join(f"{name} {value}" for name, value in told.items()))
         print(f"report: {path}")
         if FLAGS.markdown:
-            print(f"Markdown: {write_markdown(workdir, as_path(FLAGS.markdown, '--markdown'))}")
+            to = as_path(FLAGS.markdown, "--markdown")
+            print(f"Markdown: {write_markdown(workdir, to, beside)}")
 
     primary_alone("writing the report", write)
 

@@ -224,6 +224,8 @@ def test_a_sweep_is_held_against_own_models_the_untuned_one_or_a_mixture():
         ("pinch:1,n40:en,fi", ("pinch:1:en,fi", "pinch:n40:en,fi"), "own"),
         ("uniform:en,fi; pinch:5@pretrained", ("uniform:en,fi", "pinch:5"), "pretrained"),
         ("pinch:1,2@monolingual:en", ("pinch:1", "pinch:2"), "monolingual:en"),
+        ("pinch:1;piecewise:A..B@0.5", ("pinch:1", "piecewise:A..B@0.5"), "own"),
+        ("linear:A@0.2..B@1;B@linear:A@0..B@1", ("linear:A@0.2..B@1", "B"), "linear:A@0..B@1"),
     ],
 )
 def test_a_line_is_a_sweep(line, specs, against):

@@ -101,7 +101,8 @@ def parse_sweep(text: str, name: str) -> Sweep:
     Raises:
         UserError: there are fewer than two mixtures.
     """
-    listed, _, against = text.partition("@")
+    # An @ before a number is a knot of a schedule.
+    listed, against = re.fullmatch(r"(.*?)(?:@(\D.*))?", text, re.DOTALL).groups("")
     specs = [spec.strip() for spec in listed.split(";") if spec.strip()]
     if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([n\d.,]+)((?::.*)?)", specs[0])):
         kind, doses, among = short.groups()
