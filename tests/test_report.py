@@ -494,7 +494,10 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     (text,) = (
         text for text, held in drawn.find("p", **{"class": "result"}) if "The draw gives" in text
     )
-    assert "60\u00a0% of the variance (intervals from " in text and "With 10 draws and 210 prompts" in text
+    assert (
+        "60\u00a0% of the variance (intervals from " in text
+        and "With 10 draws and 210 prompts" in text
+    )
     # One row a tuning set, not one a draw.
     records = read_records(three)
     assert 3 * len(records.runs) == len(records.study["runs"])

@@ -123,8 +123,8 @@ def _unlike(
         reasons.append(f"these means are over different languages ({each})")
     configs = [studies[study].config for study in held]
     for said, part, *fields in _SETTINGS:
-        if len({str([config[part].get(field) or "" for field in fields]) for config in configs}) > 1:
-            reasons.append(said)
+        held_by = {str([config[part].get(name) or "" for name in fields]) for config in configs}
+        reasons += [said] * (len(held_by) > 1)
     mixtures = [_mixtures(studies[study], name) for study in held]
     if any(len({of[key] for of in mixtures}) > 1 for key in set.intersection(*map(set, mixtures))):
         reasons.append("mixtures at the same place, or what they are held against, are others")

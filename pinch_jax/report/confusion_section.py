@@ -54,9 +54,11 @@ def _of_references(records: Records) -> str:
         if not has_words(code):
             continue
         path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
-        texts = [held["reference"] for held in read_responses(path, kept=True).values()]
-        if passed := [held.share == 1 for text in texts if (held := check_answer(text, code, None))]:
-            told.append(f"{code} {100 * sum(passed) / len(passed):.0f}")
+        texts = (record["reference"] for record in read_responses(path, kept=True).values())
+        checked = [held for text in texts if (held := check_answer(text, code, None))]
+        if checked:
+            passed = sum(held.share == 1 for held in checked)
+            told.append(f"{code} {100 * passed / len(checked):.0f}")
     if not told:
         return ""
     return (

@@ -73,7 +73,9 @@ def _result(rows: list[Variance]) -> str:
         if needed <= MOST_PROMPTS
         else f"More than {most} draws are needed to tell a difference of {POINTS:g} points"
     )
-    return f"The draw gives {part} of the variance{sure}. {needs}, if draws scatter as they do here."
+    return (
+        f"The draw gives {part} of the variance{sure}. {needs}, if draws scatter as they do here."
+    )
 
 
 def _table(records: Records, rows: list[Variance]) -> Table:

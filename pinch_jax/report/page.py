@@ -72,9 +72,7 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     return path
 
 
-def write_markdown(
-    workdir: Path, path: Path, others: Mapping[str, Records] | None = None
-) -> Path:
+def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | None = None) -> Path:
     """Writes a report as Markdown and returns its path; `others` are those of `write_report`.
 
     A folder beside it, named like it, holds the figures as SVG and the tables as CSV.
