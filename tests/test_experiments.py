@@ -267,6 +267,22 @@ def test_the_examples_of_the_docs_are_a_sweep_and_an_experiment(tmp_path):
     assert dict(budgets(found[0].spec)) == {"en": 2320, found[0].x: 2320}
 
 
+TWICE = """
+from pinch_jax.study.experiments.interface import Arm, Experiment, Words
+
+def arms(config):
+    return [Arm("", "pinch:1", x, "", {"fi": against}) for x, against in enumerate(("a", "b"))]
+
+EXPERIMENT = Experiment(Words("", "", "", ""), arms)
+"""
+
+
+def test_two_arms_that_nothing_tells_apart_are_an_error(tmp_path):
+    (tmp_path / "mine.py").write_text(TWICE)
+    with pytest.raises(UserError, match="'mine' has 2 arms of 'pinch:1' with series=''; give"):
+        arms(str(tmp_path / "mine.py"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

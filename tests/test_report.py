@@ -247,6 +247,22 @@ def test_verdicts_are_counted_apart_from_what_was_not_run(page):
     assert "findings, 1 holds here, 1 does not, 1 cannot be told, 1 was not run." in page.text
 
 
+def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
+    records = read_records(workdir)
+    rows = [row for row in records.experiment("gain")[:9] if not row.is_mean]
+    ours = [dataclasses.replace(row, series="ours") for row in rows]
+    # One that is its own baseline has no value.
+    ours[0] = dataclasses.replace(ours[0], baseline_run=ours[0].run)
+    theirs = [dataclasses.replace(row, series="theirs", score=100 - row.score) for row in rows]
+    held = dataclasses.replace(records, scores=(*ours, *theirs))
+    figure = HeatMap({})
+    (drawing,) = figures.heat_maps(held, "gain", "Gain", figure)
+    shown = {(r["name"], r["column"]): r["value"] for r in values(drawing.spec) if "column" in r}
+    for row in (*ours[1:], *theirs):
+        assert shown[f"{records.names[row.run]}, {row.series}", row.language] == row.score
+    assert len({name for name, _ in shown}) == len(figures.cell_table(held, "gain", figure).rows)
+
+
 def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
     records = read_records(workdir)
     pinch, pairs = (section(records, name).tables[0] for name in ("pinch", "pairs"))
