@@ -35,14 +35,11 @@ def study() -> None:
     answers = input_path("answers") if FLAGS.answers is not None else None
 
     from pinch_jax.goodput import kept
-    from pinch_jax.study.experiments.sweep import with_sweeps
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import claim_workdir, keep_compiled, write_command
     from pinch_jax.waiting import is_primary
 
-    if FLAGS.sweep:
-        config = with_sweeps(config, FLAGS.sweep)
     keep_compiled(workdir)
     planned = plan_study(config, workdir)
     print(describe(planned))
@@ -63,7 +60,7 @@ def study() -> None:
             report()
 
 
-@command("config", "workdir", *RUN_FLAGS)
+@command("config", "workdir", "sweep", *RUN_FLAGS)
 def train() -> None:
     """One run: the config's own mixture."""
     workdir, config = read_workdir(), read_config()
