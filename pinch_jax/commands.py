@@ -37,7 +37,7 @@ def study() -> None:
     from pinch_jax.goodput import kept
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
-    from pinch_jax.study.workdir import claim_workdir, keep_compiled, write_command
+    from pinch_jax.study.workdir import claim_workdir, keep_compiled, read_command, write_command
     from pinch_jax.waiting import is_primary
 
     keep_compiled(workdir)
@@ -51,12 +51,15 @@ def study() -> None:
         planned.bench.profile = read_steps(max(r.steps for r in planned.distinct), "profile")
     claim_workdir(config, workdir)
     with kept(workdir) if is_primary() else contextlib.nullcontext():
-        if is_primary():
+        if is_primary() and not read_command(workdir):
             write_command(workdir, typed_command())
         if answers:
             for name in adopt_answers(planned, answers):
                 print(f"answers taken over: {name}")
         if run_study(planned, shard, yes=FLAGS.yes):
+            # The page is of the last call that came to its end.
+            if is_primary():
+                write_command(workdir, typed_command())
             report()
 
 
