@@ -18,7 +18,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
-from pinch_jax.report import browser, drawing, figures, groups, labels, tables
+from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
 from pinch_jax.report.first_screen import _answer, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
 from pinch_jax.report.page import _figure_json, write_report
@@ -245,6 +245,18 @@ def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
 
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):
     assert "findings, 1 holds here, 1 does not, 1 cannot be told, 1 was not run." in page.text
+
+
+@pytest.mark.parametrize(
+    ("ends", "axis"),
+    [((0.0, 0.0, 99.7), [0, 100]), ((-0.1, -0.43, 0.2), [-0.5, 1]), ((0.0, 0.0, 0.4), [0, 1])],
+)
+def test_intervals_of_bars_are_within_the_axis(ends, axis):
+    row = {"name": "a", "kind": "b", "told": ""} | dict(
+        zip(("score", "low", "high"), ends, strict=True)
+    )
+    spec = charts.bar_chart([row], "", None)
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == axis
 
 
 def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
