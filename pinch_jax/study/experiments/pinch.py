@@ -190,8 +190,7 @@ EXPERIMENT = Experiment(
         caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
         + OWN_MODEL
         + ". A label with “ex.” counts the examples in other languages; forty are the paper's "
-        "P = 1. "
-        + BANDS,
+        "P = 1. " + BANDS,
         found="Forty of 4,640 examples (P = 1) lift the other languages sharply, and English falls "
         "slowly.",
     ),
