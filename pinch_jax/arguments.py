@@ -151,7 +151,12 @@ def read_config(name: str = "config", default: bool = False):
     from pinch_jax.study.pins import pinned
 
     workdir = FLAGS.workdir and as_path(FLAGS.workdir, "--workdir")
-    return pinned(from_config_dict(config), workdir)
+    made = pinned(from_config_dict(config), workdir)
+    if not FLAGS.sweep:
+        return made
+    from pinch_jax.study.experiments.sweep import with_sweeps
+
+    return with_sweeps(made, FLAGS.sweep)
 
 
 def required(name: str) -> Any:

@@ -35,14 +35,11 @@ def study() -> None:
     answers = input_path("answers") if FLAGS.answers is not None else None
 
     from pinch_jax.goodput import kept
-    from pinch_jax.study.experiments.sweep import with_sweeps
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
-    from pinch_jax.study.workdir import claim_workdir, keep_compiled, write_command
+    from pinch_jax.study.workdir import claim_workdir, keep_compiled, read_command, write_command
     from pinch_jax.waiting import is_primary
 
-    if FLAGS.sweep:
-        config = with_sweeps(config, FLAGS.sweep)
     keep_compiled(workdir)
     planned = plan_study(config, workdir)
     print(describe(planned))
@@ -54,16 +51,19 @@ def study() -> None:
         planned.bench.profile = read_steps(max(r.steps for r in planned.distinct), "profile")
     claim_workdir(config, workdir)
     with kept(workdir) if is_primary() else contextlib.nullcontext():
-        if is_primary():
+        if is_primary() and not read_command(workdir):
             write_command(workdir, typed_command())
         if answers:
             for name in adopt_answers(planned, answers):
                 print(f"answers taken over: {name}")
         if run_study(planned, shard, yes=FLAGS.yes):
+            # The page is of the last call that came to its end.
+            if is_primary():
+                write_command(workdir, typed_command())
             report()
 
 
-@command("config", "workdir", *RUN_FLAGS)
+@command("config", "workdir", "sweep", *RUN_FLAGS)
 def train() -> None:
     """One run: the config's own mixture."""
     workdir, config = read_workdir(), read_config()
@@ -197,12 +197,14 @@ def report() -> None:
         print(*summary(analyse(workdir)), sep="\n")
         for other in others:
             analyse(other)
-        path = write_report(workdir, read_others(workdir, others))
+        beside = read_others(workdir, others)
+        path = write_report(workdir, beside)
         if told := goodput_table(workdir):
             print("; ".join(f"{name} {value}" for name, value in told.items()))
         print(f"report: {path}")
         if FLAGS.markdown:
-            print(f"Markdown: {write_markdown(workdir, as_path(FLAGS.markdown, '--markdown'))}")
+            to = as_path(FLAGS.markdown, "--markdown")
+            print(f"Markdown: {write_markdown(workdir, to, beside)}")
 
     primary_alone("writing the report", write)
 

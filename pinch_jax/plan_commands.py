@@ -11,7 +11,7 @@ from pinch_jax.config_fields import choose
 COMMANDS = Commands()
 
 
-@COMMANDS.command("config", "topology", "program", "price", "json")
+@COMMANDS.command("config", "sweep", "topology", "program", "price", "json")
 def plan() -> None:
     """What a study needs on TPUs or GPUs that are not there: memory, time and money."""
     from pinch_jax.forecast.chips import devices_of, parse_topology, prepare_environment

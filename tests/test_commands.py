@@ -55,6 +55,15 @@ def test_faults_of_the_command_line_are_told_in_one_line(capsys):
     assert "--prompts is no flag of this command" in end_of("report", "--prompts=x", capsys=capsys)
 
 
+@pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections
+@pytest.mark.parametrize("command", ["study", "train", "plan"])
+def test_a_sweep_is_read_wherever_a_study_is_meant(command, tmp_path, monkeypatch, capsys):
+    where = "--topology=v5e:2x2" if command == "plan" else f"--workdir={tmp_path}/none"
+    arguments = [command, "--config=tiny", where, "--sweep=pinch:1"]
+    monkeypatch.setattr(sys, "argv", ["pinch", *arguments])
+    assert "--sweep=pinch:1: name two mixtures or more" in end_of(*arguments, capsys=capsys)
+
+
 def test_a_reader_that_goes_away_is_no_fault():
     command = [sys.executable, "-m", "pinch_jax.main", "study", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -9,7 +9,7 @@ from test_report import rewrite_scores, values
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record
 from pinch_jax.report.comparison import check_judges, comparison, read_others
-from pinch_jax.report.page import write_report
+from pinch_jax.report.page import write_markdown, write_report
 from pinch_jax.report.sections import figure_of
 from pinch_jax.study.records import read_records
 
@@ -45,6 +45,9 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
     assert not drawing.note
     page = write_report(small, read_others(small, [large])).read_text("utf-8")
     assert 'id="studies"' in page and (small / "report/data/studies.csv").exists()
+    told = write_markdown(small, small / "beside.md", read_others(small, [large]))
+    assert "## Studies beside each other" in told.read_text("utf-8")
+    assert (small / "beside/studies_doses.svg").exists()
 
 
 def test_what_is_not_like_is_told(small, large, tmp_path):
@@ -64,12 +67,15 @@ def test_what_is_not_like_is_told(small, large, tmp_path):
 
 def test_other_mixtures_baselines_and_kinds_of_prompts_are_told(small, large):
     config, study = (read_record(large / f"{name}.json", "") for name in ("config", "study"))
-    write_record(
-        large / "config.json",
-        config | {"evaluate": config["evaluate"] | {"recipe": "translation-en"}},
-    )
-    (drawing,) = compared(small, large).drawings
-    assert drawing.note == "Not like with like: the studies asked other prompts."
+    for part, change, told in (
+        ("evaluate", {"recipe": "translation-en"}, "the studies asked other prompts"),
+        ("corpus", {"heldout": ["jsonl:mine-{language}.jsonl"]}, "the studies asked other prompts"),
+        ("evaluate", {"new_tokens": 7}, "answers end, or are drawn, otherwise"),
+        ("mixture", {"examples": 77}, "tuning sets are of other sizes"),
+    ):
+        write_record(large / "config.json", config | {part: config[part] | change})
+        (drawing,) = compared(small, large).drawings
+        assert drawing.note == f"Not like with like: {told}."
     write_record(large / "config.json", config)
     for change in ({"spec": "pinch:1:en,fi"}, {"baselines": {"fi": "pretrained"}}):
         arms = [arm | change if arm["x"] == 1 else arm for arm in study["arms"]]

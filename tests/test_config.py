@@ -312,6 +312,10 @@ def test_what_would_make_a_work_directorys_study_of_this_one_can_be_typed(tmp_pa
         check_workdir(from_config_dict(ours), tmp_path)
     _, _, advice = str(refused.value).rpartition("or set ")
     assert shlex.split(advice) == [f"--config.languages={list(theirs.languages)}"]
+    # More doses of a sweep are more runs of the same study.
+    ours = tiny.get_config()
+    ours.study.sweeps = ({"name": "mine", "specs": ("pinch:1", "pinch:5")},)
+    check_workdir(from_config_dict(ours), tmp_path)
     # What cannot be typed is not advised.
     ours = tiny.get_config()
     ours.model = tiny_base.get_config().model

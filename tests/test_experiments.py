@@ -224,6 +224,8 @@ def test_a_sweep_is_held_against_own_models_the_untuned_one_or_a_mixture():
         ("pinch:1,n40:en,fi", ("pinch:1:en,fi", "pinch:n40:en,fi"), "own"),
         ("uniform:en,fi; pinch:5@pretrained", ("uniform:en,fi", "pinch:5"), "pretrained"),
         ("pinch:1,2@monolingual:en", ("pinch:1", "pinch:2"), "monolingual:en"),
+        ("pinch:1;piecewise:A..B@0.5", ("pinch:1", "piecewise:A..B@0.5"), "own"),
+        ("linear:A@0.2..B@1;B@linear:A@0..B@1", ("linear:A@0.2..B@1", "B"), "linear:A@0..B@1"),
     ],
 )
 def test_a_line_is_a_sweep(line, specs, against):
@@ -263,6 +265,22 @@ def test_the_examples_of_the_docs_are_a_sweep_and_an_experiment(tmp_path):
     assert {arm.experiment for arm in found} == {"halves"} and len(found) == 11
     assert found[0].baselines == own([found[0].x])
     assert dict(budgets(found[0].spec)) == {"en": 2320, found[0].x: 2320}
+
+
+TWICE = """
+from pinch_jax.study.experiments.interface import Arm, Experiment, Words
+
+def arms(config):
+    return [Arm("", "pinch:1", x, "", {"fi": against}) for x, against in enumerate(("a", "b"))]
+
+EXPERIMENT = Experiment(Words("", "", "", ""), arms)
+"""
+
+
+def test_two_arms_that_nothing_tells_apart_are_an_error(tmp_path):
+    (tmp_path / "mine.py").write_text(TWICE)
+    with pytest.raises(UserError, match="'mine' has 2 arms of 'pinch:1' with series=''; give"):
+        arms(str(tmp_path / "mine.py"))
 
 
 @pytest.mark.parametrize(

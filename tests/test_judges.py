@@ -17,9 +17,11 @@ from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
 from pinch_jax.mesh import MeshConfig, make_mesh
-from pinch_jax.report.content import _verdicts
+from pinch_jax.report.content import _prose, _verdicts
+from pinch_jax.report.first_screen import _claim
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.experiments.interface import HOLDS
 from pinch_jax.study.judges import _agreement
 from pinch_jax.study.judging import _described
 from pinch_jax.study.records import read_records
@@ -172,3 +174,18 @@ def test_findings_by_a_judge_of_chance_are_said_to_be_none(tmp_path, low, says):
     told = _verdicts(read_records(tmp_path))
     assert told.startswith(f"The judge {says}" if says else "Of the paper's")
     assert "no finding below that rests on its scores" in told or not says
+
+
+def test_neither_claims_of_ones_own_nor_of_other_papers_are_decided_by_a_judge_of_chance(tmp_path):
+    write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
+    records = read_records(tmp_path)
+    kappa = {"value": 0.1, "low": -0.1, "high": 0.3}
+    chance = MODEL | {"certificate": {"languages": {"all": {"kappa": kappa}}}}
+    study = records.study | {"judges": [chance], "experiments": ["typology"], "sweeps": []}
+    claim = dataclasses.replace(records.findings[0], verdict=HOLDS)
+    for name, told in (("halves", _verdicts), ("typology", _claim)):
+        found = (dataclasses.replace(claim, experiment=name),)
+        held = dataclasses.replace(records, study=study, findings=found)
+        assert told(held).startswith("The judge cannot be told from chance")
+        # No paper claims what an experiment of one's own does.
+        assert _prose(held)["claim"] == ("Claim" if name == "halves" else "The paper's claim")

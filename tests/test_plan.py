@@ -23,7 +23,7 @@ from pinch_jax.forecast.compilation import forecast, out_of_memory
 from pinch_jax.forecast.cost import cost_of, matmul_flops
 from pinch_jax.forecast.flops import attention_flops, train_flops
 from pinch_jax.forecast.hlo import Program
-from pinch_jax.forecast.planning import tile_warnings
+from pinch_jax.forecast.planning import judge_warnings, tile_warnings
 from pinch_jax.forecast.programs import planned_program, programs_of
 from pinch_jax.forecast.remedies import changes, find_remedy, with_change
 from pinch_jax.forecast.spending import spending
@@ -242,6 +242,24 @@ def test_a_model_that_judges_is_planned_as_a_study_asks_it(tmp_path):
     assert planned.lower().as_text() and planned.work >= 8
     leaves = jax.tree.leaves(abstract_params(held.decoder))
     assert planned.held["parameters"] == sum(4 * leaf.size for leaf in leaves)
+
+
+def test_judges_whose_own_cost_is_not_counted_are_told(tmp_path):
+    config = bench(tmp_path).config
+    small = dataclasses.replace(config.judges["model"], model="tiny")
+    judges = {"one": small, "same": small, "large": dataclasses.replace(small, model="gemma3-270m")}
+    judges["paid"] = dataclasses.replace(config.judges["api"], model="x")
+
+    def told(named):
+        study = dataclasses.replace(config.study, judge=named)
+        held = dict(config.judges) | judges
+        return judge_warnings(dataclasses.replace(config, judges=held, study=study))
+
+    assert told("reference,one,same") == []
+    assert told("one,large,paid") == [
+        "The judges large are counted as if they were 'one'",
+        "What paid costs is not counted: a service says it when it judges",
+    ]
 
 
 @pytest.mark.parametrize(

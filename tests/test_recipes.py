@@ -15,6 +15,7 @@ from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.recipes import PHRASES, RECIPES, Recipe, parse_recipe, recipe_examples
+from pinch_jax.errors import UserError
 from pinch_jax.languages import language
 
 PARALLEL = {code: cldr.train_examples(code)[::29] for code in ("en", "fi", "he", "ru", "zh")}
@@ -216,6 +217,22 @@ def test_a_name_that_is_no_recipe_says_what_to_write(name, words):
     for word in ["config.mixture.recipes: ", *words]:
         assert word in str(error.value)
     assert parse_recipe("cross_lingual-fi-en", ("en", "fi")).name == "cross_lingual-fi-en"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("zh-Hant", "繁体中文"), ("sr-Latn", "塞尔维亚语 (拉丁文)"), ("yo", "约鲁巴语")],
+)
+def test_a_language_of_any_script_is_named_in_the_language_of_the_instruction(code, told):
+    texts = {one: (Example("a", "f", "t", one, f"{one}?", f"{one}."),) for one in ("zh", code)}
+    (made,) = recipe_examples(Recipe("translation", "zh", code), texts)
+    assert told in made.prompt and made.response == f"{code}."
+
+
+def test_a_language_that_cldr_does_not_name_in_the_other_is_an_error():
+    texts = {one: (Example("a", "f", "t", one, f"{one}?", f"{one}."),) for one in ("ar", "aeb")}
+    with pytest.raises(UserError, match="CLDR has no name for 'aeb' of 'aeb' in 'ar'; take"):
+        recipe_examples(Recipe("translation", "ar", "aeb"), texts)
 
 
 def test_what_cannot_be_made_names_the_recipe_and_the_example():

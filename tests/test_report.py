@@ -18,7 +18,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
-from pinch_jax.report import browser, drawing, figures, groups, labels, tables
+from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
 from pinch_jax.report.first_screen import _answer, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
 from pinch_jax.report.page import _figure_json, write_report
@@ -245,6 +245,34 @@ def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
 
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):
     assert "findings, 1 holds here, 1 does not, 1 cannot be told, 1 was not run." in page.text
+
+
+@pytest.mark.parametrize(
+    ("ends", "axis"),
+    [((0.0, 0.0, 99.7), [0, 100]), ((-0.1, -0.43, 0.2), [-0.5, 1]), ((0.0, 0.0, 0.4), [0, 1])],
+)
+def test_intervals_of_bars_are_within_the_axis(ends, axis):
+    row = {"name": "a", "kind": "b", "told": ""} | dict(
+        zip(("score", "low", "high"), ends, strict=True)
+    )
+    spec = charts.bar_chart([row], "", None)
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == axis
+
+
+def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
+    records = read_records(workdir)
+    rows = [row for row in records.experiment("gain")[:9] if not row.is_mean]
+    ours = [dataclasses.replace(row, series="ours") for row in rows]
+    # One that is its own baseline has no value.
+    ours[0] = dataclasses.replace(ours[0], baseline_run=ours[0].run)
+    theirs = [dataclasses.replace(row, series="theirs", score=100 - row.score) for row in rows]
+    held = dataclasses.replace(records, scores=(*ours, *theirs))
+    figure = HeatMap({})
+    (drawing,) = figures.heat_maps(held, "gain", "Gain", figure)
+    shown = {(r["name"], r["column"]): r["value"] for r in values(drawing.spec) if "column" in r}
+    for row in (*ours[1:], *theirs):
+        assert shown[f"{records.names[row.run]}, {row.series}", row.language] == row.score
+    assert len({name for name, _ in shown}) == len(figures.cell_table(held, "gain", figure).rows)
 
 
 def test_numbers_are_rounded_for_people_and_no_p_is_0(workdir):
@@ -494,7 +522,10 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     (text,) = (
         text for text, held in drawn.find("p", **{"class": "result"}) if "The draw gives" in text
     )
-    assert "60\u00a0% of the variance" in text and "With 10 draws and 210 prompts" in text
+    assert (
+        "60\u00a0% of the variance (intervals from " in text
+        and "With 10 draws and 210 prompts" in text
+    )
     # One row a tuning set, not one a draw.
     records = read_records(three)
     assert 3 * len(records.runs) == len(records.study["runs"])

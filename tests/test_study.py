@@ -11,9 +11,11 @@ from pinch_jax.files import CHECKSUM, write_record
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.records import read_records
 from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import describe, plan_study, run_study
 from pinch_jax.study.tuning import tuned_params
+from pinch_jax.study.workdir import claim_workdir
 from pinch_jax.version import code_version
 
 PROMPTS = 3
@@ -139,7 +141,13 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     other.study.judge = "model,reference"
     other.judges.model.model = "tiny"
     both = plan_study(from_config_dict(other), study.workdir, progress=False)
+    claim_workdir(both.bench.config, study.workdir)
+    # A call that has not come to its end has changed no result, and the page says by what it is.
+    analyse(study.workdir)
+    assert read_records(study.workdir).config["study"]["judge"] == "reference"
     assert run_study(both, progress=False)
+    analyse(study.workdir)
+    assert read_records(study.workdir).config["study"]["judge"] == "model,reference"
     assert files(study.workdir / "runs") == before
     assert {path.name.split("-")[0] for path in (study.workdir / "verdicts").glob("*/")} == {
         "model",

@@ -10,7 +10,8 @@ from made_up_study import write_workdir
 from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate import confusion as rates
-from pinch_jax.evaluate.records import response_record, words_of_records
+from pinch_jax.evaluate.records import read_responses, response_record, words_of_records
+from pinch_jax.files import json_line
 from pinch_jax.report.confusion_section import confusion_section
 from pinch_jax.report.sections import make_sections
 from pinch_jax.study.comparisons import Answers, Results
@@ -93,6 +94,13 @@ def test_a_page_shows_the_rates_only_where_there_are_some(tmp_path):
     assert table.columns[:4] == ("tuned on", "answers that count", "mean of all", "ar")
     assert table.rows[0][1:3] == ("75 [70, 80]", "40 [35, 45]")
     assert "stay in their language most often after tuning on" in section.result
+    assert "fi" not in table.caption.partition("themselves pass")[2], "none has five words"
+    for held in sorted((tmp_path / "runs").glob("*/responses/fi.jsonl")):
+        texts = zip(read_responses(held, kept=True).values(), [FI[0], OPENING, SHORT], strict=False)
+        lines = [json_line(record | {"reference": text}) for record, text in texts]
+        held.write_text("".join(lines), "utf-8")
+    caption = confusion_section(records).tables[0].caption
+    assert "fi 50" in caption.partition("Of the references themselves pass, in percent: ")[2]
     left_out = [row for row in records.confusion if row.language != "zh"]
     table = confusion_section(dataclasses.replace(records, confusion=left_out)).tables[0]
     assert "Without zh: " in table.caption and "zh" not in table.columns

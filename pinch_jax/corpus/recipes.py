@@ -189,7 +189,26 @@ def _phrase(kind: str, source: Example, target: Example) -> str:
         )
     templates = _phrases()[source.language][kind]
     template = templates[_draw(kind, source.id, len(templates))]
-    return template.format(language=names(source.language)["language"][target.language])
+    return template.format(language=_named(target.language, source.language))
+
+
+def _named(code: str, among: str) -> str:
+    """Returns what a language is called in another; "Serbian (Latin)" where the whole has no name.
+
+    Raises:
+      UserError: CLDR does not say it.
+    """
+    known, (base, *rest) = names(among), code.split("-")
+    if whole := known["language"].get(code.replace("-", "_")):
+        return whole
+    try:
+        told = [known["script" if len(part) == 4 else "territory"][part] for part in rest]
+        return f"{known['language'][base]} ({', '.join(told)})"
+    except KeyError as missing:
+        raise UserError(
+            f"config.mixture.recipes: CLDR has no name for {missing} of {code!r} in {among!r}; "
+            "take another source, or leave the recipe out"
+        ) from None
 
 
 @functools.cache

@@ -62,10 +62,27 @@ def make_plan(
         "mesh": dict(bench.mesh.shape),
         "price": price,
         "programs": records,
-        "warnings": [] if topology.is_gpu else tile_warnings(bench.mesh, bench.decoder.embed_dim),
+        "warnings": [
+            *([] if topology.is_gpu else tile_warnings(bench.mesh, bench.decoder.embed_dim)),
+            *judge_warnings(config),
+        ],
         "model_files": model_files(bench),
         "study": spending(study, by_kind, price) if fit else None,
     }
+
+
+def judge_warnings(config: Config) -> list[str]:
+    """Returns what is to be said of judges whose own cost is not in a plan."""
+    kinds = {name: config.judges[name].kind for name in config.study.judges}
+    models, services = ([n for n in kinds if kinds[n] == kind] for kind in ("model", "api"))
+    others = [n for n in models if config.judges[n].model != config.judges[models[0]].model]
+    told = []
+    if others:
+        told.append(f"The judges {', '.join(others)} are counted as if they were {models[0]!r}")
+    if services:
+        named = ", ".join(services)
+        told.append(f"What {named} costs is not counted: a service says it when it judges")
+    return told
 
 
 def tile_warnings(mesh: Mesh, embed_dim: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The kinds of charts, made of plain rows with Altair; every one fits the width of its page."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -180,8 +181,11 @@ def bar_chart(rows: Rows, x: str, reference: float | None, dots: Rows = ()) -> d
     """
     order = list(dict.fromkeys(row["name"] for row in (*rows, *dots)))
     y = _listed(order)
-    top = 100 if max(row["score"] for row in (*rows, *dots)) > 1 else 1
-    score = alt.X("score:Q", title=x, axis=alt.Axis(tickCount=5)).scale(domain=[0, top])
+    every = (*rows, *dots)
+    # Percent, or kappa, which may be below 0; intervals are within the axis.
+    top = 100 if max(row.get("high", row["score"]) for row in every) > 1 else 1
+    least = math.floor(10 * min(0.0, *(row.get("low", row["score"]) for row in every))) / 10
+    score = alt.X("score:Q", title=x, axis=alt.Axis(tickCount=5)).scale(domain=[least, top])
     kinds = list(dict.fromkeys(row["kind"] for row in (*rows, *dots)))
     colour = alt.Color("kind:N").scale(domain=kinds, range=[BLUE, ORANGE, INK][: len(kinds)])
     colour = colour if len(kinds) > 1 else alt.value(BLUE)

@@ -24,6 +24,15 @@ WORDS = Words(
     caption="A band is a 95 % interval. The dashed line is 50: as good as the baseline.",
 )
 
+_OTHER_PROMPTS = "the studies asked other prompts"
+# What is said where the fields of a part of the configs differ.
+_SETTINGS = (
+    (_OTHER_PROMPTS, "corpus", "name", "heldout"),
+    (_OTHER_PROMPTS, "evaluate", "prompts", "recipe"),
+    ("answers end, or are drawn, otherwise", "evaluate", "new_tokens", "temperature", "top_p"),
+    ("tuning sets are of other sizes", "mixture", "examples", "supervised_tokens"),
+)
+
 
 def read_others(workdir: Path, others: list[Path]) -> dict[str, Records]:
     """Returns the records of other studies, by what each is called.
@@ -113,16 +122,16 @@ def _unlike(
         each = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in told.items())
         reasons.append(f"these means are over different languages ({each})")
     configs = [studies[study].config for study in held]
-    asked = [(c["corpus"]["name"], c["evaluate"]) for c in configs]
-    if len({(name, e["prompts"], e.get("recipe", "")) for name, e in asked}) > 1:
-        reasons.append("the studies asked other prompts")
+    for said, part, *fields in _SETTINGS:
+        held_by = {str([config[part].get(name) or "" for name in fields]) for config in configs}
+        reasons += [said] * (len(held_by) > 1)
     mixtures = [_mixtures(studies[study], name) for study in held]
     if any(len({of[key] for of in mixtures}) > 1 for key in set.intersection(*map(set, mixtures))):
         reasons.append("mixtures at the same place, or what they are held against, are others")
     alone = [study for study in held if studies[study].draw_count == 1]
     if 0 < len(alone) < len(held):
         reasons.append(f"the bands of {', '.join(alone)} leave the choice of examples out")
-    return f"Not like with like: {'; '.join(reasons)}." if reasons else ""
+    return f"Not like with like: {'; '.join(dict.fromkeys(reasons))}." if reasons else ""
 
 
 def _mixtures(records: Records, name: str) -> dict[tuple[str | float, ...], str]:

@@ -2,11 +2,13 @@
 
 import math
 
+from pinch_jax.evaluate.confusion import check_answer
 from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.records import read_responses
 from pinch_jax.report import charts
 from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
-from pinch_jax.study.confusion import MEAN, Confusion
+from pinch_jax.study.confusion import MEAN, Confusion, has_words
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -45,6 +47,26 @@ def confusion_section(records: Records) -> Section:
     return Section("confusion", WORDS, result, drawings, (_table(records),), file)
 
 
+def _of_references(records: Records) -> str:
+    """Returns the rate of the references as a sentence; "" where none has a line that counts."""
+    told, runs = [], {row.language: row.run for row in records.confusion if row.language != MEAN}
+    for code, run in runs.items():
+        if not has_words(code):
+            continue
+        path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
+        texts = (record["reference"] for record in read_responses(path, kept=True).values())
+        checked = [held for text in texts if (held := check_answer(text, code, None))]
+        if checked:
+            passed = sum(held.share == 1 for held in checked)
+            told.append(f"{code} {100 * passed / len(checked):.0f}")
+    if not told:
+        return ""
+    return (
+        f" Of the references themselves pass, in percent: {', '.join(told)}; where these are few, "
+        "lid.176 does not know such lines, and the rate says nothing of the answers."
+    )
+
+
 def _lpr(row: Confusion) -> Estimate:
     return Estimate(row.lpr, row.lpr_low, row.lpr_high)
 
@@ -73,7 +95,8 @@ def _table(records: Records) -> Table:
         records,
         "line pass rate by language",
         "Percent, and 95 % intervals. The second column: of the answers, mean of all languages, "
-        f"those with a line of five words or more.{without if missing else ''}",
+        f"those with a line of five words or more.{without if missing else ''}"
+        f"{_of_references(records)}",
         columns,
         is_open=True,
     )

@@ -22,7 +22,7 @@ from pinch_jax.report.tables import (
     settings_table,
     whole_file,
 )
-from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from pinch_jax.study.experiments.registry import experiment
@@ -35,6 +35,7 @@ PROSE = {
     "kicker": "A study with pinch_jax after “Multilingual Instruction Tuning With Just a Pinch of "
     "Multilinguality” (Shaham et al., 2024)",
     "findings": "What the paper found, and what this study finds",
+    "claim": "The paper's claim",
     "findings_lead": "The 95 % interval alone decides. A score compares a model with a baseline, "
     "prompt by prompt: a win is 1, a tie ½, a loss 0, in percent. 50 is as good as the baseline. "
     "The paper's models are larger: what holds here holds for the model of this study.",
@@ -85,21 +86,28 @@ def make_content(records: Records, others: Mapping[str, Records] | None = None) 
 
 
 def _prose(records: Records) -> dict[str, str]:
-    """Returns the page's own words; a study of other papers alone is headed by their questions."""
+    """Returns the page's own words; a study of other papers alone is headed by their questions.
+
+    No paper is said to claim what an experiment of one's own does.
+    """
+    prose = PROSE
+    if any(found.experiment not in BUILT_IN for found in records.findings):
+        prose = PROSE | {"findings": "Claims, and what this study finds", "claim": "Claim"}
     if not (words := other_papers(records).values()):
-        return PROSE
+        return prose
     sources = "; ".join(of.source for of in words)
     title = " ".join(of.title for of in words)
-    return PROSE | {"title": title, "kicker": f"A study with pinch_jax after {sources}"}
+    return prose | {"title": title, "kicker": f"A study with pinch_jax after {sources}"}
 
 
 def _verdicts(records: Records) -> str:
-    """Returns how many of the paper's findings hold."""
+    """Returns how many of the paper's findings hold, and whether the judge of any is one."""
+    told = silence(records) if records.findings else ""
     verdicts = [f.verdict for f in records.findings if f.experiment in EXPERIMENTS]
     if not verdicts:
-        return ""
+        return told
     holds, fails, open_, not_run = (verdicts.count(word) for word in VERDICTS)
-    return silence(records) + (
+    return told + (
         f"Of the paper's {len(verdicts)} findings, {holds} {'holds' if holds == 1 else 'hold'} "
         f"here, {fails} {'does' if fails == 1 else 'do'} not, {open_} cannot be told"
         + (f", {not_run} {'was' if not_run == 1 else 'were'} not run." if not_run else ".")

@@ -58,18 +58,24 @@ def _named(records: Records, row: Variance) -> str:
 def _result(rows: list[Variance]) -> str:
     if not rows:
         return "No two mixtures of this study were judged in the same languages."
-    shares = sorted(row.draw_share for row in rows if not math.isnan(row.draw_share))
+    told = [row for row in rows if not math.isnan(row.draw_share)]
+    shares = sorted(row.draw_share for row in told)
     ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
     part = f"{' to '.join(ends)} %" if ends else "nothing"
+    low = min((row.draw_share_low for row in told), default=math.nan)
+    high = max((row.draw_share_high for row in told), default=math.nan)
+    sure = f" (intervals from {low:.0f} to {high:.0f} %)" if told else ""
     most = PLANNED_DRAWS[-1]
     needed = max(getattr(row, f"prompts_{most}") for row in rows)
-    told = (
+    needs = (
         f"With {most} draws and {needed:,.0f} prompts a language a difference of {POINTS:g} points "
         f"from the first mixture would be told in {100 * POWER:.0f} % of such studies"
         if needed <= MOST_PROMPTS
         else f"More than {most} draws are needed to tell a difference of {POINTS:g} points"
     )
-    return f"The draw gives {part} of the variance. {told}, if draws scatter as they do here."
+    return (
+        f"The draw gives {part} of the variance{sure}. {needs}, if draws scatter as they do here."
+    )
 
 
 def _table(records: Records, rows: list[Variance]) -> Table:

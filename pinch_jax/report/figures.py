@@ -1,5 +1,6 @@
 """The figure that an experiment declares, drawn of the scores of a study."""
 
+import collections
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -32,18 +33,14 @@ FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a cl
 
 def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[Drawing]:
     """Returns what an experiment declares as drawings: one, or several of many models."""
-    if isinstance(figure, Curve):
-        note = FOLLOW if figure.each else ""
-        return [Drawing(experiment, title, curve(records, experiment, figure), note)]
-    if isinstance(figure, Bars):
-        return [Drawing(experiment, title, bars(records, experiment, figure))]
-    if isinstance(figure, Scatter):
-        return [Drawing(experiment, title, scatter(records, figure))]
-    if isinstance(figure, Shares):
-        return [Drawing(experiment, title, shares(records, figure))]
-    if isinstance(figure, Matrix):
-        return [Drawing(experiment, title, matrix(records, figure))]
-    return heat_maps(records, experiment, title, figure)
+    if isinstance(figure, HeatMap):
+        return heat_maps(records, experiment, title, figure)
+    if isinstance(figure, Curve | Bars):
+        spec = (curve if isinstance(figure, Curve) else bars)(records, experiment, figure)
+        note = FOLLOW if isinstance(figure, Curve) and figure.each else ""
+        return [Drawing(experiment, title, spec, note)]
+    made = {Scatter: scatter, Shares: shares, Matrix: matrix}
+    return [Drawing(experiment, title, made[type(figure)](records, figure))]
 
 
 def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
@@ -193,51 +190,60 @@ def matrix(records: Records, figure: Matrix) -> dict[str, Any]:
 def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) -> list[Drawing]:
     """Returns the table in colour of an experiment's models; of many models there are several."""
     held = _cells(records, experiment, figure)
-    runs = dict.fromkeys(run for run, _ in held)
+    names = _row_names(records, held)
+    runs = dict.fromkeys(run for run, _ in names)
     codes = by_family({code for _, code in held if code in records.languages})
 
     def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
-        ranked = sorted(members, key=lambda run: -_rank(held, run, figure, codes))
-        there = [code for code in codes if any((run, code) in held for run in members)]
+        own = [arm for arm in names if arm[0] in members]
+        ranked = sorted(own, key=lambda arm: -_rank(held, arm, figure, codes))
+        there = [code for code in codes if any((arm, code) in held for arm in own)]
         columns = [*there, *([" "] if figure.means else []), *figure.means.values()]
-        cells = [held[run, column] for run in ranked for column in columns if (run, column) in held]
+        cells = [held[arm, column] for arm in ranked for column in columns if (arm, column) in held]
         marked, note = marks(cells) if figure.of == SCORE else (cells, "")
-        told = [{**cell, "name": records.names[cell["run"]]} for cell in marked]
-        order = [records.names[run] for run in ranked]
+        told = [{**cell, "name": names[cell["arm"]]} for cell in marked]
+        order = [names[arm] for arm in ranked]
         return charts.cell_chart(told, order, columns, figure.of == SCORE), note
 
     return in_groups(records, experiment, title, runs, chart)
 
 
-def _rank(held: Mapping, run: str, figure: HeatMap, codes: Sequence[str]) -> float:
-    """Returns the mean by which a model has its place."""
-    for name in figure.means.values():
-        if (run, name) in held:
-            return held[run, name]["value"]
-    values = [held[run, code]["value"] for code in codes if (run, code) in held]
-    return sum(values) / max(len(values), 1)
+def _rank(held: Mapping, arm: tuple[str, str], figure: HeatMap, codes: Sequence[str]) -> float:
+    """Returns the mean by which an arm has its place; one that is its own baseline has no value."""
+    means = [held[arm, name]["value"] for name in figure.means.values() if (arm, name) in held]
+    values = means[:1] or [held[arm, code]["value"] for code in codes if (arm, code) in held]
+    told = [value for value in values if value is not None]
+    return sum(told) / max(len(told), 1)
 
 
-def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[str, str], dict]:
-    """Returns (run, column) -> a cell of the table."""
+def _row_names(records: Records, held: Iterable[Any]) -> dict[tuple[str, str], str]:
+    """Returns (run, series) -> its name; a run that has several arms is named by series too."""
+    arms = dict.fromkeys(arm for arm, _ in held)
+    counts = collections.Counter(run for run, _ in arms)
+    return {arm: ", ".join((records.names[arm[0]], *arm[1:][: counts[arm[0]] - 1])) for arm in arms}
+
+
+def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[Any, str], dict]:
+    """Returns ((run, series), column) -> a cell of the table."""
     cells = {}
     if figure.of != SCORE:
         for row in records.responses:
             value = 100 * getattr(row, figure.of)
             if not math.isnan(value):
-                cells[row.run, row.language] = _cell(row.run, row.language, value, f"{value:.1f}")
+                arm = row.run, ""
+                cells[arm, row.language] = _cell(arm, row.language, value, f"{value:.1f}")
         return cells
     for row in records.experiment(experiment):
         if row.is_mean and row.language not in figure.means:
             continue
         column = figure.means.get(row.language, row.language)
-        itself = row.run == row.baseline_run
-        cell = _cell(row.run, column, row.score, show(row.estimate))
+        itself, arm = row.run == row.baseline_run, (row.run, row.series)
+        cell = _cell(arm, column, row.score, show(row.estimate))
         if itself:  # 50 by construction
             cell |= {"value": None, "text": "–", "told": "its own baseline"}
         elif not row.is_mean:
             cell |= {"differs": row.p_holm < SIGNIFICANT}
-        cells[row.run, column] = cell
+        cells[arm, column] = cell
     return cells
 
 
@@ -246,8 +252,8 @@ def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
     held = _cells(records, experiment, figure)
     columns = (*figure.means.values(), *records.judged_in(experiment))
 
-    def shown(run: str, column: str) -> str:
-        cell = held.get((run, column), {"value": None})
+    def shown(arm: tuple[str, str], column: str) -> str:
+        cell = held.get((arm, column), {"value": None})
         if cell["value"] is None:
             return "—"
         return cell["told"] + (" *" if cell.get("differs") else "")
@@ -258,15 +264,15 @@ def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
         "* differs from 50 (Holm over the cells, p < 0.05).",
         ("tuned on", *columns),
         tuple(
-            (records.names[run], *(shown(run, column) for column in columns))
-            for run in dict.fromkeys(run for run, _ in held)
+            (name, *(shown(arm, column) for column in columns))
+            for arm, name in _row_names(records, held).items()
         ),
         tuple(range(1, len(columns) + 1)),
     )
 
 
-def _cell(run: str, column: str, value: float, told: str) -> dict[str, Any]:
-    return {"run": run, "column": column, "value": value, "text": f"{value:.0f}", "told": told}
+def _cell(arm: tuple[str, str], column: str, value: float, told: str) -> dict[str, Any]:
+    return {"arm": arm, "column": column, "value": value, "text": f"{value:.0f}", "told": told}
 
 
 def marks(cells: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str]:

@@ -9,7 +9,7 @@ from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
-from pinch_jax.report.judge_section import judge_sentence
+from pinch_jax.report.judge_section import judge_sentence, silence
 from pinch_jax.report.outcome_section import left_out, mean_shares, unidentified
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
@@ -156,7 +156,8 @@ def _claim(records: Records) -> str:
     others = other_papers(records)
     for found in records.findings:
         if found.experiment in others and found.verdict in VERDICTS:
-            return f"{found.claim} {VERDICTS[found.verdict]}: {finding_number(found)} {found.unit}."
+            said = f"{found.claim} {VERDICTS[found.verdict]}: {finding_number(found)} {found.unit}."
+            return silence(records) + said
     return ""
 
 

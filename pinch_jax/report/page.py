@@ -72,8 +72,8 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     return path
 
 
-def write_markdown(workdir: Path, path: Path) -> Path:
-    """Writes a report as Markdown and returns its path.
+def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | None = None) -> Path:
+    """Writes a report as Markdown and returns its path; `others` are those of `write_report`.
 
     A folder beside it, named like it, holds the figures as SVG and the tables as CSV.
 
@@ -82,7 +82,7 @@ def write_markdown(workdir: Path, path: Path) -> Path:
     """
     if path.suffix != ".md":
         raise UserError(f"--markdown={path}: end its name with .md, such as docs/results/tiny.md")
-    content = make_content(read_records(workdir))
+    content = make_content(read_records(workdir), others)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for drawing in drawings_of(content):

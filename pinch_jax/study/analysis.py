@@ -85,7 +85,8 @@ def summary(analysis: Tables) -> list[str]:
     for row in analysis.scores:
         if row.experiment not in BUILT_IN and row.language == "mean":
             held = f"{row.score:5.1f} [{row.low:.1f}, {row.high:.1f}]"
-            lines.append(f"{row.experiment}: {row.spec:32} {held}, mean of the languages")
+            arm = f"{row.spec} {row.series}".rstrip()
+            lines.append(f"{row.experiment}: {arm:32} {held}, mean of the languages")
     return lines
 
 

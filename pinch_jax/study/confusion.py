@@ -53,7 +53,7 @@ def confusion_rows(results: Results) -> tuple[Confusion, ...]:
     not there; the means are over the others.
     """
     codes = tuple(dict.fromkeys(code for _, code in results.answers))
-    told = tuple(code for code in codes if not cannot_be_identified((code,)) and _has_words(code))
+    told = tuple(code for code in codes if not cannot_be_identified((code,)) and has_words(code))
     texts = [
         (record["response"], code)
         for (_, code), answers in results.answers.items()
@@ -94,7 +94,7 @@ def _numbers(held: Mapping[str, Mean]) -> list[float]:
     return [number for e in estimates for number in (e.value, e.low, e.high)]
 
 
-def _has_words(code: str) -> bool:
+def has_words(code: str) -> bool:
     """Returns whether what parts a line of this language into words is there."""
     try:
         counted_lines("", code)

@@ -167,11 +167,12 @@ def read_records(workdir: Path) -> Records:
     check_sealed(workdir, "run `pinch report` again")
     findings = json.loads((workdir / "findings.json").read_text("utf-8"))
     names = [field.name for field in dataclasses.fields(Finding)]
-    outcomes = read_outcomes(workdir / "outcomes.csv")
+    outcomes, study = read_outcomes(workdir / "outcomes.csv"), read_study(workdir)
     return Records(
         workdir=workdir,
-        config=read_config(workdir),
-        study=read_study(workdir),
+        # A study from before does not say its own.
+        config=study.get("config") or read_config(workdir),
+        study=study,
         **{name: read_table(workdir / f"{name}.csv", kind) for name, kind in ROWS.items()},
         outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
         above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},

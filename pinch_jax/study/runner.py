@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -261,6 +262,8 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping
             name: max(count, before["compilations"][name]) for name, count in compilations.items()
         }
     described = {
+        # That of the work directory may be of a later call, which has not come so far.
+        "config": json.loads(config.to_json()),
         "languages": config.languages,
         "slavic": config.study.slavic_languages,
         "tuning_languages": config.study.tuning_languages,

@@ -19,6 +19,7 @@ TOKENIZER = "tokenizer"
 # What may differ between two calls on one work directory: none of it decides a result.
 FREE_FIELDS = (
     "study.experiments",
+    "study.sweeps",
     "study.monolingual_languages",
     "study.percents",
     "study.unseen_percents",

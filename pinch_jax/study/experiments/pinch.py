@@ -189,8 +189,8 @@ EXPERIMENT = Experiment(
         "English in the paper. The number of examples stays the same. How large must P be?",
         caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
         + OWN_MODEL
-        + ". “40 ex.” is forty examples in other languages, the paper's P = 1. "
-        + BANDS,
+        + ". A label with “ex.” counts the examples in other languages; forty are the paper's "
+        "P = 1. " + BANDS,
         found="Forty of 4,640 examples (P = 1) lift the other languages sharply, and English falls "
         "slowly.",
     ),

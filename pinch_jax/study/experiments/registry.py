@@ -1,5 +1,6 @@
 """All experiments by name, and what a study makes of those that its config names."""
 
+import collections
 import dataclasses
 import functools
 import importlib.util
@@ -73,6 +74,14 @@ def arms_of(config: Config) -> list[Arm]:
         for name, held in chosen.items()
         for arm in held.arms(config)
     ]
+    # Figures and tables tell arms of one experiment apart by these two.
+    told = collections.Counter((arm.experiment, arm.spec, arm.series) for arm in arms)
+    for (name, spec, series), count in told.items():
+        if count > 1:
+            raise UserError(
+                f"config.study.experiments: {name!r} has {count} arms of {spec!r} with "
+                f"series={series!r}; give each a series of its own, or leave all but one out"
+            )
     arms += [arm for one in config.study.sweeps for arm in sweep.arms(config, one)]
     of_others = {name: held.arms_of_others for name, held in chosen.items() if held.arms_of_others}
     if of_others and not arms:

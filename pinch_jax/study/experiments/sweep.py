@@ -28,7 +28,13 @@ EXPERIMENT = Experiment(
 def best_and_worst(records: Records, experiment: str) -> str:
     """Says which mixtures of a sweep have the highest and the lowest mean of the languages."""
     rows = records.ranked(experiment, "mean")
-    told = [f"“{records.names[row.run]}” scores {show(row.estimate)}" for row in rows]
+    if not rows:
+        return "It has no mean over languages."
+    told = [
+        f"“{', '.join(filter(None, (records.names[row.run], row.series)))}” scores "
+        f"{show(row.estimate)}"
+        for row in rows
+    ]
     if len(told) > 3:
         told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
     return f"{'; '.join(told)}. These are means of the languages."
@@ -40,12 +46,14 @@ def shape_of(records: Records, experiment: str) -> Figure:
     if len(rows) >= 3 and all(re.fullmatch(r"[\d.e+-]+", row.x) for row in rows):
         pinches = are_pinches((row.spec for row in rows), records.study["base"])
         x = "examples that are not in the base language (%)"
-        x = x if pinches else "number of tuning languages"
+        even = all(re.match("uniform:|monolingual:", row.spec) for row in rows)
+        x = x if pinches else "number of tuning languages" if even else "x"
         return Curve(x, {"mean": "mean of the languages"})
     if len(records.judged_in(experiment)) < 2:
         return Bars("score (%)", "mean")
     others = records.experiment(experiment, "mean_other")
-    return HeatMap({"mean": "mean"} | ({"mean_other": "others"} if others else {}))
+    means = ({"mean": "mean"} if rows else {}) | ({"mean_other": "others"} if others else {})
+    return HeatMap(means)
 
 
 def arms(config: Config, sweep: Sweep) -> list[Arm]:
@@ -101,7 +109,8 @@ def parse_sweep(text: str, name: str) -> Sweep:
     Raises:
         UserError: there are fewer than two mixtures.
     """
-    listed, _, against = text.partition("@")
+    # An @ before a number is a knot of a schedule.
+    listed, against = re.fullmatch(r"(.*?)(?:@(\D.*))?", text, re.DOTALL).groups("")
     specs = [spec.strip() for spec in listed.split(";") if spec.strip()]
     if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([n\d.,]+)((?::.*)?)", specs[0])):
         kind, doses, among = short.groups()
