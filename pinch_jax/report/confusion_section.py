@@ -2,13 +2,12 @@
 
 import math
 
-from pinch_jax.evaluate.confusion import check_answer
 from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.evaluate.records import read_responses
 from pinch_jax.report import charts
 from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
-from pinch_jax.study.confusion import MEAN, Confusion, has_words
+from pinch_jax.study.confusion import MEAN, Confusion, has_words, rates_of
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -54,11 +53,9 @@ def _of_references(records: Records) -> str:
         if not has_words(code):
             continue
         path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
-        texts = (record["reference"] for record in read_responses(path, kept=True).values())
-        checked = [held for text in texts if (held := check_answer(text, code, None))]
-        if checked:
-            passed = sum(held.share == 1 for held in checked)
-            told.append(f"{code} {100 * passed / len(checked):.0f}")
+        passed = rates_of(read_responses(path, kept=True), code, "reference")["lpr"].values()
+        if passed:
+            told.append(f"{code} {100 * sum(passed) / len(passed):.0f}")
     if not told:
         return ""
     return (

@@ -6,7 +6,7 @@ of English words.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from pinch_jax.corpus.lid import cannot_be_identified
 from pinch_jax.errors import UserError
@@ -63,7 +63,7 @@ def confusion_rows(results: Results) -> tuple[Confusion, ...]:
     if sum(bool(counted_lines(*text)) for text in texts) <= LEAST_COUNTED * len(texts):
         return ()
     rates = {
-        (run, code): _rates(answers.records, code)
+        (run, code): rates_of(answers.records, code)
         for (run, code), answers in slow(
             results.answers.items(), "how far answers stay in their language", "file"
         )
@@ -103,9 +103,11 @@ def has_words(code: str) -> bool:
     return True
 
 
-def _rates(records: Mapping[str, Mapping[str, str]], code: str) -> dict[str, dict[str, float]]:
-    """Returns rate -> {prompt: value} of what a run answered in a language."""
-    checked = {key: check_answer(one["response"], code, None) for key, one in records.items()}
+def rates_of(
+    records: Mapping[Hashable, Mapping[str, str]], code: str, field: str = "response"
+) -> dict[str, dict[Hashable, float]]:
+    """Returns rate -> {prompt: value} of what records in a language have in a field."""
+    checked = {key: check_answer(one[field], code, None) for key, one in records.items()}
     counted = {key: held for key, held in checked.items() if held}
     return {
         "counted": {key: float(held is not None) for key, held in checked.items()},
