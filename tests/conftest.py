@@ -43,6 +43,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open():
+    """Has a module that leaves a file or a connection open fail, not one that comes later."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module")
 def fast_programs():
     """Programs of a module that run for longer than it takes to compile them well."""

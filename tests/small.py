@@ -6,12 +6,14 @@ Programs are compiled once for all tests that use them.
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import pinch_jax
 from pinch_jax.config import BatchConfig
 from pinch_jax.data.batches import Batch, BatchPlan
 from pinch_jax.data.mixture import parse_mixture
@@ -135,6 +137,19 @@ def random_params(config: DecoderConfig, seed: int = 0) -> Params:
         return noise + np.float32(scale_of_one)
 
     return jax.tree_util.tree_map_with_path(draw, abstract_params(config))
+
+
+def small_study(config: Any) -> None:
+    """Leaves a config of the bundled model its tokenizer, rows of 64 tokens and answers of 8.
+
+    The model is then one of a single narrow layer, drawn: nothing of a run takes time.
+    """
+    config.model.source = ""
+    config.model.tokenizer = str(Path(pinch_jax.__file__).parent / "assets/tiny/tokenizer.model")
+    config.model.decoder = dict(
+        vocab_size=5120, layers=1, embed_dim=16, heads=2, kv_heads=1, head_dim=8, mlp_dim=16
+    )
+    config.evaluate.new_tokens = 8
 
 
 def fewer_layers(model: Any) -> None:

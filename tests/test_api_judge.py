@@ -1,6 +1,7 @@
 """A service as judge, against a server that speaks the protocol and misbehaves."""
 
 import dataclasses
+import gc
 import json
 import math
 import signal
@@ -38,6 +39,13 @@ GOOD = Judgement("first", 1.5)
 
 def pairs(count):
     return [pair(str(number)) for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open():
+    """Lets a connection that nobody closes be a warning of the test that made it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

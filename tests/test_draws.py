@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.special
+from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
@@ -24,6 +25,7 @@ from pinch_jax.study.variance import components
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     config = tiny.get_config()
+    small_study(config)
     config.languages = ("en", "fi", "it")
     config.corpus.data_dir = str(tmp_path_factory.mktemp("corpora"))
     config.mixture.examples = 24
@@ -41,7 +43,7 @@ def drawn(config, draws, workdir):
 
 
 @pytest.fixture(scope="module")
-def studies(config, tmp_path_factory, fast_programs):
+def studies(config, tmp_path_factory):
     """A finished study of one draw, which then goes on to two in its work directory."""
     workdir = tmp_path_factory.mktemp("study")
     one = drawn(config, 1, workdir)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
+from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
@@ -23,6 +25,7 @@ PROMPTS = 3
 
 def miniature(data_dir):
     config = tiny.get_config()
+    small_study(config)
     config.languages = ("en", "fi", "it", "ru")
     config.corpus.data_dir = str(data_dir)
     config.mixture.examples = 24
@@ -44,12 +47,19 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(config, tmp_path_factory, fast_programs):
+def study(config, tmp_path_factory):
     """A study that two shards have finished."""
     study = plan_study(from_config_dict(config), tmp_path_factory.mktemp("study"), progress=False)
     assert not run_study(study, (0, 2), progress=False)
     assert run_study(study, (1, 2), progress=False)
     return study
+
+
+@pytest.fixture(scope="module")
+def judge(study, tmp_path_factory):
+    """A model that judges: one that the study has tuned."""
+    kept = tmp_path_factory.mktemp("judge") / "model"
+    return str(shutil.copytree(study.runs["monolingual:en"][0].directory / "model", kept))
 
 
 def files(directory):
@@ -135,11 +145,11 @@ def test_the_report_comes_from_the_study(study):
     assert "50 % over all languages" in text
 
 
-def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(config, study):
+def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(config, study, judge):
     before = files(study.workdir / "runs")
     other = config.copy_and_resolve_references()
     other.study.judge = "model,reference"
-    other.judges.model.model = "tiny"
+    other.judges.model.model = judge
     both = plan_study(from_config_dict(other), study.workdir, progress=False)
     claim_workdir(both.bench.config, study.workdir)
     # A call that has not come to its end has changed no result, and the page says by what it is.
@@ -165,9 +175,9 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
 
 
-def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(config, study):
+def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(config, study, judge):
     less = config.copy_and_resolve_references()
-    less.study.judge, less.judges.model.model = "model,reference", "tiny"
+    less.study.judge, less.judges.model.model = "model,reference", judge
     less.study.keep_weights = "none"
     bare = plan_study(from_config_dict(less), study.workdir, progress=False)
     judged = analyse(study.workdir).judges

@@ -66,9 +66,15 @@ def init(config: DecoderConfig, key: jax.Array) -> Params:
     return params
 
 
+@functools.cache
+def _abstract_params(config: DecoderConfig) -> tuple[list[jax.ShapeDtypeStruct], Any]:
+    return jax.tree.flatten(jax.eval_shape(functools.partial(init, config), jax.random.key(0)))
+
+
 def abstract_params(config: DecoderConfig) -> Params:
     """Returns the shapes and dtypes of `init`'s result, computing nothing."""
-    return jax.eval_shape(functools.partial(init, config), jax.random.key(0))
+    leaves, structure = _abstract_params(config)
+    return jax.tree.unflatten(structure, leaves)  # a tree of the caller's own
 
 
 def is_vector(path: tuple[Any, ...]) -> bool:

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import re
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,8 @@ class ChatClient:
         )
         # The environment may name one too.
         self.base_url = str(self._client.base_url)
+        # Closes the connections to the service; a judge is let go without a word.
+        self.close = weakref.finalize(self, self._client.close)
 
     def ask(self, messages: Sequence[Mapping[str, str]], **options: Any) -> Reply:
         """Returns the reply to messages.
@@ -100,10 +103,6 @@ class ChatClient:
             if isinstance(body.get("choices"), list):
                 return _reply(body)
         raise Busy(f"not a chat completion: {first_line(text)}; check base_url")
-
-    def close(self) -> None:
-        """Closes the connections to the service."""
-        self._client.close()
 
     def _fault(self, status: int, error: object, retry_after: float = 0.0) -> Exception:
         """Returns what to raise for an answer that is an error."""
