@@ -87,10 +87,12 @@ COHERE_LIKE = dataclasses.replace(
     activation="xielu",
     gated=False,
 )
-# All by which layers may differ in shape, with what Gemma 4 has beside.
+# All by which layers may differ in shape, with what Gemma 4 has beside. One layer of each kind:
+# those of transformers' golden models have runs of two.
 GEMMA4_LIKE = dataclasses.replace(
     GEMMA_LIKE,
-    layers=6,
+    layers=4,
+    window_pattern=2,
     norm_offset=False,
     attention_softcap=0.0,
     query_scale=1.0,

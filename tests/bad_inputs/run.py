@@ -57,7 +57,8 @@ def check(case: Case, root: Path) -> str:
 
 
 def _names(root: Path) -> set[str]:
-    return {path.relative_to(root).as_posix() for path in root.rglob("*")}
+    places = ((os.path.relpath(at, root), [*folders, *files]) for at, folders, files in os.walk(root))
+    return {os.path.normpath(f"{at}/{name}") for at, names in places for name in names}
 
 
 def _run(arguments: list[str], output: int) -> int:
