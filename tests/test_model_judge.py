@@ -38,11 +38,18 @@ def test_packed_prompts_have_the_odds_of_each_alone(family, monkeypatch):
         shapes.append(batch[0].shape)
     assert len(found) == len(texts) and len(set(shapes)) > 1
     assert all(rows % 2 == 0 for rows, _ in shapes)
-    for index, text in enumerate(texts):
-        ones = np.ones((1, len(text)), np.int32)
-        hidden = forward(config, params, text[None], np.arange(len(text))[None], ones)
-        logits = unembed(config, params, hidden)[0, -1]
-        assert found[index] == pytest.approx(float(logits[5] - logits[2]), abs=2e-5)
+    alone, segments = np.zeros((2, len(texts), max(LENGTHS)), np.int32)
+    for row, text in enumerate(texts):
+        alone[row, : len(text)], segments[row, : len(text)] = text, 1
+    positions = np.broadcast_to(np.arange(max(LENGTHS)), alone.shape)
+
+    @jax.jit
+    def scores(params):
+        return unembed(config, params, forward(config, params, alone, positions, segments))
+
+    for index, logits in enumerate(np.asarray(scores(params))):
+        said = logits[LENGTHS[index] - 1]
+        assert found[index] == pytest.approx(float(said[5] - said[2]), abs=2e-5)
 
 
 def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
