@@ -38,8 +38,12 @@ NOT_TOLD = (math.nan, math.nan, math.nan)
 NAMES = ("run", "spec", "language", "task", "draw", "prompts")
 ENDS = ("", "_low", "_high")
 COLUMNS = (*NAMES, *(share + end for share in SHARES for end in ENDS))
-# Of a response, and 0 of none: whole numbers are compared many times faster than words.
+# Of a response, and 0 of none; and what each share makes of these: tables are of whole numbers.
 _NUMBERS = {None: 0} | {kind: number for number, kind in enumerate(KINDS, start=1)}
+_WORTH = {
+    share: np.array([math.nan, *(100.0 * (kind in SUMS.get(share, (share,))) for kind in KINDS)])
+    for share in SHARES
+}
 # (run, language) -> prompt id -> what the response is.
 Kinds = Mapping[tuple[str, str], Mapping[str, str]]
 
@@ -175,11 +179,7 @@ def _means(languages: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, Mean]:
             for draw in range(len(languages[0]))
         ]
     )
-    shares = {}
-    for share in SHARES:
-        values = 100.0 * np.isin(table, [_NUMBERS[kind] for kind in SUMS.get(share, (share,))])
-        shares[share] = mean_of(means_over_prompts(np.where(table == 0, np.nan, values)))
-    return shares
+    return {share: mean_of(means_over_prompts(worth[table])) for share, worth in _WORTH.items()}
 
 
 def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
