@@ -13,6 +13,7 @@ from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import known
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
@@ -21,8 +22,9 @@ from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
-from pinch_jax.study.judges import _agreement
+from pinch_jax.study.judges import _agreement, _corrected, _length_controlled, agreement_rows
 from pinch_jax.study.judging import _described
 from pinch_jax.study.records import read_records
 from pinch_jax.study.workdir import verdict_path
@@ -145,6 +147,74 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     # The same outcomes twice over are no more prompts.
     twice = [*_agreement(held + held)]
     assert twice[4:] == pytest.approx([kappa, low, high])
+
+
+def test_what_two_judges_agree_on_is_counted_by_outcome_and_not_where_language_decided(tmp_path):
+    # One prompt has ten outcomes, which are the same, and four have one each, which are not.
+    told = [("a", float(i % 2), float(i % 2)) for i in range(10)]
+    told += [(x, 1.0, 0.0) for x in "bcde"]
+    count, same, low, high, kappa, least, most = _agreement(told)
+    assert (count, same) == (14, pytest.approx(100 * 10 / 14)) and low < same < high
+    chance = (5 / 14) * (9 / 14) + (9 / 14) * (5 / 14)
+    assert kappa == pytest.approx((10 / 14 - chance) / (1 - chance)) and least < kappa < most
+    pair = Comparison("run", "baseline", "en")
+    ours, theirs = ({x: y for x, *both in told[9:] for y in both[i : i + 1]} for i in (0, 1))
+    judged = {
+        "one": Judged([], {pair: ours}, {pair: frozenset("b")}),
+        "two": Judged([], {pair: theirs | {"f": 1.0}}, {pair: frozenset("f")}),
+    }
+    row, every = agreement_rows(Results({}, {}, tuple("abcdef"), {}, judged))
+    assert (row.outcomes, row.same) == (every.outcomes, every.same) == (4, 25.0)
+
+
+def test_a_corrected_mean_takes_each_draw_and_each_language_as_its_score_does():
+    """Draws differ in how much language decided, languages in kappa, and a run meets itself."""
+    prompts = tuple(map(str, range(40)))
+    rng, names = np.random.default_rng(0), {code: f"base-{code}" for code in ("en", "fi")}
+    draws = [{"run": f"run-{d}", "baseline_runs": names | {"it": f"run-{d}"}} for d in (0, 1)]
+    arm, outcomes, decided, expected = {"draws": draws}, {}, {}, {"it": 50.0}
+    kappas = {"en": 0.9, "fi": 0.5, "it": 0.7, "all": 0.8}
+    for code in names:
+        means = []
+        for draw, count in zip(draws, (4, 30), strict=True):
+            pair = Comparison(draw["run"], names[code], code)
+            values = rng.choice([0.0, 0.5, 0.5, 1.0], 40) * (np.arange(40) >= count)
+            outcomes[pair] = dict(zip(prompts, values.tolist(), strict=True))
+            decided[pair] = frozenset(prompts[:count])
+            fair = 50 + (100 * values - 50) / kappas[code]
+            means.append(np.where(np.arange(40) < count, 0, fair).mean())
+        expected[code] = np.mean(means)
+    kappas = {x: {"kappa": {"value": k, "low": k - 0.1, "high": k}} for x, k in kappas.items()}
+    results = Results({}, {}, prompts, {}, {"model": Judged([], outcomes, decided)})
+
+    def told(language, *codes):
+        entry = Scored(arm | {"baseline_runs": names}, language, *[None] * 3, 40, (1.0,), codes)
+        judge = {"as": "model", "certificate": {"languages": kappas}}
+        return _corrected(results, judge, entry)
+
+    assert told("fi", "fi").value == pytest.approx(expected["fi"])
+    # Of one language its mean is the same, and not corrected by what the judge is elsewhere.
+    assert told("mean_other", "fi") == told("fi", "fi")
+    assert told("mean", "en", "fi", "it").value == pytest.approx(np.mean([*expected.values()]))
+    outcomes.update({pair: {} for pair in outcomes if pair.language == "fi"})
+    assert math.isnan(told("mean", "en", "fi").value), "over less than its score is"
+
+
+def test_a_mean_at_equal_lengths_has_50_where_a_run_meets_itself_as_its_score_has():
+    prompts, fi = tuple(map(str, range(8))), Comparison("run", "base", "fi")
+    arm = {"baseline_runs": {"en": "run", "fi": "base"}, "run": "run"}
+    won = dict(zip(prompts, [1.0] * 5 + [0.0] * 3, strict=True))
+    lengths = {(run, "fi"): dict.fromkeys(prompts, 1.0) for run in ("run", "base")}
+    even = [known(50.0, 8)] * 3
+    itself, cell = (
+        Scored(arm, *told, 8, values, told[:1])
+        for told, values in ((("en", *even), ()), (("fi", *even), (1.0,)))
+    )
+    mean = dataclasses.replace(cell, language="mean", languages=("en", "fi"))
+    judged = Judged([itself, cell, mean], {fi: won}, {fi: frozenset()})
+    fair = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
+    assert fair[id(cell)].value == pytest.approx(62.5)
+    assert fair[id(mean)].value == pytest.approx(56.25)
 
 
 def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(
