@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from made_judges import Gated
 from made_up_study import REFERENCE, write_workdir
 from test_analysis import table, write_study
 
@@ -13,19 +14,20 @@ from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import known
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
+from pinch_jax.judge.verdicts import read_match
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
+from pinch_jax.report.judge_section import _judge_table, judge_sentence
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
-from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
+from pinch_jax.study.comparisons import Comparison, Judged, Results
 from pinch_jax.study.experiments.interface import HOLDS
-from pinch_jax.study.judges import _agreement, _corrected, _length_controlled, agreement_rows
-from pinch_jax.study.judging import _described
+from pinch_jax.study.judges import _agreement, agreement_rows
+from pinch_jax.study.judging import Matches, _described, _judge_by
 from pinch_jax.study.records import read_records
 from pinch_jax.study.workdir import verdict_path
 
@@ -123,6 +125,58 @@ def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_d
     assert math.isnan(rows[PAIR[2]].score)
 
 
+def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study):
+    (baseline, candidate), files = PAIR[:2], {}
+    for run, other in ((candidate, baseline), (baseline, candidate)):
+        answers = (tmp_path / "runs" / name / "responses" / "fi.jsonl" for name in (other, run))
+        files[run, other, "fi"] = tuple(answers)
+    records = list(read_match(*files[PAIR]).baseline.values())
+    decided = {record["id"] for record in records[:4]}
+    silent = {record["response"] for record in records[4:14]}
+    judge = Gated(lambda first, second: None if {first, second} & silent else 1.0)
+    judge.decides, judge.models = lambda pair: pair.record["id"] in decided, {"small-1", "large"}
+    entry = MODEL | {
+        "as": "made",
+        "name": "made",
+        "outcomes": 0,
+        "asked": 0,
+        "with_log_odds": 0,
+        "no_verdict": {},
+    }
+    matches = Matches(files, {"fi": [None] * len(records)})
+    _judge_by(judge, entry, tmp_path, matches, progress=False)
+    missing = sum(entry["no_verdict"].values())
+    assert missing >= 20 and entry["outcomes"] == 2 * len(records) - missing
+    assert entry["asked"] == entry["with_log_odds"] == 2 * (entry["outcomes"] - 8)
+    assert entry["answered_by"] == ["large", "small-1"]
+
+
+def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path):
+    write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
+    records = read_records(tmp_path)
+    first, second, *rest = records.scores
+    lacking = [
+        dataclasses.replace(row, prompts=8, draws=2, no_verdict=count)
+        for row, count in ((first, 2), (second, 12))
+    ]
+    judge = MODEL | {"model": "small", "answered_by": ["small-1"], "no_verdict": {"a": 14}}
+    judge |= {"outcomes": 1234, "asked": 200, "with_log_odds": 50}
+
+    def told(**changes):
+        study = records.study | {"judges": [judge | changes]}
+        held = dataclasses.replace(records, study=study, scores=(*lacking, *rest))
+        return judge_sentence(held), _judge_table(held).rows[0]
+
+    ours = {"judge": {"name": "small", "answered_by": ["small-1"]}, "languages": {}}
+    said, row = told(certificate=ours)
+    assert "no verdict on 14 pairs" in said and "up to 75 % of those of one score" in said
+    assert "need not hold" not in said and "Several" not in said
+    assert row[2:8] == ("small", "small-1", "–", "1,234", "14", "25")
+    of_another = ours | {"judge": {"name": "small", "answered_by": ["small-0"]}}
+    assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
+    assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
+
+
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     counts = {(0, 0): 25, (0, 1): 13, (0, 2): 12, (1, 0): 12, (1, 1): 2, (1, 2): 16}
     counts |= {(2, 0): 3, (2, 1): 15, (2, 2): 2}
@@ -165,56 +219,6 @@ def test_what_two_judges_agree_on_is_counted_by_outcome_and_not_where_language_d
     }
     row, every = agreement_rows(Results({}, {}, tuple("abcdef"), {}, judged))
     assert (row.outcomes, row.same) == (every.outcomes, every.same) == (4, 25.0)
-
-
-def test_a_corrected_mean_takes_each_draw_and_each_language_as_its_score_does():
-    """Draws differ in how much language decided, languages in kappa, and a run meets itself."""
-    prompts = tuple(map(str, range(40)))
-    rng, names = np.random.default_rng(0), {code: f"base-{code}" for code in ("en", "fi")}
-    draws = [{"run": f"run-{d}", "baseline_runs": names | {"it": f"run-{d}"}} for d in (0, 1)]
-    arm, outcomes, decided, expected = {"draws": draws}, {}, {}, {"it": 50.0}
-    kappas = {"en": 0.9, "fi": 0.5, "it": 0.7, "all": 0.8}
-    for code in names:
-        means = []
-        for draw, count in zip(draws, (4, 30), strict=True):
-            pair = Comparison(draw["run"], names[code], code)
-            values = rng.choice([0.0, 0.5, 0.5, 1.0], 40) * (np.arange(40) >= count)
-            outcomes[pair] = dict(zip(prompts, values.tolist(), strict=True))
-            decided[pair] = frozenset(prompts[:count])
-            fair = 50 + (100 * values - 50) / kappas[code]
-            means.append(np.where(np.arange(40) < count, 0, fair).mean())
-        expected[code] = np.mean(means)
-    kappas = {x: {"kappa": {"value": k, "low": k - 0.1, "high": k}} for x, k in kappas.items()}
-    results = Results({}, {}, prompts, {}, {"model": Judged([], outcomes, decided)})
-
-    def told(language, *codes):
-        entry = Scored(arm | {"baseline_runs": names}, language, *[None] * 3, 40, (1.0,), codes)
-        judge = {"as": "model", "certificate": {"languages": kappas}}
-        return _corrected(results, judge, entry)
-
-    assert told("fi", "fi").value == pytest.approx(expected["fi"])
-    # Of one language its mean is the same, and not corrected by what the judge is elsewhere.
-    assert told("mean_other", "fi") == told("fi", "fi")
-    assert told("mean", "en", "fi", "it").value == pytest.approx(np.mean([*expected.values()]))
-    outcomes.update({pair: {} for pair in outcomes if pair.language == "fi"})
-    assert math.isnan(told("mean", "en", "fi").value), "over less than its score is"
-
-
-def test_a_mean_at_equal_lengths_has_50_where_a_run_meets_itself_as_its_score_has():
-    prompts, fi = tuple(map(str, range(8))), Comparison("run", "base", "fi")
-    arm = {"baseline_runs": {"en": "run", "fi": "base"}, "run": "run"}
-    won = dict(zip(prompts, [1.0] * 5 + [0.0] * 3, strict=True))
-    lengths = {(run, "fi"): dict.fromkeys(prompts, 1.0) for run in ("run", "base")}
-    even = [known(50.0, 8)] * 3
-    itself, cell = (
-        Scored(arm, *told, 8, values, told[:1])
-        for told, values in ((("en", *even), ()), (("fi", *even), (1.0,)))
-    )
-    mean = dataclasses.replace(cell, language="mean", languages=("en", "fi"))
-    judged = Judged([itself, cell, mean], {fi: won}, {fi: frozenset()})
-    fair = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
-    assert fair[id(cell)].value == pytest.approx(62.5)
-    assert fair[id(mean)].value == pytest.approx(56.25)
 
 
 def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(

@@ -44,9 +44,32 @@ def judge_sentence(records: Records) -> str:
     else:
         told += f" {_UNMEASURED}"
     if missing := sum(judge["no_verdict"].values()):
-        told += f" It has no verdict on {missing:,} pairs of responses, which the scores leave out."
+        most = max(
+            row.no_verdict / (row.prompts * row.draws)
+            for row in records.scores
+            if row.no_verdict > 0 and not row.is_mean
+        )
+        told += (
+            f" It has no verdict on {missing:,} pairs of responses, which the scores leave out: up "
+            f"to {100 * most:.0f} % of those of one score."
+        )
+    told += _other_models(judge)
     if others:
         told += f" Beside it judged: {', '.join(other['as'] for other in others)}."
+    return told
+
+
+def _other_models(judge: Mapping[str, Any]) -> str:
+    """Returns that a service answered by several models, or not by those of its certificate."""
+    ours, told = judge.get("answered_by") or [], ""
+    theirs = ((judge.get("certificate") or {}).get("judge") or {}).get("answered_by") or []
+    if len(ours) > 1:
+        told += f" Several models answered as {judge['model']}: {', '.join(ours)}."
+    if ours and theirs and set(ours) != set(theirs):
+        told += (
+            f" Its certificate is of {', '.join(theirs)}, and here {', '.join(ours)} answered: "
+            "what it says need not hold."
+        )
     return told
 
 
@@ -109,7 +132,7 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
 
 
 def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str:
-    told = []
+    told = [_other_models(judge).strip() for judge in records.study["judges"]]
     for certificate in certified.values():
         told.append(sentence(certificate, EVERY))
         codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
@@ -123,30 +146,40 @@ def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str
         if row.language == EVERY:
             told.append(
                 f"{row.judge} and {row.other} say the same on {number(row.same, 0)} % of "
-                f"{row.outcomes:,.0f} outcomes (kappa {number(row.kappa, 2)})."
+                f"{row.outcomes:,.0f} outcomes that language left to them (kappa "
+                f"{number(row.kappa, 2)})."
             )
-    return " ".join(told) or "How far this judge can be trusted was not measured."
+    return " ".join(filter(None, told)) or "How far this judge can be trusted was not measured."
 
 
 def _judge_table(records: Records) -> Table:
     rows = []
     for judge in records.study["judges"]:
-        verdicts = sum(
-            row.verdicts for row in records.judges if row.judge == judge["as"] and not row.is_mean
-        )
+        # A study from before has not counted them.
+        outcomes, asked = judge.get("outcomes"), judge.get("asked")
         rows.append(
             (
                 judge["as"],
                 judge["kind"],
                 judge["model"] or "–",
+                ", ".join(judge.get("answered_by") or ()) or "–",
                 "yes" if judge["language_gate"] and judge["kind"] != "reference" else "–",
-                f"{verdicts:,.0f}" if verdicts else "–",
+                f"{outcomes:,}" if outcomes else "–",
                 f"{sum(judge['no_verdict'].values()):,}",
+                f"{100 * judge['with_log_odds'] / asked:.0f}" if asked else "–",
                 judge["version"],
             )
         )
-    columns = ("judge", "kind", "model", "language first", "outcomes", "no verdict", "version")
-    return Table("who judged", "", columns, tuple(rows), (4, 5), open=True)
+    columns = ("judge", "kind", "model", "answered by", "language first", "outcomes", "no verdict")
+    return Table(
+        "who judged",
+        "With log-odds are the verdicts that a probability was read from, of those that language "
+        "did not give; by probability the others are certain.",
+        (*columns, "with log-odds (%)", "version"),
+        tuple(rows),
+        (5, 6, 7),
+        open=True,
+    )
 
 
 def _score_table(records: Records) -> Table:
