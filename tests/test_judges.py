@@ -14,6 +14,7 @@ from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import Mean
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
@@ -24,10 +25,12 @@ from pinch_jax.report.first_screen import _claim
 from pinch_jax.report.judge_section import _judge_table, judge_sentence
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
-from pinch_jax.study.comparisons import Comparison, Judged, Results
+from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
+from pinch_jax.study.experiments.pretrained import transfer
 from pinch_jax.study.judges import _agreement, agreement_rows
 from pinch_jax.study.judging import Matches, _described, _judge_by
+from pinch_jax.study.measures import show
 from pinch_jax.study.records import read_records
 from pinch_jax.study.workdir import verdict_path
 
@@ -175,6 +178,27 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     of_another = ours | {"judge": {"name": "small", "answered_by": ["small-0"]}}
     assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
     assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
+
+
+def test_scores_that_nobody_knows_are_in_no_order():
+    scores = {"en": math.nan, "fi": 40.0, "it": 20.0, "ru": 35.0}
+
+    def entry(experiment, code, language, score):
+        known_by = Mean(score, np.zeros((1, 8)), np.array([score]), 8)
+        arm = {"experiment": experiment, "x": code, "baseline_runs": scores}
+        values = () if math.isnan(score) else (1.0,)
+        return Scored(arm, language, *[known_by] * 3, 8, values, (language,))
+
+    means = [
+        entry(name, code, "mean_other", score)
+        for name in ("pretrained", "monolingual")
+        for code, score in scores.items()
+    ]
+    cells = [entry("monolingual", "it", code, score) for code, score in scores.items()]
+    decision = transfer(Results({}, {}, (), {}, {"model": Judged([*means, *cells], {}, {})}))
+    assert "best fi 40.0 [" in decision.detail and "lowest it 20.0 [" in decision.detail
+    assert "above 30 in 2 of 3 languages" in decision.detail and "nan" not in decision.detail
+    assert show(means[0].score) == "no number"
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
