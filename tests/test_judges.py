@@ -22,7 +22,7 @@ from pinch_jax.judge.verdicts import read_match
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
-from pinch_jax.report.judge_section import _judge_table, judge_sentence
+from pinch_jax.report.judge_section import _judge_table, _score_table, judge_sentence
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
@@ -32,6 +32,7 @@ from pinch_jax.study.judges import _agreement, agreement_rows
 from pinch_jax.study.judging import Matches, _described, _judge_by
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import read_records
+from pinch_jax.study.rows import JudgeScore
 from pinch_jax.study.workdir import verdict_path
 
 MODEL = REFERENCE | {"as": "model", "kind": "model", "name": "model", "model": "tiny"}
@@ -178,6 +179,15 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     of_another = ours | {"judge": {"name": "small", "answered_by": ["small-0"]}}
     assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
     assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
+    arm = ("monolingual", "monolingual:en", "", "en")
+    scores = tuple(
+        JudgeScore(*arm, language, judge, 8, score=40.0)
+        for judge in ("one", "two")
+        for language in ("fi", "mean_other", "mean_seen")
+    )
+    shown = _score_table(dataclasses.replace(records, judges=scores)).rows
+    means = ("mean of the others", "mean of the seen")
+    assert [row[2:4] for row in shown] == [(m, judge) for m in means for judge in ("one", "two")]
 
 
 def test_scores_that_nobody_knows_are_in_no_order():

@@ -9,7 +9,7 @@ from pinch_jax.judge.correction import tells
 from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.report.tables import Section, Table, csv_table, interval, whole_file
+from pinch_jax.report.tables import AGGREGATE_NAMES, Section, Table, csv_table, interval, whole_file
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
@@ -185,27 +185,33 @@ def _judge_table(records: Records) -> Table:
 def _score_table(records: Records) -> Table:
     """Returns the means of each arm by each judge, a row a judge."""
     words = {spec: records.names[run] for run, spec in records.runs.items()}
+    kinds = ("score", "by probability", "corrected", "equal length")
+    means = [row for row in records.judges if row.is_mean]
+    # Judge by judge in the file; here what they say of a mean stands together.
+    named = [(row.experiment, row.spec, row.series, row.x, row.language) for row in means]
+    places = {name: place for place, name in enumerate(dict.fromkeys(named))}
+    order = sorted(range(len(means)), key=lambda at: places[named[at]])
     rows = tuple(
         (
             row.experiment,
-            words.get(row.spec, row.spec),
+            " ".join((words.get(row.spec, row.spec), row.series)).strip(),
+            AGGREGATE_NAMES.get(row.language, row.language),
             row.judge,
             *(
                 interval(row.estimate(kind), 1)
                 for kind in ("", "_by_probability", "_corrected", "_of_equal_length")
             ),
         )
-        for row in records.judges
-        if row.language == "mean"
+        for row in (means[at] for at in order)
     )
     return Table(
         "the same means by each judge",
         "By probability: the mean of the judge's own probabilities. Corrected: without the errors "
         "that its certificate knows of, as far as those pairs are as hard as these. Of equal "
         "length: where both responses have as many tokens, in the units of their language.",
-        ("experiment", "tuned on", "judge", "score", "by probability", "corrected", "equal length"),
+        ("experiment", "tuned on", "languages", "judge", *kinds),
         rows,
-        (3, 4, 5, 6),
+        (4, 5, 6, 7),
         open=True,
     )
 
