@@ -139,14 +139,8 @@ def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study
     silent = {record["response"] for record in records[4:14]}
     judge = Gated(lambda first, second: None if {first, second} & silent else 1.0)
     judge.decides, judge.models = lambda pair: pair.record["id"] in decided, {"small-1", "large"}
-    entry = MODEL | {
-        "as": "made",
-        "name": "made",
-        "outcomes": 0,
-        "asked": 0,
-        "with_log_odds": 0,
-        "no_verdict": {},
-    }
+    entry = MODEL | {"as": "made", "name": "made", "no_verdict": {}}
+    entry |= dict.fromkeys(("outcomes", "asked", "with_log_odds"), 0)
     matches = Matches(files, {"fi": [None] * len(records)})
     _judge_by(judge, entry, tmp_path, matches, progress=False)
     missing = sum(entry["no_verdict"].values())
@@ -158,17 +152,16 @@ def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study
 def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path):
     write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
     records = read_records(tmp_path)
-    first, second, *rest = records.scores
     lacking = [
         dataclasses.replace(row, prompts=8, draws=2, no_verdict=count)
-        for row, count in ((first, 2), (second, 12))
+        for row, count in zip(records.scores[:2], (2, 12), strict=True)
     ]
     judge = MODEL | {"model": "small", "answered_by": ["small-1"], "no_verdict": {"a": 14}}
     judge |= {"outcomes": 1234, "asked": 200, "with_log_odds": 50}
 
     def told(**changes):
         study = records.study | {"judges": [judge | changes]}
-        held = dataclasses.replace(records, study=study, scores=(*lacking, *rest))
+        held = dataclasses.replace(records, study=study, scores=lacking)
         return judge_sentence(held), _judge_table(held).rows[0]
 
     ours = {"judge": {"name": "small", "answered_by": ["small-1"]}, "languages": {}}
@@ -176,18 +169,21 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     assert "no verdict on 14 pairs" in said and "up to 75 % of those of one score" in said
     assert "need not hold" not in said and "Several" not in said
     assert row[2:8] == ("small", "small-1", "–", "1,234", "14", "25")
+    ends = {"value": 0.8, "low": 0.7, "high": 0.9}
+    parts = {"pairs": 9, "sources": {}} | dict.fromkeys(("agreement", "flips", "kappa"), ends)
+    held = {"languages": dict.fromkeys({"all", *records.languages} - {"en"}, parts)}
+    assert "In English it cannot be told from chance" in told(certificate=ours | held)[0]
     of_another = ours | {"judge": {"name": "small", "answered_by": ["small-0"]}}
     assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
     assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
-    arm = ("monolingual", "monolingual:en", "", "en")
     scores = tuple(
-        JudgeScore(*arm, language, judge, 8, score=40.0)
+        JudgeScore("monolingual", "monolingual:en", "", "en", language, judge, 8, score=40.0)
         for judge in ("one", "two")
         for language in ("fi", "mean_other", "mean_seen")
     )
     shown = _score_table(dataclasses.replace(records, judges=scores)).rows
-    means = ("mean of the others", "mean of the seen")
-    assert [row[2:4] for row in shown] == [(m, judge) for m in means for judge in ("one", "two")]
+    assert [row[2] for row in shown] == ["mean of the others"] * 2 + ["mean of the seen"] * 2
+    assert [row[3] for row in shown] == ["one", "two"] * 2
 
 
 def test_scores_that_nobody_knows_are_in_no_order():

@@ -40,7 +40,7 @@ def judge_sentence(records: Records) -> str:
     judge, *others = records.study["judges"]
     told = _who(judge)
     if certificate := judge.get("certificate"):
-        told += f" {sentence(certificate, EVERY)}"
+        told += f" {sentence(certificate, EVERY)}{_silent_languages(records, certificate)}"
     else:
         told += f" {_UNMEASURED}"
     if missing := sum(judge["no_verdict"].values()):
@@ -57,6 +57,17 @@ def judge_sentence(records: Records) -> str:
     if others:
         told += f" Beside it judged: {', '.join(other['as'] for other in others)}."
     return told
+
+
+def _silent_languages(records: Records, certificate: Mapping[str, Any]) -> str:
+    """Returns in which languages of the study a judge's scores say nothing, if not in all."""
+    codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
+    if not codes or not tells(kappa_of(certificate, EVERY)):
+        return ""
+    return (
+        f" In {', '.join(map(name_of, codes))} it cannot be told from chance, or was not "
+        "certified: its scores say nothing there, and so do corrected means that they are part of."
+    )
 
 
 def _other_models(judge: Mapping[str, Any]) -> str:
@@ -134,14 +145,7 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
 def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str:
     told = [_other_models(judge).strip() for judge in records.study["judges"]]
     for certificate in certified.values():
-        told.append(sentence(certificate, EVERY))
-        codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
-        if codes and tells(kappa_of(certificate, EVERY)):
-            silent = ", ".join(map(name_of, codes))
-            told.append(
-                f"In {silent} it cannot be told from chance, or was not certified: its scores say "
-                "nothing there, and so do corrected means that they are part of."
-            )
+        told.append(sentence(certificate, EVERY) + _silent_languages(records, certificate))
     for row in records.agreement:
         if row.language == EVERY:
             told.append(
