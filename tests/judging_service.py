@@ -265,6 +265,16 @@ CASES = {
         NONE + "cut off: 'A is better, as it'",
         1,
     ),
+    "a label behind which a service cuts off what it says": (
+        [completion("A", tokens(TOP[:2]), "length")],
+        NONE + "cut off: 'A'",
+        1,
+    ),
+    "a label and blanks up to the limit": (
+        [completion("A\n\n", tokens(TOP, *[(("\n", 0.0),)] * 15), "length")],
+        ODDS.format(1.5),
+        1,
+    ),
     "prose": ([completion("The first", tokens(TOP))], NONE + "no label: 'The first'", 1),
     "a label in lower case": ([completion("a", tokens(TOP))], NONE + "no label: 'a'", 1),
     "both labels": ([completion("A B", tokens(TOP))], NONE + "no label: 'A B'", 1),

@@ -89,9 +89,9 @@ def read_reply(reply: Reply, labels: tuple[str, str]) -> Judgement:
     """
     if trouble := find_trouble(reply):
         return Judgement(None, trouble=trouble)
-    label = read_label(reply.text, labels)
-    if label is None:
-        cut = reply.finish_reason == "length"
+    label, cut = read_label(reply.text, labels), reply.finish_reason == "length"
+    # "A" may be all that a service's own limit leaves of "A better answer would be …".
+    if label is None or (cut and reply.text.endswith(label)):
         told = repr(first_line(reply.text.strip())[:80])
         return Judgement(None, trouble=f"{'cut off' if cut else 'no label'}: {told}")
     try:
