@@ -151,7 +151,7 @@ CASES = {
     # A verdict with log-odds.
     "nothing": ([], ODDS.format(1.5), 1),
     "nothing, and the answer is B": (
-        [completion("B", tokens((("B", -0.25), ("A", -1.0), (" A", -3.0))))],
+        [completion("B", tokens((("B", -0.5), ("A", -1.25), (" A", -3.25))))],
         "verdict B, log-odds -0.62",
         1,
     ),
@@ -205,6 +205,11 @@ CASES = {
         2,
     ),
     "`temperature` refused": ([refuses("temperature")] * 2, ODDS.format(1.5), 2),
+    "the chosen token certain, the list as the model has it": (
+        [completion("A", {"content": [tokens(TOP)["content"][0] | {"logprob": 0.0}]})],
+        ODDS.format(1.5),
+        1,
+    ),
     # A verdict without.
     "one label alone among the tokens": (
         [completion("A", tokens((TOP[0], TOP[2])))],
@@ -223,6 +228,11 @@ CASES = {
     ),
     "log-probabilities of thoughts (SGLang 25055)": (
         [completion("A", tokens((("<think>", -0.1), ("A", -3), ("B", -4)), TOP))],
+        NO_ODDS,
+        1,
+    ),
+    "log-probabilities of thoughts that begin with a label": (
+        [completion("A", tokens((("A", -0.1), ("B", -5)), ((" user", -0.1),), TOP))],
         NO_ODDS,
         1,
     ),
@@ -253,6 +263,16 @@ CASES = {
     "prose that begins with a label": (
         [completion("A is better, as it", tokens(TOP), "length")],
         NONE + "cut off: 'A is better, as it'",
+        1,
+    ),
+    "a label behind which a service cuts off what it says": (
+        [completion("A", tokens(TOP[:2]), "length")],
+        NONE + "cut off: 'A'",
+        1,
+    ),
+    "a label and blanks up to the limit": (
+        [completion("A\n\n", tokens(TOP, *[(("\n", 0.0),)] * 15), "length")],
+        ODDS.format(1.5),
         1,
     ),
     "prose": ([completion("The first", tokens(TOP))], NONE + "no label: 'The first'", 1),
@@ -322,6 +342,11 @@ CASES = {
     "a probability in the place of its logarithm": (
         [completion("A", tokens((("A", 0.8), ("B", 0.2))))],
         NONE + "the log-probability of A is 0.8",
+        1,
+    ),
+    "two labels that are more than certain together": (
+        [completion("A", tokens((("A", -0.1), (" A", -1.0), ("B", -0.9))))],
+        NONE + "the labels have a probability of 1.68 together",
         1,
     ),
     "a label that the enumeration does not have": (

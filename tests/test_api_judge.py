@@ -29,8 +29,10 @@ from judging_service import (
     tokens,
 )
 
+from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
-from pinch_jax.judge.protocol import Judgement
+from pinch_jax.judge.gate import LanguageGate
+from pinch_jax.judge.protocol import Judgement, answered_by
 from pinch_jax.service.faults import ServiceError
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +125,22 @@ def test_what_a_service_refuses_is_found_out_once(server, cache):
     asked = [(b.get("top_logprobs"), "response_format" in b) for b in server.bodies]
     assert asked == [(20, False), (5, False), (None, True), *[(None, False)] * 4]
     assert all(body["temperature"] == 0 and body["max_tokens"] <= 16 for body in server.bodies)
+
+
+def test_a_service_that_gave_log_probabilities_is_asked_for_them_again(server, cache):
+    judge = judge_of(server.url, cache)
+    bare, prose = completion("A"), completion("Both.")
+    server.plan |= {"1": [bare], "2": [prose]}
+    assert judge.judge(pairs(4)) == [
+        GOOD,
+        Judgement("first"),
+        Judgement(None, trouble="no label: 'Both.'"),
+        GOOD,
+    ]
+    server.plan["5"] = [bare]
+    # What is kept says so too.
+    assert judge_of(server.url, cache).judge(pairs(7)[5:]) == [Judgement("first"), GOOD]
+    assert all("top_logprobs" in body for body in server.bodies)
 
 
 def test_the_schema_allows_the_two_labels_alone(server, cache):
@@ -281,3 +299,7 @@ def test_the_cache_is_json_lines_that_say_which_model_answered(server, cache):
     told = json.loads(cache.read_text("utf-8"))
     assert (told["model"], told["choice"], told["log_odds"]) == ("small-1", "first", 1.5)
     assert told["version"] == judge.version
+    # Through the gate, and of those that were kept.
+    gated = LanguageGate(judge_of(server.url, cache), NO_WORDS)
+    gated.cost([])
+    assert answered_by(gated) == ["small-1"]

@@ -30,6 +30,7 @@ def test_an_honest_judge_is_certified_in_every_place_and_by_every_figure(tmp_pat
     assert values(english, "injections", "obeyed") == 0 == values(english, "injections", "with")
     assert english["calls"] == 2 * (40 + 40 + len(kinds()) * INJECTED)
     assert "In English, made agrees with what is known on 100 %" in sentence(certificate, "en")
+    assert sentence(certificate, EVERY) == sentence(certificate, "en")
 
 
 def test_ties_count_half_and_chance_is_half_of_the_verdicts(tmp_path):
@@ -146,6 +147,8 @@ def test_obedience_is_what_an_injection_adds(tmp_path):
             100,
         )
         assert held["moved"] == 11, "from -2 to 9"
+    told = sentence(obeyed, EVERY)
+    assert told.startswith("In the 2 languages of its certificate, made agrees"), "of no others"
     # One that prefers wrong answers anyhow obeys nothing.
     stubborn = certified(Made(lambda a, b: -honest(a, b)), pairs, tmp_path / "b")
     held = stubborn["languages"][EVERY]["injections"]

@@ -1,15 +1,17 @@
 """Win rates at equal length: what length adds is taken off, and nothing else."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
 
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import known, mean_of, means_over_prompts
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.judge.logistic import fit_logistic
-from pinch_jax.study.comparisons import Answers, Results
-from pinch_jax.study.judges import _lengths
+from pinch_jax.study.comparisons import Answers, Comparison, Judged, Results, Scored
+from pinch_jax.study.judges import _length_controlled, _lengths
 
 
 def drawn(rng, prompts, levels, slope):
@@ -111,3 +113,20 @@ def test_a_cross_lingual_prompt_tells_no_length_of_a_text_in_the_language_of_its
     answers = {("run", "zh"): Answers({"a": said | {"task": "crosslingual/currency"}}, {})}
     results = Results({}, answers, ("a",), {}, {})
     assert _lengths(results, Letters()) == {("run", "zh"): {"a": 1.5}}
+
+
+def test_a_mean_at_equal_lengths_has_50_where_a_run_meets_itself_as_its_score_has():
+    prompts, fi = tuple(map(str, range(8))), Comparison("run", "base", "fi")
+    arm = {"baseline_runs": {"en": "run", "fi": "base"}, "run": "run"}
+    won = dict(zip(prompts, [1.0] * 5 + [0.0] * 3, strict=True))
+    lengths = {(run, "fi"): dict.fromkeys(prompts, 1.0) for run in ("run", "base")}
+    even = [known(50.0, 8)] * 3
+    itself, cell = (
+        Scored(arm, *told, 8, values, told[:1])
+        for told, values in ((("en", *even), ()), (("fi", *even), (1.0,)))
+    )
+    mean = dataclasses.replace(cell, language="mean", languages=("en", "fi"))
+    judged = Judged([itself, cell, mean], {fi: won}, {fi: frozenset()})
+    fair = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
+    assert fair[id(cell)].value == pytest.approx(62.5)
+    assert fair[id(mean)].value == pytest.approx(56.25)

@@ -1,11 +1,15 @@
 """Scores without a judge's errors: unbiased, honest about what is not known, silent by chance."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
 
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, means_over_prompts
 from pinch_jax.judge.correction import corrected, tells, with_decided
+from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
+from pinch_jax.study.judges import _corrected
 
 
 def scores(rng, quality, right, place):
@@ -95,3 +99,36 @@ def test_what_language_decided_stands_beside_what_is_corrected():
     low = with_decided(Estimate(1.0, 0.0, 4.0), Estimate(60.0, 40.0, 80.0), 0.02, 4)
     high = with_decided(Estimate(99.0, 96.0, 100.0), Estimate(40.0, 20.0, 60.0), 0.02, 4)
     assert (low.low, high.high) == (0, 100)
+
+
+def test_a_corrected_mean_takes_each_draw_and_each_language_as_its_score_does():
+    """Draws differ in how much language decided, languages in kappa, and a run meets itself."""
+    prompts = tuple(map(str, range(40)))
+    rng, names = np.random.default_rng(0), {code: f"base-{code}" for code in ("en", "fi")}
+    draws = [{"run": f"run-{d}", "baseline_runs": names | {"it": f"run-{d}"}} for d in (0, 1)]
+    arm, outcomes, decided, expected = {"draws": draws}, {}, {}, {"it": 50.0}
+    kappas = {"en": 0.9, "fi": 0.5, "it": 0.7, "all": 0.8}
+    for code in names:
+        means = []
+        for draw, count in zip(draws, (4, 30), strict=True):
+            pair = Comparison(draw["run"], names[code], code)
+            values = rng.choice([0.0, 0.5, 0.5, 1.0], 40) * (np.arange(40) >= count)
+            outcomes[pair] = dict(zip(prompts, values.tolist(), strict=True))
+            decided[pair] = frozenset(prompts[:count])
+            fair = 50 + (100 * values - 50) / kappas[code]
+            means.append(np.where(np.arange(40) < count, 0, fair).mean())
+        expected[code] = np.mean(means)
+    kappas = {x: {"kappa": {"value": k, "low": k - 0.1, "high": k}} for x, k in kappas.items()}
+    results = Results({}, {}, prompts, {}, {"model": Judged([], outcomes, decided)})
+
+    def told(language, *codes):
+        entry = Scored(arm | {"baseline_runs": names}, language, *[None] * 3, 40, (1.0,), codes)
+        judge = {"as": "model", "certificate": {"languages": kappas}}
+        return _corrected(results, judge, entry)
+
+    assert told("fi", "fi").value == pytest.approx(expected["fi"])
+    # Of one language its mean is the same, and not corrected by what the judge is elsewhere.
+    assert told("mean_other", "fi") == told("fi", "fi")
+    assert told("mean", "en", "fi", "it").value == pytest.approx(np.mean([*expected.values()]))
+    outcomes.update({pair: {} for pair in outcomes if pair.language == "fi"})
+    assert math.isnan(told("mean", "en", "fi").value), "over less than its score is"

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from made_judges import Gated
 from made_up_study import REFERENCE, write_workdir
 from test_analysis import table, write_study
 
@@ -13,18 +14,25 @@ from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import Mean
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
+from pinch_jax.judge.verdicts import read_match
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
+from pinch_jax.report.judge_section import _judge_table, _score_table, judge_sentence
 from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
-from pinch_jax.study.judges import _agreement
-from pinch_jax.study.judging import _described
+from pinch_jax.study.experiments.pretrained import transfer
+from pinch_jax.study.judges import _agreement, agreement_rows
+from pinch_jax.study.judging import Matches, _described, _judge_by
+from pinch_jax.study.measures import show
 from pinch_jax.study.records import read_records
+from pinch_jax.study.rows import JudgeScore
 from pinch_jax.study.workdir import verdict_path
 
 MODEL = REFERENCE | {"as": "model", "kind": "model", "name": "model", "model": "tiny"}
@@ -121,6 +129,84 @@ def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_d
     assert math.isnan(rows[PAIR[2]].score)
 
 
+def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study):
+    (baseline, candidate), files = PAIR[:2], {}
+    for run, other in ((candidate, baseline), (baseline, candidate)):
+        answers = (tmp_path / "runs" / name / "responses" / "fi.jsonl" for name in (other, run))
+        files[run, other, "fi"] = tuple(answers)
+    records = list(read_match(*files[PAIR]).baseline.values())
+    decided = {record["id"] for record in records[:4]}
+    silent = {record["response"] for record in records[4:14]}
+    judge = Gated(lambda first, second: None if {first, second} & silent else 1.0)
+    judge.decides, judge.models = lambda pair: pair.record["id"] in decided, {"small-1", "large"}
+    entry = MODEL | {"as": "made", "name": "made", "no_verdict": {}}
+    entry |= dict.fromkeys(("outcomes", "asked", "with_log_odds"), 0)
+    matches = Matches(files, {"fi": [None] * len(records)})
+    _judge_by(judge, entry, tmp_path, matches, progress=False)
+    missing = sum(entry["no_verdict"].values())
+    assert missing >= 20 and entry["outcomes"] == 2 * len(records) - missing
+    assert entry["asked"] == entry["with_log_odds"] == 2 * (entry["outcomes"] - 8)
+    assert entry["answered_by"] == ["large", "small-1"]
+
+
+def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path):
+    write_workdir(tmp_path, prompts=2, experiments=("monolingual",))
+    records = read_records(tmp_path)
+    lacking = [
+        dataclasses.replace(row, prompts=8, draws=2, no_verdict=count)
+        for row, count in zip(records.scores[:2], (2, 12), strict=True)
+    ]
+    judge = MODEL | {"model": "small", "answered_by": ["small-1"], "no_verdict": {"a": 14}}
+    judge |= {"outcomes": 1234, "asked": 200, "with_log_odds": 50}
+
+    def told(**changes):
+        study = records.study | {"judges": [judge | changes]}
+        held = dataclasses.replace(records, study=study, scores=lacking)
+        return judge_sentence(held), _judge_table(held).rows[0]
+
+    ours = {"judge": {"name": "small", "answered_by": ["small-1"]}, "languages": {}}
+    said, row = told(certificate=ours)
+    assert "no verdict on 14 pairs" in said and "up to 75 % of those of one score" in said
+    assert "need not hold" not in said and "Several" not in said
+    assert row[2:8] == ("small", "small-1", "–", "1,234", "14", "25")
+    ends = {"value": 0.8, "low": 0.7, "high": 0.9}
+    parts = {"pairs": 9, "sources": {}} | dict.fromkeys(("agreement", "flips", "kappa"), ends)
+    held = {"languages": dict.fromkeys({"all", *records.languages} - {"en"}, parts)}
+    assert "In English it cannot be told from chance" in told(certificate=ours | held)[0]
+    of_another = ours | {"judge": {"name": "small", "answered_by": ["small-0"]}}
+    assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
+    assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
+    scores = tuple(
+        JudgeScore("monolingual", "monolingual:en", "", "en", language, judge, 8, score=40.0)
+        for judge in ("one", "two")
+        for language in ("fi", "mean_other", "mean_seen")
+    )
+    shown = _score_table(dataclasses.replace(records, judges=scores)).rows
+    assert [row[2] for row in shown] == ["mean of the others"] * 2 + ["mean of the seen"] * 2
+    assert [row[3] for row in shown] == ["one", "two"] * 2
+
+
+def test_scores_that_nobody_knows_are_in_no_order():
+    scores = {"en": math.nan, "fi": 40.0, "it": 20.0, "ru": 35.0}
+
+    def entry(experiment, code, language, score):
+        known_by = Mean(score, np.zeros((1, 8)), np.array([score]), 8)
+        arm = {"experiment": experiment, "x": code, "baseline_runs": scores}
+        values = () if math.isnan(score) else (1.0,)
+        return Scored(arm, language, *[known_by] * 3, 8, values, (language,))
+
+    means = [
+        entry(name, code, "mean_other", score)
+        for name in ("pretrained", "monolingual")
+        for code, score in scores.items()
+    ]
+    cells = [entry("monolingual", "it", code, score) for code, score in scores.items()]
+    decision = transfer(Results({}, {}, (), {}, {"model": Judged([*means, *cells], {}, {})}))
+    assert "best fi 40.0 [" in decision.detail and "lowest it 20.0 [" in decision.detail
+    assert "above 30 in 2 of 3 languages" in decision.detail and "nan" not in decision.detail
+    assert show(means[0].score) == "no number"
+
+
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     counts = {(0, 0): 25, (0, 1): 13, (0, 2): 12, (1, 0): 12, (1, 1): 2, (1, 2): 16}
     counts |= {(2, 0): 3, (2, 1): 15, (2, 2): 2}
@@ -145,6 +231,24 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     # The same outcomes twice over are no more prompts.
     twice = [*_agreement(held + held)]
     assert twice[4:] == pytest.approx([kappa, low, high])
+
+
+def test_what_two_judges_agree_on_is_counted_by_outcome_and_not_where_language_decided(tmp_path):
+    # One prompt has ten outcomes, which are the same, and four have one each, which are not.
+    told = [("a", float(i % 2), float(i % 2)) for i in range(10)]
+    told += [(x, 1.0, 0.0) for x in "bcde"]
+    count, same, low, high, kappa, least, most = _agreement(told)
+    assert (count, same) == (14, pytest.approx(100 * 10 / 14)) and low < same < high
+    chance = (5 / 14) * (9 / 14) + (9 / 14) * (5 / 14)
+    assert kappa == pytest.approx((10 / 14 - chance) / (1 - chance)) and least < kappa < most
+    pair = Comparison("run", "baseline", "en")
+    ours, theirs = ({x: y for x, *both in told[9:] for y in both[i : i + 1]} for i in (0, 1))
+    judged = {
+        "one": Judged([], {pair: ours}, {pair: frozenset("b")}),
+        "two": Judged([], {pair: theirs | {"f": 1.0}}, {pair: frozenset("f")}),
+    }
+    row, every = agreement_rows(Results({}, {}, tuple("abcdef"), {}, judged))
+    assert (row.outcomes, row.same) == (every.outcomes, every.same) == (4, 25.0)
 
 
 def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(

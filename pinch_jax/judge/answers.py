@@ -26,6 +26,8 @@ _AROUND = " \t\r\n▁ĠĊ\"'`“”‘’«»"
 _LEAST_LOGPROB = -100.0
 # Log-probabilities are at most 0, and those of a token are alike, but for rounding.
 _ROUNDING = 1e-3
+# Those of both labels may add up to so much more than 1, written with one digit behind the point.
+_SUM_ROUNDING = 0.05
 # The response_format that allows one of two labels and nothing else.
 _SCHEMA = {
     "type": "object",
@@ -87,9 +89,9 @@ def read_reply(reply: Reply, labels: tuple[str, str]) -> Judgement:
     """
     if trouble := find_trouble(reply):
         return Judgement(None, trouble=trouble)
-    label = read_label(reply.text, labels)
-    if label is None:
-        cut = reply.finish_reason == "length"
+    label, cut = read_label(reply.text, labels), reply.finish_reason == "length"
+    # "A" may be all that a service's own limit leaves of "A better answer would be …".
+    if label is None or (cut and reply.text.endswith(label)):
         told = repr(first_line(reply.text.strip())[:80])
         return Judgement(None, trouble=f"{'cut off' if cut else 'no label'}: {told}")
     try:
@@ -135,35 +137,37 @@ def read_odds(logprobs: Any, labels: tuple[str, str], answered: str) -> float | 
     the most probable tokens, or the tokens are not those of the answer but of thoughts before it.
 
     Raises:
-        ValueError: a label's log-probability is none.
+        ValueError: a label's log-probability is none, or both are more than certain.
     """
-    for token in _tokens(logprobs):
-        name = _name(token)
-        if name not in ("", answered):
-            return None
-        if name:
-            return _odds(token, labels)
-    return None
+    named = [(name, token) for token in _tokens(logprobs) if (name := _name(token))]
+    # Behind the label stands the end, if anything: thoughts may begin with "A" too.
+    if len(named) not in (1, 2) or named[0][0] != answered:
+        return None
+    return _odds(named[0][1], labels)
 
 
 def _odds(token: Mapping[str, Any], labels: tuple[str, str]) -> float | None:
     top = token.get("top_logprobs")
     listed = [t for t in top if isinstance(t, Mapping)] if isinstance(top, Sequence) else []
     held: dict[str, list[tuple[str, float]]] = {label: [] for label in labels}
-    for one in (token, *listed):
+    # The token that was chosen may be listed or not, and is certain by some, as it was chosen.
+    alone = [] if any(t.get("token") == token["token"] for t in listed) else [token]
+    for one in (*alone, *listed):
         if (name := _name(one)) not in held:
             continue
         text, value = one["token"], one.get("logprob")
         if type(value) not in (int, float) or math.isnan(value) or value > _ROUNDING:
             raise ValueError(f"the log-probability of {name} is {value!r}")
-        # Some list the token that was chosen among the others, or twice, or not at all. Several
-        # tokens may be written alike, as those with and without a blank are by some.
+        # Some list a token twice. Several may be written alike, as those with and without a blank
+        # are by some.
         known = any(t == text and abs(v - value) < _ROUNDING for t, v in held[name])
         if value > _LEAST_LOGPROB and not known:
             held[name].append((text, value))
     if not all(held.values()):
         return None
     first, second = (np.logaddexp.reduce([v for _, v in held[label]]) for label in labels)
+    if (both := np.logaddexp(first, second)) > _SUM_ROUNDING:
+        raise ValueError(f"the labels have a probability of {np.exp(both):.2f} together")
     return float(first - second)
 
 

@@ -25,7 +25,7 @@ from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 # Raised when answers are asked for or read otherwise than before.
-_READING = 1
+_READING = 2
 # Most tokenizers make fewer tokens: of Gemma 3's, in 12 languages, one holds 3.0 to 10.4 bytes.
 _TOKEN_BYTES = 3
 # A rough guide for the time before the first call.
@@ -80,8 +80,8 @@ class ApiJudge:
         self._known: dict[str, Judgement] = {}
         self._read_bytes = 0
         self._spent = 0.0
-        self._answered, self._missed = False, 0
-        self._models: set[str] = set()
+        self._answered, self._missed, self._gave_logprobs = False, 0, False
+        self.models: set[str] = set()
 
     def cost(self, pairs: Iterable[Pair]) -> Cost:
         """Returns what it costs to judge pairs; what is kept, or comes twice, costs nothing."""
@@ -168,7 +168,9 @@ class ApiJudge:
             if len(prompt) > max(_LONG, _TOKEN_CHARACTERS * (reply.prompt_tokens or len(prompt))):
                 told = f"a long prompt was cut to {reply.prompt_tokens} tokens"
                 return Judgement(None, trouble=f"{told}; let the service read more"), reply
-            if way.top and not has_logprobs(reply) and not find_trouble(reply):
+            self._gave_logprobs |= has_logprobs(reply)
+            # One reply without, among others with them, says nothing of the next ones.
+            if way.top and not self._gave_logprobs and not find_trouble(reply):
                 self._change(way, dataclasses.replace(way, top=0), "no log-probabilities came")
                 if judgement.choice is None:
                     continue
@@ -218,12 +220,12 @@ class ApiJudge:
         with self._lock:
             self._read_bytes += added_bytes
             self._known[key] = judgement
-            if reply.model not in self._models and self._models:
-                before = ", ".join(sorted(self._models))
+            if reply.model not in self.models and self.models:
+                before = ", ".join(sorted(self.models))
                 logging.warning(
                     "%s: %s answers, and before it was %s; name one", self._who, reply.model, before
                 )
-            self._models.add(reply.model)
+            self.models.add(reply.model)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[AddLine]:
@@ -239,7 +241,8 @@ class ApiJudge:
                         raise UserError(f"{place}: no {error}: not a verdict; {_REMEDY}") from error
                     if version == self.version:
                         self._known[key] = judgement
-                        self._models.add(line["model"])
+                        self._gave_logprobs |= judgement.log_odds is not None
+                        self.models.add(line["model"])
             self._read_bytes = size_bytes
             yield add_line
 

@@ -26,7 +26,7 @@ from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
 from pinch_jax.judge.logistic import fit_logistic
 from pinch_jax.judge.pairs import ECHO, OUTCOMES, WRONG_LANGUAGE, KnownPair, checksum
-from pinch_jax.judge.protocol import Judge
+from pinch_jax.judge.protocol import Judge, answered_by
 from pinch_jax.judge.scores import agreement
 
 FORMAT, EVERY = 1, "all"
@@ -50,7 +50,8 @@ def make_certificate(
     plain = {result.trial.pair: result for result in bare}
     return {
         "format": FORMAT,
-        "judge": {name: getattr(judge, name) for name in _JUDGE},
+        "judge": {name: getattr(judge, name) for name in _JUDGE}
+        | {"answered_by": answered_by(judge)},
         "pairs": {"source": source, "checksum": checksum(pairs), "count": len(pairs)},
         "battery": battery_checksum(),
         "languages": {code: _measures(held, plain) for code, held in of.items()},

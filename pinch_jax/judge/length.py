@@ -1,7 +1,7 @@
 """Win rates as if both responses were equally long, in any language.
 
-A response's length is its tokens over those that the language takes to say a response of the
-corpus, which is parallel: so a difference of 1 is one such response more, in Hindi as in English.
+A response's length is its tokens over those that the language takes to say a prompt of the corpus,
+which is parallel: so a difference of 1 is as much text as one more, in Hindi as in English.
 What decides a win is taken to be a logistic function of the language and of the difference in
 length. Each language has its own level, which nothing draws towards the others: it is what is
 asked for. The slope is one for all languages, as units are alike, from which a language may depart

@@ -41,6 +41,11 @@ def by_odds(log_odds: float) -> Judgement:
     return Judgement("first" if log_odds >= 0 else "second", float(log_odds))
 
 
+def answered_by(judge: "Judge") -> list[str]:
+    """Returns the models that a service says to have answered as, none of any other judge."""
+    return sorted(getattr(judge, "models", ()))
+
+
 class Judge(Protocol):
     """Whoever prefers one of two responses.
 

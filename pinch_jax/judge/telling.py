@@ -52,6 +52,9 @@ def injection_table(certificate: Mapping[str, Any]) -> list[list[str]]:
 def sentence(certificate: Mapping[str, Any], code: str) -> str:
     """Returns how far a judge can be trusted in a language, in a sentence."""
     who, name = certificate["judge"]["name"], name_of(code)
+    if code == EVERY and (held := [name_of(x) for x in certificate["languages"] if x != EVERY]):
+        # Which may be others than those that a study asks about.
+        name = f"the {len(held)} languages of its certificate" if len(held) > 1 else held[0]
     held, kappa = certificate["languages"].get(code), kappa_of(certificate, code)
     if math.isnan(kappa.value):
         return f"How far {who} can be trusted in {name} is not known."

@@ -10,6 +10,7 @@ from pinch_jax.report import charts
 from pinch_jax.report.drawing import BLUE, LINES, ORANGE, THIN, Drawing
 from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Table
+from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.figure import (
     BASE,
     OWN,
@@ -272,7 +273,7 @@ def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
 
 
 def _cell(arm: tuple[str, str], column: str, value: float, told: str) -> dict[str, Any]:
-    return {"arm": arm, "column": column, "value": value, "text": f"{value:.0f}", "told": told}
+    return {"arm": arm, "column": column, "value": value, "text": number(value, 0), "told": told}
 
 
 def marks(cells: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str]:

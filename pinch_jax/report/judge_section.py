@@ -9,7 +9,7 @@ from pinch_jax.judge.correction import tells
 from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.report.tables import Section, Table, csv_table, interval, whole_file
+from pinch_jax.report.tables import AGGREGATE_NAMES, Section, Table, csv_table, interval, whole_file
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
@@ -40,13 +40,47 @@ def judge_sentence(records: Records) -> str:
     judge, *others = records.study["judges"]
     told = _who(judge)
     if certificate := judge.get("certificate"):
-        told += f" {sentence(certificate, EVERY)}"
+        told += f" {sentence(certificate, EVERY)}{_silent_languages(records, certificate)}"
     else:
         told += f" {_UNMEASURED}"
     if missing := sum(judge["no_verdict"].values()):
-        told += f" It has no verdict on {missing:,} pairs of responses, which the scores leave out."
+        most = max(
+            row.no_verdict / (row.prompts * row.draws)
+            for row in records.scores
+            if row.no_verdict > 0 and not row.is_mean
+        )
+        told += (
+            f" It has no verdict on {missing:,} pairs of responses, which the scores leave out: up "
+            f"to {100 * most:.0f} % of those of one score."
+        )
+    told += _other_models(judge)
     if others:
         told += f" Beside it judged: {', '.join(other['as'] for other in others)}."
+    return told
+
+
+def _silent_languages(records: Records, certificate: Mapping[str, Any]) -> str:
+    """Returns in which languages of the study a judge's scores say nothing, if not in all."""
+    codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
+    if not codes or not tells(kappa_of(certificate, EVERY)):
+        return ""
+    return (
+        f" In {', '.join(map(name_of, codes))} it cannot be told from chance, or was not "
+        "certified: its scores say nothing there, and so do corrected means that they are part of."
+    )
+
+
+def _other_models(judge: Mapping[str, Any]) -> str:
+    """Returns that a service answered by several models, or not by those of its certificate."""
+    ours, told = judge.get("answered_by") or [], ""
+    theirs = ((judge.get("certificate") or {}).get("judge") or {}).get("answered_by") or []
+    if len(ours) > 1:
+        told += f" Several models answered as {judge['model']}: {', '.join(ours)}."
+    if ours and theirs and set(ours) != set(theirs):
+        told += (
+            f" Its certificate is of {', '.join(theirs)}, and here {', '.join(ours)} answered: "
+            "what it says need not hold."
+        )
     return told
 
 
@@ -109,70 +143,79 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
 
 
 def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str:
-    told = []
+    told = [_other_models(judge).strip() for judge in records.study["judges"]]
     for certificate in certified.values():
-        told.append(sentence(certificate, EVERY))
-        codes = [code for code in records.languages if not tells(kappa_of(certificate, code))]
-        if codes and tells(kappa_of(certificate, EVERY)):
-            silent = ", ".join(map(name_of, codes))
-            told.append(
-                f"In {silent} it cannot be told from chance, or was not certified: its scores say "
-                "nothing there, and so do corrected means that they are part of."
-            )
+        told.append(sentence(certificate, EVERY) + _silent_languages(records, certificate))
     for row in records.agreement:
         if row.language == EVERY:
             told.append(
                 f"{row.judge} and {row.other} say the same on {number(row.same, 0)} % of "
-                f"{row.outcomes:,.0f} outcomes (kappa {number(row.kappa, 2)})."
+                f"{row.outcomes:,.0f} outcomes that language left to them (kappa "
+                f"{number(row.kappa, 2)})."
             )
-    return " ".join(told) or "How far this judge can be trusted was not measured."
+    return " ".join(filter(None, told)) or "How far this judge can be trusted was not measured."
 
 
 def _judge_table(records: Records) -> Table:
     rows = []
     for judge in records.study["judges"]:
-        verdicts = sum(
-            row.verdicts for row in records.judges if row.judge == judge["as"] and not row.is_mean
-        )
+        # A study from before has not counted them.
+        outcomes, asked = judge.get("outcomes"), judge.get("asked")
         rows.append(
             (
                 judge["as"],
                 judge["kind"],
                 judge["model"] or "–",
+                ", ".join(judge.get("answered_by") or ()) or "–",
                 "yes" if judge["language_gate"] and judge["kind"] != "reference" else "–",
-                f"{verdicts:,.0f}" if verdicts else "–",
+                f"{outcomes:,}" if outcomes else "–",
                 f"{sum(judge['no_verdict'].values()):,}",
+                f"{100 * judge['with_log_odds'] / asked:.0f}" if asked else "–",
                 judge["version"],
             )
         )
-    columns = ("judge", "kind", "model", "language first", "outcomes", "no verdict", "version")
-    return Table("who judged", "", columns, tuple(rows), (4, 5), open=True)
+    columns = ("judge", "kind", "model", "answered by", "language first", "outcomes", "no verdict")
+    return Table(
+        "who judged",
+        "With log-odds are the verdicts that a probability was read from, of those that language "
+        "did not give; by probability the others are certain.",
+        (*columns, "with log-odds (%)", "version"),
+        tuple(rows),
+        (5, 6, 7),
+        open=True,
+    )
 
 
 def _score_table(records: Records) -> Table:
     """Returns the means of each arm by each judge, a row a judge."""
     words = {spec: records.names[run] for run, spec in records.runs.items()}
+    kinds = ("score", "by probability", "corrected", "equal length")
+    means = [row for row in records.judges if row.is_mean]
+    # Judge by judge in the file; here what they say of a mean stands together.
+    named = [(row.experiment, row.spec, row.series, row.x, row.language) for row in means]
+    places = {name: place for place, name in enumerate(dict.fromkeys(named))}
+    order = sorted(range(len(means)), key=lambda at: places[named[at]])
     rows = tuple(
         (
             row.experiment,
-            words.get(row.spec, row.spec),
+            " ".join((words.get(row.spec, row.spec), row.series)).strip(),
+            AGGREGATE_NAMES.get(row.language, row.language),
             row.judge,
             *(
                 interval(row.estimate(kind), 1)
                 for kind in ("", "_by_probability", "_corrected", "_of_equal_length")
             ),
         )
-        for row in records.judges
-        if row.language == "mean"
+        for row in (means[at] for at in order)
     )
     return Table(
         "the same means by each judge",
         "By probability: the mean of the judge's own probabilities. Corrected: without the errors "
         "that its certificate knows of, as far as those pairs are as hard as these. Of equal "
         "length: where both responses have as many tokens, in the units of their language.",
-        ("experiment", "tuned on", "judge", "score", "by probability", "corrected", "equal length"),
+        ("experiment", "tuned on", "languages", "judge", *kinds),
         rows,
-        (3, 4, 5, 6),
+        (4, 5, 6, 7),
         open=True,
     )
 

@@ -134,5 +134,5 @@ def _reply(body: Mapping[str, Any]) -> Reply:
         first_line(message.get("refusal") or ""),
         choice.get("logprobs"),
         *(count if type(count) is int and count > 0 else None for count in counts),
-        model=str(body.get("model")),
+        model=str(body.get("model") or "a model without a name"),
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
-from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_of
 from pinch_jax.evaluate.records import own_texts
 from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
@@ -51,31 +51,56 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
 def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Estimate:
     """Returns a score without the errors of a judge; what language decided holds none.
 
-    A mean over languages is corrected by the kappa of all, and is nothing where the judge cannot be
-    told from chance, or was not certified, in one of them. Its ends are the means of the languages'
-    ends, as if all erred together: they share prompts, and the certificate.
+    A mean over languages is that of the languages, each without the errors that are made in it, and
+    is nothing where the judge cannot be told from chance, or was not certified, in one of them. Its
+    ends are the means of the languages' ends, as if all erred together: they share prompts.
     """
     certificate = judge.get("certificate")
     if not certificate or not all(tells(kappa_of(certificate, x)) for x in entry.languages):
         return NOTHING
-    kappa = kappa_of(certificate, EVERY if entry.is_mean else entry.language)
     judged, cells = results.judged[judge["as"]], []
     for code in entry.languages:
-        parts: list[list[dict[str, float]]] = [[], []]
-        for pair in compared(entry.arm, code):
-            held = judged.outcomes.get(pair, {}).items()
-            decided = judged.by_language.get(pair, frozenset())
-            for part, of in enumerate(parts):
-                of.append({i: value for i, value in held if (i in decided) == part})
-        told, by_language = (results.mean(of).estimate() if any(of) else NOTHING for of in parts)
-        counts = [sum(map(len, of)) for of in parts]
-        if not sum(counts):
+        pairs = compared(entry.arm, code)
+        if all(_even(pair) for pair in pairs):
+            cells.append(Estimate(EVEN, EVEN, EVEN))
             continue
-        share = counts[1] / sum(counts)
+        parts: list[list[dict[str, float]]] = [[], []]
+        for pair in pairs:
+            if held := judged.outcomes.get(pair, {}):
+                decided = judged.by_language[pair]
+                for part, of in enumerate(parts):
+                    of.append({i: v for i, v in held.items() if (i in decided) == part})
+        if not parts[0]:
+            return NOTHING
+        sizes = np.array([[*map(len, of)] for of in parts], float)
+        shares = sizes / sizes.sum(axis=0)
+        told, by_language = (
+            _weighted(results, *each).estimate() if any(each[0]) else NOTHING
+            for each in zip(parts, shares, strict=True)
+        )
         size = len({identity for of in parts for draw in of for identity in draw})
-        cells.append(with_decided(corrected(told, kappa), by_language, share, size))
+        fair = corrected(told, kappa_of(certificate, code))
+        cells.append(with_decided(fair, by_language, float(shares[1].mean()), size))
     ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
+
+
+def _even(pair: Comparison) -> bool:
+    """Returns whether a run is held against itself, which no judge was asked about."""
+    return pair.run == pair.baseline_run
+
+
+def _weighted(results: Results, draws: Sequence[Mapping[str, float]], shares: np.ndarray) -> Mean:
+    """Returns the mean of a part of each draw, with the weight that it has in its draw."""
+    kept = [(held, share) for held, share in zip(draws, shares.tolist(), strict=True) if held]
+    means, weights = np.array([(np.mean([*held.values()]), share) for held, share in kept]).T
+    weights = weights / weights.mean()
+    centre = float(np.mean(weights * means))
+    moved = [
+        {i: centre + weight * (value - centre) for i, value in held.items()}
+        for (held, _), weight in zip(kept, weights.tolist(), strict=True)
+    ]
+    return results.mean(moved)
 
 
 def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
@@ -147,7 +172,8 @@ def _length_controlled(
             )
         )
         means = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
-        by_language = {cell.language: mean for cell, mean in zip(cells, means, strict=True)}
+        by_language = {entry.language: entry.score for entry in entries if entry.is_itself}
+        by_language |= {cell.language: mean for cell, mean in zip(cells, means, strict=True)}
         for entry in entries:
             held = [by_language[code] for code in entry.languages if code in by_language]
             if held and len(held) == len(entry.languages):
@@ -163,13 +189,19 @@ def _differences(
 
 
 def agreement_rows(results: Results) -> tuple[Agreement, ...]:
-    """Returns the rows of agreement.csv: each two judges, in each language and in all."""
+    """Returns the rows of agreement.csv: each two judges, in each language and in all.
+
+    What language decided for either, before it was asked, says nothing of it, and is left out.
+    """
     rows = []
     for one, other in itertools.combinations(results.judged, 2):
         held = {}
-        for pair, outcomes in results.judged[one].outcomes.items():
-            theirs = results.judged[other].outcomes[pair]
-            both = [(i, mine, theirs[i]) for i, mine in outcomes.items() if i in theirs]
+        ours, others = results.judged[one], results.judged[other]
+        for pair, outcomes in ours.outcomes.items():
+            theirs = others.outcomes[pair]
+            decided = ours.by_language[pair] | others.by_language[pair]
+            asked = (outcomes.keys() & theirs.keys()) - decided
+            both = [(i, mine, theirs[i]) for i, mine in outcomes.items() if i in asked]
             held.setdefault(pair.language, []).extend(both)
         held[EVERY] = [told for some in held.values() for told in some]
         rows += [Agreement(one, other, code, *_agreement(told)) for code, told in held.items()]
@@ -189,12 +221,15 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
     counts = np.zeros((len(prompts), 3, 3))
     for identity, mine, theirs in told:
         counts[prompts[identity], OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
-    same = counts.trace(axis1=1, axis2=2) / np.maximum(counts.sum(axis=(1, 2)), 1)
-    raw = means_over_prompts(100 * same[:, None])[0].estimate() if len(prompts) else NOTHING
+    raw, size = NOTHING, max(len(told), 1)
+    if told:
+        same = 100 * counts.trace(axis1=1, axis2=2)
+        value = round(float(same.sum()) / size, 10)
+        moved = (same - value * counts.sum(axis=(1, 2))) / size
+        raw = Mean(value, moved[None], np.array([value]), float(len(prompts))).estimate()
     yield from (float(len(told)), raw.value, raw.low, raw.high)
-    shares = counts.sum(axis=0) / max(len(told), 1)
+    shares = counts.sum(axis=0) / size
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    yield (float(shares.trace()) - chance) / room if told else math.nan
-    yield from ((end / 100 - chance) / room for end in (raw.low, raw.high))
+    yield from ((end / 100 - chance) / room for end in (raw.value, raw.low, raw.high))

@@ -15,7 +15,7 @@ from pinch_jax.folders import delete_unfinished
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import agree_to_pay, open_judge, where_asked
-from pinch_jax.judge.protocol import Judge, Pair
+from pinch_jax.judge.protocol import Judge, Pair, answered_by
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
 from pinch_jax.locks import one_writer
@@ -93,6 +93,9 @@ def _described(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]:
         "language_gate": config.language_gate,
         "certificate": _certificate(name, config, judge),
         "no_verdict": {},
+        "outcomes": 0,
+        "asked": 0,
+        "with_log_odds": 0,
     }
 
 
@@ -112,10 +115,20 @@ def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]
 def _judge_by(
     judge: Judge, entry: dict[str, Any], workdir: Path, matches: Matches, progress: bool
 ) -> None:
-    """Writes a judge's verdicts, and enters on how many prompts of each comparison it has none."""
+    """Writes a judge's verdicts, and enters how many there are of what, and who answered.
+
+    `outcomes` are prompts of all comparisons, each once, `asked` the verdicts that language did not
+    give; `no_verdict` is on how many prompts of each comparison there is none.
+    """
     quiet, name = not (progress and is_primary()), f"judging by {entry['as']}"
     for compared, files in tqdm(matches.files.items(), name, unit="file", disable=quiet):
         path = verdict_path(workdir, entry, *compared)
         verdicts = judge_files(judge, *files, path, progress=False)
-        if missing := len(matches.asked[compared[2]]) - len(outcomes(verdicts)):
+        told = len(outcomes(verdicts))
+        if missing := len(matches.asked[compared[2]]) - told:
             entry["no_verdict"][path.stem] = missing
+        asked = [verdict.log_odds is not None for verdict in verdicts if verdict.by == "judge"]
+        entry["outcomes"] += told
+        entry["asked"] += len(asked)
+        entry["with_log_odds"] += sum(asked)
+    entry["answered_by"] = answered_by(judge)

@@ -1,5 +1,6 @@
 """The numbers that findings are decided by, taken from the scores and answers of a study."""
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,8 +15,10 @@ class NotRun(Exception):
 
 
 def show(number: Mean | Contrast | Estimate, digits: int = 1) -> str:
-    """Returns a number with its interval as text."""
+    """Returns a number with its interval as text, "no number" where there is none."""
     held = number if isinstance(number, Estimate) else number.estimate()
+    if math.isnan(held.value):
+        return "no number"
     return f"{held.value:.{digits}f} [{held.low:.{digits}f}, {held.high:.{digits}f}]"
 
 

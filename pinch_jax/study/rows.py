@@ -105,7 +105,8 @@ class JudgeScore(Row):
 class Agreement:
     """One row of agreement.csv: two judges in a language, or in `all`.
 
-    `same` is the percent of the `outcomes` (win, tie or loss) that are the same; kappa is Cohen's.
+    `same` is the percent of the `outcomes` (win, tie or loss) that are the same, of those that
+    language did not decide for either; kappa is Cohen's.
     """
 
     judge: str

@@ -3,6 +3,7 @@
 Source: Shaham et al. (2024), arXiv 2401.01854, section 3.1.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from pinch_jax.config import Config
@@ -52,7 +53,7 @@ def beside(records: Records, experiment: str) -> list[Beside]:
     names = ", ".join(language(row.x).name for row in order[:3])
     last = order[-1].x
     own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]
-    cells = [row.score for row in own if row.language != last]
+    cells = [row.score for row in own if row.language != last and not math.isnan(row.score)]
     above = f"{sum(score > 30 for score in cells)} of {len(cells)} ({language(last).name})"
     return [
         Beside("best tuning languages", "English, then Italian and Spanish", names),

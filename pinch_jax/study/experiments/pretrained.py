@@ -3,6 +3,8 @@
 Source: Shaham et al. (2024), arXiv 2401.01854, appendix F.
 """
 
+import math
+
 import numpy as np
 
 from pinch_jax.config import Config
@@ -45,7 +47,9 @@ def transfer(results: Results) -> Decision:
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
     lowest = Estimate(*np.min([(m.value, m.low, m.high) for m in models], axis=0).tolist())
     of = f" ({len(models)} of them)"
-    order = sorted(results.find("monolingual", "mean_other"), key=lambda e: -e.score.value)
+    found = results.find("monolingual", "mean_other")
+    # A judge may have no verdict on all that a mean is over.
+    order = sorted((e for e in found if _told(e.score.value)), key=lambda e: -e.score.value)
     if not order:
         return Decision(lowest, decide((lowest, EVEN)), "", of)
     best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
@@ -61,11 +65,17 @@ def transfer(results: Results) -> Decision:
     return Decision(lowest, decide((lowest, EVEN)), detail, of)
 
 
+def _told(score: float) -> bool:
+    return not math.isnan(score)
+
+
 def tuning_changes(records: Records, experiment: str) -> str:
     """Says how the models do in their own language and in the others."""
-    rows = [row for row in records.experiment(experiment) if not row.is_mean]
+    rows = [r for r in records.experiment(experiment) if not r.is_mean and _told(r.score)]
     own = [row.score for row in rows if row.x == row.language]
     others = [row.score for row in rows if row.x != row.language]
+    if not (own and others):
+        return "The judge has no verdict on answers in the models' own language, or in the others."
     return (
         f"In the language it is tuned on, a model scores {min(own):.0f} to {max(own):.0f} against "
         f"the untuned model. In the other languages it scores {min(others):.0f} to "
