@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -254,10 +253,10 @@ def test_processes_whose_rows_lie_apart_train_as_one_does(address, tmp_path):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A model directory of 171 MB that one process has written, in files of 16 MB."""
+    """A model directory of 92 MB that one process has written, in files of 16 MB."""
     tiny = open_model("tiny")
     decoder = dataclasses.replace(
-        LLAMA_LIKE, vocab_size=5120, layers=12, embed_dim=256, heads=8, kv_heads=4, head_dim=32,
+        LLAMA_LIKE, vocab_size=5120, layers=6, embed_dim=256, heads=8, kv_heads=4, head_dim=32,
         mlp_dim=4096, qkv_bias=False,
     )  # fmt: skip
     model = dataclasses.replace(tiny, decoder=decoder, weights=DrawnWeights(decoder, 0))
@@ -277,8 +276,8 @@ def sharded(processes, address, source, tmp_path, how=lambda process: []):
 
 
 def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
-    """A host that gathered it would grow by the 171 MB of the model, whatever its share."""
-    processes = 4
+    """A host that gathered it would grow by all of its bytes, whatever its share."""
+    processes = 2
     run, logs = sharded(processes, address, large, tmp_path)
     with ended(*run):
         assert [p.wait(300) for p in run] == processes * [0], [log.read_text() for log in logs]
@@ -288,11 +287,10 @@ def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
         assert (tmp_path / "target" / name).read_bytes() == (large / name).read_bytes()
     found = [json.loads((tmp_path / str(i)).read_text()) for i in range(processes)]
     # Norms are on all.
-    assert sum(told["shards"] for told in found) == pytest.approx(171e6, rel=0.01)
-    assert all(told["read"] == told["shards"] for told in found)
-    # A busy host's allocator may keep some more of what is freed: that is one of four.
-    grown = [told["grown"] for told in found]
-    assert statistics.median(grown) < 43e6 and max(grown) < 85e6, found
+    whole = sum(path.stat().st_size for path in large.glob("*.safetensors"))
+    assert sum(told["shards"] for told in found) == pytest.approx(whole, rel=0.01)
+    for told in found:
+        assert told["read"] == told["shards"] and told["grown"] < 0.7 * whole, (found, whole)
 
 
 def test_a_model_whose_writer_dies_is_not_there_and_can_be_written_again(address, large, tmp_path):
