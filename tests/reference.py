@@ -59,7 +59,9 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
         logits=np.asarray(scores),
         continuation=np.asarray(decode(params, tokens[:, :PROMPT_TOKENS], unpadded, no_keys)),
         loss=float(total / weights.sum()),
-        gradient=_by_their_names(c, jax.tree.map(lambda g: np.asarray(g) / weights.sum(), gradient)),
+        gradient=_by_their_names(
+            c, jax.tree.map(lambda g: np.asarray(g) / weights.sum(), gradient)
+        ),
     )
 
 

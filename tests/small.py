@@ -148,9 +148,8 @@ def small_study(config: Any) -> None:
     """
     config.model.source = ""
     config.model.tokenizer = str(Path(pinch_jax.__file__).parent / "assets/tiny/tokenizer.model")
-    config.model.decoder = dict(
-        vocab_size=5120, layers=1, embed_dim=16, heads=2, kv_heads=1, head_dim=8, mlp_dim=16
-    )
+    sizes = {"vocab_size": 5120, "layers": 1, "embed_dim": 16, "mlp_dim": 16}
+    config.model.decoder = {**sizes, "heads": 2, "kv_heads": 1, "head_dim": 8}
     config.evaluate.new_tokens = 8
 
 
