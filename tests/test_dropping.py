@@ -11,7 +11,7 @@ from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.data.mixture import TooFewExamples, parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
-from pinch_jax.study.preflight import preflight
+from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.runner import describe, plan_study
 from pinch_jax.study.workbench import Workbench
 
@@ -119,7 +119,9 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
 
     def told(batch=(), evaluate=(), languages=LANGUAGES):
         bench = Workbench(small_config(tmp_path, batch, evaluate), progress=False)
-        return preflight(bench, {"monolingual:en": bench.plan("monolingual:en")}, languages)
+        lines = preflight(bench, {"monolingual:en": bench.plan("monolingual:en")}, languages)
+        # Names of letters are in no language.
+        return [line for line in lines if "are in another language by lid.176" not in line]
 
     assert told() == []
     (line,) = told(evaluate={"new_tokens": 40})
@@ -133,6 +135,33 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
     assert told(evaluate={"prompt_tokens": enough}) == []
     with pytest.raises(ValueError, match=f"prompt_tokens={enough - 1}: "):
         told(evaluate={"prompt_tokens": enough - 1})
+
+
+def test_references_and_training_responses_in_another_language_are_told(tmp_path):
+    said = {
+        "en": "The shop in the village is closed today because it is Sunday.",
+        "fi": "Kylän kauppa on tänään kiinni, koska nyt on sunnuntai.",
+        "sw": "Duka la kijiji limefungwa leo kwa sababu ni siku ya Jumapili.",
+    }
+
+    def told(root, **english):
+        write_sources(root)
+        for path in root.glob("*/*.jsonl"):
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            first = english.get(f"{path.parent.name}_{path.stem}", 0)
+            codes = ["en"] * first + [path.stem] * (len(rows) - first)
+            write(path, [r | {"response": said[c]} for r, c in zip(rows, codes, strict=True)])
+        bench = Workbench(small_config(root), progress=False)
+        lines = preflight(bench, {}, LANGUAGES)
+        return [line.partition(":")[0] for line in lines], foreign_shares(bench, {*LANGUAGES})
+
+    assert told(tmp_path / "right") == ([], {})
+    lines, shares = told(tmp_path / "wrong", train_sw=2, heldout_fi=1)
+    assert lines == [
+        "1 of 3 references in 'fi' are in another language by lid.176 (en 1)",
+        "2 of 6 training responses in 'sw' are in another language by lid.176 (en 2)",
+    ]
+    assert shares == {"fi": pytest.approx(100 / 3)}
 
 
 def test_a_corpus_that_is_too_small_says_what_was_left_out_of_it(tmp_path):

@@ -51,13 +51,20 @@ def unidentified(records: Records) -> list[str]:
 
 
 def left_out(records: Records) -> str:
-    """Returns which languages these means are without, as a sentence; "" if they are over all."""
-    if not (missing := unidentified(records)):
-        return ""
-    return (
-        f" Means of all languages are without {', '.join(missing)}: in which language answers are "
-        "cannot be told there."
-    )
+    """Returns where a wrong language says little, in sentences; "" without such languages."""
+    told = ""
+    if missing := unidentified(records):
+        told = (
+            f" Means of all languages are without {', '.join(missing)}: in which language answers "
+            "are cannot be told there."
+        )
+    foreign = records.study.get("foreign_references", {})
+    if held := ", ".join(f"{code} {percent:.0f} %" for code, percent in foreign.items()):
+        told += (
+            f" Of the references themselves some count as in a wrong language ({held}), and so do "
+            "answers like them."
+        )
+    return told
 
 
 def outcome_section(records: Records) -> Section:

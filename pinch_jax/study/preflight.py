@@ -1,14 +1,23 @@
 """What is checked before the first step: that what is tuned on, asked and answered has room."""
 
-from collections.abc import Iterable, Mapping
+import collections
+from collections.abc import Iterable, Mapping, Sequence
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.model.source import open_model
 from pinch_jax.study.inputs import check_divisible
+from pinch_jax.study.judging import Matches
 from pinch_jax.study.workbench import Workbench
+
+# Of fewer, what is known to be in another language may be known wrongly.
+_MANY = 0.05
+# Training examples of a language that are read for it.
+_READ = 200
 
 
 def preflight(
@@ -46,7 +55,44 @@ def preflight(
         for name, plan in (sets | heldout).items()
         for line in left_out_lines(plan)
     ]
+    told = {f"references in {code!r}": some for code, some in asked.items()}
+    told |= {f"training responses in {c!r}": bench.corpus.train.get(c, ())[:_READ] for c in asked}
+    words = Matches({}, asked).words
+    lines += [line for name, some in told.items() for line in _foreign_lines(name, some, words)]
     return lines + _cut_short(bench, asked)
+
+
+def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:
+    """Returns language -> percent of the references that are in another one; none where few are."""
+    prompts = bench.config.evaluate.prompts
+    asked = {code: bench.corpus.prompts(code, prompts) for code in sorted(answered)}
+    words = Matches({}, asked).words
+    found = {code: _foreign(some, words) for code, some in asked.items()}
+    return {c: 100 * sum(own.values()) / len(asked[c]) for c, own in found.items() if own}
+
+
+def _foreign(examples: Iterable[Example], words: StudyWords) -> dict[str, int]:
+    """Returns in which other languages some of the responses are, the most frequent first.
+
+    By the rule that answers go by; none where they are few. An answer like them counts as one in a
+    wrong language.
+    """
+    texts = [(e.response, e.language) for e in examples if e.response]
+    seen = [classify("", text, code, "", words=words) for text, code in texts]
+    found = collections.Counter(one.identified for one in seen if one.wrong_language)
+    return dict(found.most_common()) if found.total() > _MANY * len(texts) else {}
+
+
+def _foreign_lines(name: str, examples: Sequence[Example], words: StudyWords) -> list[str]:
+    if not (found := _foreign(examples, words)):
+        return []
+    of = ", ".join(f"{code} {count:,}" for code, count in found.items())
+    return [
+        f"{sum(found.values()):,} of {len(examples):,} {name} are in another language by lid.176 "
+        f"({of}): answers like them count as in a wrong one; correct the files, or if they are "
+        "right trust no figure of wrong languages there; texts in two scripts are two languages, "
+        "such as 'sr' and 'sr-Latn'"
+    ]
 
 
 def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> None:

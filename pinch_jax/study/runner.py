@@ -25,7 +25,7 @@ from pinch_jax.study.config import NONE, PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, experiments_of, judged_languages
 from pinch_jax.study.judging import Matches, judge_study
-from pinch_jax.study.preflight import preflight
+from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run, forget_weights
@@ -277,6 +277,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping
         "majority_answers": {
             code: majority_answers(examples) for code, examples in study.bench.corpus.train.items()
         },
+        "foreign_references": foreign_shares(study.bench, set().union(*study.languages.values())),
         "measured": measured,
         "arms": [
             {
