@@ -222,6 +222,8 @@ def test_a_sweep_is_held_against_own_models_the_untuned_one_or_a_mixture():
     [
         ("pinch:0,1,2.5", ("pinch:0", "pinch:1", "pinch:2.5"), "own"),
         ("pinch:1,n40:en,fi", ("pinch:1:en,fi", "pinch:n40:en,fi"), "own"),
+        # What is no dose is told as such, when the mixture is read.
+        ("pinch:0,abc", ("pinch:0", "pinch:abc"), "own"),
         ("uniform:en,fi; pinch:5@pretrained", ("uniform:en,fi", "pinch:5"), "pretrained"),
         ("pinch:1,2@monolingual:en", ("pinch:1", "pinch:2"), "monolingual:en"),
         ("pinch:1;piecewise:A..B@0.5", ("pinch:1", "piecewise:A..B@0.5"), "own"),
@@ -286,7 +288,7 @@ def test_two_arms_that_nothing_tells_apart_are_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("mine.py", None, r"mine\.py': no such file"),
+        ("mine.py", None, r"mine\.py': no such file; give the path"),
         ("mine.py", "x = 1", r"mine\.py': it has no EXPERIMENT"),
         ("pinch.py", "x = 1", r"name='pinch'; write a name of its own"),
     ],

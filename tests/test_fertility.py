@@ -192,6 +192,18 @@ def test_the_command_says_what_became_of_the_sources_and_writes_it_down(tmp_path
     assert capsys.readouterr().out == ""
 
 
+def test_duplicates_are_of_a_language_and_an_example_goes_from_all_at_once(tmp_path):
+    write_sources(tmp_path)
+    for code, number in (("en", 8), ("sw", 9)):
+        rows = [{"id": f"train-{n}", "prompt": prompt(code, n), "response": "x"} for n in range(6)]
+        rows[2]["prompt"] = prompt(code, number)
+        write(tmp_path / "train" / f"{code}.jsonl", rows)
+    said = []
+    build_corpus(whole_config(tmp_path), False, said.append)
+    told = "held-out prompts: 2 exact, 0 near; examples left out of training in every language: 1"
+    assert told in "\n".join(said) and "mine: 5 examples to tune on" in said[0]
+
+
 def test_the_cost_is_told_before_it_is_paid():
     costs = [Estimate(code, 10, 2_000_000, 30, 40.0, 90.0) for code in ("fi", "sw")]
     lines = [line.split() for line in costs_table(costs).splitlines()]

