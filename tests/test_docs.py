@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_collections_configs import base, tiny
+from ml_collections_configs import base
 from pinch_jax.arguments import PROCESS_FLAGS, config_path
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
@@ -147,12 +147,11 @@ def test_json_lines_as_the_docs_have_them_are_a_corpus(tmp_path, monkeypatch):
             told = json.loads(line) | {"id": f"{split}-1", "response": f"{split} {code}"}
             told["prompt"] += " In a cup?" * (split == "heldout")
             (tmp_path / f"tea/{split}-{code}.jsonl").write_text(json.dumps(told) + "\n")
-    c = tiny.get_config()
+    exec(snippet("your_data.md", "tea/train"), told := {})
+    c = told["get_config"]()
     c.corpus.data_dir = str(tmp_path / "corpora")
-    exec(snippet("your_data.md", "tea/train"), {"c": c})
-    c.study.experiments = ("monolingual",)
     config = from_config_dict(c)
-    held = load_corpus(config.corpus, config.languages, progress=False)
+    held = load_corpus(config.corpus, config.corpus_languages, progress=False)
     (example,) = held.train["fi"]
     assert (example.id, example.response, example.answer) == ("train-1", "train fi", "two minutes")
     (tmp_path / "chat.jsonl").write_text(chat + "\n")
