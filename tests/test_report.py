@@ -19,16 +19,19 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
-from pinch_jax.report.first_screen import _answer, leading_models
+from pinch_jax.report.draws_section import draws_section
+from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
 from pinch_jax.report.page import _figure_json, write_report
+from pinch_jax.report.run_sections import composition
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
-from pinch_jax.study.experiments.pinch import REPLACEMENT
+from pinch_jax.study.experiments.interface import HOLDS
+from pinch_jax.study.experiments.pinch import OWN_MODEL, REPLACEMENT
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import TABLES, read_records, read_study
-from pinch_jax.study.rows import ALL_ORDERS
+from pinch_jax.study.rows import ALL_ORDERS, Finding
 from pinch_jax.study.workdir import verdict_path
 
 
@@ -469,6 +472,32 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     shown = page.text.replace("\xa0", " ")
     for row in rows:
         assert f"“{records.names[row.run]}” scores {show(row.estimate)}" in shown
+    # What 50 is as good as, by its name.
+    assert f"A score is against {OWN_MODEL}." in shown
+    assert "A score is against the model before tuning." in shown
+    arms = [arm | {"baselines": {"fi": "pinch:1"}} for arm in records.study["arms"]]
+    arms = [arm | {"baseline_runs": {"fi": made_up_study.run_name("pinch:1")}} for arm in arms]
+    other = dataclasses.replace(records, study=records.study | {"arms": arms})
+    held = section(other, "doses")
+    assert held.words.lead.endswith("against the model tuned on “1 % over all languages”.")
+
+
+def test_a_page_says_of_what_its_sets_have_as_many_and_in_how_many_steps(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("doses",), draws=2)
+    records = read_records(tmp_path)
+    assert "three are the least" in first_screen(records, [])["caveat"]
+    held = composition(records)
+    assert "same number of examples. They" in held.words.lead and " steps" not in held.result
+    first, *rest = records.tuned_runs
+    runs = records.study["runs"] | {first: records.study["runs"][first] | {"steps": 7_000}}
+    told = {"runs": runs, "config": {"mixture": {"supervised_tokens": 9}}}
+    told |= {"foreign_references": {"fi": 33.3}}
+    other = dataclasses.replace(records, study=records.study | told)
+    held = composition(other)
+    assert "number of supervised tokens. They have not the same number of ex" in held.words.lead
+    steps = records.study["runs"][rest[0]]["steps"]
+    assert f"They take {steps} to 7,000 steps" in held.result
+    assert "count as in a wrong language (fi 33 %)" in first_screen(other, [])["caveat"]
 
 
 def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(tmp_path):
@@ -491,6 +520,16 @@ def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(t
     assert held.result == f"{len(read_records(tmp_path).experiment('doses'))} scores."
     assert isinstance(figure_of(read_records(tmp_path), "doses"), Bars)
     assert held.drawings[0].spec["layer"][0]["encoding"]["x"]["title"] == "my score (%)"
+    # Where no models are in all languages, its claim is the answer, or its result.
+    records = dataclasses.replace(read_records(tmp_path), outcomes=())
+    sections = make_sections(read_records(tmp_path))
+    assert sections[0].id != "doses"
+    assert first_screen(records, sections)["answer"] == held.result
+    told = {"number": 1, "claim": "More is more.", "unit": "%", "rule": "", "value": 4.0}
+    told |= {"low": 3.0, "high": 5.0, "verdict": HOLDS, "detail": "", "experiment": "doses"}
+    records = dataclasses.replace(records, findings=(Finding(**told),))
+    answer = first_screen(records, sections)["answer"]
+    assert answer == "More is more. It holds here: 4 [3, 5] %."
 
 
 @pytest.mark.parametrize(("many", "sign"), [(True, "°"), (False, "•")])
@@ -535,6 +574,13 @@ def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path,
     assert not [row for row in values(page.figures["pinch"]) if row.get("kind") == "dot"]
 
 
+def test_mixtures_that_share_no_language_have_no_table_of_differences(tmp_path):
+    records = read_records(made_up_study.write_workdir(tmp_path, experiments=("doses",), draws=3))
+    whole = draws_section(records).tables
+    alone = dataclasses.replace(records, variance=[r for r in records.variance if not r.above])
+    assert len(whole) == 2 and draws_section(alone).tables == whole[1:]
+
+
 def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path):
     records = read_records(made_up_study.write_workdir(tmp_path, experiments=("doses",)))
     first = records.ranked("doses", "mean")[0]
@@ -544,6 +590,15 @@ def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path)
     drawn = [drawing.Drawing("a", "A", {"values": [{"score": math.nan, "told": "nan"}]})]
     read = json.loads(_figure_json(drawn), parse_constant=pytest.fail)
     assert read["figures"]["a"] == {"values": [{"score": None, "told": "nan"}]}
+
+
+def test_what_a_drawing_says_keeps_its_digits_on_paper():
+    row = {"kind": "thick", "line": "mean", "score": 50.0, "low": 40, "high": 60, "told": ""}
+    rows = [row | {"at": at} for at in (0, 1)]
+    spec = charts.curve_chart(rows, "dose", ["0.917", "0.0125"], "")
+    svg = drawing.Drawing("a", "A", spec).svg
+    assert ">0.917<" in svg and ">0.0125<" in svg
+    assert not re.search(r"<[^>]*\.\d{3}", svg), "places are still cut to two digits"
 
 
 def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):

@@ -236,7 +236,7 @@ def trace_chart(rows: Rows, x: str, y: str) -> dict[str, Any]:
     hover = alt.selection_point("hover", fields=["line"], on="pointerover", empty=False)
     lines = alt.Chart(_data(rows)).mark_line(opacity=0.6)
     chart = lines.encode(
-        alt.X("at:Q", title=x, axis=alt.Axis(grid=False)),
+        alt.X("at:Q", title=x, axis=alt.Axis(grid=False, format="~g", tickMinStep=1)),
         alt.Y("value:Q", title=y),
         alt.Detail("line:N"),
         color=alt.when(hover).then(alt.value(ORANGE)).otherwise(alt.value(BLUE)),

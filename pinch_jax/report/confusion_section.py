@@ -18,8 +18,8 @@ WORDS = Words(
     lead="The line pass rate of the Language Confusion Benchmark (Marchisio et al., 2024): of the "
     "answers, those whose lines are all in the language asked for, as lid.176 has it. Lines of "
     "fewer than five words are passed over, and answers that have no other lines. What the answers "
-    "say does not matter. Their word pass rate needs a list of English words: `pinch confusion "
-    "--words`.",
+    "say does not matter. Their word pass rate needs a list of English words (pinch confusion "
+    "--words).",
     caption="A bar is the line pass rate of a model, mean of all languages; the line across its "
     "end is the 95 % interval.",
 )

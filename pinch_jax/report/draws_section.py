@@ -38,7 +38,7 @@ def draws_section(records: Records) -> Section:
     spec = charts.bar_chart(bars, "percent of the variance", None) if bars else None
     drawings = [Drawing("draws", WORDS.title, spec)] if spec else []
     file = whole_file(records.workdir / "variance.csv")
-    tables = (_table(records, rows), csv_table(records, file))
+    tables = (*([_table(records, rows)] if rows else []), csv_table(records, file))
     return Section("draws", WORDS, _result(rows), drawings, tables, file)
 
 

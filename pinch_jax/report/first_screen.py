@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pinch_jax.evaluate.intervals import Estimate
@@ -14,7 +14,7 @@ from pinch_jax.report.outcome_section import left_out, mean_shares, unidentified
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
-from pinch_jax.study.config import EXPERIMENTS, PRETRAINED
+from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, PRETRAINED
 from pinch_jax.study.experiments.figure import Bars, Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, UNDECIDED, Words
 from pinch_jax.study.experiments.registry import experiments_of
@@ -28,6 +28,10 @@ ONE_DRAW = (
 SEVERAL_DRAWS = (
     "Each tuning set was drawn {} times, with other examples each time. The intervals hold for "
     "other examples and other prompts."
+)
+TWO_DRAWS = (
+    " Two draws that agree or not by luck make an interval far too narrow or very wide: three are "
+    "the least that tell something."
 )
 
 VERDICTS = {
@@ -49,15 +53,22 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
     # Of another paper's study one of these alone says nothing.
     alone = "none" in leading and not other_papers(records)
     shown = leading if alone or len(leading) > 1 else {}
-    best = sections[0].result if sections else ""
+    own = set(experiments_of(records.study)).difference(BUILT_IN)
+    # Of the first experiment: what stands before it says little where models are in few languages.
+    results = [held.result for held in sections if held.id in ran(records)]
     return {
-        "answer": _claim(records) or _answer(records, leading, shares) or best,
+        "answer": _claim(records, set(other_papers(records)))
+        or _answer(records, leading, shares)
+        or _claim(records, own)
+        or next(iter(results), ""),
         "models": {_called(records, what, run): _three(shares[run]) for what, run in shown.items()},
         "curve": _curve(records),
         "facts": _facts(records),
         "languages": len(records.study["languages"]) - len(unidentified(records)),
         "judge": judge_sentence(records),
-        "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws)) + left_out(records),
+        "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws))
+        + (TWO_DRAWS if draws == 2 else "")
+        + left_out(records),
     }
 
 
@@ -151,11 +162,10 @@ def other_papers(records: Records) -> dict[str, Words]:
     return words if set(EXPERIMENTS).isdisjoint(chosen) else {}
 
 
-def _claim(records: Records) -> str:
-    """Returns the first claim of another paper, and whether it holds; "" without any."""
-    others = other_papers(records)
+def _claim(records: Records, experiments: Container[str]) -> str:
+    """Returns the first claim of these experiments, and whether it holds; "" without any."""
     for found in records.findings:
-        if found.experiment in others and found.verdict in VERDICTS:
+        if found.experiment in experiments and found.verdict in VERDICTS:
             said = f"{found.claim} {VERDICTS[found.verdict]}: {finding_number(found)} {found.unit}."
             return silence(records) + said
     return ""

@@ -137,11 +137,14 @@ def training(records: Records) -> Section:
 
 def composition(records: Records) -> Section:
     """Returns what every model was tuned on, in examples and tokens."""
+    alike, not_alike = "examples", "tokens"
+    if records.study.get("config", {}).get("mixture", {}).get("supervised_tokens"):
+        alike, not_alike = "supervised tokens", "examples"
     words = Words(
         short="Tuning sets",
         title="What every model was tuned on",
-        lead="The sets have the same number of examples. They have not the same number of tokens, "
-        "because an example is longer in one language than in another.",
+        lead=f"The sets have the same number of {alike}. They have not the same number of "
+        f"{not_alike}, because an example is longer in one language than in another.",
         caption="A bar is a tuning set, a segment the tokens of a language that were trained on.",
     )
     fields = ("budgets", "examples", "tokens", "supervised_tokens", "dropped")
@@ -174,6 +177,12 @@ def composition(records: Records) -> Section:
         f"A set is {min(tokens):,} to {max(tokens):,} tokens; {dropped:,} examples were too long "
         "for a row and left out."
     )
+    steps = {records.study["runs"][run]["steps"] for run in records.tuned_runs}
+    if len(steps) > 1:
+        result += (
+            f" They take {min(steps):,} to {max(steps):,} steps, since not all languages have room "
+            "for config.batch.examples in a step: a longer run has more updates, too."
+        )
     if records.draw_count > 1:
         result += " These are the first draws."
     drawings = in_groups(records, "composition", words.title, records.tuned_runs, chart)
