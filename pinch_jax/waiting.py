@@ -15,7 +15,7 @@ from typing import TypeVar
 import jax
 from jax._src import distributed
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import UserError, is_of_input
 from pinch_jax.goodput import doing
 from pinch_jax.stops import Interrupted
 
@@ -59,7 +59,8 @@ def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
     """Returns what a call of the first process returns, and None in the others, once it is done.
 
     Raises:
-        UserError, Interrupted: in the others, where the call raised; with its message.
+        UserError, Interrupted: in the others, where the call raised; with its message. What it
+            raised by no fault of the input is a ValueError there.
     """
     result = None
 
@@ -83,6 +84,8 @@ def _told(what: str, say: Callable[[], str]) -> str:
             raise Interrupted(said.removeprefix("stopped:"))
         if said.startswith("failed:"):
             raise UserError(f"process 0 failed at {what}: {said.removeprefix('failed:')}")
+        if said.startswith("fault:"):
+            raise ValueError(f"process 0 failed at {what}: {said.removeprefix('fault:')}")
         return said[1:]
     if _alone.is_set():
         raise RuntimeError(f"{what}: the first process is alone at something; nobody would answer")
@@ -90,7 +93,8 @@ def _told(what: str, say: Callable[[], str]) -> str:
     try:
         said = say()
     except BaseException as error:
-        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "fault"
+        kind = "failed" if is_of_input(error) else kind
         client.key_value_set(name, f"{kind}:{str(error) or type(error).__name__}")
         raise
     finally:
