@@ -123,6 +123,8 @@ def test_one_writes_at_a_time_and_says_that_it_lives(folder, monkeypatch):
 
 
 def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(bucket_locks.os, "_exit", codes.append)
     monkeypatch.setattr(bucket_locks, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 0.5)
     (folder / "lock-0123").write_text('{"by": "process 1", "since": "noon"}')
@@ -133,14 +135,26 @@ def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatc
     assert "waiting for process 1, which writes" in capsys.readouterr().err
     monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 120)
     monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
-    codes = []
-    monkeypatch.setattr(bucket_locks.os, "_exit", codes.append)
+    del codes[:]
     with only_writer(folder / "lock"):
         # Another one has taken this process for dead.
         next(folder.glob("lock-*")).unlink()
         while not codes:
             time.sleep(0.02)
     assert codes[0] == GO_ON
+
+
+def test_a_writer_whose_renewal_hangs_stops_before_another_takes_it_for_dead(folder, monkeypatch):
+    stopped, answers = threading.Event(), threading.Event()
+    monkeypatch.setattr(bucket_locks.os, "_exit", lambda code: stopped.set())
+    monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 4.0)
+    with only_writer(folder / "lock"):
+        # The flag is up; the store takes the next request, and does not answer.
+        monkeypatch.setattr(bucket_locks, "write_text", lambda *_: answers.wait(60))
+        in_time = stopped.wait(10)
+        answers.set()
+    assert in_time
 
 
 def test_a_folder_is_there_when_its_seal_is(folder, tmp_path):
