@@ -89,9 +89,7 @@ def _alive(lock: Path, flag: Path, seen: dict[Path, tuple[str, float]]) -> list[
     return told
 
 
-def _keep_up(
-    flag: Path, renew: Callable[[], None], ended: threading.Event, renewed: float
-) -> None:
+def _keep_up(flag: Path, renew: Callable[[], None], ended: threading.Event, renewed: float) -> None:
     def stop() -> None:
         say = f"{flag}: not renewed in time, and another call may write; run again"
         print(say, file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from absl import app, flags, logging
 
 from pinch_jax import about_commands, commands, judge_commands, plan_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
-from pinch_jax.errors import ADVICE, UserError, is_of_input
+from pinch_jax.errors import ADVICE, is_of_input
 from pinch_jax.stops import FAULT, GO_ON, ignore, listen
 
 _PARTS = (commands, judge_commands, plan_commands, about_commands)
@@ -176,7 +176,7 @@ def _run_command(argv: list[str]) -> None:
         except Exception as error:
             of_input, is_told = is_of_input(error), flags.FLAGS.verbosity <= 0
             # Alone, whatever the system says of a file is one of what was asked for.
-            is_told &= of_input or isinstance(error, TimeoutError) or alone and _names_file(error)
+            is_told &= of_input or isinstance(error, TimeoutError) or (alone and _names_file(error))
             told = f"pinch {argv[1]}: {_told(error)}"
             if alone or of_input:
                 if is_told:

@@ -9,6 +9,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 # In what setup.py builds, which has no repository around it any more.
 BUILT_FROM = PACKAGE / "commit.txt"
+# The libraries that decide the last bits of a result.
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions of LIBRARIES, by their names."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 @functools.cache

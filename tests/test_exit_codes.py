@@ -36,7 +36,11 @@ def codes(error, processes=2, flags=()):
         )
         for i in range(2)
     ]
-    told = [process.communicate(timeout=100)[1] for process in run]
+    try:
+        told = [process.communicate(timeout=100)[1] for process in run]
+    finally:
+        for process in run:
+            process.kill()
     return [process.returncode for process in run], told
 
 

@@ -56,6 +56,10 @@ def test_a_host_that_lists_less_restores_what_the_first_does_and_a_long_seal_is_
         )
         for process in range(2)
     ]
-    told = [process.communicate(timeout=150) for process in run]
+    try:
+        told = [process.communicate(timeout=150) for process in run]
+    finally:
+        for process in run:
+            process.kill()
     assert [process.returncode for process in run] == [0, 0], told
     assert ["restored 2" in said for said, _ in told] == [True, True], told

@@ -1,7 +1,6 @@
 """A study from its comparisons to its scores: distinct runs, each done once, then judged."""
 
 import dataclasses
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -31,11 +30,10 @@ from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir
-from pinch_jax.version import code_version
+from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import agreed, is_primary, primary_alone
 
 AGAIN = "delete it, and run `pinch study` again"
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,7 +287,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping
         "runs": {run.directory.name: describe_run(run) for run in study.distinct},
         "judges": judges,
         "versions": {"pinch_jax": code_version(), "python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in VERSIONED},
+        | library_versions(),
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
         "runs_saved": study.saved,
