@@ -174,7 +174,7 @@ def _provenance(records: Records) -> list[Table]:
         settings_table("model", "The pretrained model.", study["model"]),
         settings_table(
             "versions",
-            "Versions in the last call, which judged; runs may be by others.",
+            "Versions of the last call; see machine.",
             study["versions"],
         ),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),

@@ -18,6 +18,7 @@ from pinch_jax.files import digest, read_record, write_record
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
+from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.config import NONE, PRETRAINED
@@ -29,7 +30,7 @@ from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir
+from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir, results_lock
 from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import agreed, is_primary, primary_alone
 
@@ -232,7 +233,12 @@ def _judge(study: Study, measured: Mapping[str, Any], progress: bool, yes: bool)
         for code in own
     }
     judges = judge_study(study.bench, study.workdir, Matches(comparisons, asked), progress, yes)
-    primary_alone("writing study.json", lambda: _record(study, judges, measured))
+
+    def record() -> None:
+        with only_writer(results_lock(study.workdir)):
+            _record(study, judges, measured)
+
+    primary_alone("writing study.json", record)
 
 
 def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
