@@ -72,7 +72,7 @@ def train() -> None:
 
     from pinch_jax.corpus.lid import unidentified_languages
     from pinch_jax.study.preflight import preflight
-    from pinch_jax.study.run import make_run
+    from pinch_jax.study.run import check_runs_alike, make_run
     from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir, keep_compiled
@@ -84,6 +84,7 @@ def train() -> None:
         print(line)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
+    check_runs_alike([run])
     for line in preflight(bench, {run.spec: run.plan}, config.languages):
         print(line)
     bench.profile = read_steps(run.steps, "profile") if FLAGS.profile else None

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import jax
@@ -116,6 +116,22 @@ def from_all(what: str, mine: Result) -> list[Result]:
     client.key_value_set(f"{name}/{jax.process_index()}", json.dumps(mine))
     others = range(jax.process_count())
     return [json.loads(_awaited(f"{name}/{i}", f"process {i} {what}")) for i in others]
+
+
+def check_alike(mine: Mapping[str, str]) -> None:
+    """Raises UserError, in all processes, where one has made something else of its files.
+
+    Each host may read another model or corpus of the same name, on a disk of its own, and then all
+    would compute with a part of each. `mine` is what this process has made, by what it is.
+    """
+    first, *others = from_all("telling what it has", dict(mine))
+    for process, held in enumerate(others, 1):
+        for what in dict.fromkeys((*first, *held)):
+            if first.get(what) != held.get(what):
+                raise UserError(
+                    f"{what} of process {process} is {held.get(what)}, and that of process 0 "
+                    f"{first.get(what)}; give all hosts the same config, model, corpus and code"
+                )
 
 
 @doing("waiting")

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import check_rank
 from pinch_jax.version import code_version, library_versions
-from pinch_jax.waiting import is_primary
+from pinch_jax.waiting import check_alike, is_primary
 
 DESCRIPTION = "run.json"
 # Every code_version() that worked on a run, and every machine; they are no part of its fingerprint.
@@ -66,6 +67,13 @@ def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     name = re.sub(r"[^\w.]+", "-", spec)[:48] + f"-draw{draw}" * (draw > 0)
     directory = workdir / "runs" / f"{name}-{fingerprint[:12]}"
     return Run(spec, plan, fingerprint, directory, draw)
+
+
+def check_runs_alike(runs: Iterable[Run]) -> None:
+    """Raises UserError where processes would make something else of one of these runs."""
+    made_by = {f"the version of {name}": version for name, version in library_versions().items()}
+    made_by |= {"the code": code_version()}
+    check_alike(made_by | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs})
 
 
 def response_path(run: Run, language: str) -> Path:

@@ -27,7 +27,7 @@ from pinch_jax.study.experiments.registry import arms_of, experiments_of, judged
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
-from pinch_jax.study.run import Run, describe_run, make_run, response_path
+from pinch_jax.study.run import Run, check_runs_alike, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir, results_lock
@@ -107,6 +107,7 @@ def plan_study(
         runs[spec].append(run)
         languages.setdefault(run.directory.name, {}).update(dict.fromkeys(needed[spec]))
     _check_draws(runs)
+    check_runs_alike(by_fingerprint.values())
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)
