@@ -15,12 +15,12 @@ from small import GEMMA_LIKE, OPTIMIZER, random_params
 from pinch_jax import bucket_locks
 from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
 from pinch_jax.errors import UserError
-from pinch_jax.files import appending, mend_last_line
+from pinch_jax.files import appending, mend_last_line, write_bytes
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors
-from pinch_jax.model.weights import open_safetensors
+from pinch_jax.model.weights import open_safetensors, open_weights
 from pinch_jax.stops import GO_ON
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.step import init_state
@@ -195,6 +195,26 @@ def test_blocks_of_safetensors_are_fetched_and_nothing_else(folder, tmp_path, mo
     (folder / "cut.safetensors").write_bytes(content[:-4])
     with pytest.raises(UserError, match="cut short"):
         open_safetensors(folder / "cut.safetensors")
+
+
+@pytest.mark.parametrize("place", ["here", "gs", "s3"])
+def test_weights_that_are_replaced_while_they_are_read_are_refused(place, servers, tmp_path):
+    """Of one model the first tensor, of another one of the same shapes the second."""
+    folder = tmp_path / "model" if place == "here" else as_path(f"{place}://{BUCKET}/replaced")
+    held = {}
+    for value in (1, 2):
+        save_file({name: np.full((3,), value, np.float32) for name in "ab"}, tmp_path / "w")
+        held[value] = (tmp_path / "w").read_bytes()
+    folder.mkdir()
+    path = folder / "w.safetensors"
+    write_bytes(path, held[1])
+    weights = open_weights(path)
+    everything = (slice(None),)
+    assert weights.read("a", everything).tolist() == [1, 1, 1]
+    write_bytes(path, held[2])
+    with pytest.raises(UserError, match=r"w\.safetensors has changed while it was read"):
+        weights.read("b", everything)
+    assert open_weights(path).read("b", everything).tolist() == [2, 2, 2]
 
 
 def test_a_damaged_checkpoint_is_passed_over(folder, caplog):
