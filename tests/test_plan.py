@@ -346,7 +346,7 @@ def test_a_study_takes_its_calls_times_their_seconds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ways", "longest", "prompts"), [(16, 1700, 72), (64, 1700, 72), (8, 90, 10)]
+    ("ways", "longest", "prompts"), [(16, 1700, 72), (256, 1700, 72), (8, 90, 10)]
 )
 def test_a_model_that_judges_is_called_for_each_comparison_by_itself(ways, longest, prompts):
     rows, tokens = batch_shape(longest, ways)
