@@ -117,6 +117,7 @@ def write_run(workdir, spec, prompts, rng):
     examples = composition(spec)
     entry = {"spec": spec, "steps": 60 if examples else 0}
     entry["code"] = [CODE] if examples else [EARLIER]
+    entry["machines"] = ["16 TPU v5 lite in 4 processes, jax 0.10.2" if examples else "1 cpu"]
     if examples:
         entry |= {"fingerprint": "0123456789ab", "dropped": {}}
         entry |= {"budgets": examples, "examples": examples}

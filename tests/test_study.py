@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import pytest
 from small import small_study
 
@@ -127,10 +128,14 @@ def test_a_run_that_was_stopped_keeps_the_code_that_began_it(study, tmp_path):
     described = json.loads(path.read_text())
     assert described["code"] == [code_version()]
     del described[CHECKSUM]
-    write_record(path, described | {"code": ["0.0.9"]})
+    (here,) = described["machines"]
+    assert here.startswith(f"8 cpu, jax {jax.__version__}")
+    write_record(path, described | {"code": ["0.0.9"], "machines": ["4 TPU v4, jax 0.9"]})
     tuned_params(study.bench, run, lambda steps: None)
     # Other code goes on with the run, and is named beside the code that began it.
-    assert json.loads(path.read_text())["code"] == ["0.0.9", code_version()]
+    worked = json.loads(path.read_text())
+    assert worked["code"] == ["0.0.9", code_version()]
+    assert worked["machines"] == ["4 TPU v4, jax 0.9", here]
 
 
 def test_the_report_comes_from_the_study(study):
