@@ -150,7 +150,9 @@ def test_the_report_comes_from_the_study(study):
     assert "50 % over all languages" in text
 
 
-def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(config, study, judge):
+def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
+    config, study, judge
+):
     before = files(study.workdir / "runs")
     other = config.copy_and_resolve_references()
     other.study.judge = "model,reference"
@@ -180,7 +182,9 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
 
 
-def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(config, study, judge):
+def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(
+    config, study, judge
+):
     less = config.copy_and_resolve_references()
     less.study.judge, less.judges.model.model = "model,reference", judge
     less.study.keep_weights = "none"

@@ -57,7 +57,9 @@ def check(case: Case, root: Path) -> str:
 
 
 def _names(root: Path) -> set[str]:
-    places = ((os.path.relpath(at, root), [*folders, *files]) for at, folders, files in os.walk(root))
+    places = (
+        (os.path.relpath(at, root), [*folders, *files]) for at, folders, files in os.walk(root)
+    )
     return {os.path.normpath(f"{at}/{name}") for at, names in places for name in names}
 
 
