@@ -38,7 +38,7 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
         name: {row["at"]: row["score"] for row in values(drawing.spec) if row.get("line") == name}
         for name in ("small", "large")
     }
-    scores = [row.score for row in read_records(small).experiment("doses", "mean")]
+    scores = [row.score.value for row in read_records(small).experiment("doses", "mean")]
     assert sorted(lines["small"].values()) == pytest.approx(sorted(scores))
     for at, score in lines["small"].items():
         assert lines["large"][at] == pytest.approx(score + 7)

@@ -61,15 +61,15 @@ def test_two_judges_that_say_the_same_have_the_same_scores_and_a_kappa_of_1(tmp_
     assert ours.keys() == theirs.keys() and len(ours) >= 2
     certain = 1 / (1 + math.exp(-2.0))
     for key, row in ours.items():
-        assert theirs[key].estimate() == pytest.approx(row.estimate(), nan_ok=True)
-        assert math.isnan(row.score_by_probability)
+        assert theirs[key].score == row.score
+        assert math.isnan(row.score_by_probability.value)
         # A win is `certain`, a tie, where the place decides, a half.
-        wins = row.score / 100
-        tied = theirs[key].score_by_probability / 100
+        wins = row.score.value / 100
+        tied = theirs[key].score_by_probability.value / 100
         assert tied == pytest.approx(0.5 + (wins - 0.5) * (2 * certain - 1), abs=1e-6)
-    assert all(row.same == 100 and row.kappa == 1 for row in tables.agreement)
+    assert all(row.same.value == 100 and row.kappa.value == 1 for row in tables.agreement)
     # Not even of a run against itself.
-    assert all(math.isnan(row.score_by_probability) for row in tables.scores)
+    assert all(math.isnan(row.score_by_probability.value) for row in tables.scores)
 
 
 def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_path, study):
@@ -79,8 +79,8 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     write_record(tmp_path / "study.json", study | {"judges": [judge]})
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     cell = rows["fi"]
-    assert cell.score_corrected == pytest.approx(50 + (cell.score - 50) / 0.8)
-    assert cell.low_corrected < 50 + (cell.low - 50) / 0.85
+    assert cell.score_corrected.value == pytest.approx(50 + (cell.score.value - 50) / 0.8)
+    assert cell.score_corrected.low < 50 + (cell.score.low - 50) / 0.85
 
     path = verdict_path(tmp_path, MODEL, *PAIR)
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -94,9 +94,9 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     of_judge, of_language = 100 * np.mean(kept), 100 * np.mean(lost)
     expected = (of_language + 50 + (of_judge - 50) / 0.8) / 2
-    assert rows["fi"].score_corrected == pytest.approx(expected)
+    assert rows["fi"].score_corrected.value == pytest.approx(expected)
     # Of one language its mean is the same.
-    assert rows["mean_other"].score_corrected == pytest.approx(expected)
+    assert rows["mean_other"].score_corrected.value == pytest.approx(expected)
 
 
 def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_damage(
@@ -118,7 +118,7 @@ def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_d
     write_record(tmp_path / "study.json", study | {"judges": [silent]})
     rows = {row.language: row for row in analyse(tmp_path).scores if row.run == PAIR[0]}
     assert [rows[code].no_verdict for code in (PAIR[2], PAIR[0][-2:])] == [cell.prompts, 0]
-    assert math.isnan(rows[PAIR[2]].score)
+    assert math.isnan(rows[PAIR[2]].score.value)
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
@@ -130,21 +130,20 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     for (a, b), count in counts.items():
         matrix[a, b] = count / 100
     chance = matrix.sum(0) @ matrix.sum(1)
-    number, same, _, _, kappa, low, high = _agreement(held)
-    assert number == 100 and same == pytest.approx(29)
-    assert kappa == pytest.approx((0.29 - chance) / (1 - chance))
+    number, same, kappa = _agreement(held)
+    assert number == 100 and same.value == pytest.approx(29)
+    assert kappa.value == pytest.approx((0.29 - chance) / (1 - chance))
     random, found = np.random.default_rng(0), []
     for _ in range(400):
         drawn = [told[i] for i in random.integers(0, 100, 100)]
-        found.append([*_agreement([(str(i), *pair) for i, pair in enumerate(drawn)])][4])
+        found.append(_agreement([(str(i), *pair) for i, pair in enumerate(drawn)])[2].value)
     # Chance is taken as known, which is on the safe side.
-    assert 1 < (high - low) / 2 / (1.96 * np.std(found)) < 1.4
-    *_, kappa_of_few, least, most = _agreement([(str(i), i % 2, i % 2) for i in range(5)])
-    assert (kappa_of_few, most) == (1, 1) and least < 0.1, "five prompts prove little"
-    assert all(map(math.isnan, [*_agreement([("a", 0.5, 0.5)])][4:])), "nothing but ties"
+    assert 1 < (kappa.high - kappa.low) / 2 / (1.96 * np.std(found)) < 1.4
+    *_, few = _agreement([(str(i), i % 2, i % 2) for i in range(5)])
+    assert (few.value, few.high) == (1, 1) and few.low < 0.1, "five prompts prove little"
+    assert all(map(math.isnan, _agreement([("a", 0.5, 0.5)])[2].numbers)), "nothing but ties"
     # The same outcomes twice over are no more prompts.
-    twice = [*_agreement(held + held)]
-    assert twice[4:] == pytest.approx([kappa, low, high])
+    assert _agreement(held + held)[2].numbers == pytest.approx(kappa.numbers)
 
 
 def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(

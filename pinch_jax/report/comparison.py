@@ -97,7 +97,7 @@ def comparison(
         title = title_of(records, name)
         drawings.append(Drawing(f"studies_{name}", title, spec, _unlike(held, studies, name, mean)))
         table += [
-            (study, name, row.x, row.language, row.series, row.score, row.low, row.high)
+            (study, name, row.x, row.language, row.series, *row.score.numbers)
             for study, rows in held.items()
             for row in rows
         ]

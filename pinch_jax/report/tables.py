@@ -99,9 +99,8 @@ def whole_file(path: Path) -> DataFile:
 def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
     """Returns the points of a scatter plot and their correlation as a CSV file."""
     points = figure.points(records).items()
-    rows = [(code, x, y.value, y.low, y.high) for code, (x, y) in points]
-    r = figure.r(records)
-    rows.append(("pearson_r", math.nan, r.value, r.low, r.high))
+    rows = [(code, x, *y.numbers) for code, (x, y) in points]
+    rows.append(("pearson_r", math.nan, *figure.r(records).numbers))
     return csv_file(f"{experiment}.csv", figure.columns, rows)
 
 
@@ -166,10 +165,15 @@ def interval(held: Estimate, digits: int = 1) -> str:
     return f"{number(held.value, digits)} {ends(held, digits)}".removesuffix(" –")
 
 
+def plotted(held: Estimate, digits: int = 1) -> dict[str, Any]:
+    """Returns a number, its interval, and both in words, as a figure draws them."""
+    value, low, high = held.numbers
+    return {"score": value, "low": low, "high": high, "told": show(held, digits)}
+
+
 def finding_number(finding: Finding) -> str:
     """Returns the number of a finding with its interval."""
-    ends = (finding.value, finding.low, finding.high)
-    return interval(Estimate(*(math.nan if n is None else n for n in ends)), finding.digits)
+    return interval(finding.estimate, finding.digits)
 
 
 def model_table(

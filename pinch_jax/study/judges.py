@@ -7,7 +7,7 @@ judges a row. Neither has any where the references alone judged.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
-from pinch_jax.study.rows import Agreement, JudgeScore, score_numbers
+from pinch_jax.study.rows import Agreement, JudgeScore
 from pinch_jax.study.workdir import TOKENIZER
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -74,7 +74,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         share = counts[1] / sum(counts)
         size = len({identity for of in parts for draw in of for identity in draw})
         cells.append(with_decided(corrected(told, kappa), by_language, share, size))
-    ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+    ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
 
 
@@ -83,10 +83,10 @@ def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeS
         **entry.named,
         judge=judge,
         verdicts=len(entry.values),
-        **score_numbers(entry.score.estimate()),
-        **score_numbers(entry.probability.estimate(), "_by_probability"),
-        **score_numbers(true, "_corrected"),
-        **score_numbers(fair.estimate() if fair else NOTHING, "_of_equal_length"),
+        score=entry.score.estimate(),
+        score_by_probability=entry.probability.estimate(),
+        score_corrected=true,
+        score_of_equal_length=fair.estimate() if fair else NOTHING,
     )
 
 
@@ -176,8 +176,8 @@ def agreement_rows(results: Results) -> tuple[Agreement, ...]:
     return tuple(rows)
 
 
-def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
-    """Yields how many outcomes two judges gave, the percent that are the same, and kappa.
+def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimate, Estimate]:
+    """Returns how many outcomes two judges gave, the percent that are the same, and kappa.
 
     Win, tie and loss are three categories; all outcomes of a prompt are one observation.
 
@@ -191,10 +191,10 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
         counts[prompts[identity], OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
     same = counts.trace(axis1=1, axis2=2) / np.maximum(counts.sum(axis=(1, 2)), 1)
     raw = means_over_prompts(100 * same[:, None])[0].estimate() if len(prompts) else NOTHING
-    yield from (float(len(told)), raw.value, raw.low, raw.high)
     shares = counts.sum(axis=0) / max(len(told), 1)
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    yield (float(shares.trace()) - chance) / room if told else math.nan
-    yield from ((end / 100 - chance) / room for end in (raw.low, raw.high))
+    value = float(shares.trace()) if told else math.nan
+    kappa = ((end - chance) / room for end in (value, raw.low / 100, raw.high / 100))
+    return float(len(told)), raw, Estimate(*kappa)

@@ -43,7 +43,7 @@ def arms(config: Config) -> list[Arm]:
 def transfer(results: Results) -> Decision:
     """Decides by the lowest of the monolingual models."""
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
-    lowest = Estimate(*np.min([(m.value, m.low, m.high) for m in models], axis=0).tolist())
+    lowest = Estimate(*np.min([model.numbers for model in models], axis=0).tolist())
     of = f" ({len(models)} of them)"
     order = sorted(results.find("monolingual", "mean_other"), key=lambda e: -e.score.value)
     if not order:
@@ -64,8 +64,8 @@ def transfer(results: Results) -> Decision:
 def tuning_changes(records: Records, experiment: str) -> str:
     """Says how the models do in their own language and in the others."""
     rows = [row for row in records.experiment(experiment) if not row.is_mean]
-    own = [row.score for row in rows if row.x == row.language]
-    others = [row.score for row in rows if row.x != row.language]
+    own = [row.score.value for row in rows if row.x == row.language]
+    others = [row.score.value for row in rows if row.x != row.language]
     return (
         f"In the language it is tuned on, a model scores {min(own):.0f} to {max(own):.0f} against "
         f"the untuned model. In the other languages it scores {min(others):.0f} to "
