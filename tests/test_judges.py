@@ -72,6 +72,19 @@ def test_two_judges_that_say_the_same_have_the_same_scores_and_a_kappa_of_1(tmp_
     assert all(math.isnan(row.score_by_probability.value) for row in tables.scores)
 
 
+def test_the_columns_of_an_interval_are_those_that_readers_of_the_tables_know(tmp_path, study):
+    analyse(tmp_path)
+    for name, columns in (
+        ("scores", "score,low,high,p,p_holm,score_same_language,low_same_language,high_same"),
+        ("judges", "score_corrected,low_corrected,high_corrected,score_of_equal_length,low_of"),
+        ("agreement", "same,low,high,kappa,kappa_low,kappa_high"),
+        ("variance", "value,low,high,draw_sd,draw_sd_low,draw_sd_high,draw_share,"),
+        ("outcomes", "draw,prompts,right,right_low,right_high,other_language,"),
+    ):
+        header = (tmp_path / f"{name}.csv").read_text("utf-8").partition("\n")[0]
+        assert f",{columns}" in header
+
+
 def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_path, study):
     kappa = {"kappa": {"value": 0.8, "low": 0.75, "high": 0.85}}
     certificate = {"languages": {"all": kappa, "fi": kappa, "en": {}}}

@@ -125,7 +125,9 @@ def rows():
     return outcome_rows(results(answers))
 
 
-def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and_no_mean_has_it():
+def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and_no_mean_has_it(
+    tmp_path,
+):
     few = {"en": range(15), "fi": range(6), "it": range(3)}
     answers = answered("few", few, wrong_language=range(18, 24))
     hausa = answers["few", "it"]
@@ -137,6 +139,8 @@ def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and
     row, mean = found(rows, "few", "it"), found(rows, "few", "mean")
     of_language = {"other_language", "right_elsewhere", "wrong_language", "too_short"}
     assert {name for name in SHARES if math.isnan(getattr(row, name).value)} == of_language
+    write_table(tmp_path / "outcomes.csv", Outcomes, [row])
+    assert (tmp_path / "outcomes.csv").read_text().count(",nan") == 3 * len(of_language)
     assert row.exact.value == 100 * 3 / PROMPTS
     assert mean.exact.value == pytest.approx(100 * (15 + 6) / 2 / PROMPTS)
     assert mean.other_language.value == pytest.approx(100 * 6 / PROMPTS)

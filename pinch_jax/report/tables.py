@@ -57,16 +57,10 @@ class DataFile:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A section of the page.
+    """A section of the page: `id` is its place there, and the name of its figures.
 
-    Attributes:
-        id: its place in the page, and the name of its figures.
-        words: what it asks, and how its figure is read.
-        result: what this study's numbers say, in a sentence or two.
-        drawings: its figures; of many models there are several.
-        tables: all numbers.
-        file: the same as CSV.
-        beside: the paper's numbers beside this study's.
+    `result` says in a sentence or two what this study's numbers are; `file` has those of the tables
+    as CSV.
     """
 
     id: str

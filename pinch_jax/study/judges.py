@@ -1,8 +1,6 @@
 """What each judge of a study says, beside each other: its scores, and how far two judges agree.
 
-judges.csv has a row for each score that a judge gives: as it is, by probability, without the errors
-that its certificate knows of, and as if both responses were equally long. agreement.csv has two
-judges a row. Neither has any where the references alone judged.
+judges.csv and agreement.csv have no rows where the references alone judged.
 """
 
 import itertools

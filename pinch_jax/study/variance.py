@@ -1,8 +1,4 @@
-"""How much of a number's variance is the choice of examples and how much that of prompts.
-
-Every mean score of a curve, and how much each of its tuning sets scores above the first: what both
-choices give, and how many draws and prompts would tell a difference of 3 points.
-"""
+"""How much of a number's variance is the choice of examples and how much that of prompts."""
 
 import dataclasses
 import math
