@@ -11,23 +11,15 @@ from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.outcomes import (
-    ALL_TASKS,
-    ELSEWHERE,
-    MEAN,
-    OTHER_LANGUAGE,
-    RIGHT,
-    TOO_SHORT,
-    Outcomes,
-)
+from pinch_jax.study.outcomes import ALL_TASKS, ELSEWHERE, MEAN, TOO_SHORT, Outcomes
 from pinch_jax.study.records import Records
 
 # The columns of the table of kinds.
 SHOWN = {
-    RIGHT: "right",
+    "right": "right",
     "exact": "word for word",
     "wrong_answer": "wrong answer",
-    OTHER_LANGUAGE: "wrong language",
+    "other_language": "wrong language",
     ELSEWHERE: "right in it",
     "echo": "echo",
     TOO_SHORT: "too short",
@@ -116,8 +108,8 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
         held = {row.run: getattr(row, share) for row in rows}
         return {run: of for run, of in held.items() if not math.isnan(of.value)}
 
-    languages = {code: column(RIGHT, code) for code in records.study["languages"]}
-    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": column(RIGHT, MEAN, t) for t in tasks}
+    languages = {code: column("right", code) for code in records.study["languages"]}
+    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": column("right", MEAN, t) for t in tasks}
     return (
         model_table(
             records,
@@ -132,7 +124,7 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
             records,
             "right answers by language",
             "Percent of the questions that were answered rightly, and 95 % intervals.",
-            {"mean of all": column(RIGHT)} | languages,
+            {"mean of all": column("right")} | languages,
         ),
         model_table(
             records,

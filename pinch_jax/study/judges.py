@@ -40,9 +40,18 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
         if lengths and judge["kind"] != "reference":
             fair = _length_controlled(results, judge["as"], lengths)
         for entry in scored:
+            equal = fair.get(id(entry))
             if not entry.is_itself:
-                true = _corrected(results, judge, entry)
-                rows.append(_row(judge["as"], entry, true, fair.get(id(entry))))
+                row = JudgeScore(
+                    **entry.named,
+                    judge=judge["as"],
+                    verdicts=len(entry.values),
+                    score=entry.score.estimate(),
+                    score_by_probability=entry.probability.estimate(),
+                    score_corrected=_corrected(results, judge, entry),
+                    score_of_equal_length=equal.estimate() if equal else NOTHING,
+                )
+                rows.append(row)
     return tuple(rows)
 
 
@@ -74,18 +83,6 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         cells.append(with_decided(corrected(told, kappa), by_language, share, size))
     ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
-
-
-def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
-    return JudgeScore(
-        **entry.named,
-        judge=judge,
-        verdicts=len(entry.values),
-        score=entry.score.estimate(),
-        score_by_probability=entry.probability.estimate(),
-        score_corrected=true,
-        score_of_equal_length=fair.estimate() if fair else NOTHING,
-    )
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:

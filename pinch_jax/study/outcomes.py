@@ -26,11 +26,10 @@ ABOVE_BASE = "above_base"
 ELSEWHERE = "right_elsewhere"
 KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo", TOO_SHORT)
 # Sums of kinds that are asked for.
-RIGHT, OTHER_LANGUAGE = "right", "other_language"
-SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
+SUMS = {"right": RIGHT_KINDS, "other_language": (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
 # NaN in a language that cannot be identified, which takes no part in the means.
-OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
+OF_LANGUAGE = ("other_language", ELSEWHERE, "wrong_language", TOO_SHORT)
 # Of a response, and 0 of none; and what each share makes of these: tables are of whole numbers.
 _NUMBERS = {None: 0} | {kind: number for number, kind in enumerate(KINDS, start=1)}
 _WORTH = {
