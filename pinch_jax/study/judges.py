@@ -1,13 +1,11 @@
 """What each judge of a study says, beside each other: its scores, and how far two judges agree.
 
-judges.csv has a row for each score that a judge gives: as it is, by probability, without the errors
-that its certificate knows of, and as if both responses were equally long. agreement.csv has two
-judges a row. Neither has any where the references alone judged.
+judges.csv and agreement.csv have no rows where the references alone judged.
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
-from pinch_jax.study.rows import Agreement, JudgeScore, score_numbers
+from pinch_jax.study.rows import Agreement, JudgeScore
 from pinch_jax.study.workdir import TOKENIZER
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -42,9 +40,18 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
         if lengths and judge["kind"] != "reference":
             fair = _length_controlled(results, judge["as"], lengths)
         for entry in scored:
+            equal = fair.get(id(entry))
             if not entry.is_itself:
-                true = _corrected(results, judge, entry)
-                rows.append(_row(judge["as"], entry, true, fair.get(id(entry))))
+                row = JudgeScore(
+                    **entry.named,
+                    judge=judge["as"],
+                    verdicts=len(entry.values),
+                    score=entry.score.estimate(),
+                    score_by_probability=entry.probability.estimate(),
+                    score_corrected=_corrected(results, judge, entry),
+                    score_of_equal_length=equal.estimate() if equal else NOTHING,
+                )
+                rows.append(row)
     return tuple(rows)
 
 
@@ -81,7 +88,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         size = len({identity for of in parts for draw in of for identity in draw})
         fair = corrected(told, kappa_of(certificate, code))
         cells.append(with_decided(fair, by_language, float(shares[1].mean()), size))
-    ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+    ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
 
 
@@ -101,18 +108,6 @@ def _weighted(results: Results, draws: Sequence[Mapping[str, float]], shares: np
         for (held, _), weight in zip(kept, weights.tolist(), strict=True)
     ]
     return results.mean(moved)
-
-
-def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
-    return JudgeScore(
-        **entry.named,
-        judge=judge,
-        verdicts=len(entry.values),
-        **score_numbers(entry.score.estimate()),
-        **score_numbers(entry.probability.estimate(), "_by_probability"),
-        **score_numbers(true, "_corrected"),
-        **score_numbers(fair.estimate() if fair else NOTHING, "_of_equal_length"),
-    )
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
@@ -208,8 +203,8 @@ def agreement_rows(results: Results) -> tuple[Agreement, ...]:
     return tuple(rows)
 
 
-def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
-    """Yields how many outcomes two judges gave, the percent that are the same, and kappa.
+def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimate, Estimate]:
+    """Returns how many outcomes two judges gave, the percent that are the same, and kappa.
 
     Win, tie and loss are three categories; all outcomes of a prompt are one observation.
 
@@ -227,9 +222,9 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
         value = round(float(same.sum()) / size, 10)
         moved = (same - value * counts.sum(axis=(1, 2))) / size
         raw = Mean(value, moved[None], np.array([value]), float(len(prompts))).estimate()
-    yield from (float(len(told)), raw.value, raw.low, raw.high)
     shares = counts.sum(axis=0) / size
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    yield from ((end / 100 - chance) / room for end in (raw.value, raw.low, raw.high))
+    kappa = ((end / 100 - chance) / room for end in raw.numbers)
+    return float(len(told)), raw, Estimate(*kappa)

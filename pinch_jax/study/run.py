@@ -29,7 +29,6 @@ class Run:
 
     Attributes:
         spec: the first of the specs that mean this set, or PRETRAINED.
-        draw: which draw of it.
         plan: its batches; None for the untuned model.
         directory: runs/<name>-<fingerprint>.
     """
