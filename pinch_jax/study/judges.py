@@ -5,7 +5,7 @@ judges.csv and agreement.csv have no rows where the references alone judged.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,35 +144,41 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
 def _length_controlled(
     results: Results, judge: str, lengths: Mapping[tuple[str, str], Mapping[str, float]]
 ) -> dict[int, Mean]:
-    """Returns the means of the scores of a judge, by id of the score, at equal lengths."""
+    """Returns the means of the scores of a judge, by id of the score, at equal lengths.
+
+    A slope is of all that a tuning set is held against, in whatever experiments: a comparison has
+    one number wherever it is shown.
+    """
     judged = results.judged[judge]
+    alone = [entry for entry in judged.scored if not entry.is_mean]
+    means: dict[tuple[Comparison, ...], Mean] = {}
+    sets: dict[tuple[str, ...], dict[tuple[Comparison, ...], None]] = {}
+    for entry in alone:
+        draws = compared(entry.arm, entry.language)
+        if entry.is_itself:
+            means[draws] = entry.score
+        else:
+            sets.setdefault(tuple(pair.run for pair in draws), {})[draws] = None
+
+    def table(of: Callable[[Comparison], Mapping[str, float]], columns: Iterable) -> np.ndarray:
+        """Returns what there is of each prompt: float64 [draw, prompt, comparison]."""
+        held = [
+            [[of(pair).get(identity, math.nan) for identity in results.prompts] for pair in draws]
+            for draws in columns
+        ]
+        return np.array(held).transpose(1, 2, 0)
+
+    for columns in sets.values():
+        values = table(lambda pair: judged.outcomes.get(pair, {}), columns)
+        apart = table(lambda pair: _differences(lengths, pair), columns)
+        fitted = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
+        means |= zip(columns, fitted, strict=True)
     fair: dict[int, Mean] = {}
-
-    def by_prompt(held: Mapping[str, float]) -> list[float]:
-        return [held.get(identity, math.nan) for identity in results.prompts]
-
-    for _, group in itertools.groupby(judged.scored, key=lambda entry: id(entry.arm)):
-        entries = list(group)
-        cells = [entry for entry in entries if not (entry.is_mean or entry.is_itself)]
-        if not cells:
-            continue
-        pairs = [compared(cell.arm, cell.language) for cell in cells]
-        values, apart = (
-            np.array([[by_prompt(of(pair)) for pair in draws] for draws in pairs]).transpose(
-                1, 2, 0
-            )
-            for of in (
-                lambda pair: judged.outcomes.get(pair, {}),
-                lambda pair: _differences(lengths, pair),
-            )
-        )
-        means = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
-        by_language = {entry.language: entry.score for entry in entries if entry.is_itself}
-        by_language |= {cell.language: mean for cell, mean in zip(cells, means, strict=True)}
-        for entry in entries:
-            held = [by_language[code] for code in entry.languages if code in by_language]
-            if held and len(held) == len(entry.languages):
-                fair[id(entry)] = mean_of(held) if entry.is_mean else held[0]
+    for entry in judged.scored:
+        of = [compared(entry.arm, code) for code in entry.languages]
+        if of and all(draws in means for draws in of):
+            held = [means[draws] for draws in of]
+            fair[id(entry)] = mean_of(held) if entry.is_mean else held[0]
     return fair
 
 
