@@ -16,8 +16,9 @@ quick: $(VENV)/installed
 study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
 
+# Three processes for two cores: some tests wait, for others of theirs or for a scheduler.
 test: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff check .

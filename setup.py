@@ -52,6 +52,7 @@ setup(
     packages=find_packages(include=["pinch_jax*", "ml_collections_configs*"]),
     package_data={
         "pinch_jax": [
+            "archive.txt",
             "assets/*/*",
             "corpus/*.json",
             "corpus/*/*.json",

@@ -37,28 +37,30 @@ def flag_up(lock: Path, who: str) -> Iterator[None]:
         write_text(flag, json.dumps(told | {"renewed": time.time()}))
 
     ended = threading.Event()
-    renewing = threading.Thread(target=_keep_up, args=(flag, renew, ended), daemon=True)
+    renewing = None
     try:
-        _put_up(flag, lock, renew)
+        args = flag, renew, ended, _put_up(flag, lock, renew)
+        renewing = threading.Thread(target=_keep_up, args=args, daemon=True)
         renewing.start()
         yield
     finally:
         ended.set()
-        if renewing.ident:
+        if renewing:
             renewing.join()
         flag.unlink(missing_ok=True)
 
 
-def _put_up(flag: Path, lock: Path, renew: Callable[[], None]) -> None:
-    """Returns once a flag is up, and no other one."""
+def _put_up(flag: Path, lock: Path, renew: Callable[[], None]) -> float:
+    """Returns once a flag is up, and no other one: since when, by the monotonic clock."""
     # The flags of others, and since when, by the clock of this process, they say what they say.
     seen: dict[Path, tuple[str, float]] = {}
     said = -SAY_SECONDS
     while True:
         if not (others := _alive(lock, flag, seen)):
+            since = time.monotonic()
             renew()
             if not (others := _alive(lock, flag, seen)):
-                return
+                return since
             flag.unlink()
         if time.monotonic() - said >= SAY_SECONDS:
             said = time.monotonic()
@@ -87,18 +89,31 @@ def _alive(lock: Path, flag: Path, seen: dict[Path, tuple[str, float]]) -> list[
     return told
 
 
-def _keep_up(flag: Path, renew: Callable[[], None], ended: threading.Event) -> None:
-    renewed = time.monotonic()
+def _keep_up(flag: Path, renew: Callable[[], None], ended: threading.Event, renewed: float) -> None:
+    def stop() -> None:
+        say = f"{flag}: not renewed in time, and another call may write; run again"
+        print(say, file=sys.stderr, flush=True)
+        os._exit(GO_ON)
+
+    def watched(since: float) -> threading.Timer:
+        # A thread of its own: a request to the store may hang, or come to its end too late.
+        watch = threading.Timer(since + EXPIRED_SECONDS / 2 - time.monotonic(), stop)
+        watch.daemon = True
+        watch.start()
+        return watch
+
+    watch = watched(renewed)
     while not ended.wait(RENEW_SECONDS):
         try:
-            if time.monotonic() - renewed > EXPIRED_SECONDS / 2 or not flag.exists():
-                say = f"{flag}: not renewed in time, and another call may write; run again"
-                print(say, file=sys.stderr, flush=True)
-                os._exit(GO_ON)
+            if not flag.exists():
+                stop()
+            begun = time.monotonic()
             renew()
-            renewed = time.monotonic()
+            watch.cancel()
+            watch = watched(begun)
         except Exception as error:  # the network may come back
             print(f"{flag}: not renewed yet ({error})", file=sys.stderr, flush=True)
+    watch.cancel()
 
 
 def holder(told: str, lock: Path) -> str:

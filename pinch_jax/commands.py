@@ -72,7 +72,7 @@ def train() -> None:
 
     from pinch_jax.corpus.lid import unidentified_languages
     from pinch_jax.study.preflight import preflight
-    from pinch_jax.study.run import make_run
+    from pinch_jax.study.run import check_runs_alike, make_run
     from pinch_jax.study.tuning import complete_run
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir, keep_compiled
@@ -84,6 +84,7 @@ def train() -> None:
         print(line)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
+    check_runs_alike([run])
     for line in preflight(bench, {run.spec: run.plan}, config.languages):
         print(line)
     bench.profile = read_steps(run.steps, "profile") if FLAGS.profile else None
@@ -183,9 +184,11 @@ def score() -> None:
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
     from pinch_jax.goodput import doing, goodput_table
+    from pinch_jax.locks import only_writer
     from pinch_jax.report.comparison import check_judges, read_others
     from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
+    from pinch_jax.study.workdir import results_lock
     from pinch_jax.waiting import primary_alone
 
     workdir, others = read_workdir(), [as_path(path, "--beside") for path in FLAGS.beside or ()]
@@ -194,17 +197,18 @@ def report() -> None:
 
     @doing("reporting")
     def write():
-        print(*summary(analyse(workdir)), sep="\n")
-        for other in others:
-            analyse(other)
-        beside = read_others(workdir, others)
-        path = write_report(workdir, beside)
-        if told := goodput_table(workdir):
-            print("; ".join(f"{name} {value}" for name, value in told.items()))
-        print(f"report: {path}")
-        if FLAGS.markdown:
-            to = as_path(FLAGS.markdown, "--markdown")
-            print(f"Markdown: {write_markdown(workdir, to, beside)}")
+        with only_writer(results_lock(workdir)):
+            print(*summary(analyse(workdir)), sep="\n")
+            for other in others:
+                analyse(other)
+            beside = read_others(workdir, others)
+            path = write_report(workdir, beside)
+            if told := goodput_table(workdir):
+                print("; ".join(f"{name} {value}" for name, value in told.items()))
+            print(f"report: {path}")
+            if FLAGS.markdown:
+                to = as_path(FLAGS.markdown, "--markdown")
+                print(f"Markdown: {write_markdown(workdir, to, beside)}")
 
     primary_alone("writing the report", write)
 

@@ -1,5 +1,33 @@
-"""The one error that is shown without a traceback."""
+"""The one error that is shown without a traceback, and which others are of the input."""
+
+import errno
+
+# What to do about a file that the system refuses.
+ADVICE = {
+    errno.ENOENT: "give one that is there",
+    errno.ENOTDIR: "a file is in the place of a folder; give another path",
+    errno.EEXIST: "a file is in the place of a folder; give another path",
+    errno.EISDIR: "it is a folder; give a file",
+    errno.EACCES: "you may not use it; give another path, or change its mode",
+    errno.EPERM: "you may not use it; give another path, or change its mode",
+    errno.EROFS: "give a path that can be written",
+    errno.ENOSPC: "make room, and run again to go on",
+    errno.EDQUOT: "make room, and run again to go on",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+# Of a full disk the system does not say which file would not fit.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(ValueError):
     """What a person can mend: says the field, or the file and line, the value, and the way out."""
+
+
+def is_of_input(error: BaseException) -> bool:
+    """Returns whether the same call would end so again until a person mends what it was given.
+
+    A network, a disk and another process may be at fault in one call and not in the next.
+    """
+    if not isinstance(error, OSError):
+        return isinstance(error, UserError)
+    return error.errno in _FULL or (error.errno in ADVICE and bool(error.filename))

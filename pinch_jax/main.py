@@ -1,7 +1,6 @@
 """The command `pinch`: from the arguments to one of its commands, faults in one line."""
 
 import difflib
-import errno
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ from absl import app, flags, logging
 
 from pinch_jax import about_commands, commands, judge_commands, plan_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
-from pinch_jax.errors import UserError
+from pinch_jax.errors import ADVICE, is_of_input
 from pinch_jax.stops import FAULT, GO_ON, ignore, listen
 
 _PARTS = (commands, judge_commands, plan_commands, about_commands)
@@ -38,31 +37,16 @@ def _help(command: str) -> str:
     return "\n".join([f"pinch {command} [--flag=value ...]\n\n{function.__doc__}\n", *described])
 
 
-# What to do about a file that the system refuses.
-_ADVICE = {
-    errno.ENOENT: "give one that is there",
-    errno.ENOTDIR: "a file is in the place of a folder; give another path",
-    errno.EEXIST: "a file is in the place of a folder; give another path",
-    errno.EISDIR: "it is a folder; give a file",
-    errno.EACCES: "you may not use it; give another path, or change its mode",
-    errno.EPERM: "you may not use it; give another path, or change its mode",
-    errno.EROFS: "give a path that can be written",
-    errno.ENOSPC: "make room, and run again to go on",
-    errno.EDQUOT: "make room, and run again to go on",
-    errno.ENAMETOOLONG: "give a shorter name",
-}
-
-
-# Of a full disk the system does not say which file would not fit.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
 def _told(error: Exception) -> str:
     """Returns a fault in one line."""
-    if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
-        advice = _ADVICE.get(error.errno, "look at it")
-        return f"{error.filename or 'the output'}: {error.strerror}; {advice}"
+    if isinstance(error, OSError) and (error.filename or is_of_input(error)):
+        advice = ADVICE.get(error.errno, "look at it")
+        return f"{error.filename or 'the output'}: {error.strerror or error}; {advice}"
     return str(error)
+
+
+def _names_file(error: Exception) -> bool:
+    return isinstance(error, OSError) and bool(error.filename)
 
 
 def _told_of_config(arguments: list[str], error: Exception) -> str:
@@ -189,17 +173,17 @@ def _run_command(argv: list[str]) -> None:
             sys.stderr.flush()
             # At once: a compilation under way would end the process by a signal of its own.
             os._exit(GO_ON)
-        except (UserError, TimeoutError, OSError) as error:
-            # Only such a fault of the system that names a file is one of what was asked for.
-            nameless = isinstance(error, OSError) and not error.filename
-            nameless = nameless and error.errno not in _FULL
-            if flags.FLAGS.verbosity > 0 or (nameless and not isinstance(error, TimeoutError)):
+        except Exception as error:
+            of_input, is_told = is_of_input(error), flags.FLAGS.verbosity <= 0
+            # Alone, whatever the system says of a file is one of what was asked for.
+            is_told &= of_input or isinstance(error, TimeoutError) or (alone and _names_file(error))
+            told = f"pinch {argv[1]}: {_told(error)}"
+            if alone or of_input:
+                if is_told:
+                    raise SystemExit(told) from None
                 raise
-            raise SystemExit(f"pinch {argv[1]}: {_told(error)}") from None
-        except Exception:
-            if alone:
-                raise
-            traceback.print_exc()
+            # It may be that of a network, or of another process: the same call may go on.
+            print(told if is_told else traceback.format_exc().rstrip(), file=sys.stderr)
             _leave_others(FAULT)
             raise SystemExit(FAULT) from None
 

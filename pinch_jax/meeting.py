@@ -18,12 +18,16 @@ SAY_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 
 
+class GaveUp(TimeoutError, ValueError):
+    """Process 0 did not wait for all: they may come the next time."""
+
+
 async def meet(coordinator: str, processes: int, process: int, timeout_seconds: float) -> None:
     """Returns, in every process, once all of them have come.
 
     Raises:
         UserError: an address that is none, a port that is taken, another process of the same
-            number or of another run, or process 0 gave up.
+            number or of another run.
         TimeoutError: names the processes that did not come.
     """
     match = re.fullmatch(r"\[?(.+?)\]?:(\d{1,5})", coordinator)
@@ -37,6 +41,8 @@ async def meet(coordinator: str, processes: int, process: int, timeout_seconds: 
                 await side.meet(match[1], int(match[2]), limit)
             finally:
                 ticker.cancel()
+    except GaveUp:
+        raise
     except TimeoutError:
         raise TimeoutError(f"gave up: {side.awaited()}") from None
 
@@ -151,8 +157,10 @@ class _Guest:
             else:
                 if answer == "go":
                     return
-                if answer.startswith(("refused: ", "gave up: ")):
+                if answer.startswith("refused: "):
                     raise UserError(f"{self._host} {answer}")
+                if answer.startswith("gave up: "):
+                    raise GaveUp(f"{self._host} {answer}")
                 self._status = "it hung up" if not answer else "something else is there"
             limit.reschedule(deadline)
             await asyncio.sleep(RETRY_SECONDS)

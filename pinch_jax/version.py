@@ -9,6 +9,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 # In what setup.py builds, which has no repository around it any more.
 BUILT_FROM = PACKAGE / "commit.txt"
+# In the package, where `git archive` writes the commit: workers of a pod and images have its tree.
+ARCHIVE = "archive.txt"
+# The libraries that decide the last bits of a result.
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions of LIBRARIES, by their names."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 @functools.cache
@@ -38,7 +47,9 @@ def commit_label() -> str:
         commit = git("rev-parse", "HEAD").split()[0].decode()
         changed = git("status", "--porcelain", "--untracked-files=all")
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository
-        return ""
+        archive = PACKAGE / ARCHIVE
+        label = archive.read_text("utf-8").strip() if archive.exists() else ""
+        return "" if "$" in label else label
     if not changed:
         return f"g{commit}"
     files = sorted(file for folder in folders for file in folder.rglob("*.*") if file.is_file())

@@ -9,13 +9,13 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import jax
 from jax._src import distributed
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import UserError, is_of_input
 from pinch_jax.goodput import doing
 from pinch_jax.stops import Interrupted
 
@@ -59,7 +59,8 @@ def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
     """Returns what a call of the first process returns, and None in the others, once it is done.
 
     Raises:
-        UserError, Interrupted: in the others, where the call raised; with its message.
+        UserError, Interrupted: in the others, where the call raised; with its message. What it
+            raised by no fault of the input is a ValueError there.
     """
     result = None
 
@@ -83,6 +84,8 @@ def _told(what: str, say: Callable[[], str]) -> str:
             raise Interrupted(said.removeprefix("stopped:"))
         if said.startswith("failed:"):
             raise UserError(f"process 0 failed at {what}: {said.removeprefix('failed:')}")
+        if said.startswith("fault:"):
+            raise ValueError(f"process 0 failed at {what}: {said.removeprefix('fault:')}")
         return said[1:]
     if _alone.is_set():
         raise RuntimeError(f"{what}: the first process is alone at something; nobody would answer")
@@ -90,7 +93,8 @@ def _told(what: str, say: Callable[[], str]) -> str:
     try:
         said = say()
     except BaseException as error:
-        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "fault"
+        kind = "failed" if is_of_input(error) else kind
         client.key_value_set(name, f"{kind}:{str(error) or type(error).__name__}")
         raise
     finally:
@@ -112,6 +116,22 @@ def from_all(what: str, mine: Result) -> list[Result]:
     client.key_value_set(f"{name}/{jax.process_index()}", json.dumps(mine))
     others = range(jax.process_count())
     return [json.loads(_awaited(f"{name}/{i}", f"process {i} {what}")) for i in others]
+
+
+def check_alike(mine: Mapping[str, str]) -> None:
+    """Raises UserError, in all processes, where one has made something else of its files.
+
+    Each host may read another model or corpus of the same name, on a disk of its own, and then all
+    would compute with a part of each. `mine` is what this process has made, by what it is.
+    """
+    first, *others = from_all("telling what it has", dict(mine))
+    for process, held in enumerate(others, 1):
+        for what in dict.fromkeys((*first, *held)):
+            if first.get(what) != held.get(what):
+                raise UserError(
+                    f"{what} of process {process} is {held.get(what)}, and that of process 0 "
+                    f"{first.get(what)}; give all hosts the same config, model, corpus and code"
+                )
 
 
 @doing("waiting")

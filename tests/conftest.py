@@ -14,8 +14,8 @@ from absl import flags
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )
-QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
-jax.config.update("jax_disable_most_optimizations", QUICK)
+quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+jax.config.update("jax_disable_most_optimizations", quick)
 # What a test has compiled, the others load: both processes, and the calls that tests start.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory()  # removed with the process that made it
@@ -28,7 +28,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 # These take longest and begin first, so that in the end no process waits for another's.
-LONGEST = ("study", "processes", "chaos", "draws", "slurm", "decoder", "source", "bad_inputs")
+LONGEST = ("processes", "slurm", "chaos", "bad_inputs", "study", "report", "source", "late_hosts")
 
 
 def pytest_collection_finish():
@@ -48,14 +48,6 @@ def nothing_left_open():
     """Has a module that leaves a file or a connection open fail, not one that comes later."""
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="module")
-def fast_programs():
-    """Programs of a module that run for longer than it takes to compile them well."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", QUICK)
 
 
 @pytest.fixture(autouse=True)

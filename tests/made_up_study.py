@@ -1,7 +1,6 @@
 """Writes a made-up study: a work directory with every experiment, in the formats of a real one."""
 
 import csv
-import dataclasses
 import itertools
 import json
 import math
@@ -10,14 +9,16 @@ import re
 import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.files import file_checksum, json_line, write_record
 from pinch_jax.folders import seal
 from pinch_jax.judge.people import RATINGS
 from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.study import tables
 from pinch_jax.study.config import EXPERIMENTS, GAIN, HUMAN
-from pinch_jax.study.outcomes import ALL_TASKS, MEAN, SHARES, Outcomes, write_outcomes
-from pinch_jax.study.records import TABLES
-from pinch_jax.study.rows import AGGREGATES, ALL_ORDERS, Agreement, DrawScore, JudgeScore, Variance
+from pinch_jax.study.outcomes import ALL_TASKS, MEAN, Outcomes
+from pinch_jax.study.records import ROWS, TABLES
+from pinch_jax.study.rows import AGGREGATES, ALL_ORDERS, DrawScore, Variance
 from pinch_jax.study.workdir import verdict_path
 
 # The judge of study.json.
@@ -104,9 +105,9 @@ def write_lines(path, records):
     path.write_text("".join(map(json_line, records)), "utf-8")
 
 
-def write_table(path, rows, columns=()):
+def write_table(path, rows):
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns or list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
@@ -117,6 +118,7 @@ def write_run(workdir, spec, prompts, rng):
     examples = composition(spec)
     entry = {"spec": spec, "steps": 60 if examples else 0}
     entry["code"] = [CODE] if examples else [EARLIER]
+    entry["machines"] = ["16 TPU v5 lite in 4 processes, jax 0.10.2" if examples else "1 cpu"]
     if examples:
         entry |= {"fingerprint": "0123456789ab", "dropped": {}}
         entry |= {"budgets": examples, "examples": examples}
@@ -209,9 +211,8 @@ def outcome_rows(specs, prompts, rng):
                 parts = (100 - right) * rng.dirichlet((3, 2, 3, 2, 1))
                 sums = right, parts[1] + parts[2]
                 shares = *sums, 0.7 * right, 0.3 * right, *parts
-                values = dict(zip(SHARES, shares, strict=True))
-                shares = {name: (v, 0.9 * v, min(100.0, 1.1 * v + 1)) for name, v in values.items()}
-                yield Outcomes(run_name(spec), spec, code, task, prompts, shares)
+                shares = [Estimate(v, 0.9 * v, min(100.0, 1.1 * v + 1)) for v in shares]
+                yield Outcomes(run_name(spec), spec, code, task, "", prompts, *shares)
 
 
 def confusion_rows(specs, prompts):
@@ -225,14 +226,17 @@ def confusion_rows(specs, prompts):
             yield row
 
 
+def named(row):
+    """Return what a row of scores.csv is about, as it stands there."""
+    return {name: str(row[name]) for name in ("experiment", "spec", "series", "x", "language")}
+
+
 def draw_rows(rows, draws, rng):
     """Yield the scores of each draw: around the mean of all, the same in all means of an arm."""
     for row in rows:
         apart = rng.standard_normal(draws)
         for draw, score in enumerate(float(row["score"]) + 3 * (apart - apart.mean())):
-            names = ("experiment", "spec", "series", "x", "language")
-            held = {name: row[name] for name in names}
-            yield held | {"draw": draw, "run": f"{row['run']}-{draw}", "score": score}
+            yield DrawScore(**named(row), draw=str(draw), run=f"{row['run']}-{draw}", score=score)
 
 
 def variance_rows(rows, draws):
@@ -242,14 +246,11 @@ def variance_rows(rows, draws):
         start = first.setdefault((row["experiment"], row["language"]), row)
         if row["language"] not in AGGREGATES or not row["run"]:
             continue
-        names = ("experiment", "spec", "series", "x", "language")
-        held = {name: row[name] for name in names} | {"draws": draws, "prompts": row["prompts"]}
         for above in ("", start["spec"]) if row is not start else ("",):
             value = row["score"] - (start["score"] if above else 0)
-            held |= {"above": above, "value": value, "low": value - 4, "high": value + 4}
-            held |= {"draw_sd": 2.0, "draw_sd_low": 0.8, "draw_sd_high": 9.0}
-            held |= {"draw_share": 60.0, "draw_share_low": 5.0, "draw_share_high": 97.0}
-            yield held | {"prompts_3": math.inf, "prompts_5": 900, "prompts_10": 210}
+            told = Estimate(value, value - 4, value + 4), Estimate(2.0, 0.8, 9.0)
+            told += Estimate(60.0, 5.0, 97.0), math.inf, 900, 210
+            yield Variance(*named(row).values(), above, draws, row["prompts"], *told)
 
 
 def write_annotations(workdir, *runs):
@@ -343,14 +344,14 @@ def write_workdir(
         rows.append(dict.fromkeys(rows[0], "") | pearson | {"low": -0.31, "high": 0.64, "p": 0.4})
     write_table(workdir / "scores.csv", rows)
     several = draws > 1
-    for name, row_type, held in (
-        ("draws.csv", DrawScore, draw_rows(rows, draws, rng) if several else ()),
-        ("variance.csv", Variance, variance_rows(rows, draws) if several else ()),
-        ("judges.csv", JudgeScore, ()),
-        ("agreement.csv", Agreement, ()),
-    ):
-        write_table(workdir / name, list(held), [f.name for f in dataclasses.fields(row_type)])
-    write_outcomes(workdir / "outcomes.csv", outcome_rows(specs, prompts, rng))
+    for name, held in {
+        "draws": draw_rows(rows, draws, rng) if several else (),
+        "variance": variance_rows(rows, draws) if several else (),
+        "judges": (),
+        "agreement": (),
+        "outcomes": outcome_rows(specs, prompts, rng),
+    }.items():
+        tables.write_table(workdir / f"{name}.csv", ROWS[name], held)
     write_table(workdir / "responses.csv", list(response_rows(specs, prompts, rng)))
     write_table(workdir / "confusion.csv", list(confusion_rows(specs, prompts)))
     decided = [("holds", 21.5, ""), ("does not hold", -4.0, ""), ("cannot tell", 0.5, "")]

@@ -59,13 +59,11 @@ def our_outputs(c: DecoderConfig, params: Params, tokens: np.ndarray) -> Outputs
         logits=np.asarray(scores),
         continuation=np.asarray(decode(params, tokens[:, :PROMPT_TOKENS], unpadded, no_keys)),
         loss=float(total / weights.sum()),
-        gradient=_by_their_names(
-            c, jax.tree.map(lambda g: np.asarray(g) / weights.sum(), gradient)
-        ),
+        gradient=_by_their_names(c, jax.tree.map(np.asarray, gradient), weights.sum()),
     )
 
 
-def _by_their_names(c: DecoderConfig, tree: Params) -> dict[str, np.ndarray]:
+def _by_their_names(c: DecoderConfig, tree: Params, divisor: np.ndarray) -> dict[str, np.ndarray]:
     named = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         if path[-1].key in ("beta", "epsilon", "output_scale"):  # no parameters to transformers
@@ -74,7 +72,7 @@ def _by_their_names(c: DecoderConfig, tree: Params) -> dict[str, np.ndarray]:
         place = places(c)[path_name(path)]
         layers = np.asarray(leaf) if place.stacked else np.asarray(leaf)[None]
         for name, layer in zip(place.names, layers, strict=True):
-            named[name] = place.to_theirs(layer)
+            named[name] = place.to_theirs(layer / divisor)
     return named
 
 

@@ -148,8 +148,10 @@ def small_study(config: Any) -> None:
     """
     config.model.source = ""
     config.model.tokenizer = str(Path(pinch_jax.__file__).parent / "assets/tiny/tokenizer.model")
-    sizes = {"vocab_size": 5120, "layers": 1, "embed_dim": 16, "mlp_dim": 16}
-    config.model.decoder = {**sizes, "heads": 2, "kv_heads": 1, "head_dim": 8}
+    narrow = DecoderConfig(
+        vocab_size=5120, layers=1, embed_dim=16, heads=2, kv_heads=1, head_dim=8, mlp_dim=16
+    )
+    config.model.decoder = dataclasses.asdict(narrow)
     config.evaluate.new_tokens = 8
 
 

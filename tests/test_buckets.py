@@ -15,12 +15,12 @@ from small import GEMMA_LIKE, OPTIMIZER, random_params
 from pinch_jax import bucket_locks
 from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
 from pinch_jax.errors import UserError
-from pinch_jax.files import appending, mend_last_line
+from pinch_jax.files import appending, mend_last_line, write_bytes
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors
-from pinch_jax.model.weights import open_safetensors
+from pinch_jax.model.weights import open_safetensors, open_weights
 from pinch_jax.stops import GO_ON
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.step import init_state
@@ -123,6 +123,8 @@ def test_one_writes_at_a_time_and_says_that_it_lives(folder, monkeypatch):
 
 
 def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(bucket_locks.os, "_exit", codes.append)
     monkeypatch.setattr(bucket_locks, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 0.5)
     (folder / "lock-0123").write_text('{"by": "process 1", "since": "noon"}')
@@ -133,14 +135,26 @@ def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatc
     assert "waiting for process 1, which writes" in capsys.readouterr().err
     monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 120)
     monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
-    codes = []
-    monkeypatch.setattr(bucket_locks.os, "_exit", codes.append)
+    del codes[:]
     with only_writer(folder / "lock"):
         # Another one has taken this process for dead.
         next(folder.glob("lock-*")).unlink()
         while not codes:
             time.sleep(0.02)
     assert codes[0] == GO_ON
+
+
+def test_a_writer_whose_renewal_hangs_stops_before_another_takes_it_for_dead(folder, monkeypatch):
+    stopped, answers = threading.Event(), threading.Event()
+    monkeypatch.setattr(bucket_locks.os, "_exit", lambda code: stopped.set())
+    monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(bucket_locks, "EXPIRED_SECONDS", 4.0)
+    with only_writer(folder / "lock"):
+        # The flag is up; the store takes the next request, and does not answer.
+        monkeypatch.setattr(bucket_locks, "write_text", lambda *_: answers.wait(60))
+        in_time = stopped.wait(10)
+        answers.set()
+    assert in_time
 
 
 def test_a_folder_is_there_when_its_seal_is(folder, tmp_path):
@@ -181,6 +195,26 @@ def test_blocks_of_safetensors_are_fetched_and_nothing_else(folder, tmp_path, mo
     (folder / "cut.safetensors").write_bytes(content[:-4])
     with pytest.raises(UserError, match="cut short"):
         open_safetensors(folder / "cut.safetensors")
+
+
+@pytest.mark.parametrize("place", ["here", "gs", "s3"])
+def test_weights_that_are_replaced_while_they_are_read_are_refused(place, servers, tmp_path):
+    """Of one model the first tensor, of another one of the same shapes the second."""
+    folder = tmp_path / "model" if place == "here" else as_path(f"{place}://{BUCKET}/replaced")
+    held = {}
+    for value in (1, 2):
+        save_file({name: np.full((3,), value, np.float32) for name in "ab"}, tmp_path / "w")
+        held[value] = (tmp_path / "w").read_bytes()
+    folder.mkdir()
+    path = folder / "w.safetensors"
+    write_bytes(path, held[1])
+    weights = open_weights(path)
+    everything = (slice(None),)
+    assert weights.read("a", everything).tolist() == [1, 1, 1]
+    write_bytes(path, held[2])
+    with pytest.raises(UserError, match=r"w\.safetensors has changed while it was read"):
+        weights.read("b", everything)
+    assert open_weights(path).read("b", everything).tolist() == [2, 2, 2]
 
 
 def test_a_damaged_checkpoint_is_passed_over(folder, caplog):

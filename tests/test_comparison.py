@@ -26,9 +26,9 @@ def large(tmp_path):
     return workdir
 
 
-def compared(workdir, *others):
+def compared(workdir, *others, curve="doses"):
     records = read_records(workdir)
-    curves = {"doses": figure_of(records, "doses")}
+    curves = {curve: figure_of(records, curve)}
     return comparison(records, read_others(workdir, list(others)), curves)
 
 
@@ -38,7 +38,7 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
         name: {row["at"]: row["score"] for row in values(drawing.spec) if row.get("line") == name}
         for name in ("small", "large")
     }
-    scores = [row.score for row in read_records(small).experiment("doses", "mean")]
+    scores = [row.score.value for row in read_records(small).experiment("doses", "mean")]
     assert sorted(lines["small"].values()) == pytest.approx(sorted(scores))
     for at, score in lines["small"].items():
         assert lines["large"][at] == pytest.approx(score + 7)
@@ -48,6 +48,20 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
     told = write_markdown(small, small / "beside.md", read_others(small, [large]))
     assert "## Studies beside each other" in told.read_text("utf-8")
     assert (small / "beside/studies_doses.svg").exists()
+
+
+def test_a_mean_of_orders_that_no_run_has_is_compared_as_well(tmp_path):
+    pair = [write_workdir(tmp_path / name, experiments=("breadth",)) for name in "ab"]
+    (drawing,) = compared(*pair, curve="breadth").drawings
+    assert not drawing.note and {"a", "b"} <= {row.get("line") for row in values(drawing.spec)}
+    study = dict(read_record(pair[1] / "study.json", ""))
+    for arm in study["arms"]:
+        del arm["baseline_runs"]["he"]
+    write_record(pair[1] / "study.json", study)
+    assert "over different languages" in compared(*pair, curve="breadth").drawings[0].note
+    # As `accent` looks at what others have answered.
+    write_record(pair[1] / "study.json", study | {"arms": []})
+    assert not compared(*pair, curve="breadth").drawings[0].note, "scores.csv has all languages"
 
 
 def test_what_is_not_like_is_told(small, large, tmp_path):

@@ -130,3 +130,31 @@ def test_a_mean_at_equal_lengths_has_50_where_a_run_meets_itself_as_its_score_ha
     fair = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
     assert fair[id(cell)].value == pytest.approx(62.5)
     assert fair[id(mean)].value == pytest.approx(56.25)
+
+
+def test_a_comparison_has_one_number_at_equal_lengths_in_whatever_experiment():
+    prompts, random = tuple(map(str, range(40))), np.random.default_rng(0)
+    arm = {"baseline_runs": {"en": "base", "fi": "base"}, "run": "run"}
+    pairs = [Comparison("run", "base", code) for code in ("en", "fi")]
+    apart = random.normal(size=(2, 40))
+    won = [
+        dict(zip(prompts, (random.random(40) < 1 / (1 + np.exp(-side * row))) * 1.0, strict=True))
+        for side, row in zip((3, -1), apart, strict=True)
+    ]
+    lengths = {("base", code): dict.fromkeys(prompts, 0.0) for code in ("en", "fi")}
+    for code, row in zip(("en", "fi"), apart, strict=True):
+        lengths["run", code] = dict(zip(prompts, row, strict=True))
+
+    def scored(experiment, code):
+        return Scored(
+            arm | {"experiment": experiment}, code, *[known(50.0, 40)] * 3, 40, (1.0,), (code,)
+        )
+
+    entries = [scored("both", "en"), scored("both", "fi"), scored("one", "en")]
+    judged = Judged(entries, dict(zip(pairs, won, strict=True)), {})
+    fair = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
+    both, _, one = (fair[id(entry)].value for entry in entries)
+    assert both == one
+    judged = Judged(entries[2:], judged.outcomes, {})
+    alone = _length_controlled(Results({}, {}, prompts, {}, {"model": judged}), "model", lengths)
+    assert abs(alone[id(entries[2])].value - one) > 0.1, "the slope is shared"

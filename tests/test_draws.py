@@ -100,23 +100,25 @@ def test_a_score_is_the_mean_of_its_draws_recomputed_from_the_files(studies):
         own = [r for r in held if (r["spec"], r["language"]) == (new.spec, new.language)]
         scores = [float(row["score"]) for row in own]
         assert len(scores) == new.draws == 2 and old.draws == 1
-        assert scores[0] == pytest.approx(old.score, abs=1e-3)
-        assert np.mean(scores) == pytest.approx(new.score, abs=1e-3), "six digits in the file"
+        assert scores[0] == pytest.approx(old.score.value, abs=1e-3)
+        assert np.mean(scores) == pytest.approx(new.score.value, abs=1e-3), "six digits in the file"
         if new.language == "fi" and new.wins == new.wins:
             assert new.wins + new.ties + new.losses == 2 * new.prompts
-            assert new.score == pytest.approx(100 * (new.wins + new.ties / 2) / (2 * new.prompts))
+            assert new.score.value == pytest.approx(
+                100 * (new.wins + new.ties / 2) / (2 * new.prompts)
+            )
     assert not before.draws and not before.variance
 
 
 def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):
     _, before, two, after = studies
-    alone = {(row.run, row.language, row.task): row.shares["right"][0] for row in before.outcomes}
+    alone = {(row.run, row.language, row.task): row.right.value for row in before.outcomes}
     together = [row for row in after.outcomes if not row.draw]
     assert {(row.run, row.language, row.task) for row in together} == alone.keys()
     for row in together:
         runs = next(runs for runs in two.runs.values() if runs[0].directory.name == row.run)
         own = [
-            other.shares["right"][0]
+            other.right.value
             for other in after.outcomes
             if other.draw and other.run in {run.directory.name for run in runs}
             if (other.language, other.task) == (row.language, row.task)
@@ -125,7 +127,7 @@ def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):
             assert not own
             continue
         assert len(own) == 2 and own[0] == pytest.approx(alone[row.run, row.language, row.task])
-        assert row.shares["right"][0] == pytest.approx(np.mean(own))
+        assert row.right.value == pytest.approx(np.mean(own))
 
 
 def test_two_sets_that_are_one_in_the_first_draw_alone_are_refused(config, tmp_path):
@@ -205,14 +207,13 @@ def test_the_parts_of_the_variance_are_those_that_were_put_in():
         draw, prompt = sd * rng.standard_normal((5, 1)), 20 * rng.standard_normal((1, 200))
         values = 50 + draw + prompt + 10 * rng.standard_normal((5, 200))
         parts = components(means_over_prompts(values[:, :, None])[0])
-        found.append((parts.draw, parts.prompt, parts.both))
-        held += parts.draw_low <= sd**2 <= parts.draw_high
+        found.append((parts.draw.value, parts.prompt, parts.both))
+        held += parts.draw.low <= sd**2 <= parts.draw.high
     assert np.mean(found, axis=0) == pytest.approx((sd**2, 20**2 / 200, 10**2 / 200), rel=0.12)
     assert held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
     silent = np.concatenate([values, np.full((1, 200), np.nan)])
-    assert components(means_over_prompts(silent[:, :, None])[0]).draw == pytest.approx(
-        parts.draw, rel=0.1
-    )
+    again = components(means_over_prompts(silent[:, :, None])[0])
+    assert again.draw.value == pytest.approx(parts.draw.value, rel=0.1)
 
 
 def test_more_draws_need_fewer_prompts_and_few_draws_may_never_do():

@@ -14,7 +14,7 @@ from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import Mean
+from pinch_jax.evaluate.intervals import NOTHING, Mean
 from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
@@ -69,15 +69,28 @@ def test_two_judges_that_say_the_same_have_the_same_scores_and_a_kappa_of_1(tmp_
     assert ours.keys() == theirs.keys() and len(ours) >= 2
     certain = 1 / (1 + math.exp(-2.0))
     for key, row in ours.items():
-        assert theirs[key].estimate() == pytest.approx(row.estimate(), nan_ok=True)
-        assert math.isnan(row.score_by_probability)
+        assert theirs[key].score == row.score
+        assert math.isnan(row.score_by_probability.value)
         # A win is `certain`, a tie, where the place decides, a half.
-        wins = row.score / 100
-        tied = theirs[key].score_by_probability / 100
+        wins = row.score.value / 100
+        tied = theirs[key].score_by_probability.value / 100
         assert tied == pytest.approx(0.5 + (wins - 0.5) * (2 * certain - 1), abs=1e-6)
-    assert all(row.same == 100 and row.kappa == 1 for row in tables.agreement)
+    assert all(row.same.value == 100 and row.kappa.value == 1 for row in tables.agreement)
     # Not even of a run against itself.
-    assert all(math.isnan(row.score_by_probability) for row in tables.scores)
+    assert all(math.isnan(row.score_by_probability.value) for row in tables.scores)
+
+
+def test_the_columns_of_an_interval_are_those_that_readers_of_the_tables_know(tmp_path, study):
+    analyse(tmp_path)
+    for name, columns in (
+        ("scores", "score,low,high,p,p_holm,score_same_language,low_same_language,high_same"),
+        ("judges", "score_corrected,low_corrected,high_corrected,score_of_equal_length,low_of"),
+        ("agreement", "same,low,high,kappa,kappa_low,kappa_high"),
+        ("variance", "value,low,high,draw_sd,draw_sd_low,draw_sd_high,draw_share,"),
+        ("outcomes", "draw,prompts,right,right_low,right_high,other_language,"),
+    ):
+        header = (tmp_path / f"{name}.csv").read_text("utf-8").partition("\n")[0]
+        assert f",{columns}" in header
 
 
 def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_path, study):
@@ -87,8 +100,8 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     write_record(tmp_path / "study.json", study | {"judges": [judge]})
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     cell = rows["fi"]
-    assert cell.score_corrected == pytest.approx(50 + (cell.score - 50) / 0.8)
-    assert cell.low_corrected < 50 + (cell.low - 50) / 0.85
+    assert cell.score_corrected.value == pytest.approx(50 + (cell.score.value - 50) / 0.8)
+    assert cell.score_corrected.low < 50 + (cell.score.low - 50) / 0.85
 
     path = verdict_path(tmp_path, MODEL, *PAIR)
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -102,9 +115,9 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
     of_judge, of_language = 100 * np.mean(kept), 100 * np.mean(lost)
     expected = (of_language + 50 + (of_judge - 50) / 0.8) / 2
-    assert rows["fi"].score_corrected == pytest.approx(expected)
+    assert rows["fi"].score_corrected.value == pytest.approx(expected)
     # Of one language its mean is the same.
-    assert rows["mean_other"].score_corrected == pytest.approx(expected)
+    assert rows["mean_other"].score_corrected.value == pytest.approx(expected)
 
 
 def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_damage(
@@ -126,7 +139,7 @@ def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_d
     write_record(tmp_path / "study.json", study | {"judges": [silent]})
     rows = {row.language: row for row in analyse(tmp_path).scores if row.run == PAIR[0]}
     assert [rows[code].no_verdict for code in (PAIR[2], PAIR[0][-2:])] == [cell.prompts, 0]
-    assert math.isnan(rows[PAIR[2]].score)
+    assert math.isnan(rows[PAIR[2]].score.value)
 
 
 def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study):
@@ -177,7 +190,7 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     assert "is of small-0, and here small-1 answered" in told(certificate=of_another)[0]
     assert "as small: small-1, small-2." in told(answered_by=["small-1", "small-2"])[0]
     scores = tuple(
-        JudgeScore("monolingual", "monolingual:en", "", "en", language, judge, 8, score=40.0)
+        JudgeScore("monolingual", "monolingual:en", "", "en", language, judge, 8, *[NOTHING] * 4)
         for judge in ("one", "two")
         for language in ("fi", "mean_other", "mean_seen")
     )
@@ -216,31 +229,31 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     for (a, b), count in counts.items():
         matrix[a, b] = count / 100
     chance = matrix.sum(0) @ matrix.sum(1)
-    number, same, _, _, kappa, low, high = _agreement(held)
-    assert number == 100 and same == pytest.approx(29)
-    assert kappa == pytest.approx((0.29 - chance) / (1 - chance))
+    number, same, kappa = _agreement(held)
+    assert number == 100 and same.value == pytest.approx(29)
+    assert kappa.value == pytest.approx((0.29 - chance) / (1 - chance))
     random, found = np.random.default_rng(0), []
     for _ in range(400):
         drawn = [told[i] for i in random.integers(0, 100, 100)]
-        found.append([*_agreement([(str(i), *pair) for i, pair in enumerate(drawn)])][4])
+        found.append(_agreement([(str(i), *pair) for i, pair in enumerate(drawn)])[2].value)
     # Chance is taken as known, which is on the safe side.
-    assert 1 < (high - low) / 2 / (1.96 * np.std(found)) < 1.4
-    *_, kappa_of_few, least, most = _agreement([(str(i), i % 2, i % 2) for i in range(5)])
-    assert (kappa_of_few, most) == (1, 1) and least < 0.1, "five prompts prove little"
-    assert all(map(math.isnan, [*_agreement([("a", 0.5, 0.5)])][4:])), "nothing but ties"
+    assert 1 < (kappa.high - kappa.low) / 2 / (1.96 * np.std(found)) < 1.4
+    *_, few = _agreement([(str(i), i % 2, i % 2) for i in range(5)])
+    assert (few.value, few.high) == (1, 1) and few.low < 0.1, "five prompts prove little"
+    assert all(map(math.isnan, _agreement([("a", 0.5, 0.5)])[2].numbers)), "nothing but ties"
     # The same outcomes twice over are no more prompts.
-    twice = [*_agreement(held + held)]
-    assert twice[4:] == pytest.approx([kappa, low, high])
+    assert _agreement(held + held)[2].numbers == pytest.approx(kappa.numbers)
 
 
 def test_what_two_judges_agree_on_is_counted_by_outcome_and_not_where_language_decided(tmp_path):
     # One prompt has ten outcomes, which are the same, and four have one each, which are not.
     told = [("a", float(i % 2), float(i % 2)) for i in range(10)]
     told += [(x, 1.0, 0.0) for x in "bcde"]
-    count, same, low, high, kappa, least, most = _agreement(told)
-    assert (count, same) == (14, pytest.approx(100 * 10 / 14)) and low < same < high
+    count, same, kappa = _agreement(told)
+    assert (count, same.value) == (14, pytest.approx(100 * 10 / 14))
+    assert same.low < same.value < same.high and kappa.low < kappa.value < kappa.high
     chance = (5 / 14) * (9 / 14) + (9 / 14) * (5 / 14)
-    assert kappa == pytest.approx((10 / 14 - chance) / (1 - chance)) and least < kappa < most
+    assert kappa.value == pytest.approx((10 / 14 - chance) / (1 - chance))
     pair = Comparison("run", "baseline", "en")
     ours, theirs = ({x: y for x, *both in told[9:] for y in both[i : i + 1]} for i in (0, 1))
     judged = {
@@ -248,7 +261,8 @@ def test_what_two_judges_agree_on_is_counted_by_outcome_and_not_where_language_d
         "two": Judged([], {pair: theirs | {"f": 1.0}}, {pair: frozenset("f")}),
     }
     row, every = agreement_rows(Results({}, {}, tuple("abcdef"), {}, judged))
-    assert (row.outcomes, row.same) == (every.outcomes, every.same) == (4, 25.0)
+    assert (row.outcomes, row.same) == (every.outcomes, every.same)
+    assert (row.outcomes, row.same.value) == (4, 25.0)
 
 
 def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded(

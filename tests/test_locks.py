@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 
+import made_up_study
 import pytest
 
 from pinch_jax import locks
 from pinch_jax.locks import only_writer
+from pinch_jax.study.workdir import results_lock
 
 HOLD = """
 import sys, time
@@ -80,6 +82,18 @@ def test_no_two_are_in_it_at_once_however_often_its_file_is_made_anew(lock):
     assert number.read_text() == "90"
     for process in several:
         process.communicate()
+
+
+def test_two_that_come_to_the_end_of_a_study_at_once_report_one_after_the_other(tmp_path):
+    """Else tables, their checksums and the page may be of two calls with other experiments."""
+    made_up_study.write_workdir(tmp_path)
+    command = ["-m", "pinch_jax.main", "report", f"--workdir={tmp_path}"]
+    with only_writer(results_lock(tmp_path)):
+        second = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
+        said = next((line for line in second.stderr if "waiting for" in line), "")
+        second.kill()
+        second.communicate()
+    assert f"which writes {tmp_path / 'results.lock'} since" in said
 
 
 def test_a_disk_without_room_for_the_lock_is_named_and_no_lock_is_left(tmp_path, monkeypatch):

@@ -116,6 +116,14 @@ def test_it_names_the_code_of_the_study_and_of_runs_that_another_made(page):
     assert told[0] == "0.1.0+g5eed" and "1 runs by 0.1.0+g01d.changed.ab12" in told[1:]
 
 
+def test_it_names_the_machines_of_the_runs_beside_that_of_the_last_call(page):
+    text = page.read_text("utf-8")
+    assert "| devices of the last call | TFRT\\_CPU\\_0 |" in text
+    told = re.search(r"\| runs \| (.*) \|", text)[1].split("; ")
+    assert "1 runs by 1 cpu" in told and len(told) == 2
+    assert any(t.endswith("by 16 TPU v5 lite in 4 processes, jax 0.10.2") for t in told)
+
+
 def test_the_command_is_that_of_the_record(workdir, page):
     assert "```" not in page.read_text("utf-8")
     write_command(workdir, "pinch study --config=some.py")

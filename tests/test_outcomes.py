@@ -11,7 +11,7 @@ import scipy.stats
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.corpus.reading.rows import Row
 from pinch_jax.corpus.reading.topics import topic_examples, topic_phrases
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import NOTHING, mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import contains_words
@@ -19,15 +19,8 @@ from pinch_jax.study.analysis import response_shares
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments.same_language import answers_in_language
 from pinch_jax.study.measures import in_language
-from pinch_jax.study.outcomes import (
-    ABOVE_BASE,
-    KINDS,
-    SHARES,
-    SUMS,
-    outcome_rows,
-    read_outcomes,
-    write_outcomes,
-)
+from pinch_jax.study.outcomes import ABOVE_BASE, KINDS, SHARES, SUMS, Outcomes, outcome_rows
+from pinch_jax.study.tables import read_table, write_table
 
 LANGUAGES = ("en", "fi", "it")
 MONTHS = tuple(calendar.month_name)[1:]
@@ -132,7 +125,9 @@ def rows():
     return outcome_rows(results(answers))
 
 
-def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and_no_mean_has_it():
+def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and_no_mean_has_it(
+    tmp_path,
+):
     few = {"en": range(15), "fi": range(6), "it": range(3)}
     answers = answered("few", few, wrong_language=range(18, 24))
     hausa = answers["few", "it"]
@@ -143,11 +138,13 @@ def test_where_a_language_cannot_be_identified_no_figure_of_language_is_told_and
     rows = outcome_rows(results(answers))
     row, mean = found(rows, "few", "it"), found(rows, "few", "mean")
     of_language = {"other_language", "right_elsewhere", "wrong_language", "too_short"}
-    assert {name for name, share in row.shares.items() if math.isnan(share[0])} == of_language
-    assert row.shares["exact"][0] == 100 * 3 / PROMPTS
-    assert mean.shares["exact"][0] == pytest.approx(100 * (15 + 6) / 2 / PROMPTS)
-    assert mean.shares["other_language"][0] == pytest.approx(100 * 6 / PROMPTS)
-    assert sum(mean.shares[kind][0] for kind in KINDS) == pytest.approx(100)
+    assert {name for name in SHARES if math.isnan(getattr(row, name).value)} == of_language
+    write_table(tmp_path / "outcomes.csv", Outcomes, [row])
+    assert (tmp_path / "outcomes.csv").read_text().count(",nan") == 3 * len(of_language)
+    assert row.exact.value == 100 * 3 / PROMPTS
+    assert mean.exact.value == pytest.approx(100 * (15 + 6) / 2 / PROMPTS)
+    assert mean.other_language.value == pytest.approx(100 * 6 / PROMPTS)
+    assert sum(getattr(mean, kind).value for kind in KINDS) == pytest.approx(100)
     others = [key for key in answers if key != ("few", "it")]
     whole = results(answers)
     assert in_language(whole, answers) == in_language(whole, others)
@@ -178,11 +175,11 @@ def test_what_a_set_is_above_the_base_language_alone_is_paired():
     runs = {"alone": {"en": 9, "fi": 0}, "pinch": {"en": 8, "fi": 1}}
     runs = {run: {"spec": "", "budgets": budgets} for run, budgets in runs.items()}
     rows = outcome_rows(dataclasses.replace(told, study={**told.study, "runs": runs}))
-    alone, pinch = (found(rows, run, "mean").shares["right"] for run in ("alone", "pinch"))
-    assert alone[2] > pinch[1], "the intervals overlap"
-    value, low, high = found(rows, "pinch", "mean", ABOVE_BASE).shares["right"]
-    assert value == pytest.approx(pinch[0] - alone[0]) and 0 < low < value < high
-    assert found(rows, "alone", "mean", ABOVE_BASE).shares["right"] == (0, 0, 0)
+    alone, pinch = (found(rows, run, "mean").right for run in ("alone", "pinch"))
+    assert alone.high > pinch.low, "the intervals overlap"
+    value, low, high = found(rows, "pinch", "mean", ABOVE_BASE).right.numbers
+    assert value == pytest.approx(pinch.value - alone.value) and 0 < low < value < high
+    assert found(rows, "alone", "mean", ABOVE_BASE).right.numbers == (0, 0, 0)
     assert not [row for row in outcome_rows(told) if row.task == ABOVE_BASE], "none is known"
 
 
@@ -193,52 +190,54 @@ def found(rows, run, language, task="all"):
 
 def test_the_kinds_add_up_and_a_language_has_jeffreys_interval(rows):
     for row in rows:
-        assert sum(row.shares[kind][0] for kind in KINDS) == pytest.approx(100, abs=1e-4)
+        assert sum(getattr(row, kind).value for kind in KINDS) == pytest.approx(100, abs=1e-4)
         for name, kinds in SUMS.items():
-            parts = sum(row.shares[kind][0] for kind in kinds)
-            assert row.shares[name][0] == pytest.approx(parts, abs=1e-4)
-        assert all(low <= value <= high for value, low, high in row.shares.values())
-        assert all(high > low for _, low, high in row.shares.values())
+            parts = sum(getattr(row, kind).value for kind in kinds)
+            assert getattr(row, name).value == pytest.approx(parts, abs=1e-4)
+        for share in (getattr(row, name) for name in SHARES):
+            assert share.low <= share.value <= share.high and share.low < share.high
     row = found(rows, "few", "fi")
     assert row.spec == "spec of few" and row.prompts == PROMPTS
     low, high = scipy.stats.beta(6.5, PROMPTS - 5.5).interval(0.95)
-    expected = [25.0, 100 * low, 100 * high]
-    assert row.shares["exact"] == pytest.approx(expected, abs=1e-4)
-    assert row.shares["other_language"][0] == 100 * 6 / PROMPTS
-    assert row.shares["right_elsewhere"][0] == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
-    assert row.shares["wrong_language"][0] == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
-    assert row.shares["answer"][0] == pytest.approx(100 * 2 / PROMPTS, abs=1e-4)
-    assert row.shares["right"][0] == pytest.approx(100 * (6 + 2) / PROMPTS, abs=1e-4)
+    expected = (25.0, 100 * low, 100 * high)
+    assert row.exact.numbers == pytest.approx(expected, abs=1e-4)
+    assert row.other_language.value == 100 * 6 / PROMPTS
+    assert row.right_elsewhere.value == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
+    assert row.wrong_language.value == pytest.approx(100 * 3 / PROMPTS, abs=1e-4)
+    assert row.answer.value == pytest.approx(100 * 2 / PROMPTS, abs=1e-4)
+    assert row.right.value == pytest.approx(100 * (6 + 2) / PROMPTS, abs=1e-4)
     parts = [found(rows, "few", "fi", task) for task in {r.task for r in rows} - {"all"}]
     assert sum(part.prompts for part in parts) == PROMPTS
 
 
 def test_a_mean_over_languages_is_over_the_prompts_that_they_share(rows):
-    shares = found(rows, "few", "mean").shares["exact"]
+    exact = found(rows, "few", "mean").exact
     right = [[100.0 * (place < count) for count in (15, 6, 3)] for place in range(PROMPTS)]
     estimate = mean_of(means_over_prompts(np.array(right))).estimate()
-    assert shares == pytest.approx((estimate.value, estimate.low, estimate.high))
+    assert exact.numbers == pytest.approx(estimate.numbers)
     # Three languages are not three times as many prompts.
     low, high = scipy.stats.beta(24.5, 3 * PROMPTS - 23.5).interval(0.95)
-    assert shares[2] - shares[1] > 100 * (high - low)
+    assert exact.high - exact.low > 100 * (high - low)
 
 
 def test_what_never_happens_has_an_interval_all_the_same_and_a_part_has_no_mean(rows):
     none = found(rows, "none", "mean")
     high = 100 * scipy.stats.binomtest(0, PROMPTS).proportion_ci(method="exact").high
-    assert none.shares["echo"] == pytest.approx((0, 0, high))
+    assert none.echo.numbers == pytest.approx((0, 0, high))
     assert found(rows, "part", "en").prompts == PROMPTS
     assert not [row for row in rows if (row.run, row.language) == ("part", "mean")]
 
 
 def test_the_table_is_read_as_it_was_written(tmp_path, rows):
-    write_outcomes(tmp_path / "outcomes.csv", rows)
-    again = read_outcomes(tmp_path / "outcomes.csv")
+    write_table(tmp_path / "outcomes.csv", Outcomes, rows)
+    again = read_table(tmp_path / "outcomes.csv", Outcomes)
+    nothing = dict.fromkeys(SHARES, NOTHING)
     for row, read in zip(rows, again, strict=True):
-        assert dataclasses.replace(row, shares={}) == dataclasses.replace(read, shares={})
-        for share in SHARES:
-            assert read.shares[share] == pytest.approx(row.shares[share], rel=1e-5, abs=1e-9)
+        assert dataclasses.replace(row, **nothing) == dataclasses.replace(read, **nothing)
+        for name in SHARES:
+            held = (getattr(one, name).numbers for one in (read, row))
+            assert next(held) == pytest.approx(next(held), rel=1e-5, abs=1e-9)
     lines = (tmp_path / "outcomes.csv").read_text().splitlines()
     (tmp_path / "outcomes.csv").write_text("\n".join(line.replace("echo,", "") for line in lines))
     with pytest.raises(ValueError, match=r"outcomes\.csv: no column \['echo'\]; delete it"):
-        read_outcomes(tmp_path / "outcomes.csv")
+        read_table(tmp_path / "outcomes.csv", Outcomes)

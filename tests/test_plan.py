@@ -10,6 +10,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -26,7 +27,8 @@ from pinch_jax.forecast.hlo import Program
 from pinch_jax.forecast.planning import judge_warnings, tile_warnings
 from pinch_jax.forecast.programs import planned_program, programs_of
 from pinch_jax.forecast.remedies import changes, find_remedy, with_change
-from pinch_jax.forecast.spending import spending
+from pinch_jax.forecast.spending import judge_calls, spending
+from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape, pack
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.study.runner import plan_study
@@ -341,6 +343,18 @@ def test_a_study_takes_its_calls_times_their_seconds(tmp_path):
     assert every["runs"] == len([run for run in runs if run.plan])
     assert sum(part["runs"] for part in apart) == every["runs"] + study.saved
     assert every["verdicts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("ways", "longest", "prompts"), [(16, 1700, 72), (256, 1700, 72), (8, 90, 10)]
+)
+def test_a_model_that_judges_is_called_for_each_comparison_by_itself(ways, longest, prompts):
+    rows, tokens = batch_shape(longest, ways)
+    texts = [np.zeros(longest, np.int32)] * (2 * prompts)
+    starts = range(0, len(texts), ModelJudge.batch_size)
+    batches = [texts[start : start + ModelJudge.batch_size] for start in starts]
+    called = sum(len(list(pack(batch, ways))) for batch in batches)
+    assert judge_calls(prompts, rows * min(tokens // longest, ROW_PROMPTS)) == called
 
 
 PUBLISHED = [

@@ -356,7 +356,7 @@ def test_a_process_that_fails_ends_at_once(tmp_path):
 def test_a_fault_of_one_of_several_is_told_from_input_that_cannot_be_used(tmp_path):
     code = """
 import sys
-from pinch_jax import main
+from pinch_jax import errors, main
 def fail():
     raise {error}
 main.COMMANDS["train"] = fail, main.COMMANDS["train"][1]
@@ -366,7 +366,7 @@ main.main(["pinch", "train", *sys.argv[1:]])
     for error, flags, expected in (
         ("ValueError('Connection reset by peer')", several, FAULT),
         ("ValueError('Connection reset by peer')", [], 1),
-        ("main.UserError('a field')", several, 1),
+        ("errors.UserError('a field')", several, 1),
     ):
         (tmp_path / "failing.py").write_text(code.format(error=error))
         process = start([tmp_path / "failing.py", *flags], tmp_path / "log")

@@ -15,6 +15,7 @@ import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
@@ -204,10 +205,10 @@ def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_interva
     named = ["No tuning", "English only", "11 of 1,200 examples in other languages"]
     assert [name for name, _ in shown] == [*named, "Even split over 12 languages"]
     rows = [row for row in read_records(workdir).outcomes if row.language == "mean"]
-    means = {row.spec: row.shares for row in rows if row.task == "all"}
+    means = {row.spec: row for row in rows if row.task == "all"}
     specs = ("pretrained", "monolingual:en", "pinch:1", "pinch:100")
     for spec, (_, cells) in zip(specs, shown, strict=True):
-        right, elsewhere = means[spec]["right"][0], means[spec]["other_language"][0]
+        right, elsewhere = means[spec].right.value, means[spec].other_language.value
         numbers = re.findall(r"<strong>(\d+)</strong>", cells)
         told = right, elsewhere, 100 - right - elsewhere
         assert numbers == [f"{number:.0f}" for number in told]
@@ -217,9 +218,8 @@ def test_the_first_screen_has_three_numbers_of_four_models_and_says_what_interva
 def test_a_mean_without_a_language_that_cannot_be_identified_says_so(workdir):
     records = read_records(workdir)
     assert left_out(records) == ""
-    nothing = {"other_language": (math.nan,) * 3}
     outcomes = [
-        dataclasses.replace(row, shares=row.shares | nothing) if row.language == "sw" else row
+        dataclasses.replace(row, other_language=NOTHING) if row.language == "sw" else row
         for row in records.outcomes
     ]
     records = dataclasses.replace(records, outcomes=tuple(outcomes))
@@ -241,7 +241,8 @@ def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
 ):
     records = read_records(workdir)
     (pinch,) = (run for run, spec in records.runs.items() if spec == "pinch:1")
-    above = {"right": (0.0, *right), "other_language": (0.0, *wrong)}
+    ends = {"right": Estimate(0.0, *right), "other_language": Estimate(0.0, *wrong)}
+    above = dataclasses.replace(mean_shares(records)[pinch], **ends)
     told = dataclasses.replace(records, above_base={pinch: above})
     assert _answer(told, leading_models(told), mean_shares(told)).startswith(start)
 
@@ -268,13 +269,14 @@ def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
     ours = [dataclasses.replace(row, series="ours") for row in rows]
     # One that is its own baseline has no value.
     ours[0] = dataclasses.replace(ours[0], baseline_run=ours[0].run)
-    theirs = [dataclasses.replace(row, series="theirs", score=100 - row.score) for row in rows]
+    other = Estimate(77.0, 70.0, 80.0)
+    theirs = [dataclasses.replace(row, series="theirs", score=other) for row in rows]
     held = dataclasses.replace(records, scores=(*ours, *theirs))
     figure = HeatMap({})
     (drawing,) = figures.heat_maps(held, "gain", "Gain", figure)
     shown = {(r["name"], r["column"]): r["value"] for r in values(drawing.spec) if "column" in r}
     for row in (*ours[1:], *theirs):
-        assert shown[f"{records.names[row.run]}, {row.series}", row.language] == row.score
+        assert shown[f"{records.names[row.run]}, {row.series}", row.language] == row.score.value
     assert len({name for name, _ in shown}) == len(figures.cell_table(held, "gain", figure).rows)
 
 
@@ -297,7 +299,7 @@ def test_no_specification_of_a_mixture_is_shown_where_there_are_words(page):
 def test_the_band_of_the_orders_mean_is_the_one_of_the_analysis(workdir, page):
     means = [r for r in read_records(workdir).experiment("breadth") if r.series == ALL_ORDERS]
     thick = [row for row in values(page.figures["breadth"]) if row.get("kind") == "thick"]
-    assert [row["told"] for row in thick] == [show(row.estimate) for row in means]
+    assert [row["told"] for row in thick] == [show(row.score) for row in means]
     dots = [row for row in values(page.figures["breadth"]) if row.get("kind") == "dot"]
     assert len(means) == 6 and len(dots) == 6 * 3
 
@@ -467,11 +469,11 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     rows = records.experiment("doses", "mean")
     thick = [row for row in values(page.figures["doses"]) if row.get("kind") == "thick"]
     assert [(row["x"], row["score"]) for row in thick] == [
-        (f"{float(row.x):g}", row.score) for row in rows
+        (f"{float(row.x):g}", row.score.value) for row in rows
     ]
     shown = page.text.replace("\xa0", " ")
     for row in rows:
-        assert f"“{records.names[row.run]}” scores {show(row.estimate)}" in shown
+        assert f"“{records.names[row.run]}” scores {show(row.score)}" in shown
     # What 50 is as good as, by its name.
     assert f"A score is against {OWN_MODEL}." in shown
     assert "A score is against the model before tuning." in shown
@@ -584,7 +586,7 @@ def test_mixtures_that_share_no_language_have_no_table_of_differences(tmp_path):
 def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path):
     records = read_records(made_up_study.write_workdir(tmp_path, experiments=("doses",)))
     first = records.ranked("doses", "mean")[0]
-    untold = [dataclasses.replace(r, score=math.nan) if r == first else r for r in records.scores]
+    untold = [dataclasses.replace(r, score=NOTHING) if r == first else r for r in records.scores]
     rest = dataclasses.replace(records, scores=tuple(untold)).ranked("doses", "mean")
     assert rest == records.ranked("doses", "mean")[1:] and len(rest) == 2
     drawn = [drawing.Drawing("a", "A", {"values": [{"score": math.nan, "told": "nan"}]})]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import pytest
 from small import small_study
 
@@ -127,16 +128,20 @@ def test_a_run_that_was_stopped_keeps_the_code_that_began_it(study, tmp_path):
     described = json.loads(path.read_text())
     assert described["code"] == [code_version()]
     del described[CHECKSUM]
-    write_record(path, described | {"code": ["0.0.9"]})
+    (here,) = described["machines"]
+    assert here.startswith(f"8 cpu, jax {jax.__version__}")
+    write_record(path, described | {"code": ["0.0.9"], "machines": ["4 TPU v4, jax 0.9"]})
     tuned_params(study.bench, run, lambda steps: None)
     # Other code goes on with the run, and is named beside the code that began it.
-    assert json.loads(path.read_text())["code"] == ["0.0.9", code_version()]
+    worked = json.loads(path.read_text())
+    assert worked["code"] == ["0.0.9", code_version()]
+    assert worked["machines"] == ["4 TPU v4, jax 0.9", here]
 
 
 def test_the_report_comes_from_the_study(study):
     analysis = analyse(study.workdir)
     cells = {(row.experiment, row.x, row.language): row for row in analysis.scores}
-    assert cells["monolingual", "fi", "fi"].score == 50
+    assert cells["monolingual", "fi", "fi"].score.value == 50
     assert len(analysis.findings) == 8
     page = write_report(study.workdir)
     text = page.read_text("utf-8")
@@ -167,13 +172,13 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     }
     analysis = analyse(study.workdir)
     by_model = [row for row in analysis.judges if row.judge == "model"]
-    assert by_model and all(0 < row.score_by_probability < 100 for row in by_model)
+    assert by_model and all(0 < row.score_by_probability.value < 100 for row in by_model)
     # The figures are the first judge's.
-    assert [row.score for row in by_model] == [
-        row.score for row in analysis.scores if row.wins == row.wins
+    assert [row.score.value for row in by_model] == [
+        row.score.value for row in analysis.scores if row.wins == row.wins
     ]
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
-    assert -1 <= all_languages.kappa < 1 and all_languages.outcomes >= PROMPTS * 4 * 3
+    assert -1 <= all_languages.kappa.value < 1 and all_languages.outcomes >= PROMPTS * 4 * 3
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")
 
 
@@ -187,7 +192,7 @@ def test_a_study_that_keeps_no_weights_trains_nothing_anew_and_judges_as_before(
     judged = analyse(study.workdir).judges
     before = files(study.workdir)
     # By model, whose scores at equal length need a tokenizer.
-    assert any(row.score_of_equal_length for row in judged)
+    assert any(row.score_of_equal_length.value for row in judged)
     for _ in range(2):
         assert run_study(bare, progress=False)
         after = files(study.workdir)

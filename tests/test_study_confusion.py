@@ -46,22 +46,26 @@ def test_rates_are_those_of_the_answers_that_count_and_means_are_over_languages(
     )
     told = {row.language: row for row in rows}
     assert [row.language for row in rows] == ["fi", "es", "mean"]
-    assert told["fi"].counted == 75 and told["es"].counted == 100
-    assert told["fi"].acc == pytest.approx(50) and told["fi"].lpr == pytest.approx(100 / 3)
-    assert (told["es"].lpr, told["mean"].lpr) == (75, pytest.approx((75 + 100 / 3) / 2))
+    assert told["fi"].counted.value == 75 and told["es"].counted.value == 100
+    assert told["fi"].acc.value == pytest.approx(50) and told["fi"].lpr.value == pytest.approx(
+        100 / 3
+    )
+    assert (told["es"].lpr.value, told["mean"].lpr.value) == (75, pytest.approx((75 + 100 / 3) / 2))
     for row in rows:
-        assert row.lpr_low < row.lpr < row.lpr_high and row.prompts == 4
+        assert row.lpr.low < row.lpr.value < row.lpr.high and row.prompts == 4
     # As the benchmark has it of the same answers.
     expected = rates.pass_rates([FI[0], f"{FI[1]}\n{HOURS}", SHORT, OPENING], "fi", None)
-    assert {name: getattr(told["fi"], name) / 100 for name in expected} == pytest.approx(expected)
+    assert {name: getattr(told["fi"], name).value / 100 for name in expected} == pytest.approx(
+        expected
+    )
 
 
 def test_draws_are_one_row_with_a_wider_interval_than_their_prompts_alone_give():
     answers = {("one", "fi"): FI * 4, ("two", "fi"): [*FI, HOURS] * 3}
     (both, _) = confusion_rows(results(answers, ("fi",), (("one", "two"),)))
     (alone, _) = confusion_rows(results(answers, ("fi",), (("two",),)))
-    assert (both.run, both.lpr, alone.lpr) == ("one", 87.5, 75)
-    assert both.lpr_high - both.lpr_low > alone.lpr_high - alone.lpr_low
+    assert (both.run, both.lpr.value, alone.lpr.value) == ("one", 87.5, 75)
+    assert both.lpr.high - both.lpr.low > alone.lpr.high - alone.lpr.low
 
 
 def test_a_study_of_short_answers_has_no_rates_and_a_silent_run_has_none_of_its_own():
@@ -70,8 +74,8 @@ def test_a_study_of_short_answers_has_no_rates_and_a_silent_run_has_none_of_its_
     silent = {("one", "fi"): FI, ("one", "es"): ES, ("two", "fi"): [""] * 3, ("two", "es"): ES}
     rows = confusion_rows(results(silent, draws=(("one",), ("two",))))
     told = {(row.run, row.language): row for row in rows}
-    assert told["two", "fi"].counted == 0 and math.isnan(told["two", "fi"].lpr)
-    assert told["two", "mean"].lpr == 100 and told["two", "mean"].counted == 50
+    assert told["two", "fi"].counted.value == 0 and math.isnan(told["two", "fi"].lpr.value)
+    assert told["two", "mean"].lpr.value == 100 and told["two", "mean"].counted.value == 50
 
 
 def test_a_language_whose_words_cannot_be_told_apart_is_left_out(monkeypatch):

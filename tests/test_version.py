@@ -1,6 +1,8 @@
 """Which commit the code is of, and when it is not said to be of one."""
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,22 @@ def test_what_is_not_as_in_the_commit_is_told_apart(checkout, tmp_path):
     (tmp_path / "ml_collections_configs/tiny.py").unlink()
     labels.append(version.commit_label())
     assert len(set(labels)) == 5 and all(x.startswith(f"{clean}.changed.") for x in labels)
+
+
+def test_the_tree_that_a_worker_or_an_image_gets_is_of_a_commit(checkout, tmp_path, monkeypatch):
+    """launch/tpu_pod.sh and docs/launch_gke.md ship `git archive`, which has no repository."""
+    for name in (".gitattributes", "pinch_jax/archive.txt"):
+        shutil.copyfile(Path(__file__).parent.parent / name, tmp_path / name)
+    clean = commit(checkout)
+    assert version.commit_label() == clean
+    checkout("archive", f"--output={tmp_path / 'tree.tar'}", "HEAD")
+    for name, label in (("shipped", clean), ("cloned", "")):
+        folder = tmp_path.with_name(f"{tmp_path.name}-{name}")
+        shutil.copytree(tmp_path / "pinch_jax", folder / "pinch_jax")
+        if name == "shipped":
+            shutil.unpack_archive(tmp_path / "tree.tar", folder)
+        monkeypatch.setattr(version, "PACKAGE", folder / "pinch_jax")
+        assert version.commit_label() == label
 
 
 def test_a_repository_that_does_not_hold_the_package_is_not_its_own(checkout, tmp_path):

@@ -15,7 +15,7 @@ from pinch_jax.files import (
     write_text,
 )
 from pinch_jax.model.decoder import Params
-from pinch_jax.waiting import agreed, is_primary
+from pinch_jax.waiting import agreed, check_alike, is_primary
 
 
 def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[Prompt] = ()) -> str:
@@ -39,6 +39,7 @@ def answer_prompts(
     damaged. `weights` names the parameters; `progress(n)` is told of n responses.
     """
     key = answers_key(answers, weights, seed, prompts)
+    check_alike({"what decides the answers": key})
     known: list[dict] = []
 
     def read():

@@ -33,6 +33,11 @@ class Estimate:
     high: float
     p: float = math.nan
 
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """The number and the ends of its interval."""
+        return self.value, self.low, self.high
+
 
 NOTHING = Estimate(math.nan, math.nan, math.nan)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pinch_jax.judge.model import ModelJudge
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.runner import Study
 
@@ -38,9 +39,11 @@ def _taken(
     verdicts = 2 * judges * comparisons * c.evaluate.prompts
     done = {"train": sum(steps[run] for run in asked), "decode": sum(answers), "judge": verdicts}
     calls = dict(done)
-    for kind in records.keys() - {"train"}:
-        counts = answers if kind == "decode" else [verdicts]
-        calls[kind] = sum(math.ceil(count / records[kind]["work"]) for count in counts)
+    if "decode" in records:
+        calls["decode"] = sum(math.ceil(count / records["decode"]["work"]) for count in answers)
+    if "judge" in records:
+        each = judge_calls(c.evaluate.prompts, records["judge"]["work"])
+        calls["judge"] = judges * comparisons * each
     chips = next((record["chips"] for record in records.values()), 0)
     hours = [
         sum(calls[kind] * record[clock] for kind, record in records.items()) / 3600
@@ -58,6 +61,15 @@ def _taken(
         "chip_hours": [chips * hour for hour in hours],
         "cost": [price * chips * hour for hour in hours],
     }
+
+
+def judge_calls(prompts: int, work: int) -> int:
+    """Returns the calls of a model that judges a comparison, of at most `work` verdicts each.
+
+    However many a call has room for, no more come together than are kept at once.
+    """
+    batches, rest = divmod(2 * prompts, ModelJudge.batch_size)
+    return batches * math.ceil(ModelJudge.batch_size / work) + math.ceil(rest / work)
 
 
 def _needed(study: Study, arms: Iterable[Arm]) -> tuple[dict[str, set[str]], int]:

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pinch_jax.files import appending, json_line
+from pinch_jax.files import appending, digest, json_line
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
-from pinch_jax.waiting import is_primary
+from pinch_jax.waiting import check_alike, is_primary
 
 Key = TypeVar("Key")
 
@@ -27,6 +27,11 @@ def ask_and_keep(
     All processes call it for a judge that is `everywhere`; the first one writes. `name` is that of
     the bar on the screen.
     """
+    if judge.everywhere:
+        shown = [
+            [key, pair.record["prompt"], pair.first, pair.second] for key, pair in pairs.items()
+        ]
+        check_alike({f"what is judged for {path}": digest([judge.version, *shown])})
     told, keys, writes = {}, list(pairs), is_primary()
     quiet = not (progress and writes)
     file = appending(path) if writes else contextlib.nullcontext()

@@ -56,9 +56,9 @@ class RangedTensor:
 class RangedSafetensors(contextlib.AbstractContextManager):
     """A file of safetensors in a bucket, with what of `safe_open` is used here."""
 
-    def __init__(self, path: Path):
-        """Raises ValueError where it is not one, or not whole."""
-        self._path, (self._start, self._header) = path, _read_header(path)
+    def __init__(self, path: Path, content: str):
+        """Raises ValueError where it is not one, or not whole; `content` is its content_id."""
+        self._path, (self._start, self._header) = path, _read_header(path, content)
 
     def __exit__(self, *exception: object) -> None:
         """Does nothing: no file is open."""
@@ -73,8 +73,11 @@ class RangedSafetensors(contextlib.AbstractContextManager):
 
 
 @functools.cache
-def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Returns where the tensors begin, and what is said of each; reads no other byte."""
+def _read_header(path: Path, content: str) -> tuple[int, dict[str, Any]]:
+    """Returns where the tensors begin, and what is said of each; reads no other byte.
+
+    Another `content` of the path has another header.
+    """
     size_bytes = path.stat().st_size
     start = 8 + int.from_bytes(read_range(path, 0, 8), "little")
     if not 8 < start <= size_bytes:

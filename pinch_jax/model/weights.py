@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from pinch_jax.buckets import in_bucket
+from pinch_jax.buckets import content_id, in_bucket
 from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
@@ -53,14 +53,16 @@ def write_tensors(
     return sha256.hexdigest()
 
 
-def open_safetensors(path: Path) -> Any:
-    """Returns an open file of safetensors, which is a context.
+def open_safetensors(path: Path, content: str = "") -> Any:
+    """Returns an open file of safetensors, which is a context; `content` is its content_id.
 
     Raises:
         UserError: it is not one, or not whole.
     """
     try:
-        return RangedSafetensors(path) if in_bucket(path) else safe_open(path, framework="np")
+        if in_bucket(path):
+            return RangedSafetensors(path, content or content_id(path))
+        return safe_open(path, framework="np")
     except (SafetensorError, ValueError) as error:
         with path.open("rb") as file:
             begin = file.read(len(LFS_POINTER))
@@ -103,8 +105,9 @@ class SafetensorsFiles:
         self.dtypes: dict[str, np.dtype] = {}
         # The file that holds a tensor, and what it is called there.
         self._stored: dict[str, tuple[Path, str]] = {}
+        self._content = {file: content_id(file) for file in self.files}
         for file in self.files:
-            with open_safetensors(file) as opened:
+            with open_safetensors(file, self._content[file]) as opened:
                 for stored in opened.keys():  # noqa: SIM118 (it is no mapping)
                     if name := name_of(stored):
                         self._enter(file, stored, name, opened.get_slice(stored))
@@ -125,8 +128,12 @@ class SafetensorsFiles:
         """Returns a block of a tensor, read from disk when it is asked for."""
         path, stored = self._stored[name]
         # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with open_safetensors(path) as file:
-            return file.get_slice(stored)[index]
+        with open_safetensors(path, self._content[path]) as file:
+            block = file.get_slice(stored)[index]
+        # Half of a model and half of another one are no model; nor is it that of the checksum.
+        if content_id(path) != self._content[path]:
+            raise UserError(f"{path} has changed while it was read; run again once it is whole")
+        return block
 
 
 def open_weights(path: Path) -> SafetensorsFiles:

@@ -97,7 +97,7 @@ def comparison(
         title = title_of(records, name)
         drawings.append(Drawing(f"studies_{name}", title, spec, _unlike(held, studies, name, mean)))
         table += [
-            (study, name, row.x, row.language, row.series, row.score, row.low, row.high)
+            (study, name, row.x, row.language, row.series, *row.score.numbers)
             for study, rows in held.items()
             for row in rows
         ]
@@ -117,7 +117,7 @@ def _unlike(
 ) -> str:
     """Returns a warning where studies differ in more than what they are beside each other for."""
     reasons = []
-    told = {study: _over(studies[study], rows[-1].run, name, mean) for study, rows in held.items()}
+    told = {study: _over(studies[study], rows[0].run, name, mean) for study, rows in held.items()}
     if len(set(told.values())) > 1:
         each = "; ".join(f"{study}: {', '.join(codes)}" for study, codes in told.items())
         reasons.append(f"these means are over different languages ({each})")
@@ -149,6 +149,11 @@ def _mixtures(records: Records, name: str) -> dict[tuple[str | float, ...], str]
 
 
 def _over(records: Records, run: str, name: str, mean: str) -> tuple[str, ...]:
-    """Returns the languages that an experiment's mean is over, where this run is judged."""
-    arms = (arm for arm in records.study["arms"] if (arm["experiment"], arm["run"]) == (name, run))
-    return tuple(sorted(means_of(records.study, next(arms)).get(mean, ())))
+    """Returns the languages that an experiment's mean is over, where this run is judged.
+
+    One that has no arms of its own has the mean of all the languages that it tells of.
+    """
+    for arm in records.study["arms"]:
+        if (arm["experiment"], arm["run"]) == (name, run):
+            return tuple(sorted(means_of(records.study, arm).get(mean, ())))
+    return tuple(sorted(records.judged_in(name)))

@@ -2,14 +2,12 @@
 
 import math
 
-from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.evaluate.records import read_responses
 from pinch_jax.report import charts
 from pinch_jax.report.groups import in_groups
-from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
+from pinch_jax.report.tables import Section, Table, model_table, most_and_least, plotted, whole_file
 from pinch_jax.study.confusion import MEAN, Confusion, has_words, rates_of
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
 
 WORDS = Words(
@@ -27,13 +25,12 @@ WORDS = Words(
 
 def confusion_section(records: Records) -> Section:
     """Returns how far the answers of each model stay in the language asked for."""
-    means = {row.run: _lpr(row) for row in records.confusion if row.language == MEAN}
+    means = {row.run: row.lpr for row in records.confusion if row.language == MEAN}
     told = {run: held for run, held in means.items() if not math.isnan(held.value)}
 
     def chart(runs: list[str]):
         rows = [
-            {"name": records.names[run], "kind": "line pass rate", "score": told[run].value}
-            | {"low": told[run].low, "high": told[run].high, "told": show(told[run])}
+            {"name": records.names[run], "kind": "line pass rate", **plotted(told[run])}
             for run in sorted(runs, key=lambda run: -told[run].value)
         ]
         return charts.bar_chart(rows, "line pass rate (%)", None), ""
@@ -64,21 +61,14 @@ def _of_references(records: Records) -> str:
     )
 
 
-def _lpr(row: Confusion) -> Estimate:
-    return Estimate(row.lpr, row.lpr_low, row.lpr_high)
-
-
 def _table(records: Records) -> Table:
     """Returns a row a model: how many answers count, and the line pass rate by language."""
     held: dict[str, dict[str, Confusion]] = {}
     for row in records.confusion:
         held.setdefault(row.language, {})[row.run] = row
-    means = held.get(MEAN, {})
-    counted = {
-        r: Estimate(row.counted, row.counted_low, row.counted_high) for r, row in means.items()
-    }
+    counted = {run: row.counted for run, row in held.get(MEAN, {}).items()}
     columns = {"answers that count": counted} | {
-        "mean of all" if code == MEAN else code: {run: _lpr(row) for run, row in held[code].items()}
+        "mean of all" if code == MEAN else code: {run: of.lpr for run, of in held[code].items()}
         for code in (MEAN, *records.languages)
         if code in held
     }

@@ -143,18 +143,23 @@ def _sample(records: Records) -> dict[str, Any] | None:
     }
 
 
+def _worked(study: Mapping[str, Any], what: str) -> list[str]:
+    """Returns what worked on how many runs of a study, by a field of what is told of each."""
+    worked = [one for run in study["runs"].values() for one in run.get(what, ())]
+    return [f"{count} runs by {one}" for one, count in collections.Counter(worked).items()]
+
+
 def _code(study: Mapping[str, Any]) -> str:
     """Returns which code judged the study, and which worked on how many of its runs."""
-    worked = [code for run in study["runs"].values() for code in run.get("code", ())]
-    runs = [f"{count} runs by {code}" for code, count in collections.Counter(worked).items()]
-    return f"pinch_jax: {', '.join([study['versions']['pinch_jax'], *runs])}"
+    return "pinch_jax: " + ", ".join([study["versions"]["pinch_jax"], *_worked(study, "code")])
 
 
 def _provenance(records: Records) -> list[Table]:
     """Returns the tables that say how the study was made."""
     study = records.study
     machine = {
-        "devices": study["devices"],
+        "devices of the last call": study["devices"],
+        "runs": "; ".join(_worked(study, "machines")) or "by machines that are not known",
         "runs saved by sharing between experiments": study["runs_saved"],
         "compilations": study["compilations"],
     }
@@ -167,7 +172,11 @@ def _provenance(records: Records) -> list[Table]:
     return [
         settings_table("configuration", "config.json of the study.", config),
         settings_table("model", "The pretrained model.", study["model"]),
-        settings_table("versions", "Versions of what the study ran on.", study["versions"]),
+        settings_table(
+            "versions",
+            "Versions of the last call; see machine.",
+            study["versions"],
+        ),
         settings_table("seeds", "Seeds of everything random.", study["seeds"]),
         settings_table("machine", "What the machine did.", machine),
         *([settings_table("goodput", f"Goodput is {', '.join(USEFUL)}.", told)] if told else []),

@@ -4,7 +4,7 @@ import math
 
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.report.tables import Section, Table, csv_table, whole_file
+from pinch_jax.report.tables import Section, Table, csv_table, plotted, whole_file
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
@@ -29,11 +29,9 @@ def draws_section(records: Records) -> Section:
     """Returns what the draws of a study tell."""
     rows = _differences(records)
     bars = [
-        {"name": _named(records, row), "kind": "draws", "score": row.draw_share}
-        | {"low": row.draw_share_low, "high": row.draw_share_high}
-        | {"told": f"{row.draw_share:.0f} [{row.draw_share_low:.0f}, {row.draw_share_high:.0f}]"}
+        {"name": _named(records, row), "kind": "draws", **plotted(row.draw_share, 0)}
         for row in rows
-        if not math.isnan(row.draw_share)
+        if not math.isnan(row.draw_share.value)
     ]
     spec = charts.bar_chart(bars, "percent of the variance", None) if bars else None
     drawings = [Drawing("draws", WORDS.title, spec)] if spec else []
@@ -58,12 +56,12 @@ def _named(records: Records, row: Variance) -> str:
 def _result(rows: list[Variance]) -> str:
     if not rows:
         return "No two mixtures of this study were judged in the same languages."
-    told = [row for row in rows if not math.isnan(row.draw_share)]
-    shares = sorted(row.draw_share for row in told)
+    told = [row.draw_share for row in rows if not math.isnan(row.draw_share.value)]
+    shares = sorted(share.value for share in told)
     ends = dict.fromkeys(f"{share:.0f}" for share in (*shares[:1], *shares[-1:]))
     part = f"{' to '.join(ends)} %" if ends else "nothing"
-    low = min((row.draw_share_low for row in told), default=math.nan)
-    high = max((row.draw_share_high for row in told), default=math.nan)
+    low = min((share.low for share in told), default=math.nan)
+    high = max((share.high for share in told), default=math.nan)
     sure = f" (intervals from {low:.0f} to {high:.0f} %)" if told else ""
     most = PLANNED_DRAWS[-1]
     needed = max(getattr(row, f"prompts_{most}") for row in rows)
@@ -83,12 +81,8 @@ def _table(records: Records, rows: list[Variance]) -> Table:
     columns += tuple(f"{draws} draws" for draws in PLANNED_DRAWS)
 
     def cells(row: Variance) -> tuple[str, ...]:
-        numbers = (
-            (row.value, row.low, row.high),
-            (row.draw_sd, row.draw_sd_low, row.draw_sd_high),
-            (row.draw_share, row.draw_share_low, row.draw_share_high),
-        )
-        told = (f"{number(mean)} [{number(low)}, {number(high)}]" for mean, low, high in numbers)
+        estimates = (row.value, row.draw_sd, row.draw_share)
+        told = (f"{number(e.value)} [{number(e.low)}, {number(e.high)}]" for e in estimates)
         needed = (getattr(row, f"prompts_{draws}") for draws in PLANNED_DRAWS)
         prompts = (f"{n:,.0f}" if n <= MOST_PROMPTS else "no number" for n in needed)
         return (_named(records, row), *told, *prompts)

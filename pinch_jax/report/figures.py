@@ -9,7 +9,7 @@ from pinch_jax.languages import language
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import BLUE, LINES, ORANGE, THIN, Drawing
 from pinch_jax.report.groups import in_groups
-from pinch_jax.report.tables import Table
+from pinch_jax.report.tables import Table, plotted
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.figure import (
     BASE,
@@ -60,7 +60,7 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     if figure.dots:
         rows += [
             {"kind": "dot", "line": row.series, "of": thick[first], "at": places[row.x]}
-            | _told(row)
+            | plotted(row.score)
             for row in records.experiment(experiment, first)
             if row.series != ALL_ORDERS
         ]
@@ -89,9 +89,9 @@ def line(
     for x, at in places.items():
         held = [row for row in records.experiment(experiment, name) if row.x == x]
         if whole := [row for row in held if row.series == ALL_ORDERS] or held[: len(held) == 1]:
-            rows.append({**look, "at": at, **_told(whole[0])})
+            rows.append({**look, "at": at, **plotted(whole[0].score)})
         elif held:
-            mean = sum(row.score for row in held) / len(held)
+            mean = sum(row.score.value for row in held) / len(held)
             rows.append(
                 {**look, "at": at, "score": mean, "told": f"{mean:.1f}, mean of {len(held)}"}
             )
@@ -104,11 +104,6 @@ def dose_label(row: Score) -> str:
     return counted.replace("examples", "ex.") if "examples" in counted else f"{float(row.x):.3g}"
 
 
-def _told(row: Score) -> dict[str, Any]:
-    """Returns a score, its interval, and both in words."""
-    return {"score": row.score, "low": row.low, "high": row.high, "told": show(row.estimate)}
-
-
 def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
     """Returns a bar an arm; those of the arms' own languages stand from the highest down."""
     rows = records.experiment(experiment)
@@ -117,7 +112,7 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
         names = [row.series if figure.by_series else _arm_name(records, row) for row in held]
         shown = [_bar(row, name, "mean") for row, name in zip(held, names, strict=True)]
         return charts.bar_chart(shown, figure.x, 50)
-    own = sorted((row for row in rows if row.x == row.language), key=lambda row: -row.score)
+    own = sorted((row for row in rows if row.x == row.language), key=lambda row: -row.score.value)
     others = [row for row in rows if not row.is_mean and row.x != row.language]
     order = dict.fromkeys(row.language for row in (*own, *others))
     shown = [_bar(row, language(row.language).name, "tuned on this language") for row in own]
@@ -131,11 +126,11 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
 
 
 def _bar(row: Score, name: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "kind": kind, **_told(row)}
+    return {"name": name, "kind": kind, **plotted(row.score)}
 
 
 def _from(row: Score) -> str:
-    return f"{show(row.estimate)}, tuned on {language(row.x).name}"
+    return f"{show(row.score)}, tuned on {language(row.x).name}"
 
 
 def _arm_name(records: Records, row: Score) -> str:
@@ -239,7 +234,7 @@ def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[Any
             continue
         column = figure.means.get(row.language, row.language)
         itself, arm = row.run == row.baseline_run, (row.run, row.series)
-        cell = _cell(arm, column, row.score, show(row.estimate))
+        cell = _cell(arm, column, row.score.value, show(row.score))
         if itself:  # 50 by construction
             cell |= {"value": None, "text": "–", "told": "its own baseline"}
         elif not row.is_mean:

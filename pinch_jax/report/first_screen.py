@@ -5,7 +5,7 @@ import math
 from collections.abc import Container, Mapping
 from typing import Any
 
-from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.intervals import NOTHING
 from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.figures import draw
@@ -18,7 +18,7 @@ from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, PRETRAINED
 from pinch_jax.study.experiments.figure import Bars, Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, UNDECIDED, Words
 from pinch_jax.study.experiments.registry import experiments_of
-from pinch_jax.study.outcomes import NOT_TOLD, OTHER_LANGUAGE, RIGHT
+from pinch_jax.study.outcomes import Outcomes
 from pinch_jax.study.records import Records
 
 ONE_DRAW = (
@@ -115,26 +115,21 @@ def _few(records: Records, run: str) -> str:
     return f"{sum(held.values()) - held.get(records.study['base'], 0):,} of {sum(held.values()):,}"
 
 
-def _three(shares: Mapping[str, tuple[float, float, float]]) -> list[tuple[str, str]]:
+def _three(shares: Outcomes) -> list[tuple[str, str]]:
     """Returns what is right, in a wrong language, and wrong in another way, in percent."""
-    right, elsewhere = (Estimate(*shares[share]) for share in (RIGHT, OTHER_LANGUAGE))
+    right, elsewhere = shares.right, shares.other_language
     told = [(number(held.value, 0), ends(held, 0)) for held in (right, elsewhere)]
     return [*told, (number(100 - right.value - elsewhere.value, 0), "")]
 
 
-def _answer(
-    records: Records,
-    leading: Mapping[str, str],
-    shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
-) -> str:
+def _answer(records: Records, leading: Mapping[str, str], shares: Mapping[str, Outcomes]) -> str:
     """Returns what a pinch changes, by paired differences; "" without such models."""
     if not {"base", "pinch"} <= leading.keys():
         return ""
     base, pinch = shares[leading["base"]], shares[leading["pinch"]]
-    above = records.above_base.get(leading["pinch"], {})
-    _, least_right, most_right = above.get(RIGHT, NOT_TOLD)
-    _, least_wrong, most_wrong = above.get(OTHER_LANGUAGE, NOT_TOLD)
-    helps, harms = least_right > 0 or most_wrong < 0, most_right < 0 or least_wrong > 0
+    above = records.above_base.get(leading["pinch"])
+    right, wrong = (above.right, above.other_language) if above else (NOTHING, NOTHING)
+    helps, harms = right.low > 0 or wrong.high < 0, right.high < 0 or wrong.low > 0
     start = {
         (True, False): "A pinch helps",
         (False, True): "A pinch does harm",
@@ -143,16 +138,16 @@ def _answer(
     named = language(records.study["base"]).name
     said = (
         f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
-        f"{pinch[RIGHT][0]:.0f} % of the answers are right and {pinch[OTHER_LANGUAGE][0]:.0f} % "
-        f"are in a wrong language. With {named} examples only, {base[RIGHT][0]:.0f} % are right "
-        f"and {base[OTHER_LANGUAGE][0]:.0f} % are in a wrong language."
+        f"{pinch.right.value:.0f} % of the answers are right and {pinch.other_language.value:.0f} "
+        f"% are in a wrong language. With {named} examples only, {base.right.value:.0f} % are "
+        f"right and {base.other_language.value:.0f} % are in a wrong language."
     )
     if "even" not in leading:
         return said
-    even = shares[leading["even"]][RIGHT]
-    if even[1] > pinch[RIGHT][2]:
-        return f"{said} More helps more: with an even split, {even[0]:.0f} % are right."
-    return f"{said} With an even split, {even[0]:.0f} % are right."
+    even = shares[leading["even"]].right
+    if even.low > pinch.right.high:
+        return f"{said} More helps more: with an even split, {even.value:.0f} % are right."
+    return f"{said} With an even split, {even.value:.0f} % are right."
 
 
 def other_papers(records: Records) -> dict[str, Words]:

@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import tells
 from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.report.tables import AGGREGATE_NAMES, Section, Table, csv_table, interval, whole_file
+from pinch_jax.report.tables import (
+    AGGREGATE_NAMES,
+    Section,
+    Table,
+    csv_table,
+    interval,
+    plotted,
+    whole_file,
+)
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
@@ -135,9 +142,8 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
         for code in certificate["languages"]:
             kappa = kappa_of(certificate, code)
             if kappa.value == kappa.value:
-                row = {"name": name_of(code), "kind": name, "score": kappa.value}
-                row |= {"low": kappa.low, "high": kappa.high}
-                bars.append(row | {"told": interval(kappa, 2)})
+                bar = {"name": name_of(code), "kind": name} | plotted(kappa)
+                bars.append(bar | {"told": interval(kappa, 2)})
     spec = charts.bar_chart(bars, "kappa", None) if bars else None
     return [Drawing("judges", WORDS.title, spec)] if spec else []
 
@@ -149,9 +155,9 @@ def _result(records: Records, certified: Mapping[str, Mapping[str, Any]]) -> str
     for row in records.agreement:
         if row.language == EVERY:
             told.append(
-                f"{row.judge} and {row.other} say the same on {number(row.same, 0)} % of "
+                f"{row.judge} and {row.other} say the same on {number(row.same.value, 0)} % of "
                 f"{row.outcomes:,.0f} outcomes that language left to them (kappa "
-                f"{number(row.kappa, 2)})."
+                f"{number(row.kappa.value, 2)})."
             )
     return " ".join(filter(None, told)) or "How far this judge can be trusted was not measured."
 
@@ -201,10 +207,10 @@ def _score_table(records: Records) -> Table:
             " ".join((words.get(row.spec, row.spec), row.series)).strip(),
             AGGREGATE_NAMES.get(row.language, row.language),
             row.judge,
-            *(
-                interval(row.estimate(kind), 1)
-                for kind in ("", "_by_probability", "_corrected", "_of_equal_length")
-            ),
+            interval(row.score),
+            interval(row.score_by_probability),
+            interval(row.score_corrected),
+            interval(row.score_of_equal_length),
         )
         for row in (means[at] for at in order)
     )
@@ -226,8 +232,8 @@ def _agreement_table(records: Records) -> Table:
             f"{row.judge}, {row.other}",
             name_of(row.language),
             f"{row.outcomes:,.0f}",
-            interval(Estimate(row.same, row.low, row.high), 0),
-            interval(Estimate(row.kappa, row.kappa_low, row.kappa_high), 2),
+            interval(row.same, 0),
+            interval(row.kappa, 2),
         )
         for row in records.agreement
     )

@@ -11,15 +11,15 @@ from pinch_jax.report.groups import in_groups
 from pinch_jax.report.tables import Section, Table, model_table, most_and_least, whole_file
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Words
-from pinch_jax.study.outcomes import ALL_TASKS, ELSEWHERE, MEAN, OTHER_LANGUAGE, RIGHT, TOO_SHORT
+from pinch_jax.study.outcomes import ALL_TASKS, ELSEWHERE, MEAN, TOO_SHORT, Outcomes
 from pinch_jax.study.records import Records
 
 # The columns of the table of kinds.
 SHOWN = {
-    RIGHT: "right",
+    "right": "right",
     "exact": "word for word",
     "wrong_answer": "wrong answer",
-    OTHER_LANGUAGE: "wrong language",
+    "other_language": "wrong language",
     ELSEWHERE: "right in it",
     "echo": "echo",
     TOO_SHORT: "too short",
@@ -36,16 +36,16 @@ COLOURS = {
 }
 
 
-def mean_shares(records: Records) -> dict[str, Mapping[str, tuple[float, float, float]]]:
+def mean_shares(records: Records) -> dict[str, Outcomes]:
     """Returns run -> what became of its responses, mean of all languages; the untuned one first."""
     rows = [row for row in records.outcomes if (row.language, row.task) == (MEAN, ALL_TASKS)]
     rows.sort(key=lambda row: row.spec != PRETRAINED)
-    return {row.run: row.shares for row in rows}
+    return {row.run: row for row in rows}
 
 
 def unidentified(records: Records) -> list[str]:
     """Returns the languages that the means of all languages are without."""
-    rows = [row for row in records.outcomes if not math.isnan(row.shares[OTHER_LANGUAGE][0])]
+    rows = [row for row in records.outcomes if not math.isnan(row.other_language.value)]
     told = {row.language for row in rows}
     return [code for code in records.study["languages"] if MEAN in told and code not in told]
 
@@ -84,14 +84,13 @@ def outcome_section(records: Records) -> Section:
 
     def chart(runs: list[str]) -> tuple[Mapping[str, Any], str]:
         rows = []
-        for run in sorted(runs, key=lambda run: -means[run][RIGHT][0]):
+        for run in sorted(runs, key=lambda run: -means[run].right.value):
             for kind, (told, _) in COLOURS.items():
-                value = means[run][kind][0]
+                value = getattr(means[run], kind).value
                 if not math.isnan(value):
                     row = {"name": records.names[run], "kind": told, "value": value}
                     rows.append(row | {"told": f"{value:.1f} %"})
-            _, low, high = means[run][RIGHT]
-            rows[-1] |= {"low": low, "high": high}
+            rows[-1] |= {"low": means[run].right.low, "high": means[run].right.high}
         order = list(dict.fromkeys(row["name"] for row in rows))
         colours = dict(COLOURS.values())
         return charts.stacked_chart(rows, "percent of the responses", colours, order), ""
@@ -99,7 +98,7 @@ def outcome_section(records: Records) -> Section:
     drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
     result = "No model answered in all languages of the study."
     if means:
-        right = {run: Estimate(*shares[RIGHT]) for run, shares in means.items()}
+        right = {run: row.right for run, row in means.items()}
         result = most_and_least(records, "are right", right)
     file = whole_file(records.workdir / "outcomes.csv")
     tables = tuple(table for table in outcome_tables(records) if table.rows)
@@ -113,11 +112,11 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
 
     def column(share: str, language: str = MEAN, task: str = ALL_TASKS) -> dict[str, Estimate]:
         rows = (row for row in records.outcomes if (row.language, row.task) == (language, task))
-        held = {row.run: Estimate(*row.shares[share]) for row in rows}
+        held = {row.run: getattr(row, share) for row in rows}
         return {run: of for run, of in held.items() if not math.isnan(of.value)}
 
-    languages = {code: column(RIGHT, code) for code in records.study["languages"]}
-    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": column(RIGHT, MEAN, t) for t in tasks}
+    languages = {code: column("right", code) for code in records.study["languages"]}
+    by_task = {f"{t.replace('_', ' ')} ({sizes[t]})": column("right", MEAN, t) for t in tasks}
     return (
         model_table(
             records,
@@ -132,7 +131,7 @@ def outcome_tables(records: Records) -> tuple[Table, ...]:
             records,
             "right answers by language",
             "Percent of the questions that were answered rightly, and 95 % intervals.",
-            {"mean of all": column(RIGHT)} | languages,
+            {"mean of all": column("right")} | languages,
         ),
         model_table(
             records,

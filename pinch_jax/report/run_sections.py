@@ -54,7 +54,7 @@ def _exact_share(records: Records, row: ResponseShares) -> Estimate:
     for told in records.outcomes:
         same = (told.run, told.language, told.task) == (row.run, row.language, ALL_TASKS)
         if same and told.prompts == row.prompts:  # every prompt has an answer to be right by
-            return Estimate(*told.shares["exact"])
+            return told.exact
     return proportion(row.exact_match * row.prompts, int(row.prompts))
 
 
@@ -71,7 +71,7 @@ def exact_match(records: Records) -> Section:
     values = []
     for row in own_language_rows(records):
         e = _exact_share(records, row)
-        fractions = [end / 100 for end in (e.value, e.low, e.high)]
+        fractions = [end / 100 for end in e.numbers]
         values.append((row.language, int(row.prompts), *fractions, row.chance))
     bars, chances = [], []
     for code, _, *shares in sorted(values, key=lambda value: -value[2]):

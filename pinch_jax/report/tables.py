@@ -57,16 +57,10 @@ class DataFile:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A section of the page.
+    """A section of the page: `id` is its place there, and the name of its figures.
 
-    Attributes:
-        id: its place in the page, and the name of its figures.
-        words: what it asks, and how its figure is read.
-        result: what this study's numbers say, in a sentence or two.
-        drawings: its figures; of many models there are several.
-        tables: all numbers.
-        file: the same as CSV.
-        beside: the paper's numbers beside this study's.
+    `result` says in a sentence or two what this study's numbers are; `file` has those of the tables
+    as CSV.
     """
 
     id: str
@@ -99,9 +93,8 @@ def whole_file(path: Path) -> DataFile:
 def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
     """Returns the points of a scatter plot and their correlation as a CSV file."""
     points = figure.points(records).items()
-    rows = [(code, x, y.value, y.low, y.high) for code, (x, y) in points]
-    r = figure.r(records)
-    rows.append(("pearson_r", math.nan, r.value, r.low, r.high))
+    rows = [(code, x, *y.numbers) for code, (x, y) in points]
+    rows.append(("pearson_r", math.nan, *figure.r(records).numbers))
     return csv_file(f"{experiment}.csv", figure.columns, rows)
 
 
@@ -166,10 +159,15 @@ def interval(held: Estimate, digits: int = 1) -> str:
     return f"{number(held.value, digits)} {ends(held, digits)}".removesuffix(" –")
 
 
+def plotted(held: Estimate, digits: int = 1) -> dict[str, Any]:
+    """Returns a number, its interval, and both in words, as a figure draws them."""
+    value, low, high = held.numbers
+    return {"score": value, "low": low, "high": high, "told": show(held, digits)}
+
+
 def finding_number(finding: Finding) -> str:
     """Returns the number of a finding with its interval."""
-    ends = (finding.value, finding.low, finding.high)
-    return interval(Estimate(*(math.nan if n is None else n for n in ends)), finding.digits)
+    return interval(finding.estimate, finding.digits)
 
 
 def model_table(

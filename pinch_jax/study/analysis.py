@@ -24,10 +24,10 @@ from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.judges import agreement_rows, judge_rows
 from pinch_jax.study.measures import NotRun, where_own_models
-from pinch_jax.study.outcomes import outcome_rows, write_outcomes
+from pinch_jax.study.outcomes import outcome_rows
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import ROWS, TABLES, Tables, read_study
-from pinch_jax.study.rows import DrawScore, Finding, ResponseShares, Score, score_numbers
+from pinch_jax.study.rows import DrawScore, Finding, ResponseShares, Score
 from pinch_jax.study.tables import write_table
 from pinch_jax.study.variance import variance_rows
 
@@ -69,7 +69,6 @@ def analyse(workdir: Path) -> Tables:
     )
     for name, row_type in ROWS.items():
         write_table(workdir / f"{name}.csv", row_type, getattr(analysis, name))
-    write_outcomes(workdir / "outcomes.csv", analysis.outcomes)
     findings = [dataclasses.asdict(finding) for finding in analysis.findings]
     text = json.dumps(findings, ensure_ascii=False, indent=1)
     write_text(workdir / "findings.json", f"{text}\n")
@@ -84,7 +83,8 @@ def summary(analysis: Tables) -> list[str]:
         lines += ["The findings, held against this study:", *map(str, analysis.findings)]
     for row in analysis.scores:
         if row.experiment not in BUILT_IN and row.language == "mean":
-            held = f"{row.score:5.1f} [{row.low:.1f}, {row.high:.1f}]"
+            value, low, high = row.score.numbers
+            held = f"{value:5.1f} [{low:.1f}, {high:.1f}]"
             arm = f"{row.spec} {row.series}".rstrip()
             lines.append(f"{row.experiment}: {arm:32} {held}, mean of the languages")
     return lines
@@ -147,10 +147,10 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> 
         baseline_run=arm["baseline_runs"].get(entry.language, ""),
         draws=len(draws_of(arm)),
         prompts=entry.prompts,
-        **score_numbers(estimate),
+        score=estimate,
         p=estimate.p,
-        **score_numbers(entry.same_language.estimate(), "_same_language"),
-        **score_numbers(entry.probability.estimate(), "_by_probability"),
+        score_same_language=entry.same_language.estimate(),
+        score_by_probability=entry.probability.estimate(),
         no_verdict=asked - len(held),
     )
     if entry.is_itself:
@@ -226,8 +226,7 @@ def _finding(
         detail = decision.detail + (where_own_models(results) if claim.against_own else "")
     except NotRun as missing:
         decision, detail = Decision(NOTHING, NOT_RUN, ""), f"not run: {missing}"
-    held = decision.number
-    value, low, high = (None if math.isnan(n) else n for n in (held.value, held.low, held.high))
+    value, low, high = (None if math.isnan(n) else n for n in decision.number.numbers)
     return Finding(
         number=number,
         claim=claim.claim,

@@ -81,7 +81,6 @@ class Sweep:
 
     Attributes:
         name: of its section and files, such as "mine".
-        specs: the mixtures.
         against: what they are held against: OWN, PRETRAINED, or a mixture.
         languages: that they are judged in; (): all.
     """

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping
 from pinch_jax.corpus.lid import cannot_be_identified
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.confusion import check_answer, counted_lines
-from pinch_jax.evaluate.intervals import Mean
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.study.comparisons import Results, mean_of_told, slow
 
 MEAN = "mean"
@@ -23,7 +23,7 @@ RATES = ("counted", "acc", "lpr")
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """A row of confusion.csv: percent, and the ends of 95 % intervals, over draws and prompts.
+    """A row of confusion.csv, in percent; intervals are over draws and prompts.
 
     Attributes:
         counted: of the answers, those with a line of five words or more.
@@ -35,15 +35,9 @@ class Confusion:
     spec: str
     language: str
     prompts: float
-    counted: float
-    counted_low: float
-    counted_high: float
-    acc: float
-    acc_low: float
-    acc_high: float
-    lpr: float
-    lpr_low: float
-    lpr_high: float
+    counted: Estimate
+    acc: Estimate
+    lpr: Estimate
 
 
 def confusion_rows(results: Results) -> tuple[Confusion, ...]:
@@ -85,13 +79,9 @@ def confusion_rows(results: Results) -> tuple[Confusion, ...]:
         for code, held in means.items():
             of = answered if code == MEAN else [code]
             size = max(len(results.answers[first, one].records) for one in of)
-            rows.append(Confusion(first, spec, code, size, *_numbers(held)))
+            estimates = (held[name].estimate() for name in RATES)
+            rows.append(Confusion(first, spec, code, size, *estimates))
     return tuple(rows)
-
-
-def _numbers(held: Mapping[str, Mean]) -> list[float]:
-    estimates = [held[name].estimate() for name in RATES]
-    return [number for e in estimates for number in (e.value, e.low, e.high)]
 
 
 def has_words(code: str) -> bool:

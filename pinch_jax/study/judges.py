@@ -1,13 +1,11 @@
 """What each judge of a study says, beside each other: its scores, and how far two judges agree.
 
-judges.csv has a row for each score that a judge gives: as it is, by probability, without the errors
-that its certificate knows of, and as if both responses were equally long. agreement.csv has two
-judges a row. Neither has any where the references alone judged.
+judges.csv and agreement.csv have no rows where the references alone judged.
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
-from pinch_jax.study.rows import Agreement, JudgeScore, score_numbers
+from pinch_jax.study.rows import Agreement, JudgeScore
 from pinch_jax.study.workdir import TOKENIZER
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -42,9 +40,18 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
         if lengths and judge["kind"] != "reference":
             fair = _length_controlled(results, judge["as"], lengths)
         for entry in scored:
+            equal = fair.get(id(entry))
             if not entry.is_itself:
-                true = _corrected(results, judge, entry)
-                rows.append(_row(judge["as"], entry, true, fair.get(id(entry))))
+                row = JudgeScore(
+                    **entry.named,
+                    judge=judge["as"],
+                    verdicts=len(entry.values),
+                    score=entry.score.estimate(),
+                    score_by_probability=entry.probability.estimate(),
+                    score_corrected=_corrected(results, judge, entry),
+                    score_of_equal_length=equal.estimate() if equal else NOTHING,
+                )
+                rows.append(row)
     return tuple(rows)
 
 
@@ -81,7 +88,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         size = len({identity for of in parts for draw in of for identity in draw})
         fair = corrected(told, kappa_of(certificate, code))
         cells.append(with_decided(fair, by_language, float(shares[1].mean()), size))
-    ends = ([getattr(cell, end) for cell in cells] for end in ("value", "low", "high"))
+    ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
 
 
@@ -101,18 +108,6 @@ def _weighted(results: Results, draws: Sequence[Mapping[str, float]], shares: np
         for (held, _), weight in zip(kept, weights.tolist(), strict=True)
     ]
     return results.mean(moved)
-
-
-def _row(judge: str, entry: Scored, true: Estimate, fair: Mean | None) -> JudgeScore:
-    return JudgeScore(
-        **entry.named,
-        judge=judge,
-        verdicts=len(entry.values),
-        **score_numbers(entry.score.estimate()),
-        **score_numbers(entry.probability.estimate(), "_by_probability"),
-        **score_numbers(true, "_corrected"),
-        **score_numbers(fair.estimate() if fair else NOTHING, "_of_equal_length"),
-    )
 
 
 def _tokenizer(workdir: Path, study: Mapping[str, Any]) -> Tokenizer | None:
@@ -149,35 +144,41 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
 def _length_controlled(
     results: Results, judge: str, lengths: Mapping[tuple[str, str], Mapping[str, float]]
 ) -> dict[int, Mean]:
-    """Returns the means of the scores of a judge, by id of the score, at equal lengths."""
+    """Returns the means of the scores of a judge, by id of the score, at equal lengths.
+
+    A slope is of all that a tuning set is held against, in whatever experiments: a comparison has
+    one number wherever it is shown.
+    """
     judged = results.judged[judge]
+    alone = [entry for entry in judged.scored if not entry.is_mean]
+    means: dict[tuple[Comparison, ...], Mean] = {}
+    sets: dict[tuple[str, ...], dict[tuple[Comparison, ...], None]] = {}
+    for entry in alone:
+        draws = compared(entry.arm, entry.language)
+        if entry.is_itself:
+            means[draws] = entry.score
+        else:
+            sets.setdefault(tuple(pair.run for pair in draws), {})[draws] = None
+
+    def table(of: Callable[[Comparison], Mapping[str, float]], columns: Iterable) -> np.ndarray:
+        """Returns what there is of each prompt: float64 [draw, prompt, comparison]."""
+        held = [
+            [[of(pair).get(identity, math.nan) for identity in results.prompts] for pair in draws]
+            for draws in columns
+        ]
+        return np.array(held).transpose(1, 2, 0)
+
+    for columns in sets.values():
+        values = table(lambda pair: judged.outcomes.get(pair, {}), columns)
+        apart = table(lambda pair: _differences(lengths, pair), columns)
+        fitted = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
+        means |= zip(columns, fitted, strict=True)
     fair: dict[int, Mean] = {}
-
-    def by_prompt(held: Mapping[str, float]) -> list[float]:
-        return [held.get(identity, math.nan) for identity in results.prompts]
-
-    for _, group in itertools.groupby(judged.scored, key=lambda entry: id(entry.arm)):
-        entries = list(group)
-        cells = [entry for entry in entries if not (entry.is_mean or entry.is_itself)]
-        if not cells:
-            continue
-        pairs = [compared(cell.arm, cell.language) for cell in cells]
-        values, apart = (
-            np.array([[by_prompt(of(pair)) for pair in draws] for draws in pairs]).transpose(
-                1, 2, 0
-            )
-            for of in (
-                lambda pair: judged.outcomes.get(pair, {}),
-                lambda pair: _differences(lengths, pair),
-            )
-        )
-        means = length_controlled(100 * values, np.where(np.isnan(values), np.nan, apart))
-        by_language = {entry.language: entry.score for entry in entries if entry.is_itself}
-        by_language |= {cell.language: mean for cell, mean in zip(cells, means, strict=True)}
-        for entry in entries:
-            held = [by_language[code] for code in entry.languages if code in by_language]
-            if held and len(held) == len(entry.languages):
-                fair[id(entry)] = mean_of(held) if entry.is_mean else held[0]
+    for entry in judged.scored:
+        of = [compared(entry.arm, code) for code in entry.languages]
+        if of and all(draws in means for draws in of):
+            held = [means[draws] for draws in of]
+            fair[id(entry)] = mean_of(held) if entry.is_mean else held[0]
     return fair
 
 
@@ -208,8 +209,8 @@ def agreement_rows(results: Results) -> tuple[Agreement, ...]:
     return tuple(rows)
 
 
-def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
-    """Yields how many outcomes two judges gave, the percent that are the same, and kappa.
+def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimate, Estimate]:
+    """Returns how many outcomes two judges gave, the percent that are the same, and kappa.
 
     Win, tie and loss are three categories; all outcomes of a prompt are one observation.
 
@@ -227,9 +228,9 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> Iterator[float]:
         value = round(float(same.sum()) / size, 10)
         moved = (same - value * counts.sum(axis=(1, 2))) / size
         raw = Mean(value, moved[None], np.array([value]), float(len(prompts))).estimate()
-    yield from (float(len(told)), raw.value, raw.low, raw.high)
     shares = counts.sum(axis=0) / size
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    yield from ((end / 100 - chance) / room for end in (raw.value, raw.low, raw.high))
+    kappa = ((end / 100 - chance) / room for end in raw.numbers)
+    return float(len(told)), raw, Estimate(*kappa)

@@ -8,19 +8,16 @@ language has it.
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pinch_jax.corpus.language_id import TOO_SHORT
-from pinch_jax.evaluate.intervals import Contrast, Mean, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import RIGHT_KINDS
 from pinch_jax.evaluate.records import other_answers
 from pinch_jax.evaluate.text_match import names_only, normalise
-from pinch_jax.files import write_text
 from pinch_jax.study.comparisons import Answers, Results, examples_of, slow
-from pinch_jax.study.tables import csv_text, read_rows
 
 ALL_TASKS, MEAN = "all", "mean"
 # In the place of a task: all of them, less what the model tuned on the base language alone gives.
@@ -29,15 +26,10 @@ ABOVE_BASE = "above_base"
 ELSEWHERE = "right_elsewhere"
 KINDS = ("exact", "answer", "wrong_answer", ELSEWHERE, "wrong_language", "echo", TOO_SHORT)
 # Sums of kinds that are asked for.
-RIGHT, OTHER_LANGUAGE = "right", "other_language"
-SUMS = {RIGHT: RIGHT_KINDS, OTHER_LANGUAGE: (ELSEWHERE, "wrong_language")}
+SUMS = {"right": RIGHT_KINDS, "other_language": (ELSEWHERE, "wrong_language")}
 SHARES = (*SUMS, *KINDS)
 # NaN in a language that cannot be identified, which takes no part in the means.
-OF_LANGUAGE = (OTHER_LANGUAGE, ELSEWHERE, "wrong_language", TOO_SHORT)
-NOT_TOLD = (math.nan, math.nan, math.nan)
-NAMES = ("run", "spec", "language", "task", "draw", "prompts")
-ENDS = ("", "_low", "_high")
-COLUMNS = (*NAMES, *(share + end for share in SHARES for end in ENDS))
+OF_LANGUAGE = ("other_language", ELSEWHERE, "wrong_language", TOO_SHORT)
 # Of a response, and 0 of none; and what each share makes of these: tables are of whole numbers.
 _NUMBERS = {None: 0} | {kind: number for number, kind in enumerate(KINDS, start=1)}
 _WORTH = {
@@ -50,19 +42,29 @@ Kinds = Mapping[tuple[str, str], Mapping[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Outcomes:
-    """A row of outcomes.csv: share -> percent of the prompts and the ends of its 95 % interval.
+    """A row of outcomes.csv: a field for each of SHARES, in percent of the prompts.
 
     `prompts` are those of a language, also where the shares are means over the languages. `draw`
     is "" where the shares are means over all draws of a tuning set, whose first one is `run`.
     """
 
+    untold = "nan"  # as this table always had it
+
     run: str
     spec: str
     language: str
     task: str
+    draw: str
     prompts: int
-    shares: Mapping[str, tuple[float, float, float]]
-    draw: str = ""
+    right: Estimate
+    other_language: Estimate
+    exact: Estimate
+    answer: Estimate
+    wrong_answer: Estimate
+    right_elsewhere: Estimate
+    wrong_language: Estimate
+    echo: Estimate
+    too_short: Estimate
 
 
 def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
@@ -92,14 +94,14 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
         if all(code in groups for code in languages):
             groups[MEAN] = tuple(code for code in languages if code not in untold) or languages
         for name, codes in groups.items():
-            hidden = dict.fromkeys(OF_LANGUAGE, NOT_TOLD) if untold.issuperset(codes) else {}
+            hidden = dict.fromkeys(OF_LANGUAGE, NOTHING) if untold.issuperset(codes) else {}
             for task, columns in _by_task(results, kinds, runs, codes, not draw).items():
                 size = max(len(column[0]) for column in columns)
                 means = _means(columns)
                 if (name, task, draw) == (MEAN, ALL_TASKS, ""):
                     whole[run] = means
-                shares = {share: _told(mean) for share, mean in means.items()} | hidden
-                rows.append(Outcomes(run, spec, name, task, size, shares, draw))
+                shares = {share: mean.estimate() for share, mean in means.items()} | hidden
+                rows.append(Outcomes(run, spec, name, task, draw, size, **shares))
     return (*rows, *_above_base(results, rows, whole))
 
 
@@ -116,16 +118,11 @@ def _above_base(
             continue
         means = {share: mean - base[share] for share, mean in whole[row.run].items()}
         shares = {
-            share: _told(mean) if math.isfinite(row.shares[share][0]) else NOT_TOLD
+            share: mean.estimate() if math.isfinite(getattr(row, share).value) else NOTHING
             for share, mean in means.items()
         }
-        above.append(dataclasses.replace(row, task=ABOVE_BASE, shares=shares))
+        above.append(dataclasses.replace(row, task=ABOVE_BASE, **shares))
     return above
-
-
-def _told(mean: Mean | Contrast) -> tuple[float, float, float]:
-    estimate = mean.estimate()
-    return estimate.value, estimate.low, estimate.high
 
 
 def _kinds(results: Results) -> Kinds:
@@ -180,29 +177,3 @@ def _means(languages: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, Mean]:
         ]
     )
     return {share: mean_of(means_over_prompts(worth[table])) for share, worth in _WORTH.items()}
-
-
-def write_outcomes(path: Path, rows: Iterable[Outcomes]) -> None:
-    """Writes outcomes.csv."""
-    cells = (
-        [getattr(row, name) for name in NAMES]
-        + [f"{value:.6g}" for share in SHARES for value in row.shares[share]]
-        for row in rows
-    )
-    write_text(path, csv_text(COLUMNS, cells))
-
-
-def read_outcomes(path: Path) -> tuple[Outcomes, ...]:
-    """Returns the rows of outcomes.csv.
-
-    Raises:
-      UserError: a column is missing.
-    """
-    return tuple(
-        Outcomes(
-            **{name: row[name] for name in NAMES[:-1]},
-            prompts=int(row["prompts"]),
-            shares={share: tuple(float(row[share + end]) for end in ENDS) for share in SHARES},
-        )
-        for row in read_rows(path, COLUMNS)
-    )

@@ -15,7 +15,7 @@ from pinch_jax.study.comparisons import examples_of
 from pinch_jax.study.config import HUMAN, PRETRAINED
 from pinch_jax.study.confusion import Confusion
 from pinch_jax.study.naming import names_of
-from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes, read_outcomes
+from pinch_jax.study.outcomes import ABOVE_BASE, Outcomes
 from pinch_jax.study.rows import (
     Agreement,
     DrawScore,
@@ -39,9 +39,10 @@ ROWS: Mapping[str, type] = {
     "agreement": Agreement,
     "responses": ResponseShares,
     "confusion": Confusion,
+    "outcomes": Outcomes,
 }
 # What `analyse` writes, all of it or nothing.
-TABLES = (*(f"{name}.csv" for name in (*ROWS, "outcomes")), "findings.json")
+TABLES = (*(f"{name}.csv" for name in ROWS), "findings.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Records(Tables):
     workdir: Path
     config: dict[str, Any]
     study: dict[str, Any]
-    above_base: Mapping[str, Mapping[str, tuple[float, float, float]]]
+    above_base: Mapping[str, Outcomes]
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -84,8 +85,8 @@ class Records(Tables):
     def ranked(self, name: str, mean: str) -> list[Score]:
         """Returns the scores of an experiment in a mean, the highest first, without NaN."""
         rows = self.experiment(name, mean)
-        told = [row for row in rows if not math.isnan(row.score)]
-        return sorted(told or rows, key=lambda row: -row.score)
+        told = [row for row in rows if not math.isnan(row.score.value)]
+        return sorted(told or rows, key=lambda row: -row.score.value)
 
     def judged_in(self, name: str) -> tuple[str, ...]:
         """Returns the languages that an experiment has scores in, in the order of the study."""
@@ -167,14 +168,15 @@ def read_records(workdir: Path) -> Records:
     check_sealed(workdir, "run `pinch report` again")
     findings = json.loads((workdir / "findings.json").read_text("utf-8"))
     names = [field.name for field in dataclasses.fields(Finding)]
-    outcomes, study = read_outcomes(workdir / "outcomes.csv"), read_study(workdir)
+    tables = {name: read_table(workdir / f"{name}.csv", kind) for name, kind in ROWS.items()}
+    outcomes, study = tables.pop("outcomes"), read_study(workdir)
     return Records(
         workdir=workdir,
         # A study from before does not say its own.
         config=study.get("config") or read_config(workdir),
         study=study,
-        **{name: read_table(workdir / f"{name}.csv", kind) for name, kind in ROWS.items()},
+        **tables,
         outcomes=tuple(row for row in outcomes if not row.draw and row.task != ABOVE_BASE),
-        above_base={row.run: row.shares for row in outcomes if row.task == ABOVE_BASE},
+        above_base={row.run: row for row in outcomes if row.task == ABOVE_BASE},
         findings=tuple(Finding(**{name: entry[name] for name in names}) for entry in findings),
     )

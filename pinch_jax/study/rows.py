@@ -1,10 +1,13 @@
-"""What a row of each table of a study says, and what is found of the paper's claims."""
+"""What a row of each table of a study says, and what is found of the paper's claims.
+
+A row is `about` the estimate whose ends are its columns low and high (study/tables.py).
+"""
 
 import dataclasses
 import math
 from typing import Any
 
-from pinch_jax.evaluate.intervals import Estimate
+from pinch_jax.evaluate.intervals import NOTHING, Estimate
 
 AGGREGATES = ("mean", "mean_non_english", "mean_seen", "mean_unseen", "mean_other")
 # The series of a mean over the orders of adding languages.
@@ -35,6 +38,8 @@ class Score(Row):
     are the prompts with `no_verdict`, which the scores leave out. NaN is what a row has none of.
     """
 
+    about = "score"
+
     run: str = ""
     baseline_run: str = ""
     draws: float = math.nan
@@ -43,34 +48,18 @@ class Score(Row):
     ties: float = math.nan
     losses: float = math.nan
     flip_rate: float = math.nan
-    score: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    score: Estimate = NOTHING
     p: float = math.nan
     p_holm: float = math.nan
-    score_same_language: float = math.nan
-    low_same_language: float = math.nan
-    high_same_language: float = math.nan
-    score_by_probability: float = math.nan
-    low_by_probability: float = math.nan
-    high_by_probability: float = math.nan
+    score_same_language: Estimate = NOTHING
+    score_by_probability: Estimate = NOTHING
     no_verdict: float = math.nan
-
-    @property
-    def estimate(self) -> Estimate:
-        """The score with its interval and its p."""
-        return Estimate(self.score, self.low, self.high, self.p)
 
 
 def score_row(held: Estimate, experiment: str, **named: Any) -> Score:
     """Returns a row of scores.csv that is no score of one arm; `named` are fields of it."""
     fields = {"spec": "", "series": "", "x": "", "language": ""} | named
-    return Score(experiment, **fields, **score_numbers(held), p=held.p)
-
-
-def score_numbers(held: Estimate, kind: str = "") -> dict[str, float]:
-    """Returns the fields of a score of a kind, such as "_corrected", and of its interval."""
-    return {f"score{kind}": held.value, f"low{kind}": held.low, f"high{kind}": held.high}
+    return Score(experiment, **fields, score=held, p=held.p)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,24 +70,14 @@ class JudgeScore(Row):
     and where both responses are equally long. NaN is what cannot be told.
     """
 
-    judge: str = ""
-    verdicts: float = math.nan
-    score: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    score_by_probability: float = math.nan
-    low_by_probability: float = math.nan
-    high_by_probability: float = math.nan
-    score_corrected: float = math.nan
-    low_corrected: float = math.nan
-    high_corrected: float = math.nan
-    score_of_equal_length: float = math.nan
-    low_of_equal_length: float = math.nan
-    high_of_equal_length: float = math.nan
+    about = "score"
 
-    def estimate(self, kind: str = "") -> Estimate:
-        """Returns the score of a kind, such as "_corrected", with its interval."""
-        return Estimate(*(getattr(self, f"{end}{kind}") for end in ("score", "low", "high")))
+    judge: str
+    verdicts: float
+    score: Estimate
+    score_by_probability: Estimate
+    score_corrected: Estimate
+    score_of_equal_length: Estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +88,14 @@ class Agreement:
     language did not decide for either; kappa is Cohen's.
     """
 
+    about = "same"
+
     judge: str
     other: str
     language: str
     outcomes: float
-    same: float
-    low: float
-    high: float
-    kappa: float
-    kappa_low: float
-    kappa_high: float
+    same: Estimate
+    kappa: Estimate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,18 +118,14 @@ class Variance(Row):
     `POINTS` in `POWER` of the studies: infinite where no number of prompts would, NaN of a score.
     """
 
+    about = "value"
+
     above: str
     draws: float
     prompts: float
-    value: float
-    low: float
-    high: float
-    draw_sd: float
-    draw_sd_low: float
-    draw_sd_high: float
-    draw_share: float
-    draw_share_low: float
-    draw_share_high: float
+    value: Estimate
+    draw_sd: Estimate
+    draw_share: Estimate
     prompts_3: float
     prompts_5: float
     prompts_10: float
@@ -195,9 +168,15 @@ class Finding:
     detail: str
 
     @property
+    def estimate(self) -> Estimate:
+        """Its number with the interval; NaN if it did not run."""
+        ends = (self.value, self.low, self.high)
+        return Estimate(*(math.nan if end is None else end for end in ends))
+
+    @property
     def digits(self) -> int:
         """How many digits behind the point its numbers are shown with: none where they count."""
-        numbers = [number for number in (self.value, self.low, self.high) if number is not None]
+        numbers = [number for number in self.estimate.numbers if not math.isnan(number)]
         if all(float(number).is_integer() for number in numbers):
             return 0
         return 2 if all(abs(number) <= 1 for number in numbers) else 1
@@ -206,6 +185,6 @@ class Finding:
         """The finding in two lines for a terminal."""
         number = f"no number: {self.detail}"
         if self.value is not None:
-            value, low, high = (f"{n:.{self.digits}f}" for n in (self.value, self.low, self.high))
+            value, low, high = (f"{n:.{self.digits}f}" for n in self.estimate.numbers)
             number = f"{value} [{low}, {high}] {self.unit}"
         return f"{self.number}. {self.verdict:13} {self.claim}\n{'':17}{number}"

@@ -1,9 +1,13 @@
 """One run: a distinct tuning set, and its place on disk."""
 
+import collections
 import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
@@ -11,12 +15,12 @@ from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import check_rank
-from pinch_jax.version import code_version
-from pinch_jax.waiting import is_primary
+from pinch_jax.version import code_version, library_versions
+from pinch_jax.waiting import check_alike, is_primary
 
 DESCRIPTION = "run.json"
-# Every code_version() that worked on a run; it decides nothing.
-CODE = "code"
+# Every code_version() that worked on a run, and every machine; they are no part of its fingerprint.
+CODE, MACHINES = "code", "machines"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +29,6 @@ class Run:
 
     Attributes:
         spec: the first of the specs that mean this set, or PRETRAINED.
-        draw: which draw of it.
         plan: its batches; None for the untuned model.
         directory: runs/<name>-<fingerprint>.
     """
@@ -65,6 +68,13 @@ def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     return Run(spec, plan, fingerprint, directory, draw)
 
 
+def check_runs_alike(runs: Iterable[Run]) -> None:
+    """Raises UserError where processes would make something else of one of these runs."""
+    made_by = {f"the version of {name}": version for name, version in library_versions().items()}
+    made_by |= {"the code": code_version()}
+    check_alike(made_by | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs})
+
+
 def response_path(run: Run, language: str) -> Path:
     """Returns where the run's responses in a language are kept."""
     return run.directory / "responses" / f"{language}.jsonl"
@@ -89,7 +99,7 @@ def planned(run: Run) -> dict[str, Any]:
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Returns what a run is, by its plan, and which code has worked on it.
+    """Returns what a run is, by its plan, and which code and machines have worked on it.
 
     Raises:
         UserError: its run.json is damaged, or another run's.
@@ -101,12 +111,25 @@ def describe_run(run: Run) -> dict[str, Any]:
     held = read_record(path, remedy)
     if held.get("fingerprint", run.fingerprint) != run.fingerprint:
         raise UserError(f"{path} is that of another run, {held.get('spec')!r}; {remedy}")
-    return planned(run) | {name: held[name] for name in (CODE,) if name in held}
+    return planned(run) | {name: held[name] for name in (CODE, MACHINES) if name in held}
 
 
 def note_code(run: Run) -> None:
-    """Adds this code to what has worked on a run, in its run.json."""
+    """Adds this code, and this machine, to what has worked on a run, in its run.json."""
     if is_primary():
         known = describe_run(run)
-        worked = [*dict.fromkeys((*known.get(CODE, ()), code_version()))]
-        write_record(run.directory / DESCRIPTION, known | {CODE: worked})
+        for name, now in ((CODE, code_version()), (MACHINES, _machine())):
+            known[name] = [*dict.fromkeys((*known.get(name, ()), now))]
+        write_record(run.directory / DESCRIPTION, known)
+
+
+def _machine() -> str:
+    """Returns the devices of all processes, and the libraries: "4 cpu in 2 processes, jax 0.10.2".
+
+    Another one gives other last bits, and what follows from them.
+    """
+    kinds = collections.Counter(device.device_kind for device in jax.devices())
+    devices = " and ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    shared = f" in {jax.process_count()} processes" * (jax.process_count() > 1)
+    versions = (f"{name} {version}" for name, version in library_versions().items())
+    return ", ".join((devices + shared, *versions))

@@ -1,7 +1,6 @@
 """A study from its comparisons to its scores: distinct runs, each done once, then judged."""
 
 import dataclasses
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from pinch_jax.files import digest, read_record, write_record
 from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.goodput import doing
 from pinch_jax.judge.reference import check_references
+from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.config import NONE, PRETRAINED
@@ -27,15 +27,14 @@ from pinch_jax.study.experiments.registry import arms_of, experiments_of, judged
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.responses import missing_responses
-from pinch_jax.study.run import Run, describe_run, make_run, response_path
+from pinch_jax.study.run import Run, check_runs_alike, describe_run, make_run, response_path
 from pinch_jax.study.tuning import complete_run, forget_weights
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir
-from pinch_jax.version import code_version
+from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir, results_lock
+from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import agreed, is_primary, primary_alone
 
 AGAIN = "delete it, and run `pinch study` again"
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +107,7 @@ def plan_study(
         runs[spec].append(run)
         languages.setdefault(run.directory.name, {}).update(dict.fromkeys(needed[spec]))
     _check_draws(runs)
+    check_runs_alike(by_fingerprint.values())
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)
@@ -234,7 +234,12 @@ def _judge(study: Study, measured: Mapping[str, Any], progress: bool, yes: bool)
         for code in own
     }
     judges = judge_study(study.bench, study.workdir, Matches(comparisons, asked), progress, yes)
-    primary_alone("writing study.json", lambda: _record(study, judges, measured))
+
+    def record() -> None:
+        with only_writer(results_lock(study.workdir)):
+            _record(study, judges, measured)
+
+    primary_alone("writing study.json", record)
 
 
 def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
@@ -290,7 +295,7 @@ def _record(study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping
         "runs": {run.directory.name: describe_run(run) for run in study.distinct},
         "judges": judges,
         "versions": {"pinch_jax": code_version(), "python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in VERSIONED},
+        | library_versions(),
         "devices": [str(device) for device in jax.devices()],
         "seeds": {"seed": config.seed, "pair_seed": config.study.pair_seed},
         "runs_saved": study.saved,

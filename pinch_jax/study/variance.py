@@ -1,8 +1,4 @@
-"""How much of a number's variance is the choice of examples and how much that of prompts.
-
-Every mean score of a curve, and how much each of its tuning sets scores above the first: what both
-choices give, and how many draws and prompts would tell a difference of 3 points.
-"""
+"""How much of a number's variance is the choice of examples and how much that of prompts."""
 
 import dataclasses
 import math
@@ -13,7 +9,7 @@ import scipy.optimize
 import scipy.special
 
 from pinch_jax.evaluate.draws import TAIL, noise, reach
-from pinch_jax.evaluate.intervals import NORMAL, Contrast, Mean
+from pinch_jax.evaluate.intervals import NORMAL, Contrast, Estimate, Mean
 from pinch_jax.study.comparisons import Results, Scored
 from pinch_jax.study.rows import Variance
 
@@ -29,15 +25,13 @@ class Components:
     """The parts of the variance of a number over `draws` draws and these prompts, in points².
 
     Attributes:
-        draw: of one draw, whatever the number of prompts, with the ends of its 95 % interval.
+        draw: of one draw, whatever the number of prompts.
         prompt: what the prompts give, the same in every draw.
         both: what they give to one draw alone.
     """
 
     draws: int
-    draw: float
-    draw_low: float
-    draw_high: float
+    draw: Estimate
     prompt: float
     both: float
 
@@ -49,7 +43,7 @@ class Components:
 
     def prompts_needed(self, draws: int) -> float:
         """Returns how many times this study's prompts tell a difference of `POINTS`."""
-        by_draws = self.draw / draws
+        by_draws = self.draw.value / draws
         by_prompts = self.prompt + self.both / draws
         power = float(scipy.special.ndtri(POWER))
         held = np.zeros(draws)
@@ -78,8 +72,8 @@ def components(number: Mean | Contrast) -> Components:
     )
     over_prompts = number.over_prompts().estimate()
     prompts = ((over_prompts.high - over_prompts.low) / 2 / NORMAL) ** 2
-    parts = (max(0.0, part - both) for part in (scatter, low, high))
-    return Components(count, *parts, max(0.0, prompts - both / count), both)
+    draw = Estimate(*(max(0.0, part - both) for part in (scatter, low, high)))
+    return Components(count, draw, max(0.0, prompts - both / count), both)
 
 
 def variance_rows(results: Results) -> Iterator[Variance]:
@@ -105,12 +99,17 @@ def _several(number: Mean | Contrast) -> bool:
 
 
 def _row(entry: Scored, number: Mean | Contrast, above: str) -> Variance:
-    estimate, parts = number.estimate(), components(number)
-    size, told = entry.prompts / len(entry.languages), {}
-    for end, part in (("", parts.draw), ("_low", parts.draw_low), ("_high", parts.draw_high)):
-        told |= {f"draw_sd{end}": math.sqrt(part), f"draw_share{end}": parts.share(part)}
+    parts, size, planned = components(number), entry.prompts / len(entry.languages), {}
     for draws in PLANNED_DRAWS:
         needed = size * parts.prompts_needed(draws) if above else math.nan
-        told[f"prompts_{draws}"] = math.ceil(needed) if math.isfinite(needed) else needed
-    held = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return Variance(**entry.named, above=above, draws=parts.draws, prompts=size, **held, **told)
+        planned[f"prompts_{draws}"] = math.ceil(needed) if math.isfinite(needed) else needed
+    return Variance(
+        **entry.named,
+        above=above,
+        draws=parts.draws,
+        prompts=size,
+        value=number.estimate(),
+        draw_sd=Estimate(*map(math.sqrt, parts.draw.numbers)),
+        draw_share=Estimate(*map(parts.share, parts.draw.numbers)),
+        **planned,
+    )

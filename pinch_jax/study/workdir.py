@@ -42,6 +42,14 @@ FREE_FIELDS = (
 )
 
 
+def results_lock(workdir: Path) -> Path:
+    """Returns the lock of what is made of all runs: study.json, tables, page.
+
+    Shards may end at once, and calls with other experiments: each page is of one study.json.
+    """
+    return workdir / "results.lock"
+
+
 def write_command(workdir: Path, command: str) -> None:
     """Keeps what was typed to run the study, without where it is kept."""
     write_text(workdir / "command.txt", command + "\n")

@@ -19,7 +19,7 @@ from pinch_jax.goodput import doing
 from pinch_jax.mesh import check_finite, replicated
 from pinch_jax.sharding import parameter_shardings
 from pinch_jax.train.step import TrainState
-from pinch_jax.waiting import agreed, is_primary
+from pinch_jax.waiting import WAIT_SECONDS, agreed, is_primary
 
 # How Orbax calls the state inside of a checkpoint's directory.
 ITEM = "default"
@@ -55,7 +55,8 @@ class Checkpoints:
             self.directory, self._mirror = Path(self._disk.name), directory
             copy_folder(directory, self.directory)
         # Orbax calls it when all is written, and only then gives the directory its name.
-        sealing = ocp.AsyncOptions(post_finalization_callback=self._seal)
+        # The others wait for that: the first reads all that was written, of a pod's model for long.
+        sealing = ocp.AsyncOptions(WAIT_SECONDS, post_finalization_callback=self._seal)
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, async_options=sealing)
         self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
 
@@ -63,7 +64,7 @@ class Checkpoints:
     def save(self, state: TrainState) -> None:
         """Writes a state in the background; UserError, and nothing written, if it is not finite."""
         step = int(state.step)
-        if self._manager.latest_step() != step:
+        if not agreed("looking for it", lambda: self._manager.latest_step() == step):
             check_finite(state, f"the state after step {step} is not kept")
             with naming(self.directory):
                 self._manager.wait_until_finished()
@@ -103,7 +104,9 @@ class Checkpoints:
 
     def _newest_whole(self) -> int | None:
         damaged: dict[int, str] = {}
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        # A host may list for a while what was there before, as those of NFS do.
+        steps = agreed(f"listing {self.directory}", lambda: sorted(self._manager.all_steps()))
+        for step in reversed(steps):
             if fault := self._fault(step):
                 damaged[step] = fault
                 continue

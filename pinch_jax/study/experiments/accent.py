@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-from pinch_jax.evaluate.intervals import Estimate, Mean, mean_of
+from pinch_jax.evaluate.intervals import Mean, mean_of
 from pinch_jax.evaluate.records import own_texts
 from pinch_jax.evaluate.text_match import normalise
 from pinch_jax.study.comparisons import Arm, Results, draws_of
@@ -251,7 +251,7 @@ def in_words(records: Records, experiment: str) -> str:
         if found.value is None:
             told.append(f"Not run, {found.unit}: {found.detail.removeprefix('not run: ')}.")
         else:
-            number = show(Estimate(found.value, found.low, found.high), found.digits)
+            number = show(found.estimate, found.digits)
             told.append(f"{number} {found.unit}. {found.detail}")
     return " ".join(told)
 

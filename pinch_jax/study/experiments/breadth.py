@@ -84,8 +84,8 @@ def more_languages(records: Records, experiment: str) -> str:
     least, most = min(means), max(means)
     languages = "one tuning language" if least == 1 else f"{least} tuning languages"
     return (
-        f"The unseen languages score {show(means[least].estimate)} with {languages} and "
-        f"{show(means[most].estimate)} with {most}, mean of the orders."
+        f"The unseen languages score {show(means[least].score)} with {languages} and "
+        f"{show(means[most].score)} with {most}, mean of the orders."
     )
 
 
@@ -93,7 +93,7 @@ def beside(records: Records, experiment: str) -> list[Beside]:
     """Returns the mean of the unseen languages at four tuning languages."""
     means = over_orders(records, experiment)
     what = "mean of the unseen languages with 4 tuning languages"
-    return [Beside(what, "almost 50", show(means[4].estimate))] if 4 in means else []
+    return [Beside(what, "almost 50", show(means[4].score))] if 4 in means else []
 
 
 EXPERIMENT = Experiment(

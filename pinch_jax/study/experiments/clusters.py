@@ -187,9 +187,7 @@ def in_words(records: Records, experiment: str) -> str:
         told.append(f"{what}: {' and '.join(language(code).name for code in pair)}, {x:.2f}.")
     for claim, word in ((FAMILIES, "being of one family"), (TRANSFER, "transfer")):
         found = [f for f in records.findings if f.claim == claim.claim and f.value is not None]
-        told += [
-            f"Partial r with {word}: {show(Estimate(f.value, f.low, f.high), 2)}." for f in found
-        ]
+        told += [f"Partial r with {word}: {show(f.estimate, 2)}." for f in found]
     return " ".join(told)
 
 

@@ -1,7 +1,8 @@
 """The kinds of figures that an experiment may have, declared as data; report/ draws them.
 
 What is drawn are the scores of scores.csv: an arm stands at its `x`, and a line, bar or column is
-a mean by its name, or a language. Intervals come by themselves, and so does the line at 50.
+a mean by its name, or a language. Intervals come by themselves, and so does the line at 50. `x` and
+`y` are the titles of axes.
 """
 
 import dataclasses
@@ -23,13 +24,12 @@ class Curve:
     """Scores over the arms, evenly spaced in the order of their `x`, which are numbers.
 
     Attributes:
-        x: the title of the x axis.
         lines: a mean -> its name; thick, with its interval. BASE has the name of its language.
         each: whether every other language is a thin line.
         dots: what a small point beside the first line is, one for each series or draw; "" if there
             are none.
         baseline: what a score of 50 is as good as.
-        y: the title of the y axis, where the lines are no scores, and nothing is at 50.
+        y: "" where the lines are scores; else nothing is at 50.
     """
 
     x: str
@@ -45,7 +45,6 @@ class Bars:
     """A bar an arm with its interval, from the top to the bottom.
 
     Attributes:
-        x: the title of the axis of scores.
         of: the mean that a bar shows, or OWN.
         dots: what the small points are, the scores of the other arms in that language; "" if there
             are none. They need OWN.
@@ -76,7 +75,6 @@ class Scatter:
     """A point a language.
 
     Attributes:
-        x, y: the titles of the axes.
         columns: of the CSV file: language, x, y, and the ends of y's interval.
         points: language -> (x, y), from the records of a study; empty where it has none.
         r: their correlation, NaN where it is not defined.
@@ -94,7 +92,6 @@ class Shares:
     """Bars of parts that add up to 100 %, one a language and model.
 
     Attributes:
-        x: the title of the axis.
         kinds: what the three parts are called, the best first.
         counts: (language, run) -> how many of each kind, from the records of a study.
     """

@@ -40,7 +40,7 @@ def table(experiment: str, languages: Sequence[str], baselines: Mapping[str, str
 def carries_over(records: Records, experiment: str) -> str:
     """Says which tuning languages carry over most and least."""
     order = records.ranked(experiment, "mean_other")
-    best, last = ((language(row.x).name, show(row.estimate)) for row in (order[0], order[-1]))
+    best, last = ((language(row.x).name, show(row.score)) for row in (order[0], order[-1]))
     return (
         f"The model tuned on {best[0]} scores highest in the other languages: {best[1]}, mean of "
         f"these. The model tuned on {last[0]} scores lowest: {last[1]}."
@@ -53,7 +53,8 @@ def beside(records: Records, experiment: str) -> list[Beside]:
     names = ", ".join(language(row.x).name for row in order[:3])
     last = order[-1].x
     own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]
-    cells = [row.score for row in own if row.language != last and not math.isnan(row.score)]
+    scores = [row.score.value for row in own if row.language != last]
+    cells = [score for score in scores if not math.isnan(score)]
     above = f"{sum(score > 30 for score in cells)} of {len(cells)} ({language(last).name})"
     return [
         Beside("best tuning languages", "English, then Italian and Spanish", names),

@@ -68,7 +68,7 @@ def pairs_win(records: Records, experiment: str) -> str:
     pairs: dict[str, list[Score]] = {}
     for row in records.experiment(experiment, "mean_other"):
         pairs.setdefault(row.x, []).append(row)
-    both = sum(all(row.low > EVEN for row in rows) for rows in pairs.values())
+    both = sum(all(row.score.low > EVEN for row in rows) for rows in pairs.values())
     return f"{both} of {len(pairs)} bilingual models beat both of their halves, by both intervals."
 
 

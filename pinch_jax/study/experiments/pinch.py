@@ -145,11 +145,11 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     if float(none.x) == 0:
         where = f"when all examples are {_base(records)}"
     said = (
-        f"{whose} score {show(none.estimate)} {where}, and "
-        f"{show(first.estimate)} with {few:,} of {sum(held.values()):,} in other languages."
+        f"{whose} score {show(none.score)} {where}, and "
+        f"{show(first.score)} with {few:,} of {sum(held.values()):,} in other languages."
     )
     if last is not first:
-        said += f" At P = {float(last.x):g} they score {show(last.estimate)}."
+        said += f" At P = {float(last.x):g} they score {show(last.score)}."
     return f"{said} 50 would be as good as a model tuned on each language alone."
 
 
@@ -173,7 +173,7 @@ def a_pinch_lifts(records: Records, experiment: str) -> str:
     said = first_dose_says(records, experiment, "mean_non_english", whose)
     rows = by_dose(records, experiment, base)
     first, last = rows[0], rows[-1]
-    return f"{said} {_base(records)} goes from {show(first.estimate)} to {show(last.estimate)}."
+    return f"{said} {_base(records)} goes from {show(first.score)} to {show(last.score)}."
 
 
 def _base(records: Records) -> str:

@@ -45,7 +45,7 @@ def arms(config: Config) -> list[Arm]:
 def transfer(results: Results) -> Decision:
     """Decides by the lowest of the monolingual models."""
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
-    lowest = Estimate(*np.min([(m.value, m.low, m.high) for m in models], axis=0).tolist())
+    lowest = Estimate(*np.min([model.numbers for model in models], axis=0).tolist())
     of = f" ({len(models)} of them)"
     found = results.find("monolingual", "mean_other")
     # A judge may have no verdict on all that a mean is over.
@@ -71,9 +71,9 @@ def _told(score: float) -> bool:
 
 def tuning_changes(records: Records, experiment: str) -> str:
     """Says how the models do in their own language and in the others."""
-    rows = [r for r in records.experiment(experiment) if not r.is_mean and _told(r.score)]
-    own = [row.score for row in rows if row.x == row.language]
-    others = [row.score for row in rows if row.x != row.language]
+    rows = [r for r in records.experiment(experiment) if not r.is_mean and _told(r.score.value)]
+    own = [row.score.value for row in rows if row.x == row.language]
+    others = [row.score.value for row in rows if row.x != row.language]
     if not (own and others):
         return "The judge has no verdict on answers in the models' own language, or in the others."
     return (

@@ -116,7 +116,7 @@ def shares_and_transfer(records: Records) -> dict[str, tuple[float, Estimate]]:
     """Returns language -> its share in pretraining in percent, its model's mean on the others."""
     shares = records.study["pretraining_share"]
     rows = records.experiment("monolingual", "mean_other")
-    means = {row.x: row.estimate for row in rows if row.x in shares}
+    means = {row.x: row.score for row in rows if row.x in shares}
     codes = [code for code in records.languages if code in means]
     return {code: (100.0 * shares[code], means[code]) for code in codes}
 
@@ -124,7 +124,7 @@ def shares_and_transfer(records: Records) -> dict[str, tuple[float, Estimate]]:
 def analysed_r(records: Records) -> Estimate:
     """Returns the correlation as it was analysed, NaN where one of both does not vary."""
     rows = records.experiment("pretraining_share", "pearson")
-    return rows[0].estimate if rows else NOTHING
+    return rows[0].score if rows else NOTHING
 
 
 def correlates(records: Records, experiment: str) -> str:

@@ -111,4 +111,4 @@ def right_share(results: Results, run: str, languages: Iterable[str]) -> Mean:
 def each_series(records: Records, experiment: str) -> str:
     """Says the score of each series, mean of its languages."""
     rows = records.experiment(experiment, "mean")
-    return f"Score in percent: {'; '.join(f'{row.series} {show(row.estimate)}' for row in rows)}."
+    return f"Score in percent: {'; '.join(f'{row.series} {show(row.score)}' for row in rows)}."

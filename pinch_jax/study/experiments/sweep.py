@@ -32,7 +32,7 @@ def best_and_worst(records: Records, experiment: str) -> str:
         return "It has no mean over languages."
     told = [
         f"“{', '.join(filter(None, (records.names[row.run], row.series)))}” scores "
-        f"{show(row.estimate)}"
+        f"{show(row.score)}"
         for row in rows
     ]
     if len(told) > 3:

@@ -1,0 +1,60 @@
+"""What several processes end with: only a fault of the input keeps a launcher from going on."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from pinch_jax.stops import FAULT
+
+CODE = """
+import sys
+from pinch_jax import main
+def fail():
+    from pinch_jax.waiting import agreed
+    def read():
+        raise {error}
+    agreed("reading", read)
+main.COMMANDS["train"] = fail, main.COMMANDS["train"][1]
+main.main(["pinch", "train", *sys.argv[1:]])
+"""
+
+
+def codes(error, processes=2, flags=()):
+    """Returns how two of so many processes end, and what they say; the first one raises."""
+    with socket.create_server(("", 0)) as server:
+        flags = [f"--coordinator=localhost:{server.getsockname()[1]}", *flags]
+    call = [sys.executable, "-c", CODE.format(error=error), *flags, f"--processes={processes}"]
+    run = [
+        subprocess.Popen(
+            [*call, f"--process={i}"],
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            cwd=Path(__file__).parent.parent,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    try:
+        told = [process.communicate(timeout=100)[1] for process in run]
+    finally:
+        for process in run:
+            process.kill()
+    return [process.returncode for process in run], told
+
+
+def test_what_a_bucket_failed_at_once_is_no_fault_of_the_input_in_any_process():
+    """GKE gives up for good where a pod ends with 1, and starts all anew at 70."""
+    found, told = codes("ConnectionResetError(104, 'reset', 'gs://b/w')")
+    assert found == [FAULT, FAULT], told
+    assert "process 0 failed at reading: [Errno 104] reset: 'gs://b/w'" in told[1]
+    found, told = codes("FileNotFoundError(2, 'no such file', '/data')")
+    assert found == [1, 1] and "/data: no such file; give one that is there" in told[0], told
+
+
+def test_processes_that_wait_in_vain_for_another_are_to_be_started_again():
+    found, told = codes("", processes=3, flags=["--start_timeout=3"])
+    assert found == [FAULT, FAULT], told
+    assert all("gave up: process 0 of 3 waits for 2" in said for said in told)
+    assert not any("Traceback" in said for said in told)

@@ -1,0 +1,90 @@
+"""Processes whose hosts differ: in what they list, how long they take, and what they begin with."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
+
+
+def address():
+    with socket.create_server(("", 0)) as server:
+        return f"localhost:{server.getsockname()[1]}"
+
+
+CODE = """
+import sys, time
+from pathlib import Path
+import orbax.checkpoint as ocp
+from pinch_jax.processes import end_processes, start_processes
+start_processes(sys.argv[1], 2, int(sys.argv[2]), 60)
+import jax
+import jax.numpy as jnp
+from small import GEMMA_LIKE, OPTIMIZER, random_params
+from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.train import checkpoint
+from pinch_jax.train.step import init_state
+# What Orbax waits unless told, in seconds; and a first process that reads for longer.
+ocp.AsyncOptions.__init__.__defaults__ = (2, *ocp.AsyncOptions.__init__.__defaults__[1:])
+seal = checkpoint.seal
+checkpoint.seal = lambda folder: (time.sleep(4), seal(folder))
+like = init_state(OPTIMIZER, random_params(GEMMA_LIKE))
+mesh = make_mesh(MeshConfig())
+start = jax.jit(lambda: like, out_shardings=checkpoint.state_shardings(mesh, like))()
+with checkpoint.Checkpoints(Path(sys.argv[3])) as checkpoints:
+    for step in (1, 2):
+        checkpoints.save(start._replace(step=start.step + step))
+with checkpoint.Checkpoints(Path(sys.argv[3])) as checkpoints:
+    if jax.process_index():
+        checkpoints._manager.all_steps = lambda: [1]
+        checkpoints._manager.latest_step = lambda: 1
+    restored = checkpoints.restore(mesh, like)
+    print("restored", int(restored.step))
+    checkpoints.save(restored)
+end_processes()
+"""
+
+
+def both(*calls):
+    """Returns the exit codes and the outputs of two processes of this Python."""
+    run = [
+        subprocess.Popen(
+            [sys.executable, *map(str, call)],
+            env=os.environ | ENVIRONMENT,
+            cwd=ROOT / "tests",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for call in calls
+    ]
+    try:
+        told = [process.communicate(timeout=150)[0] for process in run]
+    finally:
+        for process in run:
+            process.kill()
+    return [process.returncode for process in run], told
+
+
+def test_a_host_that_lists_less_restores_what_the_first_does_and_a_long_seal_is_awaited(tmp_path):
+    path, where = tmp_path / "checkpoints", address()
+    codes, told = both(*(["-c", CODE, where, process, path] for process in range(2)))
+    assert codes == [0, 0], told
+    assert ["restored 2" in said for said in told] == [True, True], told
+
+
+def test_hosts_that_have_other_weights_or_examples_under_one_name_are_told_apart(tmp_path):
+    """They would train one model of both: each its own rows, on its own weights."""
+    call = ["-m", "pinch_jax.main", "train", "--config=tiny", f"--workdir={tmp_path / 'w'}"]
+    call += [f"--config.corpus.data_dir={tmp_path / 'data'}"]
+    call += ["--config.languages=('en', 'fi')", "--config.mixture.spec=pinch:25"]
+    call += ["--config.mixture.examples=8", f"--coordinator={address()}", "--processes=2"]
+    codes, told = both(*([*call, f"--process={i}", f"--config.seed={i}"] for i in range(2)))
+    assert codes == [1, 1], told
+    for said in told:
+        assert re.search("the fingerprint of 'pinch:25' of process 1 is [0-9a-f]{64}, and", said)
+    assert not (tmp_path / "w").exists()
