@@ -104,6 +104,7 @@ def _become(arguments: list[str], output: int) -> None:
 def answers(part: str = "") -> Iterator[tuple[Case, str]]:
     """Yields each case with this in its command, and what is wrong with its answer."""
     os.environ["JAX_PLATFORMS"] = "cpu"
+    sys.dont_write_bytecode = True  # what Python keeps beside a config is nothing that is left
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory).resolve()
         child = os.fork()  # what makes the files starts threads, which no fork survives
