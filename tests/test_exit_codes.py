@@ -1,10 +1,6 @@
 """What several processes end with: only a fault of the input keeps a launcher from going on."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from side_by_side import ended, free_port
 
 from pinch_jax.stops import FAULT
 
@@ -23,25 +19,8 @@ main.main(["pinch", "train", *sys.argv[1:]])
 
 def codes(error, processes=2, flags=()):
     """Returns how two of so many processes end, and what they say; the first one raises."""
-    with socket.create_server(("", 0)) as server:
-        flags = [f"--coordinator=localhost:{server.getsockname()[1]}", *flags]
-    call = [sys.executable, "-c", CODE.format(error=error), *flags, f"--processes={processes}"]
-    run = [
-        subprocess.Popen(
-            [*call, f"--process={i}"],
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
-            cwd=Path(__file__).parent.parent,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(2)
-    ]
-    try:
-        told = [process.communicate(timeout=100)[1] for process in run]
-    finally:
-        for process in run:
-            process.kill()
-    return [process.returncode for process in run], told
+    call = ["-c", CODE.format(error=error), f"--coordinator=localhost:{free_port()}", *flags]
+    return ended(*([*call, f"--processes={processes}", f"--process={i}"] for i in range(2)))
 
 
 def test_what_a_bucket_failed_at_once_is_no_fault_of_the_input_in_any_process():

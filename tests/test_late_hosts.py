@@ -1,20 +1,8 @@
 """Processes whose hosts differ: in what they list, how long they take, and what they begin with."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
-
-
-def address():
-    with socket.create_server(("", 0)) as server:
-        return f"localhost:{server.getsockname()[1]}"
-
+from side_by_side import ended, free_port
 
 CODE = """
 import sys, time
@@ -49,30 +37,9 @@ end_processes()
 """
 
 
-def both(*calls):
-    """Returns the exit codes and the outputs of two processes of this Python."""
-    run = [
-        subprocess.Popen(
-            [sys.executable, *map(str, call)],
-            env=os.environ | ENVIRONMENT,
-            cwd=ROOT / "tests",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for call in calls
-    ]
-    try:
-        told = [process.communicate(timeout=150)[0] for process in run]
-    finally:
-        for process in run:
-            process.kill()
-    return [process.returncode for process in run], told
-
-
 def test_a_host_that_lists_less_restores_what_the_first_does_and_a_long_seal_is_awaited(tmp_path):
-    path, where = tmp_path / "checkpoints", address()
-    codes, told = both(*(["-c", CODE, where, process, path] for process in range(2)))
+    path, where = tmp_path / "checkpoints", f"localhost:{free_port()}"
+    codes, told = ended(*(["-c", CODE, where, process, path] for process in range(2)))
     assert codes == [0, 0], told
     assert ["restored 2" in said for said in told] == [True, True], told
 
@@ -82,8 +49,12 @@ def test_hosts_that_have_other_weights_or_examples_under_one_name_are_told_apart
     call = ["-m", "pinch_jax.main", "train", "--config=tiny", f"--workdir={tmp_path / 'w'}"]
     call += [f"--config.corpus.data_dir={tmp_path / 'data'}"]
     call += ["--config.languages=('en', 'fi')", "--config.mixture.spec=pinch:25"]
-    call += ["--config.mixture.examples=8", f"--coordinator={address()}", "--processes=2"]
-    codes, told = both(*([*call, f"--process={i}", f"--config.seed={i}"] for i in range(2)))
+    call += [
+        "--config.mixture.examples=8",
+        f"--coordinator=localhost:{free_port()}",
+        "--processes=2",
+    ]
+    codes, told = ended(*([*call, f"--process={i}", f"--config.seed={i}"] for i in range(2)))
     assert codes == [1, 1], told
     for said in told:
         assert re.search("the fingerprint of 'pinch:25' of process 1 is [0-9a-f]{64}, and", said)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from side_by_side import free_port
 from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
@@ -50,11 +51,6 @@ def get_config():
     c.study.experiments = ("monolingual",)
     return c
 """
-
-
-def free_port():
-    with socket.create_server(("", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture
