@@ -16,7 +16,9 @@ quick: $(VENV)/installed
 study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
 
-# Three processes for two cores: some tests wait, for others of theirs or for a scheduler.
+# Three processes for two cores: some tests wait, for others of theirs or for a scheduler. What they
+# compile is kept for the next time, for this machine: JAX does not ask of which processor it is.
+test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/compiled-$(shell uname -n)
 test: $(VENV)/tested
 	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -62,4 +64,4 @@ $(VENV)/gemma: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis build/compiled-*

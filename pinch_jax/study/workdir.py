@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ml_collections_configs import base
 from pinch_jax.config import Config, from_config_dict
 from pinch_jax.errors import UserError
@@ -70,17 +68,6 @@ def verdict_path(
     """
     folder = f"{judge['as']}-{digest([judge['name'], judge['version']])[:12]}"
     return workdir / "verdicts" / folder / f"{run}--{baseline_run}--{language}.jsonl"
-
-
-def keep_compiled(workdir: Path) -> None:
-    """Lets JAX keep compiled programs in the work directory, unless it was told of another place.
-
-    Those of CPUs it does not keep: hosts of other instruction sets may share a work directory.
-    """
-    if jax.default_backend() != "cpu" and not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(workdir / "compiled"))
-        # XLA's own caches know no buckets.
-        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:
