@@ -201,7 +201,7 @@ def test_the_commands_make_a_page_judge_by_people_and_write_pairs_to_certify_wit
     }
     output = tmp_path / "verdicts.jsonl"
     told = call("judge", judge="people", annotations=path, output=output)
-    assert "score of the candidate: 50.0 % of 2 prompts; no verdict on 7 prompts" in told
+    assert re.search(r"candidate: 50.0 \[.*\] % of 2 prompts; no verdict on 7 prompts", told)
     kept = path.read_bytes()
     assert "would be lost" in call("judge", judge="people", annotations=path, output=path)
     assert "give both or neither" in call("judge", judge="people", output=output)

@@ -1,10 +1,12 @@
 """Scores and their statistics against hand-made verdicts and independent computations."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
+from pinch_jax.evaluate.intervals import means_over_prompts
 from pinch_jax.judge.records import Verdict
 from pinch_jax.judge.scores import (
     flip_rate,
@@ -55,9 +57,28 @@ def test_a_prompt_without_a_verdict_in_both_orders_has_no_outcome():
     held = protocol(a="cc", b="bb")
     assert outcomes(held[:3]) == {"a": 1.0}
     assert score_summary(held[:3], 2).endswith(
-        "100.0 % of 1 prompts; no verdict on 1 prompts, which another call asks again"
+        "] % of 1 prompts; no verdict on 1 prompts, which another call asks again"
     )
     assert score_summary([], 2).startswith("no score")
+
+
+def told(verdicts):
+    """Returns the score and its ends, as a line for people has them."""
+    line = score_summary(verdicts, len(verdicts) // 2)
+    return [float(x) for x in re.search(r": (\S+) \[(\S+), (\S+)\] %", line).groups()]
+
+
+def test_the_line_for_people_has_the_interval_of_a_study_and_a_prompt_counts_once():
+    held = protocol(**{f"p{n}": ("cc", "bc", "bb")[n % 3 if n < 9 else 0] for n in range(20)})
+    values = 100 * np.array([[value] for value in outcomes(held).values()])
+    (mean,) = means_over_prompts(values)
+    assert told(held) == [round(x, 1) for x in mean.estimate().numbers]
+    # The same wins in another language say nothing new where they are of the same prompts.
+    finnish = [dataclasses.replace(verdict, language="fi") for verdict in held]
+    assert told(held + finnish) == told(held)
+    apart = [dataclasses.replace(verdict, id=f"fi-{verdict.id}") for verdict in finnish]
+    score, low, high = told(held + apart)
+    assert score == told(held)[0] and high - low < 0.8 * (told(held)[2] - told(held)[1])
 
 
 def test_the_probability_is_the_mean_of_both_orders_and_language_decides_with_1_or_0():

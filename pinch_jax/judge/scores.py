@@ -1,11 +1,13 @@
 """From verdicts to scores: discounted ties, probabilities, and Holm's correction."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.special
 
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.intervals import Mean
 from pinch_jax.judge.records import ORDERS, Verdict
 
 
@@ -72,35 +74,47 @@ def _mean_of_orders(
     }
 
 
-def _of_each_language(
+def _pooled(
     verdicts: Iterable[Verdict], of: Callable[[Iterable[Verdict]], dict[str, float]]
-) -> list[float]:
+) -> tuple[Mean, int]:
+    """Returns the mean over the prompts of all languages, in percent, and how many they are.
+
+    What has one id in several languages is one prompt, whose luck they share.
+    """
     by_language: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_language.setdefault(verdict.language, []).append(verdict)
-    return [value for held in by_language.values() for value in of(held).values()]
+    held = [item for own in by_language.values() for item in of(own).items()]
+    mean = 100 * float(np.mean([value for _, value in held])) if held else math.nan
+    influence: dict[str, float] = {}
+    for identity, value in held:
+        moved = (100 * value - mean) / len(held)
+        influence[identity] = influence.get(identity, 0.0) + moved
+    moved = np.array([[*influence.values()]])
+    return Mean(mean, moved, np.array([mean]), len(influence)), len(held)
 
 
 def score_verdicts(verdicts: Iterable[Verdict]) -> float:
     """Returns the discounted-tie score in percent, the mean over the prompts of all languages."""
-    values = _of_each_language(verdicts, outcomes)
-    if not values:
+    mean, prompts = _pooled(verdicts, outcomes)
+    if not prompts:
         raise UserError("verdicts=[]: nothing to score; judge some responses first")
-    return 100.0 * float(np.mean(values))
+    return mean.value
 
 
 def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
     """Returns the score of the candidate over so many prompts, in a line for people."""
-    held = _of_each_language(verdicts, outcomes)
+    mean, held = _pooled(verdicts, outcomes)
     if not held:
         return f"no score: no verdict on any of {prompts} prompts; run again, which asks again"
-    told = f"score of the candidate: {score_verdicts(verdicts):.1f} % of {len(held)} prompts"
+    found = mean.estimate()
+    told = f"score of the candidate: {found.value:.1f} [{found.low:.1f}, {found.high:.1f}] %"
+    told += f" of {held} prompts"
     if gives_odds(verdicts):
-        odds = _of_each_language(verdicts, win_probabilities)
-        told += f"; {100 * float(np.mean(odds)):.1f} % by probability"
+        told += f"; {_pooled(verdicts, win_probabilities)[0].value:.1f} % by probability"
     if gated := sum(verdict.by == "language" for verdict in verdicts):
         told += f"; {gated} of {len(verdicts)} verdicts by language alone"
-    if missing := prompts - len(held):
+    if missing := prompts - held:
         told += f"; no verdict on {missing} prompts, which another call asks again"
     return told
 
