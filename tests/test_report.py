@@ -24,7 +24,7 @@ from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
 from pinch_jax.report.page import _figure_json, write_report
-from pinch_jax.report.run_sections import composition
+from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
@@ -544,6 +544,17 @@ def test_the_mark_of_a_heat_map_is_told_in_its_caption(tmp_path, many, sign):
     (drawn,) = section(rewrite_scores(tmp_path, change), "mixed").drawings
     marked = {row["column"] for row in values(drawn.spec) if row.get("mark") == sign}
     assert marked == {"sw"} and drawn.note.startswith(f"{sign} marks")
+
+
+def test_a_model_of_one_language_answers_in_it_whatever_its_set_is_called(workdir):
+    records = read_records(workdir)
+    responses = [
+        dataclasses.replace(row, spec=row.spec.replace("monolingual:en", "pinch:0"))
+        for row in records.responses
+    ]
+    found = own_language_rows(dataclasses.replace(records, responses=responses))
+    assert [row.language for row in found] == list(records.languages)
+    assert {row.spec for row in found if row.language == "en"} == {"pinch:0"}
 
 
 def test_draws_are_points_of_the_curve_and_have_a_section_of_their_own(tmp_path, page):

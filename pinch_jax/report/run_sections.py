@@ -40,12 +40,13 @@ def run_sections(records: Records) -> tuple[list[Section], list[Section]]:
 
 
 def own_language_rows(records: Records) -> list[ResponseShares]:
-    """Returns what each monolingual model answered in its own language, in the study's order.
+    """Returns what each model tuned on one language answered in it, in the study's order.
 
-    Without references there is no exact match, and no row.
+    Its set may be called otherwise: `pinch:0` is English alone. Without references there is no
+    exact match, and no row.
     """
     rows = [row for row in records.responses if not math.isnan(row.exact_match)]
-    held = {row.language: row for row in rows if row.spec == f"monolingual:{row.language}"}
+    held = {row.language: row for row in rows if [*records.examples_of(row.run)] == [row.language]}
     return [held[code] for code in records.languages if code in held]
 
 
