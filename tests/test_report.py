@@ -553,7 +553,7 @@ def test_a_model_of_one_language_answers_in_it_whatever_its_set_is_called(workdi
         for row in records.responses
     ]
     found = own_language_rows(dataclasses.replace(records, responses=responses))
-    assert [row.language for row in found] == list(records.languages)
+    assert [row.language for row in found] == list(STUDY_LANGUAGES)
     assert {row.spec for row in found if row.language == "en"} == {"pinch:0"}
 
 
