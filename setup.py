@@ -12,7 +12,11 @@ ROOT = Path(__file__).parent
 # What etils.epath reaches buckets by: of one release each, which go with one another.
 BUCKETS = ["gcsfs>=2026.9", "s3fs>=2026.9"]
 CONFUSION = ["fugashi", "jieba", "unidic-lite"]
-GPU = ["tokamax==0.0.12"]
+# 0.0.12 is the newest for Python 3.11, and its gradients ask JAX for what 0.12 has not.
+GPU = [
+    'tokamax==0.0.12; python_version<"3.12"',
+    'tokamax==0.0.17; python_version>="3.12"',
+]
 # Buckets on this machine.
 SERVERS = ["flask", "flask-cors", "gcp-storage-emulator", "moto[s3]>=5.1"]
 SERVICES = ["openai"]

@@ -151,7 +151,7 @@ def test_english_words_count_in_answers_that_are_in_the_language_alone():
     held = [np.where(np.arange(30) < 18, 100.0 * (np.arange(30) < 6), np.nan)]
     held += [100.0 * (np.arange(30) < 15)]
     sides = [mean_of(means_over_prompts(np.stack(x).T)) for x in (held, np.multiply(held, 0))]
-    assert found.number == (sides[0] - sides[1]).estimate()
+    assert found.number.numbers == (sides[0] - sides[1]).estimate().numbers
     cells = {(row.x, row.language): row for row in accent.rows(results)}
     assert cells["1", "it"].score.value == pytest.approx(100 / 3) and cells["1", "it"].prompts == 18
     assert cells["1", "own"].score.value == cells["0", "mean"].score.value == 0

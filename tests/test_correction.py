@@ -128,7 +128,7 @@ def test_a_corrected_mean_takes_each_draw_and_each_language_as_its_score_does():
 
     assert told("fi", "fi").value == pytest.approx(expected["fi"])
     # Of one language its mean is the same, and not corrected by what the judge is elsewhere.
-    assert told("mean_other", "fi") == told("fi", "fi")
+    assert told("mean_other", "fi").numbers == told("fi", "fi").numbers
     assert told("mean", "en", "fi", "it").value == pytest.approx(np.mean([*expected.values()]))
     outcomes.update({pair: {} for pair in outcomes if pair.language == "fi"})
     assert math.isnan(told("mean", "en", "fi").value), "over less than its score is"
