@@ -93,7 +93,9 @@ def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
     if sys.stdout is None:  # it was closed before the call
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
+    # Nothing is left to be written at the exit; and whatever a locale can say, data and names are
+    # those of files, also where these are no text.
+    sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="surrogateescape")
     try:
         _run_command(sys.argv if argv is None else argv)
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
