@@ -123,6 +123,11 @@ def _leave_others(code: int) -> None:
 
 
 def _run_command(argv: list[str]) -> None:
+    if sys.flags.optimize > 1:
+        _refuse(
+            "pinch: python -OO (PYTHONOPTIMIZE=2) leaves out docstrings, and what draws the page "
+            "ends without its own, as does this help; leave it out, or use -O"
+        )
     if argv[1:2] == ["--version"]:
         from pinch_jax.version import code_version
 
