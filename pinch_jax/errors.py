@@ -16,8 +16,8 @@ ADVICE = {
     errno.EFBIG: "lift the limit (ulimit -f), or use another disk; run again to go on",
     errno.ENAMETOOLONG: "give a shorter name",
 }
-# Of a full disk the system does not say which file would not fit.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of a disk that is full, or can only be read, libraries do not say of which file they heard so.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class UserError(ValueError):

@@ -105,7 +105,7 @@ def test_a_folder_is_what_it_was_sealed_with(tmp_path, damage, message):
         check_sealed(tmp_path, "mend it")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
 def test_what_a_library_says_of_a_full_disk_or_quota_is_what_the_system_said(number, tmp_path):
     with pytest.raises(OSError, match=os.strerror(number)) as raised, naming(tmp_path):
         raise ValueError(f"RESOURCE_EXHAUSTED: Failed writing: {os.strerror(number)} [source ...]")
