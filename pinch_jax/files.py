@@ -211,7 +211,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
     content = io.BytesIO()
     np.save(content, array)  # into a file, it would lose what the system says of a full disk
     with naming(path):
-        path.write_bytes(content.getbuffer())
+        path.write_bytes(content.getvalue())
 
 
 def read_array(path: Path) -> np.ndarray:
