@@ -13,10 +13,11 @@ ADVICE = {
     errno.EROFS: "give a path that can be written",
     errno.ENOSPC: "make room, and run again to go on",
     errno.EDQUOT: "make room, and run again to go on",
+    errno.EFBIG: "lift the limit (ulimit -f), or use another disk; run again to go on",
     errno.ENAMETOOLONG: "give a shorter name",
 }
-# Of a full disk the system does not say which file would not fit.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of a disk that is full, or can only be read, libraries do not say of which file they heard so.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class UserError(ValueError):
@@ -30,4 +31,4 @@ def is_of_input(error: BaseException) -> bool:
     """
     if not isinstance(error, OSError):
         return isinstance(error, UserError)
-    return error.errno in _FULL or (error.errno in ADVICE and bool(error.filename))
+    return error.errno in FULL or (error.errno in ADVICE and bool(error.filename))

@@ -5,7 +5,6 @@ that a file may grow by lines and is at no moment without. Folders of other file
 """
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.buckets import in_bucket
-from pinch_jax.errors import UserError
+from pinch_jax.errors import FULL, UserError
 from pinch_jax.json_input import read_object, read_objects
 
 CHECKSUM = "checksum"
@@ -62,8 +61,9 @@ def naming(path: Path) -> Iterator[None]:
         error.filename = error.filename or str(path)
         raise
     except Exception as error:
-        if (full := os.strerror(errno.ENOSPC)) in str(error):
-            raise OSError(errno.ENOSPC, full, str(path)) from error
+        for number in FULL:
+            if (said := os.strerror(number)) in str(error):
+                raise OSError(number, said, str(path)) from error
         raise
 
 
@@ -190,7 +190,7 @@ def mend_last_line(path: Path) -> None:
     start = content.rfind(b"\n") + 1
     if start == len(content):
         return
-    with path.open("r+b") as file:
+    with naming(path), path.open("r+b") as file:
         if is_whole(content[start:]):
             file.seek(len(content))
             file.write(b"\n")
@@ -204,6 +204,14 @@ def is_whole(line: bytes) -> bool:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes what `read_array` reads."""
+    content = io.BytesIO()
+    np.save(content, array)  # into a file, it would lose what the system says of a full disk
+    with naming(path):
+        path.write_bytes(content.getvalue())
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import FULL, UserError
 
 _MODEL = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([^\s@]+))?")
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -129,3 +129,7 @@ def told(repository: Repository) -> Iterator[None]:
         folder = ", as no folder has that name" if repository.kind == "model" else ""
         what = f"{repository.name!r} ({repository.kind} of the hub{folder})"
         raise UserError(" ".join(f"{what} {way}".split())) from error
+    except OSError as error:
+        if error.errno in FULL:
+            error.filename = error.filename or constants.HF_HUB_CACHE
+        raise

@@ -93,7 +93,9 @@ def main(argv: list[str] | None = None) -> None:
     """Runs a command; a fault in the input is one line, without a traceback."""
     if sys.stdout is None:  # it was closed before the call
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    sys.stdout.reconfigure(line_buffering=True)  # nothing is left to be written at the exit
+    # Nothing is left to be written at the exit; and whatever a locale can say, data and names are
+    # those of files, also where these are no text.
+    sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="surrogateescape")
     try:
         _run_command(sys.argv if argv is None else argv)
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
@@ -121,6 +123,11 @@ def _leave_others(code: int) -> None:
 
 
 def _run_command(argv: list[str]) -> None:
+    if sys.flags.optimize > 1:
+        _refuse(
+            "pinch: python -OO (PYTHONOPTIMIZE=2) leaves out docstrings, and what draws the page "
+            "ends without its own, as does this help; leave it out, or use -O"
+        )
     if argv[1:2] == ["--version"]:
         from pinch_jax.version import code_version
 

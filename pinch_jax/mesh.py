@@ -24,6 +24,17 @@ from pinch_jax.mesh_config import MeshConfig
 AXES = ("data", "fsdp", "context", "tensor")
 # What splits the rows of a batch.
 ROWS = ("data", "fsdp")
+# What changes numbers, or what is allowed, in all of JAX, and is in no fingerprint of a run.
+JAX_SETTINGS = {
+    "jax_enable_x64": False,
+    "jax_default_matmul_precision": None,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_disable_jit": False,
+    "jax_numpy_rank_promotion": "allow",
+    "jax_numpy_dtype_promotion": "standard",
+}
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -34,8 +45,9 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
 
     Raises:
         UserError: the axes do not multiply to the number of devices, `data` cannot be shared by the
-            slices, or JAX finds no device.
+            slices, JAX finds no device, or is set to compute otherwise than by default.
     """
+    check_settings()
     devices = _all_devices() if devices is None else devices
     rest = config.fsdp * config.context * config.tensor
     data = len(devices) // rest if config.data == -1 else config.data
@@ -61,6 +73,16 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     else:
         placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * 4)
+
+
+def check_settings() -> None:
+    """Raises UserError where the environment has set JAX to other numbers than a run has."""
+    for name, usual in JAX_SETTINGS.items():
+        if (found := getattr(jax.config, name, usual)) != usual:
+            raise UserError(
+                f"{name.upper()}={found}: that makes other numbers of the same run; unset it for "
+                "this call"
+            )
 
 
 def decoding_tensor(tensor: int, split: int, heads: int) -> int:

@@ -1,5 +1,6 @@
 """The command line: what it prints, and faults in one line."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -82,6 +83,28 @@ def test_an_output_that_is_closed_or_full_is_no_fault_of_ours(tmp_path):
     run = subprocess.run(f"{call} >/dev/full", shell=True, capture_output=True, text=True)
     told = "pinch judge: the output: No space left on device; make room, and run again to go on"
     assert (run.returncode, run.stderr.splitlines()[-1]) == (1, told)
+
+
+def test_a_call_without_docstrings_is_refused_before_it_has_trained():
+    """What draws the page has none to read then, and ended a study after its last verdict."""
+    command = [sys.executable, "-OO", "-m", "pinch_jax.main", "study", "--config=tiny"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 2 and "PYTHONOPTIMIZE=2" in run.stderr, run.stderr
+
+
+def test_what_is_printed_is_utf_8_and_the_bytes_of_a_path_whatever_the_locale_can_say():
+    """A path is printed when all is done, and lines of JSON are read by others."""
+    code = """
+from pinch_jax import main
+main.COMMANDS["list"] = (lambda: print("\\u4e2d \\udcff")), ()
+main.main(["pinch", "list"])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+    )
+    assert (run.returncode, run.stdout) == (0, b"\xe4\xb8\xad \xff\n"), run.stderr
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # of ml_collections

@@ -1,15 +1,21 @@
 """What is kept is read back as it was written, or not at all."""
 
+import errno
 import json
+import os
 
+import numpy as np
 import pytest
+from full_disk import files_of_at_most
 
 from pinch_jax.buckets import CHECKSUMS
 from pinch_jax.files import (
     json_line,
     mend_last_line,
+    naming,
     read_kept_lines,
     read_record,
+    write_array,
     write_bytes,
     write_record,
 )
@@ -97,3 +103,17 @@ def test_a_folder_is_what_it_was_sealed_with(tmp_path, damage, message):
     damage(tmp_path)
     with pytest.raises(ValueError, match=rf"{message}.*; mend it"):
         check_sealed(tmp_path, "mend it")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_what_a_library_says_of_a_full_disk_or_quota_is_what_the_system_said(number, tmp_path):
+    with pytest.raises(OSError, match=os.strerror(number)) as raised, naming(tmp_path):
+        raise ValueError(f"RESOURCE_EXHAUSTED: Failed writing: {os.strerror(number)} [source ...]")
+    assert (raised.value.errno, raised.value.filename) == (number, str(tmp_path))
+
+
+def test_an_array_that_does_not_fit_says_what_the_system_said(tmp_path):
+    """NumPy would say "4000 requested and 480 written" of it, and no number of an error."""
+    with files_of_at_most(4096), pytest.raises(OSError, match=r"tokens\.npy") as raised:
+        write_array(tmp_path / "tokens.npy", np.arange(4000))
+    assert raised.value.errno == errno.EFBIG

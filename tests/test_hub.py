@@ -1,6 +1,7 @@
 """Models and data sets of the hub: as from a folder, at one commit, and back again."""
 
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from absl import flags
+from full_disk import files_of_at_most
 from hub_server import Hub, files_below, running_hub
 from huggingface_hub import constants
 from small import FAMILIES, random_params
@@ -103,6 +105,15 @@ def test_a_model_of_the_hub_is_that_of_its_folder_and_no_more_is_fetched(hub, th
     hub.asked.clear()
     open_model(model.path)
     assert hub.asked == []  # a commit in the cache needs no network
+
+
+def test_a_model_that_the_cache_has_no_room_for_is_fetched_whole_once_it_has(hub, theirs):
+    hub.repo("org/base").commit(files_below(theirs))
+    largest = max(len(content) for content in files_below(theirs).values())
+    with files_of_at_most(largest - 1), pytest.raises(OSError, match=r"cache") as raised:
+        open_model("org/base").weights.load()
+    assert raised.value.errno == errno.EFBIG
+    assert open_model("org/base").weights.checksum == open_model(theirs).weights.checksum
 
 
 def test_a_folder_comes_before_a_repository_of_its_name(hub, theirs, tmp_path):

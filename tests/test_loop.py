@@ -7,11 +7,13 @@ import shutil
 import signal
 import struct
 import sys
+import threading
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from full_disk import files_of_at_most
 from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
@@ -446,6 +448,17 @@ def test_tensorboard_is_told_what_the_lines_say_and_what_a_run_that_goes_on_wrot
             seen[event.step] = value.simple_value
     assert seen == {line["step"]: np.float32(line["loss"]) for line in lines_of(tmp_path)}
     assert len(seen) == 8 and seen[8] > 4
+
+
+def test_events_that_do_not_fit_end_a_run_which_else_would_wait_for_good(tmp_path):
+    there = threading.enumerate()
+    (tracker,) = open_trackers(["tensorboard"], tmp_path, "", {}, 4)
+    # One that writes them would be ended by a full disk, and whoever logs wait for it.
+    assert threading.enumerate() == there
+    with files_of_at_most(4096), pytest.raises(OSError, match=r"File too large: .*tensorboard"):
+        for step in range(1000):
+            tracker.log({"loss": 1.0}, step)
+    tracker.close()
 
 
 def test_a_tracker_that_is_not_installed_is_named(tmp_path, monkeypatch):

@@ -235,6 +235,31 @@ def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, mon
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    {
+        "jax_enable_x64": True,
+        "jax_default_matmul_precision": "bfloat16",
+        "jax_default_prng_impl": "rbg",
+        "jax_threefry_partitionable": False,
+        "jax_random_seed_offset": 7,
+        "jax_disable_jit": True,
+        "jax_numpy_rank_promotion": "raise",
+        "jax_numpy_dtype_promotion": "strict",
+    }.items(),
+)
+def test_what_the_environment_has_set_jax_to_makes_no_other_numbers(name, value):
+    """A fingerprint would not tell them: half of a study would be of another world."""
+    usual = getattr(jax.config, name)
+    jax.config.update(name, value)
+    try:
+        with pytest.raises(UserError, match=rf"^{name.upper()}={value}: .*; unset it"):
+            make_mesh(MeshConfig())
+    finally:
+        jax.config.update(name, usual)
+    make_mesh(MeshConfig())
+
+
+@pytest.mark.parametrize(
     ("fields", "told"),
     [
         (

@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-import numba
 import numpy as np
 
+from pinch_jax.data.compiled import compiled
 from pinch_jax.data.rounding import INDEX, MOST_MEMBERS, MOST_TOTAL, random_turns, until_whole
 from pinch_jax.errors import UserError
 
@@ -98,7 +98,7 @@ def _digest(seed: int, *purpose: str | int) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-@numba.njit(cache=True)
+@compiled
 def _permuted(words: np.ndarray) -> np.ndarray:
     """Fisher-Yates; the upper half of a word picks among k with a bias below k / 2**32."""
     shuffled = np.arange(len(words)).astype(np.int32)

@@ -4,9 +4,9 @@ A step has room for so many tokens and supervised tokens in each row of its shap
 examples; 0 means as many as fit.
 """
 
-import numba
 import numpy as np
 
+from pinch_jax.data.compiled import compiled
 from pinch_jax.data.config import BatchConfig
 
 
@@ -44,7 +44,7 @@ def _row(shape: BatchConfig) -> tuple[int, int, int]:
     return shape.rows, shape.row_tokens, shape.row_supervised_tokens
 
 
-@numba.njit(cache=True)
+@compiled
 def _before(row, lengths, rows):
     """Returns the sum of the lengths of the earlier examples in the same row."""
     used = np.zeros(rows, np.int64)
@@ -55,7 +55,7 @@ def _before(row, lengths, rows):
     return before
 
 
-@numba.njit(cache=True)
+@compiled
 def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, row, used, slots):
     """Places by best fit decreasing; returns the tokens of the first example without room, or 0."""
     used[:] = 0
@@ -89,7 +89,7 @@ def _place(tokens, supervised, start, stop, rows, row_tokens, row_supervised, ro
     return 0
 
 
-@numba.njit(cache=True)
+@compiled
 def _steps(tokens, supervised, rows, row_tokens, row_supervised, examples):
     count = len(tokens)
     bounds = np.empty(count + 1, np.int32)

@@ -14,8 +14,9 @@ Procaccia (2022), "In this apportionment lottery, the house always wins".
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from pinch_jax.data.compiled import compiled
 
 # An index into the members of a mixture.
 INDEX = np.uint8
@@ -92,7 +93,7 @@ def until_whole(sums: np.ndarray, total: int) -> np.ndarray:
     return np.diff(dealt, axis=1, prepend=0)
 
 
-@numba.njit(cache=True)
+@compiled
 def _turns(graph, search, shares, rest, length, state):
     """Positions enter one by one; two neighbouring blocks of one size become one without cycles."""
     members, positions = shares.shape[1], length + len(rest)
@@ -109,9 +110,10 @@ def _turns(graph, search, shares, rest, length, state):
         starts[blocks], shared[blocks] = position, job
         blocks += 1
         for i in range(members):
-            given = rest[position - length, i]
             if position < length:
                 given = shares[position % len(shares), i]
+            else:
+                given = rest[position - length, i]
             while given:
                 if job[i] == _NONE:
                     job[i], filled[i], owner[jobs] = positions + jobs, 0, i
@@ -139,7 +141,7 @@ def _turns(graph, search, shares, rest, length, state):
     return turns
 
 
-@numba.njit(cache=True)
+@compiled
 def _connect(graph, position, job, amount):
     edge = graph.unused[0]
     if graph.unused[1] == _NONE:
@@ -154,7 +156,7 @@ def _connect(graph, position, job, amount):
         graph.first[node] = half
 
 
-@numba.njit(cache=True)
+@compiled
 def _disconnect(graph, edge):
     for half in (2 * edge, 2 * edge + 1):
         node = graph.to[half ^ 1]
@@ -169,7 +171,7 @@ def _disconnect(graph, edge):
     graph.unused[1] = 2 * edge
 
 
-@numba.njit(cache=True)
+@compiled
 def _find_cycle(graph, search, root, begin):
     """Returns the length of a cycle among the positions from `begin` on, 0 if there is none.
 
@@ -205,7 +207,7 @@ def _find_cycle(graph, search, root, begin):
     return 0
 
 
-@numba.njit(cache=True)
+@compiled
 def _cancel(graph, cycle, total, state, turns, owner):
     """Moves amounts along a cycle until an edge is empty; one that is full is a turn."""
     down, up = graph.amount[cycle[0::2]].min(), graph.amount[cycle[1::2]].min()

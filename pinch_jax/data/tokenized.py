@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example, Prompt
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_array
+from pinch_jax.files import read_array, write_array
 from pinch_jax.folders import check_sealed, is_there, seal, whole_folder
 from pinch_jax.locks import lock_of, only_writer
 
@@ -138,7 +138,7 @@ class Cache:
 def _write(tokenized: TokenizedLanguage, folder: Path) -> None:
     with whole_folder(folder) as part:
         for name in ARRAYS:
-            np.save(part / f"{name}.npy", getattr(tokenized, name))
+            write_array(part / f"{name}.npy", getattr(tokenized, name))
         seal(part)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_array
+from pinch_jax.files import read_array, write_array
 from pinch_jax.folders import check_sealed, seal
 from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import write_config, write_ids
@@ -86,7 +86,7 @@ def describe_model(directory: Path, model: Model) -> None:
     model.tokenizer.save(directory)
     trimmed = None
     if model.trimming:
-        np.save(directory / VOCABULARY, model.trimming.vocabulary.kept)
+        write_array(directory / VOCABULARY, model.trimming.vocabulary.kept)
         trimmed = {"path": model.trimming.path, "checksum": model.trimming.checksum}
     described = {
         "decoder": model.decoder.described,

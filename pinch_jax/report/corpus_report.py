@@ -19,6 +19,7 @@ from pinch_jax.corpus.fertility import fertility
 from pinch_jax.corpus.manifest import SPLITS, Manifest
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.corpus.translation.translate import Estimate
+from pinch_jax.files import write_text
 from pinch_jax.languages import name_of
 from pinch_jax.model.source import open_model
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
@@ -92,7 +93,7 @@ def say_report(
         path = as_path(config.corpus.data_dir, "config.corpus.data_dir") / name / "report.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
-        path.write_text(f"{text}\n", encoding="utf-8")
+        write_text(path, f"{text}\n")
         say(f"\nreport: {path}")
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from pinch_jax.files import write_bytes
+
 # A specification uses these colours; the page shows them as the CSS variable beside each.
 INK, MUTED, GRID, PAPER, WASH = "#1b1f24", "#5b6570", "#d5dae0", "#fffffe", "#eceff2"
 BLUE, ORANGE, GREEN, VERMILION = "#1f5fa8", "#c2570d", "#0b7a5c", "#b3341e"
@@ -108,7 +110,7 @@ class Drawing:
             ".png": lambda: vl_convert.svg_to_png(self.svg, scale=2),
             ".pdf": lambda: vl_convert.svg_to_pdf(self.svg),
         }
-        path.write_bytes(made[path.suffix]())
+        write_bytes(path, made[path.suffix]())
 
 
 def fitted(

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
+from pinch_jax.files import write_bytes, write_text
 from pinch_jax.languages import direction
 from pinch_jax.report.browser import browser_json
 from pinch_jax.report.content import make_content
@@ -64,11 +65,11 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     target = workdir / "report"
     (target / "data").mkdir(parents=True, exist_ok=True)
     for file in files.values():
-        (target / "data" / file.name).write_bytes(file.content)
+        write_bytes(target / "data" / file.name, file.content)
     for drawing in drawings:
         drawing.write(target / "figures")
     path = target / "index.html"
-    path.write_text(page, "utf-8")
+    write_text(path, page)
     return path
 
 
@@ -86,12 +87,12 @@ def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | No
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for drawing in drawings_of(content):
-        (folder / f"{drawing.name}.svg").write_text(drawing.svg, "utf-8")
+        write_text(folder / f"{drawing.name}.svg", drawing.svg)
     for file in content["files"]:
-        (folder / file.name).write_bytes(file.content)
+        write_bytes(folder / file.name, file.content)
     template = _template("report.md.j2", autoescape=False)
     text = template.render(content=content, prose=content["prose"], folder=folder.name)
-    path.write_text(re.sub(r"\n{3,}", "\n\n", text), "utf-8")
+    write_text(path, re.sub(r"\n{3,}", "\n\n", text))
     return path
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ from pinch_jax.waiting import check_alike, is_primary
 DESCRIPTION = "run.json"
 # Every code_version() that worked on a run, and every machine; they are no part of its fingerprint.
 CODE, MACHINES = "code", "machines"
+XLA_OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,10 +128,24 @@ def note_code(run: Run) -> None:
 def _machine() -> str:
     """Returns the devices of all processes, and the libraries: "4 cpu in 2 processes, jax 0.10.2".
 
-    Another one gives other last bits, and what follows from them.
+    Another one gives other last bits, and what follows from them; so do other cores of a CPU, over
+    which a sum is split, and what XLA is told.
     """
     kinds = collections.Counter(device.device_kind for device in jax.devices())
     devices = " and ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     shared = f" in {jax.process_count()} processes" * (jax.process_count() > 1)
+    if jax.default_backend() == "cpu":
+        shared += f" (cores: {_cores()})"
     versions = (f"{name} {version}" for name, version in library_versions().items())
-    return ", ".join((devices + shared, *versions))
+    flags = (flag for name in XLA_OPTIONS for flag in os.environ.get(name, "").split())
+    told = sorted(
+        flag for flag in flags if not re.search(r"_dump_|_host_platform_device_count", flag)
+    )
+    return ", ".join((devices + shared, *versions, *told))
+
+
+def _cores() -> int:
+    """Returns how many threads XLA starts on a CPU."""
+    if (told := os.environ.get("NPROC", "")).isdigit():
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -5,15 +5,19 @@ A service is a library with `init`, `log` and `finish`, as Weights & Biases made
 
 import importlib
 import io
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from tensorboardX import SummaryWriter
-from tensorboardX.record_writer import register_writer_factory
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import directory_check, register_writer_factory
+from tensorboardX.summary import scalar
 
 from pinch_jax.buckets import LIBRARIES, as_path
 from pinch_jax.errors import UserError
+from pinch_jax.files import naming
 from pinch_jax.train.config import TENSORBOARD
 
 PROJECT = "pinch_jax"
@@ -33,18 +37,36 @@ class Tracker(Protocol):
 
 
 class _TensorBoard:
+    """Writes events where they come: of SummaryWriter a thread does, which a full disk would end.
+
+    Whoever logs then waits for it for good.
+    """
+
     def __init__(self, directory: Path, done_steps: int):
-        purged = done_steps + 1 if done_steps else None
+        self._folder = directory / TENSORBOARD
+        directory_check(str(self._folder))
         # Two that are opened in one second would have one name.
         suffix = f".{done_steps}"
-        self._events = SummaryWriter(
-            str(directory / TENSORBOARD), purge_step=purged, filename_suffix=suffix
-        )
-        self.flush, self.close = self._events.flush, self._events.close
+        with naming(self._folder):
+            self._events = EventsWriter(str(self._folder / "events"), suffix)
+        if done_steps:  # what another call wrote of later steps is not shown
+            self._write(done_steps + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def _write(self, step: int, **what: Any) -> None:
+        with naming(self._folder):
+            self._events.write_event(Event(wall_time=time.time(), step=step, **what))
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+            self._write(step, summary=scalar(name, value))
+
+    def flush(self) -> None:
+        with naming(self._folder):
+            self._events.flush()
+
+    def close(self) -> None:
+        with naming(self._folder):
+            self._events.close()
 
 
 class _Service:
