@@ -35,7 +35,7 @@ def study() -> None:
     answers = input_path("answers") if FLAGS.answers is not None else None
 
     from pinch_jax.goodput import kept
-    from pinch_jax.study.compiled import keep_compiled
+    from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import describe, plan_study, run_study
     from pinch_jax.study.workdir import claim_workdir, read_command, write_command
@@ -72,7 +72,7 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
-    from pinch_jax.study.compiled import keep_compiled
+    from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import check_runs_alike, make_run
     from pinch_jax.study.tuning import complete_run

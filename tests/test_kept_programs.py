@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from pinch_jax.study import compiled
-from pinch_jax.study.compiled import keep_compiled
+from pinch_jax.study import kept_programs
+from pinch_jax.study.kept_programs import keep_compiled
 
 SETTINGS = (
     "jax_compilation_cache_dir",
@@ -86,6 +86,6 @@ def test_a_disk_that_is_full_ends_nothing(accelerator, tmp_path, monkeypatch, ca
     def full(path, text):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(compiled, "write_text", full)
+    monkeypatch.setattr(kept_programs, "write_text", full)
     assert call(tmp_path) == 7 * [3]
     assert "not kept: [Errno 28]" in caplog.text
