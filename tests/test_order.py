@@ -128,7 +128,5 @@ def test_turns_of_many_members_are_those_that_runs_were_made_with():
 
 
 def test_more_turns_than_can_be_told_are_refused():
-    with pytest.raises(
-        UserError, match=r"config\.mixture\.examples: 536,870,912 turns of 2 members"
-    ):
+    with pytest.raises(UserError, match=r"mixture\.examples: 536,870,912 turns of 2 members"):
         random_turns(np.array([[1, 1]]), np.empty((0, 2), np.int64), 2**29, 1)
