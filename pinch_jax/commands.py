@@ -92,7 +92,8 @@ def train() -> None:
     bench.profile = read_steps(run.steps, "profile") if FLAGS.profile else None
     claim_workdir(config, workdir)
     quiet = not is_primary()
-    with tqdm(total=run.steps, unit="step", desc=run.directory.name, disable=quiet) as bar:
+    name = run.directory.name
+    with tqdm(total=run.steps, unit="step", desc=name, disable=quiet, smoothing=0) as bar:
         complete_run(bench, run, config.languages, bar)
     print(f"run: {run.directory}")
 

@@ -186,16 +186,16 @@ def mend_last_line(path: Path) -> None:
     if in_bucket(path):
         _joined(path)
         return
-    content = path.read_bytes()
-    start = content.rfind(b"\n") + 1
-    if start == len(content):
-        return
     with naming(path), path.open("r+b") as file:
-        if is_whole(content[start:]):
-            file.seek(len(content))
+        size, part, end = file.seek(0, os.SEEK_END), PART_BYTES, b""
+        while b"\n" not in end and len(end) < size:  # of a long file no more than the last line
+            file.seek(max(0, size - part))
+            end, part = file.read(), 2 * part
+        last = end[end.rfind(b"\n") + 1 :]
+        if is_whole(last):
             file.write(b"\n")
-        else:
-            file.truncate(start)
+        elif last:
+            file.truncate(size - len(last))
 
 
 def is_whole(line: bytes) -> bool:

@@ -9,29 +9,51 @@ from own_corpus import LANGUAGES, built, config, ids, prompt, write, write_sourc
 
 from pinch_jax.corpus import assemble as assembling
 from pinch_jax.corpus.assemble import assemble
-from pinch_jax.corpus.manifest import SPLITS, read_manifest, split_path
+from pinch_jax.corpus.manifest import MANIFEST, SPLITS, read_manifest, split_path
 from pinch_jax.corpus.reading.readers import read_source
 from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError
+from pinch_jax.files import CHECKSUM, write_record
 
 
 def test_what_one_language_lacks_is_in_none_and_the_manifest_says_so(tmp_path):
     write_sources(tmp_path)
     path = tmp_path / "train" / "fi.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join([lines[5], *lines[:2], *lines[3:5]]), encoding="utf-8")
+    sw_lines = path.with_name("sw.jsonl").read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([lines[5], lines[0], *lines[3:5]]), encoding="utf-8")
+    path.with_name("sw.jsonl").write_text("\n".join(sw_lines[:4]), encoding="utf-8")
     c = config(tmp_path)
     corpus = built(c)
-    expected = [f"train-{n}" for n in (0, 1, 3, 4, 5)]
-    assert [ids(corpus.train[code]) for code in LANGUAGES] == [expected] * 3
-    assert corpus.train["sw"][2].prompt == prompt("sw", 3)
+    assert [ids(corpus.train[code]) for code in LANGUAGES] == [["train-0", "train-3"]] * 3
+    assert corpus.train["sw"][1].prompt == prompt("sw", 3)
     manifest = read_manifest(c.directory)
+    # What is lacking in the same languages stands there once, however much it is.
     assert [dataclasses.astuple(entry) for entry in manifest.dropped] == [
-        ("train-2", "train", "fi", "not in the source")
+        (("train-1", "train-2"), "train", ("fi",), "not in the source"),
+        (("train-4", "train-5"), "train", ("sw",), "not in the source"),
     ]
-    assert manifest.languages["fi"]["train"].examples == 5
+    assert manifest.left_out() == "left out: 4 for 'not in the source'"
+    assert manifest.languages["fi"]["train"].examples == 2
+
+
+def test_a_manifest_of_before_says_the_same(tmp_path):
+    write_sources(tmp_path)
+    c = config(tmp_path)
+    built(c)
+    values = json.loads((c.directory / MANIFEST).read_text(encoding="utf-8"))
+    told = {"split": "train", "reason": "not in the source"}
+    values["dropped"] = [told | {"id": "a", "language": "fi"}, told | {"id": "b", "language": "fi"}]
+    del values[CHECKSUM]
+    write_record(c.directory / MANIFEST, values)
+    manifest = read_manifest(c.directory)
+    assert manifest.left_out() == "left out: 2 for 'not in the source'"
+    assert [(entry.ids, entry.languages) for entry in manifest.dropped] == [
+        (("a",), ("fi",)),
+        (("b",), ("fi",)),
+    ]
 
 
 def test_a_file_that_was_changed_by_hand_is_not_taken(tmp_path):
@@ -143,7 +165,7 @@ def test_what_is_not_parallel_is_translated_and_what_cannot_be_is_in_no_language
         assert [e.prompt for e in corpus.heldout[code]] == [prompt(code, n) for n in (8, 9, 10)]
         assert {e.language for e in corpus.train[code]} == {code}
     manifest = read_manifest(c.directory)
-    assert {(e.id, e.split, e.language) for e in manifest.dropped} == {
+    assert {(*e.ids, e.split, *e.languages) for e in manifest.dropped} == {
         ("train-3", "train", code) for code in ("fi", "sw")
     }
     assert all("not in the source" not in entry.reason for entry in manifest.dropped)

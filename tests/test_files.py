@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from full_disk import files_of_at_most
 
+from pinch_jax import files
 from pinch_jax.buckets import CHECKSUMS
 from pinch_jax.files import (
     json_line,
@@ -70,7 +71,11 @@ def test_no_flipped_bit_of_lines_is_read_as_other_lines(tmp_path):
         read()
 
 
-def test_a_line_that_a_stop_cut_off_is_left_out_and_a_whole_one_completed(tmp_path):
+@pytest.mark.parametrize("part_bytes", [3, files.PART_BYTES])
+def test_a_line_that_a_stop_cut_off_is_left_out_and_a_whole_one_completed(
+    tmp_path, monkeypatch, part_bytes
+):
+    monkeypatch.setattr(files, "PART_BYTES", part_bytes)
     path, first, second = tmp_path / "kept.jsonl", json_line({"n": 1}), json_line({"n": 2})
     for cut in range(len(second)):
         path.write_text(first + second[:cut], encoding="utf-8")

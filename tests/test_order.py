@@ -1,5 +1,6 @@
 """The order of languages and the permutations behind it, checked one position at a time."""
 
+import hashlib
 from collections import Counter
 from itertools import permutations
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinch_jax.data.order import interleave, permutation, shuffled
+from pinch_jax.data.rounding import random_turns
+from pinch_jax.errors import UserError
 
 quick = settings(deadline=None, derandomize=True, max_examples=200)
 NAMES = [f"l{i}" for i in range(14)]
@@ -116,3 +119,14 @@ def test_a_permutation_holds_each_number_once_and_depends_on_all_of_its_key(leng
         for other in [(seed + 1, "epoch", "sw", 0), (seed, "study", "sw", 0),
                       (seed, "epoch", "fi", 0), (seed, "epoch", "sw", 1)]:  # fmt: skip
             assert not np.array_equal(drawn, permutation(length, *other))
+
+
+def test_turns_of_many_members_are_those_that_runs_were_made_with():
+    weights = {f"l{k}": 1 + k * k for k in range(60)}
+    turns = interleave(weights, 2000, 3)
+    assert hashlib.sha256(turns.tobytes()).hexdigest()[:16] == "086121afb05d0788"
+
+
+def test_more_turns_than_can_be_told_are_refused():
+    with pytest.raises(UserError, match=r"mixture\.examples: 536,870,912 turns of 2 members"):
+        random_turns(np.array([[1, 1]]), np.empty((0, 2), np.int64), 2**29, 1)

@@ -360,6 +360,33 @@ def test_names_at_the_ends_of_lines_stand_apart_near_their_places_and_above_0():
     assert max(labels.apart([60.0, 60.0, 59.0], 5, 60)) == 60
 
 
+@pytest.mark.parametrize("count", [3, charts.MOST_NAMES, charts.MOST_NAMES + 1])
+def test_names_of_many_lines_are_in_the_plot_or_nowhere(count):
+    rows = [{"kind": "thin", "line": str(n), "ink": "#111111", "score": 40.0} for n in range(count)]
+    rows = [
+        row | {"at": at, "low": 30.0, "high": 60.0, "told": ""} for row in rows for at in (0, 1)
+    ]
+    spec = charts.curve_chart(rows, "dose", ["0", "1"], "")
+    named = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+    assert len(named) == (count <= charts.MOST_NAMES)
+    for layer in named:
+        held = spec["datasets"][layer["data"]["name"]]
+        places = sorted(row["score"] for row in held)
+        assert len(places) == count and places[0] >= 0 and places[-1] <= 60
+        steps = [b - a for a, b in itertools.pairwise(places)]
+        assert min(steps) * spec["height"] / 60 > 13
+
+
+def test_a_table_of_many_columns_has_room_for_them_on_paper():
+    columns = [f"l{n}" for n in range(120)]
+    rows = [
+        {"name": "a", "column": code, "value": 50, "text": "50", "told": ""} for code in columns
+    ]
+    spec = charts.cell_chart(rows, ["a"], columns, True)
+    assert spec["width"] / len(columns) > 20
+    assert charts.cell_chart(rows[:12], ["a"], columns[:12], True)["width"] == drawing.WIDTH
+
+
 def test_many_models_are_several_figures_by_the_experiment_that_trains_them(workdir):
     records = read_records(workdir)
     runs = list(records.runs)

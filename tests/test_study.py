@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import jax
@@ -100,10 +101,14 @@ def test_every_run_has_all_of_its_examples_and_answers(study):
             assert "eval/ru/loss" in losses[-1]
 
 
-def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study):
+def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study, capsys):
     before = files(study.workdir)
     # study.json is written at each call; nothing else is touched.
-    assert run_study(study, progress=False)
+    assert run_study(study)
+    told = capsys.readouterr().err
+    # Steps of before are done, and give no pace by which time would be left.
+    assert f"{sum(run.steps for run in study.distinct)}/" in told and "step/s" in told
+    assert not re.search(r"\dstep/s", told)
     changed = {path.name for path, time in files(study.workdir).items() if before.get(path) != time}
     assert changed == {"study.json"}
 

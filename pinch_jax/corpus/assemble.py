@@ -130,7 +130,8 @@ def _translate(
             single, kept = part.examples[t.source], config.directory / "translations"
             translated = translate_examples(single, code, translator, t, kept, progress)
             part.examples[code] = translated.examples
-            rejected += [Dropped(r.id, part.split, code, r.reason) for r in translated.rejected]
+            gone = translated.rejected
+            rejected += [Dropped((r.id,), part.split, (code,), r.reason) for r in gone]
     return rejected
 
 

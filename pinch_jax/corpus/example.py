@@ -1,6 +1,7 @@
 """The record that every corpus yields: one instruction with its reference response."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,8 +86,14 @@ def example_of(record: Mapping[str, Any]) -> Example:
     """Returns the example that `Example.record` says."""
     fields = dict(record)
     if messages := fields.pop("messages", ()):
-        fields |= turn_fields([(told["role"], told["content"]) for told in messages])
+        fields |= turn_fields([_turn(told["role"], told["content"]) for told in messages])
     return Example(**fields)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _turn(role: str, text: str) -> Turn:
+    """Returns a turn, the same object for all examples of a conversation: each has all before."""
+    return role, text
 
 
 def checksum(splits: Iterable[tuple[str, Iterable[Example]]]) -> str:

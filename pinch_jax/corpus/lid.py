@@ -51,9 +51,10 @@ def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[s
     among these.
     """
     script = main_script(text)
+    forms = _chinese_forms(text) if script == "Chinese" else (script,)
     probabilities: dict[str, float] = collections.defaultdict(float)
     for guess in _detector().detect(" ".join(text.split()), k=_ALL_LABELS):
-        codes = _codes_in(code_of(guess["lang"]), script, text, languages)
+        codes = _codes_in(code_of(guess["lang"]), script, forms, languages)
         for code in codes:
             probabilities[code] = max(probabilities[code], guess["score"] / len(codes))
     return dict(probabilities)
@@ -70,7 +71,8 @@ def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
 def _has_label(code: str, languages: tuple[str, ...]) -> bool:
     """Returns whether some label is this language in a text of its script."""
     script = script_of(code)
-    return any(code in _codes_in(code_of(label), script, "", languages) for label in LABELS)
+    forms = _chinese_forms("") if script == "Chinese" else (script,)
+    return any(code in _codes_in(code_of(label), script, forms, languages) for label in LABELS)
 
 
 def unidentified_languages(languages: Sequence[str]) -> list[str]:
@@ -115,7 +117,11 @@ def letter_script(letter: str) -> str:
     return _SCRIPTS.get(first, first)
 
 
-def _codes_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+# Kept, because each text has a hundred labels, and each of them all languages of the study.
+@functools.lru_cache(maxsize=1 << 16)
+def _codes_in(
+    code: str, script: str, forms: tuple[str, ...], languages: tuple[str, ...]
+) -> tuple[str, ...]:
     """Returns which languages a label's may be in a text of this script, in a study of these."""
     base = code.partition("-")[0]
     if base in ("hr", "bs", "sr"):
@@ -129,11 +135,10 @@ def _codes_in(code: str, script: str, text: str, languages: tuple[str, ...]) -> 
         if not _of_base("ja", languages):
             base = "zh"
         elif _of_base("zh", languages):
-            return (*_codes_in("zh", script, text, languages), code)
+            return (*_codes_in("zh", script, forms, languages), code)
     elif not _of_base(base, languages):
         base = _FOLDED.get(base, base)
     if own := _of_base(base, languages):
-        forms = _chinese_forms(text) if script == "Chinese" else (script,)
         scripts = {language(one).script: one for one in reversed(own)}
         if found := [scripts[form] for form in forms if form in scripts]:
             return tuple(found)
@@ -146,7 +151,7 @@ def _of_base(base: str, languages: tuple[str, ...]) -> list[str]:
     return [one for one in languages if one.partition("-")[0] == base]
 
 
-def _chinese_forms(text: str) -> list[str]:
+def _chinese_forms(text: str) -> tuple[str, ...]:
     """Returns "Simplified Chinese" or "Traditional Chinese", by which standard lacks fewer of it.
 
     Both, where they lack as many: many words are written alike.
@@ -155,7 +160,7 @@ def _chinese_forms(text: str) -> list[str]:
         form: sum(not _is_in(character, encoding) for character in text if character.isalpha())
         for form, encoding in (("Simplified Chinese", "gb2312"), ("Traditional Chinese", "big5"))
     }
-    return [form for form, count in lacking.items() if count == min(lacking.values())]
+    return tuple(form for form, count in lacking.items() if count == min(lacking.values()))
 
 
 @functools.lru_cache(maxsize=1 << 16)

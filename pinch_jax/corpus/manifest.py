@@ -28,11 +28,11 @@ class SplitFile:
 
 @dataclasses.dataclass(frozen=True)
 class Dropped:
-    """An example that is in no language of the corpus, because it failed in this one."""
+    """Examples that are in no language of the corpus, because they failed in just these."""
 
-    id: str
+    ids: tuple[str, ...]
     split: str
-    language: str
+    languages: tuple[str, ...]
     reason: str
 
     @property
@@ -90,7 +90,7 @@ class Manifest:
         reasons: dict[str, set[str]] = {}
         for entry in self.dropped:
             if entry.split == "train":
-                reasons.setdefault(entry.kind, set()).add(entry.id)
+                reasons.setdefault(entry.kind, set()).update(entry.ids)
         said += [f"{len(ids):,} for {reason!r}" for reason, ids in reasons.items()]
         return "left out: " + "; ".join(said) if said else ""
 
@@ -120,7 +120,16 @@ def read_manifest(directory: Path) -> Manifest | None:
         code: {split: SplitFile(**file) for split, file in splits.items()}
         for code, splits in values["languages"].items()
     }
-    values["dropped"] = tuple(Dropped(**entry) for entry in values["dropped"])
+    values["dropped"] = tuple(
+        # Until 2026-12 there was an entry for each example in each language.
+        Dropped(
+            tuple(entry.get("ids") or [entry["id"]]),
+            entry["split"],
+            tuple(entry.get("languages") or [entry["language"]]),
+            entry["reason"],
+        )
+        for entry in values["dropped"]
+    )
     values["leaks"] = tuple(
         Leak(**entry | {"languages": tuple(entry["languages"])}) for entry in values["leaks"]
     )

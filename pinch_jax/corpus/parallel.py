@@ -3,6 +3,8 @@
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 
+from tqdm import tqdm
+
 from pinch_jax.corpus.duplicates import find_duplicates
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.manifest import Dropped, Leak
@@ -26,20 +28,20 @@ def in_every_language(
       UserError: two sources have the same id, or nothing is left.
     """
     dropped = [entry for entry in dropped if entry.split == split]
-    explained = {(entry.id, entry.language) for entry in dropped}
+    explained = {(id, code) for held in dropped for id in held.ids for code in held.languages}
     merged: dict[str, list[Example]] = collections.defaultdict(list)
     places: list[float] = []
     seen: collections.Counter[str] = collections.Counter()
     for source in sources:
         by_id = {code: {one.id: one for one in own} for code, own in source.items()}
         every = dict.fromkeys(id for code in sorted(by_id) for id in by_id[code])
-        absent = [(id, code) for id in every for code in by_id if id not in by_id[code]]
-        dropped += [
-            Dropped(id, split, code, NOT_THERE)
-            for id, code in absent
-            if (id, code) not in explained
-        ]
-        lost = {id for id, _ in absent}
+        lost, untold = set(), collections.defaultdict(list)
+        for id in every:
+            if absent := [code for code, own in by_id.items() if id not in own]:
+                lost.add(id)
+                untold[tuple(code for code in absent if (id, code) not in explained)].append(id)
+        # Together, because a language may lack most of what another one has.
+        dropped += [Dropped(tuple(i), split, c, NOT_THERE) for c, i in untold.items() if c]
         kept = [id for id in every if id not in lost]
         seen.update(kept)
         places += [(place + 0.5) / len(kept) for place in range(len(kept))]
@@ -53,7 +55,7 @@ def in_every_language(
     if not seen:
         raise UserError(
             f"config.corpus.{split}: no example is in every language; the same one needs the same "
-            f"id everywhere, and {dropped[0].id!r} fails in {dropped[0].language!r}: "
+            f"id everywhere, and {dropped[0].ids[0]!r} fails in {dropped[0].languages[0]!r}: "
             f"{dropped[0].reason}"
         )
     # Of equals the earlier source comes first.
@@ -65,7 +67,8 @@ def in_every_language(
 def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tuple[Leak, ...]:
     """Returns the training prompts that are held out too, in whatever language that shows."""
     found: dict[tuple[str, str], dict] = collections.defaultdict(dict)
-    for code, own in train.items():
+    told = "looking for duplicates of held-out prompts"
+    for code, own in tqdm(train.items(), told, unit="language", delay=2, leave=False):
         for pair in find_duplicates(own, heldout[code], similarity):
             found[pair.train_id, pair.heldout_id][code] = pair
     return tuple(

@@ -1,5 +1,6 @@
 """Who comes next, and permutations that never change: all of it drawn by (seed, name)."""
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
@@ -38,10 +39,17 @@ def interleave(
         exact = {name: Fraction(weight, total) for name, weight in pattern.items()}
         pattern, total = apportion(exact, MOST_TOTAL, seed), MOST_TOTAL
     names = shuffled(pattern, seed, *purpose)
-    shares = np.array([[pattern[name] for name in names]], np.int64)
-    rest = until_whole(np.array([pattern[name] * length % total for name in names]), total)
-    turns = random_turns(shares, rest, length, key(seed, "turns", *purpose))
+    turns = _turns(tuple(map(pattern.get, names)), length, key(seed, "turns", *purpose))
     return indices_of(names, weights)[turns]
+
+
+# All doses of a pinch have the same owners of places.
+@functools.lru_cache(maxsize=4)
+def _turns(pattern: tuple[int, ...], length: int, word: int) -> np.ndarray:
+    """Returns the `random_turns` of weights: uint8 [length]."""
+    total = sum(pattern)
+    rest = until_whole(np.array([weight * length % total for weight in pattern]), total)
+    return random_turns(np.array([pattern], np.int64), rest, length, word)
 
 
 def indices_of(names: Iterable[str], among: Iterable[str]) -> np.ndarray:

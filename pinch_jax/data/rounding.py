@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pinch_jax.data.compiled import compiled
+from pinch_jax.errors import UserError
 
 # An index into the members of a mixture.
 INDEX = np.uint8
@@ -45,6 +46,17 @@ class _Search(NamedTuple):
     upcoming: np.ndarray  # [node] the half to go on with
     path: np.ndarray  # [node] the nodes from the walk's root
     cycle: np.ndarray  # [edge] those of the cycle that was found
+    met: np.ndarray  # [node] the nodes that the walk has seen, in order
+    place: np.ndarray  # [node] where each stands among them
+
+
+class _Drawn(NamedTuple):
+    """What the cycles decide."""
+
+    total: int
+    state: np.ndarray  # [1] what is drawn comes from
+    turns: np.ndarray  # [position] whose turn it is
+    owner: np.ndarray  # [job] the member
 
 
 def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) -> np.ndarray:
@@ -61,11 +73,19 @@ def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) ->
         each member's shares add up to a multiple of that total.
       length: the number of positions.
       key: below 2**64.
+
+    Raises:
+      UserError: there are more than about 2**29 positions.
     """
     positions, members = length + len(rest), shares.shape[1]
     nodes = 2 * positions + members
     # A forest has fewer edges than nodes; each of its unfinished blocks has a few of its own.
     edges = nodes + 2 * members * (positions.bit_length() + 2)
+    if 2 * edges >= 2**31:  # a half is an int32
+        raise UserError(
+            f"config.mixture.examples: {length:,} turns of {members} members are more than can be "
+            "told, about 2**29; lower it"
+        )
     graph = _Graph(
         np.full(nodes, _NONE, np.int32),
         np.empty(2 * edges, np.int32),
@@ -76,7 +96,7 @@ def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) ->
     search = _Search(
         np.zeros(1, np.int32),
         np.zeros(nodes, np.int32),
-        *(np.empty(nodes, np.int32) for _ in range(4)),
+        *(np.empty(nodes, np.int32) for _ in range(6)),
     )
     state = np.array([key], np.uint64)
     return _turns(graph, search, shares, rest, length, state)[:length]
@@ -100,6 +120,7 @@ def _turns(graph, search, shares, rest, length, state):
     total = shares[0].sum()
     turns = np.zeros(positions, INDEX)
     owner = np.zeros(positions + members, INDEX)  # of each job
+    drawn = _Drawn(total, state, turns, owner)
     job = np.full(members, _NONE, np.int64)  # the one that each member is filling
     filled = np.zeros(members, np.int64)
     jobs = 0
@@ -133,11 +154,11 @@ def _turns(graph, search, shares, rest, length, state):
             if not last and middle - begin != position + 1 - middle:
                 break
             blocks -= 1
+            walks = search.stamp[0]
             for root in shared[blocks]:
-                edges = _find_cycle(graph, search, root, begin) if root != _NONE else 0
-                while edges:
-                    _cancel(graph, search.cycle[:edges], total, state, turns, owner)
-                    edges = _find_cycle(graph, search, root, begin)
+                # What a walk of this block has seen is in no cycle any more.
+                if root != _NONE and search.seen[root] <= walks:
+                    _break_cycles(graph, search, root, begin, drawn)
     return turns
 
 
@@ -172,16 +193,16 @@ def _disconnect(graph, edge):
 
 
 @compiled
-def _find_cycle(graph, search, root, begin):
-    """Returns the length of a cycle among the positions from `begin` on, 0 if there is none.
+def _break_cycles(graph, search, root, begin, drawn):
+    """Cancels cycles among the positions from `begin` on until none can be reached from a job.
 
-    It walks depth first from a job; the first edge to a node on its path closes a cycle.
+    It walks depth first; the first edge to a node on its path closes a cycle. Once that is
+    cancelled, the walk is where it would be if it had begun anew: before the first edge of its path
+    that is gone, with nothing seen behind it. To begin anew indeed takes members times as long.
     """
     search.stamp[0] += 1
     stamp = search.stamp[0]
-    search.path[0], search.seen[root] = root, stamp
-    search.via[root], search.upcoming[root] = _NONE, graph.first[root]
-    depth = 0
+    depth, met = 0, _meet(graph, search, root, _NONE, (0, 0))
     while depth >= 0:
         node = search.path[depth]
         half = search.upcoming[node]
@@ -193,24 +214,52 @@ def _find_cycle(graph, search, root, begin):
         if search.via[node] == half ^ 1:
             continue
         other = graph.to[half]
-        if search.seen[other] == stamp:
-            edges, search.cycle[0] = 1, half // 2
-            while node != other:
-                search.cycle[edges] = search.via[node] // 2
-                node = graph.to[search.via[node] ^ 1]
-                edges += 1
-            return edges
-        search.seen[other], search.via[other] = stamp, half
-        search.upcoming[other] = graph.first[other]
-        depth += 1
-        search.path[depth] = other
-    return 0
+        if search.seen[other] != stamp:
+            depth += 1
+            met = _meet(graph, search, other, half, (depth, met))
+            continue
+        edges, search.cycle[0] = 1, half // 2
+        while node != other:
+            search.cycle[edges] = search.via[node] // 2
+            node = graph.to[search.via[node] ^ 1]
+            edges += 1
+        beyond = graph.following[half ^ 1]
+        _cancel(graph, search.cycle[:edges], drawn)
+        if search.upcoming[other] == half ^ 1 and _is_gone(graph, half // 2, drawn.total):
+            search.upcoming[other] = beyond
+        for place in range(depth - edges + 1, depth):
+            behind = search.path[place + 1]
+            if _is_gone(graph, search.via[behind] // 2, drawn.total):
+                first = search.place[behind]
+                for unseen in range(first, met):
+                    search.seen[search.met[unseen]] = 0
+                depth, met = place, first
+                break
 
 
 @compiled
-def _cancel(graph, cycle, total, state, turns, owner):
+def _meet(graph, search, node, half, at):
+    """Enters a node that a half leads to at (depth, nodes met); returns how many are met then."""
+    depth, met = at
+    search.path[depth], search.met[met], search.place[node] = node, node, met
+    search.seen[node], search.via[node] = search.stamp[0], half
+    search.upcoming[node] = graph.first[node]
+    return met + 1
+
+
+@compiled
+def _is_gone(graph, edge, total):
+    return graph.amount[edge] == 0 or graph.amount[edge] == total
+
+
+@compiled
+def _cancel(graph, cycle, drawn):
     """Moves amounts along a cycle until an edge is empty; one that is full is a turn."""
-    down, up = graph.amount[cycle[0::2]].min(), graph.amount[cycle[1::2]].min()
+    total, state, turns, owner = drawn
+    down = up = total
+    for place in range(0, len(cycle), 2):
+        down = min(down, graph.amount[cycle[place]])
+        up = min(up, graph.amount[cycle[place + 1]])
     # The next of `state` by SplitMix64 (Steele, Lea, Flood 2014).
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     word = state[0]
@@ -223,5 +272,5 @@ def _cancel(graph, cycle, total, state, turns, owner):
         shift = -shift
         if graph.amount[edge] == total:
             turns[graph.to[2 * edge + 1]] = owner[graph.to[2 * edge] - len(turns)]
-        if graph.amount[edge] == 0 or graph.amount[edge] == total:
+        if _is_gone(graph, edge, total):
             _disconnect(graph, edge)

@@ -1,6 +1,7 @@
 """Each member's examples as ids, tokenized once; every mixture is only an index into them."""
 
 import array
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -163,7 +164,7 @@ def tokenize_corpus(
         if own != ids:
             raise UserError(f"{other} and {first} are not parallel: their ids differ")
     if len(set(ids)) < len(ids):
-        twice = next(id for i, id in enumerate(ids) if id in ids[:i])
+        twice = collections.Counter(ids).most_common(1)[0][0]
         raise UserError(f"{first}: the id {twice!r} stands twice; ids must be unique")
     languages = {}
     for name, own in tqdm(examples.items(), "tokenize", unit="language", disable=not progress):

@@ -85,17 +85,21 @@ class ApiJudge:
 
     def cost(self, pairs: Iterable[Pair]) -> Cost:
         """Returns what it costs to judge pairs; what is kept, or comes twice, costs nothing."""
-        asked = dict(self._asked(pairs))
+        # Of a whole study: its prompts are not held, but for the one at hand.
+        new, tokens, characters = set(), 0, 0
         with self._open():
-            new = [prompt for key, prompt in asked.items() if key not in self._known]
-        c, tokens = self._config, sum(map(_count_tokens, new))
-        price = self._price(tokens)
+            for key, prompt in self._asked(pairs):
+                if key not in self._known and key not in new:
+                    new.add(key)
+                    tokens += _count_tokens(prompt)
+                    characters += len(prompt)
+        c, price = self._config, self._price(tokens)
         minutes = max(_REQUEST_SECONDS / c.concurrency, 1 / c.requests_per_second) * len(new) / 60
         return Cost(
             price,
             (
                 f"to judge by {self.name} ({c.model}): {len(new):,} pairs, "
-                f"{sum(map(len, new)):,} characters",
+                f"{characters:,} characters",
                 f"about {tokens:,} tokens, one for {_TOKEN_BYTES} bytes (most tokenizers make "
                 f"fewer): price {price:,.2f}, minutes {minutes:,.1f}",
             ),
@@ -110,7 +114,7 @@ class ApiJudge:
             ServiceError: the service cannot be asked until a person does something.
             UserError: the budget is used up; the cache is damaged.
         """
-        asked = self._asked(pairs)
+        asked = list(self._asked(pairs))
         said: dict[str, Judgement] = {}
         c, stop = self._config, threading.Event()
         patience = Patience(self._pace, c.attempts, c.wait_seconds, stop)
@@ -129,10 +133,11 @@ class ApiJudge:
             )
         return [self._known.get(key) or said[key] for key, _ in asked]
 
-    def _asked(self, pairs: Iterable[Pair]) -> list[tuple[str, str]]:
-        """Returns the key and the prompt of each pair."""
-        prompts = [self._words.ask(pair, LABELS[0]) for pair in pairs]
-        return [(digest([self.version, prompt]), prompt) for prompt in prompts]
+    def _asked(self, pairs: Iterable[Pair]) -> Iterator[tuple[str, str]]:
+        """Yields the key and the prompt of each pair."""
+        for pair in pairs:
+            prompt = self._words.ask(pair, LABELS[0])
+            yield digest([self.version, prompt]), prompt
 
     def _ask(self, prompt: str, patience: Patience, pairs: int) -> tuple[Judgement, Reply | None]:
         """Returns what the service says, and its reply; `pairs` are asked about in all."""

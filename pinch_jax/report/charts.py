@@ -23,6 +23,8 @@ from pinch_jax.report.labels import NAME_HEIGHT, apart, beside_points
 
 Rows = Sequence[Mapping[str, Any]]
 CURVE_HEIGHT = 260
+# Of more thin lines than these none is named; the pointer tells them apart, and no colour would.
+MOST_NAMES = 48
 _ROW_HEIGHT = 21
 # The titles of a table of shares: of its colours, rows and columns.
 SHARES = "percent of the responses", "tuned on", "language of the instructions"
@@ -73,7 +75,10 @@ def curve_chart(
         labelOverlap=False,
     )
     at = alt.X("at:Q", title=x, axis=places)
-    at = at.scale(domain=[-0.05 * last, last * (1.15 if values["thin"] else 1.03)], nice=False)
+    count = len({row["line"] for row in values["thin"]})
+    named = 0 < count <= MOST_NAMES
+    height = max(CURVE_HEIGHT, math.ceil(NAME_HEIGHT * count)) if named else CURVE_HEIGHT
+    at = at.scale(domain=[-0.05 * last, last * (1.15 if named else 1.03)], nice=False)
     score = alt.Y("score:Q", title=y or "score (%)").scale(domain=[0, top], nice=False)
     tips = _tips(line="line", x="at", told="score")
     thick = alt.Chart(_data(values["thick"]))
@@ -83,8 +88,9 @@ def curve_chart(
         *([even] if not y else []),
         thick.mark_area(opacity=0.16).encode(at, alt.Y("low:Q"), alt.Y2("high:Q"), colour),
     ]
-    if values["thin"]:
-        layers += _thin_lines(values["thin"], at, score, hover | pick, last, top)
+    if count:
+        gap = NAME_HEIGHT * top / height if named else None
+        layers += _thin_lines(values["thin"], at, score, hover | pick, last, top, gap)
     layers += [
         thick.mark_line(strokeWidth=2.6).encode(at, score, colour),
         thick.mark_circle(size=46, opacity=1).encode(at, score, colour, tooltip=tips),
@@ -96,30 +102,44 @@ def curve_chart(
         ink = alt.Color("of:N").scale(domain=names, range=inks)
         layers.append(drawn.encode(at, score, shape, ink, tooltip=tips))
     layers[-1] = layers[-1].add_params(hover, pick)
-    return fitted(alt.layer(*layers), CURVE_HEIGHT)
+    return fitted(alt.layer(*layers), height)
 
 
 def _thin_lines(
-    rows: Rows, at: alt.X, score: alt.Y, held: alt.Predicate, last: int, top: float
+    rows: Rows,
+    at: alt.X,
+    score: alt.Y,
+    held: alt.Predicate,
+    last: int,
+    top: float,
+    gap: float | None,
 ) -> list[alt.Chart]:
-    """Returns a thin line a language, with its name at the end, which its colour leads to."""
-    ends = [row for row in rows if row["at"] == max(r["at"] for r in rows)]
-    gap = NAME_HEIGHT * top / CURVE_HEIGHT
+    """Returns a thin line a language, with its name at the end, which its colour leads to.
+
+    `gap` is from one name to the next, as a score; None leaves names and colours out.
+    """
+    wide = alt.when(held).then(alt.value(3)).otherwise(alt.value(1.1))
+    ink = alt.Stroke("ink:N", scale=None) if gap else alt.StrokeValue(THIN)
+    lines = alt.Chart(_data(rows))
+    tips = _tips(line="language", x="at", told="score")
+    drawn = [
+        lines.mark_line().encode(at, score, ink, detail="line:N", strokeWidth=wide, tooltip=tips),
+        lines.mark_circle(size=130, opacity=0).encode(at, score, ink, tooltip=tips),
+    ]
+    if not gap:
+        return drawn
+    end = max(row["at"] for row in rows)
+    ends = [row for row in rows if row["at"] == end]
     places = apart([row["score"] for row in ends], gap, top)
     named = [
         {**row, "score": place, "end": row["score"], "near": last * 1.012, "far": last * 1.035}
         for row, place in zip(ends, places, strict=True)
     ]
-    wide = alt.when(held).then(alt.value(3)).otherwise(alt.value(1.1))
-    ink = alt.Stroke("ink:N", scale=None)
-    lines = alt.Chart(_data(rows))
     names = alt.Chart(_data(named))
-    tips = _tips(line="language", x="at", told="score")
     leaders = names.mark_rule(strokeWidth=0.8)
     beside = alt.X("near:Q"), alt.X2("far:Q"), alt.Y("end:Q"), alt.Y2("score:Q")
     return [
-        lines.mark_line().encode(at, score, ink, detail="line:N", strokeWidth=wide, tooltip=tips),
-        lines.mark_circle(size=130, opacity=0).encode(at, score, ink, tooltip=tips),
+        *drawn,
         leaders.encode(*beside, ink),
         names.mark_text(align="left", dx=3, fontSize=11.5).encode(
             alt.X("far:Q"),

@@ -217,13 +217,14 @@ def _drop_reasons(manifest: Manifest | None) -> dict[str, dict[str, int]]:
     """
     counts: dict[str, dict[str, int]] = {}
     for entry in manifest.dropped if manifest else ():
-        counts.setdefault(entry.kind, collections.Counter())[entry.language] += 1
+        count = dict.fromkeys(entry.languages, len(entry.ids))
+        counts.setdefault(entry.kind, collections.Counter()).update(count)
     return counts
 
 
 def _standing(manifest: Manifest) -> str:
     """Returns what a manifest says: what was dropped and why, what was found twice."""
-    ids = {(entry.split, entry.id) for entry in manifest.dropped}
+    ids = {(entry.split, id) for entry in manifest.dropped for id in entry.ids}
     lines = [f"dropped in every language: {len(ids):,} examples"]
     lines += [
         f"  {reason}: " + ", ".join(f"{code} {count:,}" for code, count in own.items())

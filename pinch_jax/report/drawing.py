@@ -118,11 +118,13 @@ def fitted(
 ) -> dict[str, Any]:
     """Returns the specification of a chart that fits the width of its page, but for a least one.
 
-    The height is that of the plot, without axes and legends.
+    The height is that of the plot, without axes and legends. On paper too nothing is narrower than
+    the least width: a table of a hundred columns is looked at through a glass.
     """
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     least = {"least_width": least_width}
-    whole = chart.properties(width=WIDTH, height=height, autosize=size, usermeta=least)
+    width = max(WIDTH, least_width)
+    whole = chart.properties(width=width, height=height, autosize=size, usermeta=least)
     spec = whole.to_dict()
     del spec["$schema"], spec["config"]
     return spec

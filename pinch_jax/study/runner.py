@@ -28,7 +28,7 @@ from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, check_runs_alike, describe_run, make_run, response_path
-from pinch_jax.study.tuning import complete_run, forget_weights
+from pinch_jax.study.tuning import complete_run, count_done, forget_weights
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import TOKENIZER, check_workdir, claim_workdir, results_lock
 from pinch_jax.version import code_version, library_versions
@@ -174,14 +174,16 @@ def run_study(
     claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
     total = sum(run.steps for run in mine)
-    with tqdm(total=total, unit="step", disable=not (progress and is_primary())) as bar:
+    quiet = not (progress and is_primary())
+    # The mean pace of this call: a set's steps are followed by its answers, which take time too.
+    with tqdm(total=total, unit="step", disable=quiet, smoothing=0) as bar:
         for number, run in enumerate(mine, 1):
             bar.set_description(f"run {number} of {len(mine)} {run.label}")
             with stoppable(f"at run {number} of {len(mine)}, {run.label}"):
                 if study.lacks_answers(run):
                     complete_run(study.bench, run, study.languages[run.directory.name], bar)
                 else:
-                    bar.update(run.steps)
+                    count_done(bar, run.steps)
                 if study.bench.config.study.keep_weights == NONE:
                     forget_weights(run)
     lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]

@@ -1,6 +1,7 @@
 """A run from its tuning set to its answers: trained once, resumable, kept as config.study says."""
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,24 @@ def complete_run(bench: Workbench, run: Run, languages: Sequence[str], bar: tqdm
     `bar` counts the steps; answers have one of their own.
     """
     with one_writer(run.directory / "lock", lambda: _tidy(run)):
-        params = tuned_params(bench, run, bar.update)
+        params = tuned_params(bench, run, paced(bar))
         # Asked for here: whoever wrote before may have answered some.
         if missing := missing_responses(bench, run, languages):
             with response_bar(bench, missing, bar.disable) as responses:
                 answer(bench, run, params, missing, responses.update)
+
+
+def count_done(bar: tqdm, steps: int) -> None:
+    """Tells a bar of steps that were done before: they say nothing of the time that is left."""
+    if not bar.disable:
+        bar.initial += steps
+    bar.update(steps)
+
+
+def paced(bar: tqdm) -> Callable[[int], None]:
+    """Returns what a run tells a bar of its steps by; the first call is of those done before."""
+    tell = itertools.chain([functools.partial(count_done, bar)], itertools.repeat(bar.update))
+    return lambda steps: next(tell)(steps)
 
 
 def _tidy(run: Run) -> None:

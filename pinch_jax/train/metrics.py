@@ -1,13 +1,14 @@
 """Metrics: pulled from the device late, checked, written as JSON lines and to trackers."""
 
 import collections
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import json_line, mend_last_line, read_kept_lines, write_text
+from pinch_jax.files import appending, json_line, mend_last_line, read_kept_lines, write_text
 from pinch_jax.train.trackers import Tracker
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
@@ -26,12 +27,14 @@ class MetricWriter:
     ):
         # (step, metrics, whether they are written)
         self._waiting: collections.deque[tuple[int, Mapping[str, Any], bool]] = collections.deque()
+        # Those that are not on disk yet, and what adds them: a file of a million steps is long.
         self._lines: list[str] = []
-        self._path, self._trackers = None, trackers
+        self._add: Callable[[str], None] | None = None
+        self._file, self._trackers = contextlib.ExitStack(), trackers
         if directory is not None:
-            self._path = directory / "metrics.jsonl"
-            self._lines = _lines_until(self._path, done_steps)
-            write_text(self._path, "".join(self._lines))
+            path = directory / "metrics.jsonl"
+            write_text(path, "".join(_lines_until(path, done_steps)))
+            self._add = self._file.enter_context(appending(path, on_disk=True))
 
     def write(self, step: int, metrics: Mapping[str, Any], logged: bool = True) -> None:
         """Takes scalars of a step, also such as the device has not computed yet.
@@ -47,14 +50,16 @@ class MetricWriter:
         """Reads, checks and writes all that is waiting; raises UserError as `write` does."""
         while self._waiting:
             self._pull()
-        if self._path:
-            write_text(self._path, "".join(self._lines))
+        if self._add and self._lines:
+            self._add("".join(self._lines))
+            self._lines.clear()
         for tracker in self._trackers:
             tracker.flush()
 
     def close(self) -> None:
         """Flushes and closes the files."""
-        self.flush()
+        with self._file:
+            self.flush()
         for tracker in self._trackers:
             tracker.close()
 
@@ -64,7 +69,7 @@ class MetricWriter:
         if not all(map(math.isfinite, values.values())):
             self._waiting.clear()  # what follows from numbers that are lost
             raise UserError(_not_finite(step, values))
-        if self._path and logged:
+        if self._add and logged:
             self._lines.append(json_line({"step": step} | values))
             for tracker in self._trackers:
                 tracker.log(values, step)

@@ -29,6 +29,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, Example, turn_fields
 from pinch_jax.corpus.reading.conversations import FORMS, chosen, conversation, system_turn
@@ -64,7 +66,7 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
       UserError: examples that are known by their place are not as many in every language.
     """
     whole, kept = {}, {}
-    for code in languages:
+    for code in tqdm(languages, f"reading {source}", unit="language", delay=2, leave=False):
         try:
             if source.place:
                 path, rows = str(source), rows_of(_hub_files(source, code))
