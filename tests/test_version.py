@@ -61,7 +61,7 @@ def test_the_tree_that_a_worker_or_an_image_gets_is_of_a_commit(checkout, tmp_pa
         folder = tmp_path.with_name(f"{tmp_path.name}-{name}")
         shutil.copytree(tmp_path / "pinch_jax", folder / "pinch_jax")
         if name == "shipped":
-            shutil.unpack_archive(tmp_path / "tree.tar", folder)
+            shutil.unpack_archive(tmp_path / "tree.tar", folder, filter="data")
         monkeypatch.setattr(version, "PACKAGE", folder / "pinch_jax")
         assert version.commit_label() == label
 
