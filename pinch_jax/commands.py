@@ -36,8 +36,9 @@ def study() -> None:
 
     from pinch_jax.goodput import kept
     from pinch_jax.study.kept_programs import keep_compiled
+    from pinch_jax.study.plan import describe, plan_study
     from pinch_jax.study.published import adopt_answers
-    from pinch_jax.study.runner import describe, plan_study, run_study
+    from pinch_jax.study.runner import run_study
     from pinch_jax.study.workdir import claim_workdir, read_command, write_command
     from pinch_jax.waiting import is_primary
 

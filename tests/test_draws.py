@@ -18,7 +18,8 @@ from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.sweep import with_sweeps
 from pinch_jax.study.outcomes import ALL_TASKS
-from pinch_jax.study.runner import plan_study, run_study
+from pinch_jax.study.plan import plan_study
+from pinch_jax.study.runner import run_study
 from pinch_jax.study.variance import components
 
 

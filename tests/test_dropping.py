@@ -11,8 +11,8 @@ from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.data.mixture import TooFewExamples, parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.study.plan import describe, plan_study
 from pinch_jax.study.preflight import foreign_shares, preflight
-from pinch_jax.study.runner import describe, plan_study
 from pinch_jax.study.workbench import Workbench
 
 

@@ -14,10 +14,11 @@ from pinch_jax.errors import UserError
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
+from pinch_jax.study.plan import plan_study
 from pinch_jax.study.published import adopt_answers, publish_answers
 from pinch_jax.study.records import TABLES, read_records
 from pinch_jax.study.responses import missing_responses
-from pinch_jax.study.runner import plan_study, run_study
+from pinch_jax.study.runner import run_study
 from pinch_jax.study.tuning import _tidy
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import claim_workdir, write_command

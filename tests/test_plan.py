@@ -31,7 +31,7 @@ from pinch_jax.forecast.spending import judge_calls, spending
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape, pack
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import abstract_params
-from pinch_jax.study.runner import plan_study
+from pinch_jax.study.plan import plan_study
 from pinch_jax.study.workbench import Workbench
 
 CHIPS = parse_topology("v5e:2x4")

@@ -24,8 +24,8 @@ from pinch_jax.study.config import RELATED
 from pinch_jax.study.experiments.registry import arms_of, experiment
 from pinch_jax.study.experiments.related import right_share
 from pinch_jax.study.measures import NotRun
+from pinch_jax.study.plan import plan_study
 from pinch_jax.study.records import TABLES, read_study
-from pinch_jax.study.runner import plan_study
 
 FOUR = ("en", "it", "ru", "sw")
 

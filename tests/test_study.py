@@ -17,9 +17,10 @@ from pinch_jax.files import CHECKSUM, write_record
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
+from pinch_jax.study.plan import describe, plan_study
 from pinch_jax.study.records import read_records
 from pinch_jax.study.run import response_path
-from pinch_jax.study.runner import describe, plan_study, run_study
+from pinch_jax.study.runner import run_study
 from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workdir import claim_workdir
 from pinch_jax.version import code_version

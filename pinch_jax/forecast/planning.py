@@ -16,7 +16,7 @@ from pinch_jax.forecast.remedies import find_remedy
 from pinch_jax.forecast.spending import spending
 from pinch_jax.mesh import ways
 from pinch_jax.sharding import SPLIT
-from pinch_jax.study.runner import plan_study
+from pinch_jax.study.plan import plan_study
 from pinch_jax.study.workbench import Workbench
 
 # Rows of a tile of a TPU's memory. With 84 of Gemma 3 27B's 5,376 columns on a chip, libtpu 0.0.42

@@ -6,7 +6,7 @@ from typing import Any
 
 from pinch_jax.judge.model import ModelJudge
 from pinch_jax.study.experiments.interface import Arm
-from pinch_jax.study.runner import Study
+from pinch_jax.study.plan import Study
 
 
 def spending(

@@ -19,9 +19,9 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import write_bytes
 from pinch_jax.json_input import check_fields, parse_object
+from pinch_jax.study.plan import Study
 from pinch_jax.study.responses import write_responses
 from pinch_jax.study.run import Run
-from pinch_jax.study.runner import Study
 from pinch_jax.study.workdir import read_config
 from pinch_jax.waiting import primary_alone
 
