@@ -27,7 +27,6 @@ ROWS = ("data", "fsdp")
 # What changes numbers, or what is allowed, in all of JAX, and is in no fingerprint of a run.
 JAX_SETTINGS = {
     "jax_enable_x64": False,
-    "jax_default_matmul_precision": None,
     "jax_default_prng_impl": "threefry2x32",
     "jax_threefry_partitionable": True,
     "jax_random_seed_offset": 0,
@@ -83,6 +82,16 @@ def check_settings() -> None:
                 f"{name.upper()}={found}: that makes other numbers of the same run; unset it for "
                 "this call"
             )
+
+
+def arithmetic(dtype: str) -> str:
+    """Returns what products are made in, as runs and judges are known by: "float32, highest".
+
+    On accelerators those of float32 have fewer digits by default, and all if
+    JAX_DEFAULT_MATMUL_PRECISION says so.
+    """
+    asked = jax.config.jax_default_matmul_precision
+    return f"{dtype}, {asked}" if asked else dtype
 
 
 def decoding_tensor(tensor: int, split: int, heads: int) -> int:

@@ -238,7 +238,6 @@ def test_a_platform_that_jax_cannot_start_is_told_with_what_was_asked(error, mon
     ("name", "value"),
     {
         "jax_enable_x64": True,
-        "jax_default_matmul_precision": "bfloat16",
         "jax_default_prng_impl": "rbg",
         "jax_threefry_partitionable": False,
         "jax_random_seed_offset": 7,

@@ -13,7 +13,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import digest
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
-from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
+from pinch_jax.mesh import arithmetic, batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
@@ -46,7 +46,7 @@ class ModelJudge:
                 model.decoder.described,
                 model.renderer.described,
                 model.renderer.tokenizer.checksum,
-                dtype,
+                arithmetic(dtype),
                 self.wording,
                 self.labels,
             ]
