@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from pinch_jax.files import file_checksum
 from pinch_jax.study import kept_programs
 from pinch_jax.study.kept_programs import keep_compiled
 
@@ -63,7 +64,7 @@ def test_on_a_cpu_none_is_kept(settings, tmp_path):
     assert jax.config.jax_compilation_cache_dir is None
 
 
-@pytest.mark.parametrize("damage", ["flipped", "cut", "without its checksum"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "another checksum", "no checksum"])
 def test_a_program_that_is_not_what_was_written_is_compiled_again(accelerator, tmp_path, damage):
     """JAX reads a flipped bit where it finds zstandard, and runs what comes of it."""
     call(tmp_path)
@@ -74,12 +75,30 @@ def test_a_program_that_is_not_what_was_written_is_compiled_again(accelerator, t
             path.write_bytes(content)
         elif damage == "cut":
             path.write_bytes(content[: len(content) // 2])
+        elif damage == "another checksum":
+            path.with_name(path.name + ".sha256").write_text("0")
         else:  # written by a call that was killed, perhaps not to its end
             path.with_name(path.name + ".sha256").unlink()
     damaged = programs(tmp_path)
     assert call(tmp_path) == 7 * [3]
     anew = programs(tmp_path)
     assert anew.keys() == damaged.keys() and all(anew[name] != damaged[name] for name in anew)
+    assert call(tmp_path) == 7 * [3] and programs(tmp_path) == anew, "and then it is kept"
+
+
+def test_a_program_that_another_call_deletes_meanwhile_is_no_fault(
+    accelerator, tmp_path, monkeypatch
+):
+    """As of two shards that begin at once."""
+    call(tmp_path)
+
+    def deleted(path):
+        path.unlink()
+        return file_checksum(path)
+
+    monkeypatch.setattr(kept_programs, "file_checksum", deleted)
+    kept_programs._delete_changed(tmp_path / "compiled")
+    assert not programs(tmp_path)
 
 
 def test_a_disk_that_is_full_ends_nothing(accelerator, tmp_path, monkeypatch, caplog):

@@ -1,5 +1,7 @@
 """Compiled programs of accelerators, which stay in the work directory and are checked there."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -40,19 +42,26 @@ def keep_compiled(workdir: Path) -> None:
 
 
 def _delete_changed(folder: Path) -> None:
-    """Deletes programs without their checksum.
+    """Deletes programs without their checksum, and the checksums of those that have another.
 
     Where zstandard is installed JAX reads one with a flipped bit, and runs it: a third of such
     programs gave other numbers without a word (LOG.md, 2026-11-30).
     """
-    for path in folder.glob(f"*{PROGRAM}"):
-        noted = path.with_name(path.name + CHECKSUM)
-        if not noted.exists() or noted.read_text(encoding="utf-8") != file_checksum(path):
-            path.unlink()
+    for path, noted in _programs(folder):
+        with contextlib.suppress(FileNotFoundError):  # another call has just deleted it
+            if noted.exists() and noted.read_text(encoding="utf-8") == file_checksum(path):
+                continue
+        noted.unlink(missing_ok=True)  # else it would be held against what is compiled again
+        path.unlink(missing_ok=True)
 
 
 def _note_checksums(folder: Path) -> None:
-    for path in folder.glob(f"*{PROGRAM}"):
-        noted = path.with_name(path.name + CHECKSUM)
+    for path, noted in _programs(folder):
         if not noted.exists():
             write_text(noted, file_checksum(path))
+
+
+def _programs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields where each program is, and its checksum."""
+    for path in folder.glob(f"*{PROGRAM}"):
+        yield path, path.with_name(path.name + CHECKSUM)
