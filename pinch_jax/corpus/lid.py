@@ -51,7 +51,7 @@ def language_probabilities(text: str, languages: tuple[str, ...] = ()) -> dict[s
     among these.
     """
     script = main_script(text)
-    forms = _chinese_forms(text) if script == "Chinese" else (script,)
+    forms = _forms(script, text)
     probabilities: dict[str, float] = collections.defaultdict(float)
     for guess in _detector().detect(" ".join(text.split()), k=_ALL_LABELS):
         codes = _codes_in(code_of(guess["lang"]), script, forms, languages)
@@ -71,7 +71,7 @@ def cannot_be_identified(languages: tuple[str, ...]) -> tuple[str, ...]:
 def _has_label(code: str, languages: tuple[str, ...]) -> bool:
     """Returns whether some label is this language in a text of its script."""
     script = script_of(code)
-    forms = _chinese_forms("") if script == "Chinese" else (script,)
+    forms = _forms(script, "")
     return any(code in _codes_in(code_of(label), script, forms, languages) for label in LABELS)
 
 
@@ -151,11 +151,13 @@ def _of_base(base: str, languages: tuple[str, ...]) -> list[str]:
     return [one for one in languages if one.partition("-")[0] == base]
 
 
-def _chinese_forms(text: str) -> tuple[str, ...]:
-    """Returns "Simplified Chinese" or "Traditional Chinese", by which standard lacks fewer of it.
+def _forms(script: str, text: str) -> tuple[str, ...]:
+    """Returns the forms of a script that a text may be in: of Chinese, the one that lacks less.
 
     Both, where they lack as many: many words are written alike.
     """
+    if script != "Chinese":
+        return (script,)
     lacking = {
         form: sum(not _is_in(character, encoding) for character in text if character.isalpha())
         for form, encoding in (("Simplified Chinese", "gb2312"), ("Traditional Chinese", "big5"))
