@@ -19,21 +19,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pinch_jax.errors import UserError
+from pinch_jax.jax_settings import check_settings
 from pinch_jax.mesh_config import MeshConfig
 
 AXES = ("data", "fsdp", "context", "tensor")
 # What splits the rows of a batch.
 ROWS = ("data", "fsdp")
-# What changes numbers, or what is allowed, in all of JAX, and is in no fingerprint of a run.
-JAX_SETTINGS = {
-    "jax_enable_x64": False,
-    "jax_default_prng_impl": "threefry2x32",
-    "jax_threefry_partitionable": True,
-    "jax_random_seed_offset": 0,
-    "jax_disable_jit": False,
-    "jax_numpy_rank_promotion": "allow",
-    "jax_numpy_dtype_promotion": "standard",
-}
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -72,26 +63,6 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     else:
         placed = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * 4)
-
-
-def check_settings() -> None:
-    """Raises UserError where the environment has set JAX to other numbers than a run has."""
-    for name, usual in JAX_SETTINGS.items():
-        if (found := getattr(jax.config, name, usual)) != usual:
-            raise UserError(
-                f"{name.upper()}={found}: that makes other numbers of the same run; unset it for "
-                "this call"
-            )
-
-
-def arithmetic(dtype: str) -> str:
-    """Returns what products are made in, as runs and judges are known by: "float32, highest".
-
-    On accelerators those of float32 have fewer digits by default, and all if
-    JAX_DEFAULT_MATMUL_PRECISION says so.
-    """
-    asked = jax.config.jax_default_matmul_precision
-    return f"{dtype}, {asked}" if asked else dtype
 
 
 def decoding_tensor(tensor: int, split: int, heads: int) -> int:

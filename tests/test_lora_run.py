@@ -122,10 +122,8 @@ def test_what_decides_adapters_is_in_the_fingerprint(finished, tmp_path):
         full := make_config(data_dir, rank=0),
     ]
     assert len({run.fingerprint, *map(fingerprint, others)}) == 6
-    jax.config.update("jax_default_matmul_precision", "highest")
-    try:
-        assert fingerprint(bench.config) not in {run.fingerprint, *map(fingerprint, others)}
-    finally:
-        jax.config.update("jax_default_matmul_precision", None)
+    with jax.default_matmul_precision("highest"):
+        precise = fingerprint(bench.config)
+    assert precise not in {run.fingerprint, *map(fingerprint, others)}
     # Where all parameters are trained, nothing of it matters.
     assert fingerprint(make_config(data_dir, rank=0, alpha=3.0)) == fingerprint(full)

@@ -73,11 +73,8 @@ def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
 def test_a_judge_is_known_by_what_its_products_are_made_in():
     model, shard = open_model("tiny"), activation_sharding(make_mesh(MeshConfig()))
     usual = ModelJudge("tiny", read_wording(), model, shard, "float32").version
-    jax.config.update("jax_default_matmul_precision", "highest")
-    try:
+    with jax.default_matmul_precision("highest"):
         assert ModelJudge("tiny", read_wording(), model, shard, "float32").version != usual
-    finally:
-        jax.config.update("jax_default_matmul_precision", None)
 
 
 def test_what_is_no_number_is_no_verdict():

@@ -11,9 +11,10 @@ from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.packing import place_in_rows, step_bounds
 from pinch_jax.errors import UserError
 from pinch_jax.files import digest
+from pinch_jax.jax_settings import arithmetic
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
-from pinch_jax.mesh import arithmetic, batch_ways, jit_on, local_rows, put_batch, replicated
+from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model

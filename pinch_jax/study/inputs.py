@@ -24,7 +24,8 @@ from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import AXES, arithmetic, batch_ways, check_rows, decoding_tensor, make_mesh
+from pinch_jax.jax_settings import arithmetic
+from pinch_jax.mesh import AXES, batch_ways, check_rows, decoding_tensor, make_mesh
 from pinch_jax.mesh_config import AUTO, MeshConfig
 from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
