@@ -150,6 +150,17 @@ def test_missing_prompts_are_in_neither_mean_nor_variance():
     assert np.isnan([none.value, none.low, none.high, none.p]).all()
 
 
+def test_a_language_with_few_prompts_that_are_alike_is_not_certain_in_a_mean():
+    values = np.concatenate([some_values(), np.full((60, 1), np.nan)], axis=1)
+    values[:2, 3] = 100.0
+    means = means_over_prompts(values)
+    found, rest = mean_of(means).estimate(), mean_of(means[:3]).estimate()
+    # Who wins half of all prompts wins both of two in a quarter of the cases.
+    assert found.low < (3 * rest.value + 50.0) / 4 < found.value < found.high
+    ties, certain = of(0, 60, 60), known(50.0, 60)
+    assert mean_of([*means[:3], ties]).inflation == mean_of([*means[:3], certain]).inflation
+
+
 def test_differences_are_paired():
     values = some_values(columns=1)
     worse = np.where(np.arange(60)[:, None] % 10 == 0, np.maximum(values - 50, 0), values)
