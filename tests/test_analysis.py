@@ -14,6 +14,7 @@ from made_up_study import REFERENCE
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
@@ -198,6 +199,25 @@ def test_chance_is_that_of_the_task_where_a_recipe_makes_the_prompt():
     record = {"task": "crosslingual/currency", "answer": "Euro"}
     study = {"majority_answers": {"fi": {"currency": "Euro"}}, "runs": {"run": {"spec": "a"}}}
     assert response_shares([Answers({"a": record}, {})], "run", "fi", study).chance == 1.0
+
+
+def test_the_interval_of_exact_answers_is_over_the_prompts_with_a_reference_and_over_draws():
+    study = {"majority_answers": {"fi": {}}, "runs": {"run": {"spec": "a"}}}
+    records = {place: {"task": "", "answer": ""} for place in range(40)}
+
+    def shares(*counts):
+        """Returns the row of draws with so many exact answers; every other prompt is open."""
+        outcome = classify("?", "Kyllä.", "fi", "")
+        draws = [
+            {i: dataclasses.replace(outcome, exact_match=i // 2 < n if i % 2 else None) for i in of}
+            for n, of in zip(counts, [range(40)] * len(counts), strict=True)
+        ]
+        return response_shares([Answers(records, draw) for draw in draws], "run", "fi", study)
+
+    beta = scipy.stats.beta(5 + 0.5, 15 + 0.5)
+    assert shares(5).exact.numbers == pytest.approx((25, *(100 * beta.ppf((0.025, 0.975)))))
+    assert shares(5, 6, 6).exact.value == pytest.approx(100 * shares(5, 6, 6).exact_match)
+    assert shares(1, 5, 9).exact.low < shares(5).exact.low, "draws that lie apart"
 
 
 def test_the_majority_answer_is_the_most_frequent_of_its_task():

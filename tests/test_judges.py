@@ -181,6 +181,8 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     said, row = told(certificate=ours)
     assert "no verdict on 14 pairs" in said and "up to 75 % of those of one score" in said
     assert "need not hold" not in said and "Several" not in said
+    lacking[:] = [dataclasses.replace(row, prompts=640, no_verdict=1) for row in lacking]
+    assert "up to 1 % of those of one score" in told()[0], "one of 1,280 is not 0 %"
     assert row[2:8] == ("small", "small-1", "–", "1,234", "14", "25")
     ends = {"value": 0.8, "low": 0.7, "high": 0.9}
     parts = {"pairs": 9, "sources": {}} | dict.fromkeys(("agreement", "flips", "kappa"), ends)

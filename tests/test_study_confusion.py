@@ -98,7 +98,7 @@ def test_a_page_shows_the_rates_only_where_there_are_some(tmp_path):
     assert "confusion" in [one.id for one in make_sections(records)]
     assert table.columns[:4] == ("tuned on", "answers that count", "mean of all", "ar")
     assert table.rows[0][1:3] == ("75 [70, 80]", "40 [35, 45]")
-    assert "stay in their language most often after tuning on" in section.result
+    assert "% stay in their language whatever the model is tuned on" in section.result
     assert "fi" not in table.caption.partition("themselves pass")[2], "none has five words"
     for held in sorted((tmp_path / "runs").glob("*/responses/fi.jsonl")):
         texts = zip(read_responses(held, kept=True).values(), [FI[0], OPENING, SHORT], strict=False)

@@ -287,13 +287,6 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     )
 
 
-def proportion(successes: float, trials: int) -> Estimate:
-    """Returns how many percent of the trials succeed, with the interval; NaN without any."""
-    values = np.zeros((int(trials), 1))
-    values[: round(successes)] = 100.0
-    return means_over_prompts(values)[0].estimate()
-
-
 def _rounded(value: float) -> float:
     """Returns the value without what a sum leaves in its last bits: 100 is 100."""
     return round(value, 10)

@@ -17,7 +17,15 @@ from pinch_jax.files import write_text
 from pinch_jax.folders import seal
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, compared, draws_of, judges_of
+from pinch_jax.study.comparisons import (
+    Answers,
+    Results,
+    Scored,
+    compared,
+    draws_of,
+    judges_of,
+    mean_of_draws,
+)
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
@@ -185,6 +193,10 @@ def response_shares(
     held = [outcome for draw in draws for outcome in draw.outcomes.values()]
     majority = study["majority_answers"][language]
     answered = [record for record in records.values() if record["answer"]]
+    exact = [
+        {id: of.exact_match for id, of in draw.outcomes.items() if of.exact_match is not None}
+        for draw in draws
+    ]
 
     def share(values: Iterable[float | None]) -> float:
         told = [value for value in values if value is not None]
@@ -200,6 +212,7 @@ def response_shares(
             majority.get(record["task"].removeprefix(f"{CROSSLINGUAL}/")) == record["answer"]
             for record in answered
         ),
+        exact=mean_of_draws(exact, tuple(records)).estimate(),
     )
 
 

@@ -137,7 +137,7 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     """Says what a mean is without other languages, with the first dose of them, and at the end."""
     rows = by_dose(records, experiment, mean)
     if len(rows) < 2:
-        return f"{whose} were judged at one P alone."
+        return f"{whose} were judged at {'one P alone' if rows else 'no P'}."
     none, first, last = rows[0], rows[1], rows[-1]
     held = records.examples_of(first.run)
     few = sum(held.values()) - held.get(records.study["base"], 0)
@@ -163,7 +163,8 @@ def which_languages(records: Records, experiment: str, left_out: Set[str]) -> st
     judged = records.judged_in(experiment)
     if set(judged) >= set(records.study["languages"]):
         return ""
-    return f" ({', '.join(code for code in judged if code not in left_out)})"
+    named = ", ".join(code for code in judged if code not in left_out)
+    return f" ({named})" if named else ""
 
 
 def a_pinch_lifts(records: Records, experiment: str) -> str:
