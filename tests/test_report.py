@@ -587,9 +587,11 @@ def test_a_page_says_of_what_its_sets_have_as_many_and_in_how_many_steps(tmp_pat
     assert "same number of examples. They" in held.words.lead and " steps" not in held.result
     first, *rest = records.tuned_runs
     runs = records.study["runs"] | {first: records.study["runs"][first] | {"steps": 7_000}}
-    told = {"runs": runs, "config": {"mixture": {"supervised_tokens": 9}}}
-    told |= {"foreign_references": {"fi": 33.3}}
-    other = dataclasses.replace(records, study=records.study | told)
+    told = {"runs": runs, "foreign_references": {"fi": 33.3}}
+    config = records.config | {"mixture": {"supervised_tokens": 9}}
+    other = dataclasses.replace(records, study=records.study | told, config=config)
+    assert "a P is the percent of these" in first_screen(other, [])["caveat"]
+    assert "a P is the percent" not in first_screen(records, [])["caveat"]
     held = composition(other)
     assert "number of supervised tokens. They have not the same number of ex" in held.words.lead
     steps = records.study["runs"][rest[0]]["steps"]

@@ -33,6 +33,10 @@ TWO_DRAWS = (
     " Two draws that agree or not by luck make an interval far too narrow or very wide: three are "
     "the least that tell something."
 )
+COUNTED_IN_TOKENS = (
+    " Sets are of as many supervised tokens: a P is the percent of these, where this page says "
+    "percent of the examples."
+)
 
 VERDICTS = {
     HOLDS: "It holds here",
@@ -68,6 +72,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "judge": judge_sentence(records),
         "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws))
         + (TWO_DRAWS if draws == 2 else "")
+        + (COUNTED_IN_TOKENS if records.config["mixture"].get("supervised_tokens") else "")
         + left_out(records),
     }
 

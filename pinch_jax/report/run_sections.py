@@ -128,7 +128,7 @@ def training(records: Records) -> Section:
 def composition(records: Records) -> Section:
     """Returns what every model was tuned on, in examples and tokens."""
     alike, not_alike = "examples", "tokens"
-    if records.study.get("config", {}).get("mixture", {}).get("supervised_tokens"):
+    if records.config["mixture"].get("supervised_tokens"):
         alike, not_alike = "supervised tokens", "examples"
     words = Words(
         short="Tuning sets",

@@ -31,7 +31,7 @@ from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.judges import agreement_rows, judge_rows
-from pinch_jax.study.measures import NotRun, where_own_models
+from pinch_jax.study.measures import NotRun, show, where_own_models
 from pinch_jax.study.outcomes import outcome_rows
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import ROWS, TABLES, Tables, read_study
@@ -91,10 +91,8 @@ def summary(analysis: Tables) -> list[str]:
         lines += ["The findings, held against this study:", *map(str, analysis.findings)]
     for row in analysis.scores:
         if row.experiment not in BUILT_IN and row.language == "mean":
-            value, low, high = row.score.numbers
-            held = f"{value:5.1f} [{low:.1f}, {high:.1f}]"
             arm = f"{row.spec} {row.series}".rstrip()
-            lines.append(f"{row.experiment}: {arm:32} {held}, mean of the languages")
+            lines.append(f"{row.experiment}: {arm:32} {show(row.score)}, mean of the languages")
     return lines
 
 
