@@ -566,6 +566,9 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     shown = page.text.replace("\xa0", " ")
     for row in rows:
         assert f"“{records.names[row.run]}” scores {show(row.score)}" in shown
+    few = [row for row in records.scores if row.language in ("fi", "sw", "mean")]
+    said = section(dataclasses.replace(records, scores=few), "doses").result
+    assert said.endswith("means of the languages (fi, sw).") and "languages." in shown
     # What 50 is as good as, by its name.
     assert f"A score is against {OWN_MODEL}." in shown
     assert "A score is against the model before tuning." in shown

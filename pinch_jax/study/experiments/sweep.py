@@ -10,7 +10,7 @@ from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
 from pinch_jax.study.experiments.gain import ALL_MEANS
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
-from pinch_jax.study.experiments.pinch import OWN_MODEL
+from pinch_jax.study.experiments.pinch import OWN_MODEL, which_languages
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
 
@@ -37,7 +37,8 @@ def best_and_worst(records: Records, experiment: str) -> str:
     ]
     if len(told) > 3:
         told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
-    return f"{'; '.join(told)}. These are means of the languages."
+    over = which_languages(records, experiment, set())
+    return f"{'; '.join(told)}. These are means of the languages{over}."
 
 
 def baseline_of(records: Records, experiment: str) -> str:
