@@ -239,6 +239,18 @@ def test_the_share_correlation_is_pearsons_r_of_the_means_with_an_interval(monol
     row = next(r for r in rows(monolingual) if r["experiment"] == "pretraining_share")
     assert float(row["low"]) <= float(row["score"]) <= float(row["high"])
     assert float(row["score"]) == pytest.approx(expected, rel=1e-5)
+    # A model without a score takes nothing from the others.
+    (judged,) = results.judged.values()
+    scored = [
+        dataclasses.replace(e, score=results.mean([{}]))
+        if (e.arm["x"], e.is_mean) == ("it", True)
+        else e
+        for e in judged.scored
+    ]
+    some = dataclasses.replace(results, judged={"one": dataclasses.replace(judged, scored=scored)})
+    rest = [place for place, code in enumerate(LANGUAGES) if code != "it"]
+    shares = [*study["pretraining_share"].values()]
+    assert share_correlation(some) == pearson(np.take(shares, rest), np.take(means, rest))
 
 
 def test_r_has_fishers_interval_and_three_points_leave_it_open():
