@@ -27,6 +27,7 @@ from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
+from pinch_jax.study.experiments.pinch import replaces
 from pinch_jax.study.experiments.pretrained import transfer
 from pinch_jax.study.judges import _agreement, agreement_rows
 from pinch_jax.study.judging import Matches, _described, _judge_by
@@ -220,6 +221,11 @@ def test_scores_that_nobody_knows_are_in_no_order():
     assert "best fi 40.0 [" in decision.detail and "lowest it 20.0 [" in decision.detail
     assert "above 30 in 2 of 3 languages" in decision.detail and "nan" not in decision.detail
     assert show(means[0].score) == "no number"
+    scores = {"en": math.nan, "fi": math.nan, "it": 100.0}
+    cells = [entry("pinch", 100, code, score) for code, score in scores.items()]
+    decision = replaces(Results({}, {}, (), {}, {"model": Judged(cells, {}, {})}))
+    assert decision.number.numbers == (1, 1, 3) and decision.verdict == "cannot tell"
+    assert decision.of.startswith(", of 3; the paper's 8 of 12 would be 2")
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():

@@ -26,7 +26,6 @@ from pinch_jax.study.experiments.interface import (
 from pinch_jax.study.measures import (
     NotRun,
     against_untuned,
-    cells_of,
     dose,
     dose_name,
     first_dose,
@@ -114,14 +113,16 @@ def lifts(results: Results) -> Decision:
 
 def replaces(results: Results) -> Decision:
     """Decides by in how many languages P = 100 is as good as the own model."""
-    cells = [entry for entry in cells_of(results, "pinch") if entry.arm["x"] == 100]
+    found = [e for e in results.scored if (e.arm["experiment"], e.arm["x"]) == ("pinch", 100)]
+    # A language without any verdict is one of them too, and may be as good as not.
+    cells = [entry for entry in found if not entry.is_mean]
     if not cells:
         raise NotRun("pinch at P = 100")
     scores = [cell.score.estimate() for cell in cells]
     reach = Estimate(
         sum(score.value >= EVEN for score in scores),
         sum(score.low >= EVEN for score in scores),
-        sum(score.high >= EVEN for score in scores),
+        sum(not score.high < EVEN for score in scores),
     )
     needed = math.ceil(len(cells) * 2 / 3)
     each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
