@@ -27,6 +27,7 @@ from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
+from pinch_jax.study.experiments.pairs import beats_both_halves
 from pinch_jax.study.experiments.pinch import replaces
 from pinch_jax.study.experiments.pretrained import transfer
 from pinch_jax.study.judges import _agreement, agreement_rows
@@ -226,6 +227,10 @@ def test_scores_that_nobody_knows_are_in_no_order():
     decision = replaces(Results({}, {}, (), {}, {"model": Judged(cells, {}, {})}))
     assert decision.number.numbers == (1, 1, 3) and decision.verdict == "cannot tell"
     assert decision.of.startswith(", of 3; the paper's 8 of 12 would be 2")
+    for halves in ((100.0, math.nan), (math.nan, 100.0)):
+        pair = [entry("pairs", "en+fi", "mean_other", score) for score in halves]
+        decision = beats_both_halves(Results({}, {}, (), {}, {"model": Judged(pair, {}, {})}))
+        assert math.isnan(decision.number.value) and decision.verdict == "cannot tell"
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
