@@ -328,6 +328,27 @@ def test_a_heat_map_of_chrf_is_of_its_own_percent(workdir):
     assert cell["value"] == held[cell["name"], "fi"]
 
 
+def test_a_model_that_answers_in_few_languages_is_ranked_by_those_that_all_answer_in(workdir):
+    records = read_records(workdir)
+    runs = list(records.runs)[:3]
+    rates = {run: (90.0, low) for run, low in zip(runs, (10.0, 30.0, 20.0), strict=True)}
+    row = records.responses[0]
+    rows = [
+        dataclasses.replace(row, run=run, language=code, right_language=rate / 100)
+        for run, held in rates.items()
+        for code, rate in zip(("fi", "sw"), held, strict=True)
+        if (run, code) != (runs[0], "fi")
+    ]
+    held = dataclasses.replace(records, responses=rows)
+    (drawing,) = figures.heat_maps(held, "own", "Own", HeatMap({}, of="right_language"))
+    order = drawing.spec["layer"][0]["encoding"]["y"]["sort"]
+    assert order == [records.names[run] for run in (runs[1], runs[2], runs[0])]
+    rows[0] = dataclasses.replace(rows[0], right_language=0.4)
+    held = dataclasses.replace(records, responses=rows)
+    (drawing,) = figures.heat_maps(held, "own", "Own", HeatMap({}, of="right_language"))
+    assert drawing.spec["layer"][0]["encoding"]["y"]["sort"][0] == records.names[runs[0]]
+
+
 def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
     records = read_records(workdir)
     rows = [row for row in records.experiment("gain")[:9] if not row.is_mean]

@@ -193,8 +193,10 @@ def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) ->
 
     def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
         own = [arm for arm in names if arm[0] in members]
-        ranked = sorted(own, key=lambda arm: -_rank(held, arm, figure, codes))
         there = [code for code in codes if any((arm, code) in held for arm in own)]
+        # Who answers in few languages is not first because they are easy.
+        common = [code for code in there if all((arm, code) in held for arm in own)] or there
+        ranked = sorted(own, key=lambda arm: -_rank(held, arm, figure, common))
         columns = [*there, *([" "] if figure.means else []), *figure.means.values()]
         cells = [held[arm, column] for arm in ranked for column in columns if (arm, column) in held]
         marked, note = marks(cells) if figure.of == SCORE else (cells, "")
