@@ -197,6 +197,7 @@ def response_rows(specs, prompts, rng):
             row |= {"exact_match": 0.85 * right, "answer_match": 0.9 * right}
             row |= {"right_language": right, "wrong_language": 0.9 - 0.9 * right}
             row |= {"too_short": 0.1 - 0.1 * right, "echo": 0.3 * rng.random() * (1 - right)}
+            row |= {"exact": 85 * right, "exact_low": 80 * right, "exact_high": 90 * right}
             yield row | {"chrf": 80 * right, "chance": 0.04}
 
 

@@ -155,6 +155,7 @@ def test_english_words_count_in_answers_that_are_in_the_language_alone():
     cells = {(row.x, row.language): row for row in accent.rows(results)}
     assert cells["1", "it"].score.value == pytest.approx(100 / 3) and cells["1", "it"].prompts == 18
     assert cells["1", "own"].score.value == cells["0", "mean"].score.value == 0
+    assert cells["1", "mean"].run and not cells["1", "own"].run, "own models are others'"
     assert "en" not in {language for _, language in cells}
 
 

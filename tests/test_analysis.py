@@ -14,6 +14,7 @@ from made_up_study import REFERENCE
 from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
+from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import json_line, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
@@ -180,7 +181,9 @@ def test_scores_in_the_same_language_leave_wrong_language_responses_out(monoling
     assert held["en", "fi"]["score_same_language"] == "", "no prompt is left"
     assert held["en", "mean_other"]["score_same_language"] == ""
     assert held["it", "ru"]["score_same_language"] == ""
-    assert float(held["it", "mean_other"]["score_same_language"]) == 50, "over the other three"
+    mean = held["it", "mean_other"]["score_same_language"]
+    assert mean == "", "over three languages it is no mean of the four"
+    assert float(held["sw", "mean_other"]["score_same_language"]) == 50
 
 
 def test_response_shares_and_the_chance_level(monolingual):
@@ -196,6 +199,25 @@ def test_chance_is_that_of_the_task_where_a_recipe_makes_the_prompt():
     record = {"task": "crosslingual/currency", "answer": "Euro"}
     study = {"majority_answers": {"fi": {"currency": "Euro"}}, "runs": {"run": {"spec": "a"}}}
     assert response_shares([Answers({"a": record}, {})], "run", "fi", study).chance == 1.0
+
+
+def test_the_interval_of_exact_answers_is_over_the_prompts_with_a_reference_and_over_draws():
+    study = {"majority_answers": {"fi": {}}, "runs": {"run": {"spec": "a"}}}
+    records = {place: {"task": "", "answer": ""} for place in range(40)}
+
+    def shares(*counts):
+        """Returns the row of draws with so many exact answers; every other prompt is open."""
+        outcome = classify("?", "Kyllä.", "fi", "")
+        draws = [
+            {i: dataclasses.replace(outcome, exact_match=i // 2 < n if i % 2 else None) for i in of}
+            for n, of in zip(counts, [range(40)] * len(counts), strict=True)
+        ]
+        return response_shares([Answers(records, draw) for draw in draws], "run", "fi", study)
+
+    beta = scipy.stats.beta(5 + 0.5, 15 + 0.5)
+    assert shares(5).exact.numbers == pytest.approx((25, *(100 * beta.ppf((0.025, 0.975)))))
+    assert shares(5, 6, 6).exact.value == pytest.approx(100 * shares(5, 6, 6).exact_match)
+    assert shares(1, 5, 9).exact.low < shares(5).exact.low, "draws that lie apart"
 
 
 def test_the_majority_answer_is_the_most_frequent_of_its_task():
@@ -217,6 +239,18 @@ def test_the_share_correlation_is_pearsons_r_of_the_means_with_an_interval(monol
     row = next(r for r in rows(monolingual) if r["experiment"] == "pretraining_share")
     assert float(row["low"]) <= float(row["score"]) <= float(row["high"])
     assert float(row["score"]) == pytest.approx(expected, rel=1e-5)
+    # A model without a score takes nothing from the others.
+    (judged,) = results.judged.values()
+    scored = [
+        dataclasses.replace(e, score=results.mean([{}]))
+        if (e.arm["x"], e.is_mean) == ("it", True)
+        else e
+        for e in judged.scored
+    ]
+    some = dataclasses.replace(results, judged={"one": dataclasses.replace(judged, scored=scored)})
+    rest = [place for place, code in enumerate(LANGUAGES) if code != "it"]
+    shares = [*study["pretraining_share"].values()]
+    assert share_correlation(some) == pearson(np.take(shares, rest), np.take(means, rest))
 
 
 def test_r_has_fishers_interval_and_three_points_leave_it_open():

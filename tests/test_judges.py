@@ -27,6 +27,8 @@ from pinch_jax.sharding import activation_sharding
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
+from pinch_jax.study.experiments.pairs import beats_both_halves
+from pinch_jax.study.experiments.pinch import replaces
 from pinch_jax.study.experiments.pretrained import transfer
 from pinch_jax.study.judges import _agreement, agreement_rows
 from pinch_jax.study.judging import Matches, _described, _judge_by
@@ -181,6 +183,8 @@ def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path)
     said, row = told(certificate=ours)
     assert "no verdict on 14 pairs" in said and "up to 75 % of those of one score" in said
     assert "need not hold" not in said and "Several" not in said
+    lacking[:] = [dataclasses.replace(row, prompts=640, no_verdict=1) for row in lacking]
+    assert "up to 1 % of those of one score" in told()[0], "one of 1,280 is not 0 %"
     assert row[2:8] == ("small", "small-1", "–", "1,234", "14", "25")
     ends = {"value": 0.8, "low": 0.7, "high": 0.9}
     parts = {"pairs": 9, "sources": {}} | dict.fromkeys(("agreement", "flips", "kappa"), ends)
@@ -218,6 +222,15 @@ def test_scores_that_nobody_knows_are_in_no_order():
     assert "best fi 40.0 [" in decision.detail and "lowest it 20.0 [" in decision.detail
     assert "above 30 in 2 of 3 languages" in decision.detail and "nan" not in decision.detail
     assert show(means[0].score) == "no number"
+    scores = {"en": math.nan, "fi": math.nan, "it": 100.0}
+    cells = [entry("pinch", 100, code, score) for code, score in scores.items()]
+    decision = replaces(Results({}, {}, (), {}, {"model": Judged(cells, {}, {})}))
+    assert decision.number.numbers == (1, 1, 3) and decision.verdict == "cannot tell"
+    assert decision.of.startswith(", of 3; the paper's 8 of 12 would be 2")
+    for halves in ((100.0, math.nan), (math.nan, 100.0)):
+        pair = [entry("pairs", "en+fi", "mean_other", score) for score in halves]
+        decision = beats_both_halves(Results({}, {}, (), {}, {"model": Judged(pair, {}, {})}))
+        assert math.isnan(decision.number.value) and decision.verdict == "cannot tell"
 
 
 def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():

@@ -244,7 +244,16 @@ def test_what_a_pinch_does_to_right_answers_and_to_wrong_languages_is_both_told(
     ends = {"right": Estimate(0.0, *right), "other_language": Estimate(0.0, *wrong)}
     above = dataclasses.replace(mean_shares(records)[pinch], **ends)
     told = dataclasses.replace(records, above_base={pinch: above})
-    assert _answer(told, leading_models(told), mean_shares(told)).startswith(start)
+    shares = mean_shares(told)
+    assert _answer(told, leading_models(told), shares).startswith(start)
+    (even,) = (run for run, spec in records.runs.items() if spec == "pinch:100")
+    much = {even: dataclasses.replace(shares[even], right=Estimate(90.0, 85.0, 95.0))}
+    said = _answer(told, leading_models(told), shares | much)
+    # Where a pinch is not seen to help, more of it does not help more.
+    assert ("More helps more" in said) == (start == "A pinch helps:") and "90 % are right" in said
+    untold = {r: dataclasses.replace(of, other_language=NOTHING) for r, of in shares.items()}
+    said = _answer(told, leading_models(told), untold)
+    assert "nan" not in said and "a wrong language" not in said and "of the answers are" in said
 
 
 def test_verdicts_are_counted_apart_from_what_was_not_run(page):
@@ -261,6 +270,83 @@ def test_intervals_of_bars_are_within_the_axis(ends, axis):
     )
     spec = charts.bar_chart([row], "", None)
     assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == axis
+
+
+def test_a_bar_without_a_number_and_bars_near_0_leave_an_axis_of_percent():
+    named = {"kind": "b", "told": ""}
+    untold = named | {"name": "a"} | dict.fromkeys(("score", "low", "high"), math.nan)
+    low = named | {"name": "c", "score": 0.2, "low": 0.0, "high": 0.6}
+    some = named | {"name": "d", "score": 40.0, "low": 30.0, "high": 50.0}
+    for rows, reference in (([untold, some], None), ([untold, some], 50), ([low], 50)):
+        spec = charts.bar_chart(rows, "", reference)
+        assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 100]
+
+
+def test_scores_that_cannot_be_told_are_last_in_a_figure_and_differ_from_nothing(workdir):
+    records = read_records(workdir)
+    some = {row.run for row in records.experiment("gain", "mean")[1::3]}
+    untold = [
+        dataclasses.replace(row, score=NOTHING, p_holm=math.nan) if row.run in some else row
+        for row in records.scores
+    ]
+    told = dataclasses.replace(records, scores=untold)
+    (drawing,) = figures.heat_maps(told, "gain", "Gain", figure_of(told, "gain"))
+    order = drawing.spec["layer"][0]["encoding"]["y"]["sort"]
+    means = {r["name"]: r["value"] for r in values(drawing.spec) if r.get("column") == "mean"}
+    known, unknown = order[: -len(some)], order[-len(some) :]
+    assert set(unknown) == {records.names[run] for run in some}
+    assert known == sorted(known, key=lambda name: -means[name])
+    assert not [r for r in values(drawing.spec) if r["name"] in unknown and r.get("mark")]
+    spec = figures.bars(told, "pretrained", figure_of(told, "pretrained"))
+    rows = [row["score"] for row in values(spec) if row.get("kind") == "tuned on this language"]
+    held = [score for score in rows if not math.isnan(score)]
+    assert rows[: len(held)] == sorted(held, reverse=True)
+
+
+def test_nothing_is_best_where_no_mean_is_known_or_all_are_alike(workdir):
+    records = read_records(workdir)
+    untold = [dataclasses.replace(r, score=NOTHING) if r.is_mean else r for r in records.scores]
+    told = dataclasses.replace(records, scores=untold)
+    for name in ("monolingual", "gain"):
+        assert "est" in section(records, name).result
+        said = section(told, name)
+        assert "highest" not in said.result and "no number" not in said.result
+        assert not said.beside, "the paper's best beside whoever comes first"
+    first, second = list(records.runs)[:2]
+    ends = Estimate(0.0, 0.0, 1.2)
+    said = tables.most_and_least(records, "are right", {first: ends, second: ends})
+    assert "most" not in said and "0 [0, 1] % are right whatever" in said
+    said = tables.most_and_least(records, "are right", {first: ends})
+    assert "least" not in said and f"after tuning on “{records.names[first]}”." in said
+
+
+def test_a_heat_map_of_chrf_is_of_its_own_percent(workdir):
+    records = read_records(workdir)
+    (drawing, *_) = figures.heat_maps(records, "own", "chrF", HeatMap({}, of="chrf"))
+    held = {(records.names[row.run], row.language): row.chrf for row in records.responses}
+    (cell, *_) = (row for row in values(drawing.spec) if row.get("column") == "fi")
+    assert cell["value"] == held[cell["name"], "fi"]
+
+
+def test_a_model_that_answers_in_few_languages_is_ranked_by_those_that_all_answer_in(workdir):
+    records = read_records(workdir)
+    runs = list(records.runs)[:3]
+    rates = {run: (90.0, low) for run, low in zip(runs, (10.0, 30.0, 20.0), strict=True)}
+    row = records.responses[0]
+    rows = [
+        dataclasses.replace(row, run=run, language=code, right_language=rate / 100)
+        for run, held in rates.items()
+        for code, rate in zip(("fi", "sw"), held, strict=True)
+        if (run, code) != (runs[0], "fi")
+    ]
+    held = dataclasses.replace(records, responses=rows)
+    (drawing,) = figures.heat_maps(held, "own", "Own", HeatMap({}, of="right_language"))
+    order = drawing.spec["layer"][0]["encoding"]["y"]["sort"]
+    assert order == [records.names[run] for run in (runs[1], runs[2], runs[0])]
+    rows[0] = dataclasses.replace(rows[0], right_language=0.4)
+    held = dataclasses.replace(records, responses=rows)
+    (drawing,) = figures.heat_maps(held, "own", "Own", HeatMap({}, of="right_language"))
+    assert drawing.spec["layer"][0]["encoding"]["y"]["sort"][0] == records.names[runs[0]]
 
 
 def test_arms_of_one_model_are_rows_of_their_own_in_a_table_in_colour(workdir):
@@ -501,6 +587,9 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     shown = page.text.replace("\xa0", " ")
     for row in rows:
         assert f"“{records.names[row.run]}” scores {show(row.score)}" in shown
+    few = [row for row in records.scores if row.language in ("fi", "sw", "mean")]
+    said = section(dataclasses.replace(records, scores=few), "doses").result
+    assert said.endswith("means of the languages (fi, sw).") and "languages." in shown
     # What 50 is as good as, by its name.
     assert f"A score is against {OWN_MODEL}." in shown
     assert "A score is against the model before tuning." in shown
@@ -509,6 +598,9 @@ def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
     other = dataclasses.replace(records, study=records.study | {"arms": arms})
     held = section(other, "doses")
     assert held.words.lead.endswith("against the model tuned on “1 % over all languages”.")
+    arms[0] = arms[0] | {"baselines": {"fi": "pretrained"}}
+    other = dataclasses.replace(records, study=records.study | {"arms": arms})
+    assert figure_of(other, "doses").baseline == "what the model is held against, which differs"
 
 
 def test_a_page_says_of_what_its_sets_have_as_many_and_in_how_many_steps(tmp_path):
@@ -519,9 +611,11 @@ def test_a_page_says_of_what_its_sets_have_as_many_and_in_how_many_steps(tmp_pat
     assert "same number of examples. They" in held.words.lead and " steps" not in held.result
     first, *rest = records.tuned_runs
     runs = records.study["runs"] | {first: records.study["runs"][first] | {"steps": 7_000}}
-    told = {"runs": runs, "config": {"mixture": {"supervised_tokens": 9}}}
-    told |= {"foreign_references": {"fi": 33.3}}
-    other = dataclasses.replace(records, study=records.study | told)
+    told = {"runs": runs, "foreign_references": {"fi": 33.3}}
+    config = records.config | {"mixture": {"supervised_tokens": 9}}
+    other = dataclasses.replace(records, study=records.study | told, config=config)
+    assert "a P is the percent of these" in first_screen(other, [])["caveat"]
+    assert "a P is the percent" not in first_screen(records, [])["caveat"]
     held = composition(other)
     assert "number of supervised tokens. They have not the same number of ex" in held.words.lead
     steps = records.study["runs"][rest[0]]["steps"]
@@ -619,6 +713,9 @@ def test_mixtures_that_share_no_language_have_no_table_of_differences(tmp_path):
     whole = draws_section(records).tables
     alone = dataclasses.replace(records, variance=[r for r in records.variance if not r.above])
     assert len(whole) == 2 and draws_section(alone).tables == whole[1:]
+    several = [dataclasses.replace(r, series=s) for r in records.variance for s in ("one", "two")]
+    rows = draws_section(dataclasses.replace(records, variance=several)).tables[0].rows
+    assert len({row[0] for row in rows}) == len(rows) == 2 * len(whole[0].rows)
 
 
 def test_what_cannot_be_told_ranks_nowhere_and_is_nothing_to_a_browser(tmp_path):
@@ -653,3 +750,7 @@ def test_the_base_language_has_its_own_name_where_it_is_not_english(tmp_path):
         some = tuple(row for row in records.scores if row.x != "0.0")
         said = section(dataclasses.replace(records, scores=some), name).result
         assert "all examples" not in said and "at P = 1," in said
+    alone = tuple(row for row in records.scores if row.language == "it")
+    said = section(dataclasses.replace(records, scores=alone), "pinch").result
+    assert said.startswith("The other languages were judged at no P.")
+    assert show(Estimate(-0.04, -0.06, 0.03)) == "0.0 [-0.1, 0.0]"

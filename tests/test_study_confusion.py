@@ -75,7 +75,8 @@ def test_a_study_of_short_answers_has_no_rates_and_a_silent_run_has_none_of_its_
     rows = confusion_rows(results(silent, draws=(("one",), ("two",))))
     told = {(row.run, row.language): row for row in rows}
     assert told["two", "fi"].counted.value == 0 and math.isnan(told["two", "fi"].lpr.value)
-    assert told["two", "mean"].lpr.value == 100 and told["two", "mean"].counted.value == 50
+    # A mean of the other language alone would be the highest of the study.
+    assert math.isnan(told["two", "mean"].lpr.value) and told["two", "mean"].counted.value == 50
 
 
 def test_a_language_whose_words_cannot_be_told_apart_is_left_out(monkeypatch):
@@ -97,7 +98,7 @@ def test_a_page_shows_the_rates_only_where_there_are_some(tmp_path):
     assert "confusion" in [one.id for one in make_sections(records)]
     assert table.columns[:4] == ("tuned on", "answers that count", "mean of all", "ar")
     assert table.rows[0][1:3] == ("75 [70, 80]", "40 [35, 45]")
-    assert "stay in their language most often after tuning on" in section.result
+    assert "% stay in their language whatever the model is tuned on" in section.result
     assert "fi" not in table.caption.partition("themselves pass")[2], "none has five words"
     for held in sorted((tmp_path / "runs").glob("*/responses/fi.jsonl")):
         texts = zip(read_responses(held, kept=True).values(), [FI[0], OPENING, SHORT], strict=False)

@@ -20,6 +20,8 @@ from pinch_jax.evaluate.draws import NORMAL, TAIL, draw_variance, reach
 Z2 = NORMAL**2
 FEW = 2.0
 """So many telling prompts say as much of how alike languages are as what is assumed of them."""
+ALIKE = 1e-8
+"""Where prompts give a mean less variance, in points², they all say the same."""
 EVEN = 50.0
 """The score of two models that cannot be told apart, in percent."""
 
@@ -77,6 +79,11 @@ class Mean:
         """What the choice of examples gives to the variance of the mean; 0 with one draw."""
         return draw_variance(self.draws, self.influence)
 
+    def unseen_variance(self, prompts: float) -> float:
+        """Returns the variance over so many prompts as if one was won and one lost beside them."""
+        part = self.value / 100.0
+        return 100.0**2 * (part**2 + (1 - part) ** 2) / (prompts * (prompts + 2))
+
     def over_prompts(self) -> "Mean":
         """Returns the same mean as if its draws were the only ones there could be."""
         fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
@@ -98,9 +105,8 @@ class Mean:
         if part in (0.0, 1.0):
             return self.prompts
         by_prompts, by_draws = self.prompt_variance, self.draw_variance
-        if by_prompts < 1e-8:
-            by_prompts = part**2 + (1 - part) ** 2
-            by_prompts *= 100.0**2 / (self.prompts * (self.prompts + 2))
+        if by_prompts < ALIKE:
+            by_prompts = self.unseen_variance(self.prompts)
         far = reach(by_prompts, by_draws, self.draws) ** 2 / Z2
         return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
 
@@ -254,6 +260,9 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     learned from the prompts that differ from the rest, and near 0 and 100 they may be one or two,
     which say little; with few of them it is drawn towards 1. The form and the constant are ours:
     tests/benchmarks/interval_coverage.py has what they give.
+
+    A mean over fewer prompts than the others, all alike, seems certain and is the least so: it has
+    the variance that `effective_prompts` would take, above that of as many prompts as the others.
     """
     held = list(means)
     influence = functools.reduce(np.add, [mean.influence for mean in held]) / len(held)
@@ -265,6 +274,10 @@ def mean_of(means: Iterable[Mean]) -> Mean:
         telling = squares.sum() ** 2 / np.sum(squares**2)
         inflation = share ** (-FEW / (telling + FEW))
         inflation *= sum(mean.prompt_variance for mean in held) / sum(parts)
+        most = max(mean.prompts for mean in held if math.isfinite(mean.prompts))
+        few = [m for m in held if 0 < m.prompts < most and m.prompt_variance < ALIKE]
+        lacking = sum(m.unseen_variance(m.prompts) - m.unseen_variance(most) for m in few)
+        inflation += lacking / len(held) ** 2 / squares.sum()
     return Mean(
         _rounded(float(np.mean([mean.value for mean in held]))),
         influence,
@@ -272,13 +285,6 @@ def mean_of(means: Iterable[Mean]) -> Mean:
         min(mean.prompts for mean in held),
         float(inflation),
     )
-
-
-def proportion(successes: float, trials: int) -> Estimate:
-    """Returns how many percent of the trials succeed, with the interval; NaN without any."""
-    values = np.zeros((int(trials), 1))
-    values[: round(successes)] = 100.0
-    return means_over_prompts(values)[0].estimate()
 
 
 def _rounded(value: float) -> float:

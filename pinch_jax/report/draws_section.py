@@ -50,7 +50,8 @@ def _differences(records: Records) -> list[Variance]:
 
 def _named(records: Records, row: Variance) -> str:
     words = {spec: records.names[run] for run, spec in records.runs.items()}
-    return words.get(row.spec, row.spec)
+    # A curve may have several lines, each with a first mixture of its own.
+    return ", ".join(filter(None, (words.get(row.spec, row.spec), row.series)))
 
 
 def _result(rows: list[Variance]) -> str:

@@ -112,7 +112,8 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
         names = [row.series if figure.by_series else _arm_name(records, row) for row in held]
         shown = [_bar(row, name, "mean") for row, name in zip(held, names, strict=True)]
         return charts.bar_chart(shown, figure.x, 50)
-    own = sorted((row for row in rows if row.x == row.language), key=lambda row: -row.score.value)
+    own = [row for row in rows if row.x == row.language]
+    own.sort(key=lambda row: math.inf if math.isnan(row.score.value) else -row.score.value)
     others = [row for row in rows if not row.is_mean and row.x != row.language]
     order = dict.fromkeys(row.language for row in (*own, *others))
     shown = [_bar(row, language(row.language).name, "tuned on this language") for row in own]
@@ -192,8 +193,10 @@ def heat_maps(records: Records, experiment: str, title: str, figure: HeatMap) ->
 
     def chart(members: list[str]) -> tuple[Mapping[str, Any], str]:
         own = [arm for arm in names if arm[0] in members]
-        ranked = sorted(own, key=lambda arm: -_rank(held, arm, figure, codes))
         there = [code for code in codes if any((arm, code) in held for arm in own)]
+        # Who answers in few languages is not first because they are easy.
+        common = [code for code in there if all((arm, code) in held for arm in own)] or there
+        ranked = sorted(own, key=lambda arm: -_rank(held, arm, figure, common))
         columns = [*there, *([" "] if figure.means else []), *figure.means.values()]
         cells = [held[arm, column] for arm in ranked for column in columns if (arm, column) in held]
         marked, note = marks(cells) if figure.of == SCORE else (cells, "")
@@ -208,8 +211,8 @@ def _rank(held: Mapping, arm: tuple[str, str], figure: HeatMap, codes: Sequence[
     """Returns the mean by which an arm has its place; one that is its own baseline has no value."""
     means = [held[arm, name]["value"] for name in figure.means.values() if (arm, name) in held]
     values = means[:1] or [held[arm, code]["value"] for code in codes if (arm, code) in held]
-    told = [value for value in values if value is not None]
-    return sum(told) / max(len(told), 1)
+    told = [value for value in values if value is not None and not math.isnan(value)]
+    return sum(told) / len(told) if told else -math.inf
 
 
 def _row_names(records: Records, held: Iterable[Any]) -> dict[tuple[str, str], str]:
@@ -224,7 +227,7 @@ def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[Any
     cells = {}
     if figure.of != SCORE:
         for row in records.responses:
-            value = 100 * getattr(row, figure.of)
+            value = getattr(row, figure.of) * (1 if figure.of == "chrf" else 100)
             if not math.isnan(value):
                 arm = row.run, ""
                 cells[arm, row.language] = _cell(arm, row.language, value, f"{value:.1f}")
@@ -237,7 +240,7 @@ def _cells(records: Records, experiment: str, figure: HeatMap) -> dict[tuple[Any
         cell = _cell(arm, column, row.score.value, show(row.score))
         if itself:  # 50 by construction
             cell |= {"value": None, "text": "–", "told": "its own baseline"}
-        elif not row.is_mean:
+        elif not (row.is_mean or math.isnan(row.score.value)):
             cell |= {"differs": row.p_holm < SIGNIFICANT}
         cells[arm, column] = cell
     return cells

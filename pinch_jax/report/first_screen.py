@@ -33,6 +33,10 @@ TWO_DRAWS = (
     " Two draws that agree or not by luck make an interval far too narrow or very wide: three are "
     "the least that tell something."
 )
+COUNTED_IN_TOKENS = (
+    " Sets are of as many supervised tokens: a P is the percent of these, where this page says "
+    "percent of the examples."
+)
 
 VERDICTS = {
     HOLDS: "It holds here",
@@ -68,6 +72,7 @@ def first_screen(records: Records, sections: list[Section]) -> dict[str, Any]:
         "judge": judge_sentence(records),
         "caveat": (ONE_DRAW if draws == 1 else SEVERAL_DRAWS.format(draws))
         + (TWO_DRAWS if draws == 2 else "")
+        + (COUNTED_IN_TOKENS if records.config["mixture"].get("supervised_tokens") else "")
         + left_out(records),
     }
 
@@ -135,19 +140,24 @@ def _answer(records: Records, leading: Mapping[str, str], shares: Mapping[str, O
         (False, True): "A pinch does harm",
         (True, True): "A pinch helps and does harm",
     }.get((helps, harms), "Whether a pinch helps cannot be told")
-    named = language(records.study["base"]).name
+
+    def told(held: Outcomes, whose: str) -> str:
+        right, elsewhere = (number(share.value, 0) for share in (held.right, held.other_language))
+        # In which language answers are cannot be told in any language of some studies.
+        wrong = "" if elsewhere == "–" else f" and {elsewhere} % are in a wrong language"
+        return f"{right} % {whose}are right{wrong}."
+
     said = (
         f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
-        f"{pinch.right.value:.0f} % of the answers are right and {pinch.other_language.value:.0f} "
-        f"% are in a wrong language. With {named} examples only, {base.right.value:.0f} % are "
-        f"right and {base.other_language.value:.0f} % are in a wrong language."
+        f"{told(pinch, 'of the answers ')} With {language(records.study['base']).name} examples "
+        f"only, {told(base, '')}"
     )
     if "even" not in leading:
         return said
-    even = shares[leading["even"]].right
-    if even.low > pinch.right.high:
-        return f"{said} More helps more: with an even split, {even.value:.0f} % are right."
-    return f"{said} With an even split, {even.value:.0f} % are right."
+    even = shares[leading["even"]]
+    more = helps and not harms and even.right.low > pinch.right.high
+    start = "More helps more: with" if more else "With"
+    return f"{said} {start} an even split, {number(even.right.value, 0)} % are right."
 
 
 def other_papers(records: Records) -> dict[str, Words]:

@@ -1,5 +1,6 @@
 """The section of judges: who judged, how far each can be trusted, and how far they agree."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,7 @@ def judge_sentence(records: Records) -> str:
         )
         told += (
             f" It has no verdict on {missing:,} pairs of responses, which the scores leave out: up "
-            f"to {100 * most:.0f} % of those of one score."
+            f"to {math.ceil(100 * most)} % of those of one score."
         )
     told += _other_models(judge)
     if others:

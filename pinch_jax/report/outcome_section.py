@@ -96,7 +96,7 @@ def outcome_section(records: Records) -> Section:
         return charts.stacked_chart(rows, "percent of the responses", colours, order), ""
 
     drawings = in_groups(records, "outcomes", words.title, means, chart) if means else []
-    result = "No model answered in all languages of the study."
+    result = "No model was asked, in all languages of the study, what has an answer."
     if means:
         right = {run: row.right for run, row in means.items()}
         result = most_and_least(records, "are right", right)

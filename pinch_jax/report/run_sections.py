@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.evaluate.intervals import Estimate, proportion
+from pinch_jax.evaluate.intervals import Estimate
 from pinch_jax.languages import in_order, language
 from pinch_jax.report import charts
 from pinch_jax.report.confusion_section import confusion_section
@@ -19,7 +19,6 @@ from pinch_jax.report.outcome_section import outcome_section
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.measures import show
-from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import ResponseShares
 
@@ -50,15 +49,6 @@ def own_language_rows(records: Records) -> list[ResponseShares]:
     return [held[code] for code in records.languages if code in held]
 
 
-def _exact_share(records: Records, row: ResponseShares) -> Estimate:
-    """Returns the share of exact answers of all draws of a set in a language."""
-    for told in records.outcomes:
-        same = (told.run, told.language, told.task) == (row.run, row.language, ALL_TASKS)
-        if same and told.prompts == row.prompts:  # every prompt has an answer to be right by
-            return told.exact
-    return proportion(row.exact_match * row.prompts, int(row.prompts))
-
-
 def exact_match(records: Records) -> Section:
     """Returns how often the monolingual models are right word for word in their own language."""
     words = Words(
@@ -71,8 +61,7 @@ def exact_match(records: Records) -> Section:
     )
     values = []
     for row in own_language_rows(records):
-        e = _exact_share(records, row)
-        fractions = [end / 100 for end in e.numbers]
+        fractions = [end / 100 for end in row.exact.numbers]
         values.append((row.language, int(row.prompts), *fractions, row.chance))
     bars, chances = [], []
     for code, _, *shares in sorted(values, key=lambda value: -value[2]):
@@ -139,7 +128,7 @@ def training(records: Records) -> Section:
 def composition(records: Records) -> Section:
     """Returns what every model was tuned on, in examples and tokens."""
     alike, not_alike = "examples", "tokens"
-    if records.study.get("config", {}).get("mixture", {}).get("supervised_tokens"):
+    if records.config["mixture"].get("supervised_tokens"):
         alike, not_alike = "supervised tokens", "examples"
     words = Words(
         short="Tuning sets",
@@ -175,8 +164,8 @@ def composition(records: Records) -> Section:
     tokens = [sum(records.study["runs"][run]["tokens"].values()) for run in records.tuned_runs]
     dropped = sum(counts[-1] for _, _, _, *counts in rows)
     result = (
-        f"A set is {min(tokens):,} to {max(tokens):,} tokens; {dropped:,} examples were too long "
-        "for a row and left out."
+        f"A model was tuned on {min(tokens):,} to {max(tokens):,} tokens, all epochs together; "
+        f"{dropped:,} times an example was too long for a row and left out."
     )
     steps = {records.study["runs"][run]["steps"] for run in records.tuned_runs}
     if len(steps) > 1:

@@ -192,6 +192,11 @@ def model_table(
 def most_and_least(records: Records, what: str, held: Mapping[str, Estimate]) -> str:
     """Returns after tuning on what answers are so most often, and least often, by run."""
     ranked = sorted(held, key=lambda run: -held[run].value)
+    if held[ranked[0]].value == held[ranked[-1]].value:
+        sets = f"after tuning on “{records.names[ranked[0]]}”"
+        sets = sets if len(ranked) == 1 else "whatever the model is tuned on"
+        told = show(held[ranked[0]], 0)
+        return f"Of the answers {told} % {what} {sets}. This is a mean of all languages."
     most, least = (
         f"“{records.names[run]}”, {show(held[run], 0)} %" for run in (ranked[0], ranked[-1])
     )

@@ -17,13 +17,21 @@ from pinch_jax.files import write_text
 from pinch_jax.folders import seal
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
-from pinch_jax.study.comparisons import Answers, Results, Scored, compared, draws_of, judges_of
+from pinch_jax.study.comparisons import (
+    Answers,
+    Results,
+    Scored,
+    compared,
+    draws_of,
+    judges_of,
+    mean_of_draws,
+)
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.experiments.interface import NOT_RUN, Claim, Decision
 from pinch_jax.study.experiments.registry import experiment, experiments_of, means_of
 from pinch_jax.study.judges import agreement_rows, judge_rows
-from pinch_jax.study.measures import NotRun, where_own_models
+from pinch_jax.study.measures import NotRun, show, where_own_models
 from pinch_jax.study.outcomes import outcome_rows
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import ROWS, TABLES, Tables, read_study
@@ -83,10 +91,8 @@ def summary(analysis: Tables) -> list[str]:
         lines += ["The findings, held against this study:", *map(str, analysis.findings)]
     for row in analysis.scores:
         if row.experiment not in BUILT_IN and row.language == "mean":
-            value, low, high = row.score.numbers
-            held = f"{value:5.1f} [{low:.1f}, {high:.1f}]"
             arm = f"{row.spec} {row.series}".rstrip()
-            lines.append(f"{row.experiment}: {arm:32} {held}, mean of the languages")
+            lines.append(f"{row.experiment}: {arm:32} {show(row.score)}, mean of the languages")
     return lines
 
 
@@ -185,6 +191,10 @@ def response_shares(
     held = [outcome for draw in draws for outcome in draw.outcomes.values()]
     majority = study["majority_answers"][language]
     answered = [record for record in records.values() if record["answer"]]
+    exact = [
+        {id: of.exact_match for id, of in draw.outcomes.items() if of.exact_match is not None}
+        for draw in draws
+    ]
 
     def share(values: Iterable[float | None]) -> float:
         told = [value for value in values if value is not None]
@@ -200,6 +210,7 @@ def response_shares(
             majority.get(record["task"].removeprefix(f"{CROSSLINGUAL}/")) == record["answer"]
             for record in answered
         ),
+        exact=mean_of_draws(exact, tuple(records)).estimate(),
     )
 
 

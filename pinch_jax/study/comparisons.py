@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import Mean, means_over_prompts
 from pinch_jax.evaluate.outcome import Outcome
 
 Arm = Mapping[str, Any]
@@ -41,7 +41,8 @@ class Scored:
     `values` holds 1, 0.5 or 0 for each of the `prompts` of each draw that there is a verdict on; it
     is empty for a run against itself, which scores 50 by construction. `same_language` is the score
     over the prompts that neither run answered in a wrong language, and `probability` the mean
-    probability that the arm is better, as the judge has it; NaN without any.
+    probability that the arm is better, as the judge has it; NaN without any, and so is a mean where
+    a language has none: else those of different arms would be over different languages.
     """
 
     arm: Arm
@@ -165,8 +166,3 @@ def mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) 
     """Returns the mean in percent over draws {prompt id: value} and the prompts that they have."""
     values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]
     return means_over_prompts(100.0 * np.array(values)[:, :, None])[0]
-
-
-def mean_of_told(means: Sequence[Mean]) -> Mean:
-    """Returns the mean of those means that are over some prompt; NaN where none is."""
-    return mean_of([mean for mean in means if math.isfinite(mean.value)] or means)

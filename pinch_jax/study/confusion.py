@@ -11,8 +11,8 @@ from collections.abc import Hashable, Mapping
 from pinch_jax.corpus.lid import cannot_be_identified
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.confusion import check_answer, counted_lines
-from pinch_jax.evaluate.intervals import Estimate
-from pinch_jax.study.comparisons import Results, mean_of_told, slow
+from pinch_jax.evaluate.intervals import Estimate, mean_of
+from pinch_jax.study.comparisons import Results, slow
 
 MEAN = "mean"
 # Of fewer of the answers long enough to tell, nothing is told of any.
@@ -72,9 +72,7 @@ def confusion_rows(results: Results) -> tuple[Confusion, ...]:
         }
         whole = [code for code in results.study["languages"] if code in told]
         if whole and set(whole) <= set(answered):
-            means[MEAN] = {
-                name: mean_of_told([means[code][name] for code in whole]) for name in RATES
-            }
+            means[MEAN] = {name: mean_of(means[code][name] for code in whole) for name in RATES}
         spec = results.study["runs"][first]["spec"]
         for code, held in means.items():
             of = answered if code == MEAN else [code]

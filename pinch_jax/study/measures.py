@@ -19,7 +19,8 @@ def show(number: Mean | Contrast | Estimate, digits: int = 1) -> str:
     held = number if isinstance(number, Estimate) else number.estimate()
     if math.isnan(held.value):
         return "no number"
-    return f"{held.value:.{digits}f} [{held.low:.{digits}f}, {held.high:.{digits}f}]"
+    # z: -0.04 is 0.0, and not -0.0.
+    return f"{held.value:z.{digits}f} [{held.low:z.{digits}f}, {held.high:z.{digits}f}]"
 
 
 def entries_of(results: Results, experiment: str, language: str, **arm: Any) -> list[Scored]:

@@ -23,7 +23,6 @@ from pinch_jax.study.comparisons import (
     draws_of,
     judges_of,
     mean_of_draws,
-    mean_of_told,
     slow,
 )
 from pinch_jax.study.workdir import verdict_path
@@ -190,15 +189,12 @@ def _same_language(
 
 
 def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
-    def mean(which: str) -> Mean:
-        return mean_of_told([getattr(cell, which) for cell in cells])
-
     return Scored(
         arm,
         name,
         mean_of(cell.score for cell in cells),
-        mean("same_language"),
-        mean("probability"),
+        mean_of(cell.same_language for cell in cells),
+        mean_of(cell.probability for cell in cells),
         sum(cell.prompts for cell in cells),
         tuple(value for cell in cells for value in cell.values),
         tuple(cell.language for cell in cells),

@@ -86,7 +86,7 @@ class Records(Tables):
         """Returns the scores of an experiment in a mean, the highest first, without NaN."""
         rows = self.experiment(name, mean)
         told = [row for row in rows if not math.isnan(row.score.value)]
-        return sorted(told or rows, key=lambda row: -row.score.value)
+        return sorted(told, key=lambda row: -row.score.value)
 
     def judged_in(self, name: str) -> tuple[str, ...]:
         """Returns the languages that an experiment has scores in, in the order of the study."""

@@ -135,7 +135,8 @@ class Variance(Row):
 class ResponseShares:
     """One row of responses.csv: fractions of the prompts, chrF from 0 to 100, mean of all draws.
 
-    `run` is that of the first draw. NaN is what cannot be told.
+    `run` is that of the first draw. NaN is what cannot be told. `exact` is `exact_match` in percent
+    with an interval, over prompts and draws.
     """
 
     run: str
@@ -150,6 +151,7 @@ class ResponseShares:
     echo: float
     chrf: float
     chance: float
+    exact: Estimate
 
 
 @dataclasses.dataclass(frozen=True)

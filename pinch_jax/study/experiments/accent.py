@@ -233,7 +233,8 @@ def rows(results: Results) -> list[Score]:
                 spec=arm["spec"],
                 x=f"{arm['x']:g}",
                 language=code,
-                run=arm["run"],
+                # The languages' own models are several.
+                run="" if code == OWN_MODELS else arm["run"],
                 draws=len(draws_of(arm)),
                 prompts=counts.get(code, sum(counts.values())),
             )

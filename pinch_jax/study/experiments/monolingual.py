@@ -40,6 +40,8 @@ def table(experiment: str, languages: Sequence[str], baselines: Mapping[str, str
 def carries_over(records: Records, experiment: str) -> str:
     """Says which tuning languages carry over most and least."""
     order = records.ranked(experiment, "mean_other")
+    if len(order) < 2:
+        return "Fewer than two models have a score in all other languages: none is the best."
     best, last = ((language(row.x).name, show(row.score)) for row in (order[0], order[-1]))
     return (
         f"The model tuned on {best[0]} scores highest in the other languages: {best[1]}, mean of "
@@ -49,7 +51,8 @@ def carries_over(records: Records, experiment: str) -> str:
 
 def beside(records: Records, experiment: str) -> list[Beside]:
     """Returns the best tuning languages, and in how many the lowest model is above 30."""
-    order = records.ranked(experiment, "mean_other")
+    if not (order := records.ranked(experiment, "mean_other")):
+        return []
     names = ", ".join(language(row.x).name for row in order[:3])
     last = order[-1].x
     own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]

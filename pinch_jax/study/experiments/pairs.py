@@ -3,6 +3,8 @@
 Source: Shaham et al. (2024), arXiv 2401.01854, section 3.4.
 """
 
+import numpy as np
+
 from pinch_jax.config import Config
 from pinch_jax.data.order import shuffled
 from pinch_jax.evaluate.intervals import EVEN, mean_of
@@ -56,7 +58,8 @@ def beats_both_halves(results: Results) -> Decision:
     for name in names:
         halves = [entry.score for entry in found if entry.arm["x"] == name]
         both += all(half.estimate().low > EVEN for half in halves)
-        lower.append(min(halves, key=lambda half: half.value))
+        # NaN is the least: nobody knows which half is the better one.
+        lower.append(halves[int(np.argmin([half.value for half in halves]))])
     mean = mean_of(lower).estimate()
     detail = f"{both} of {len(names)} pairs beat both halves, both intervals above 50."
     of = f" ({len(names)} of them) in {len(found[0].languages)} other languages"

@@ -26,7 +26,6 @@ from pinch_jax.study.experiments.interface import (
 from pinch_jax.study.measures import (
     NotRun,
     against_untuned,
-    cells_of,
     dose,
     dose_name,
     first_dose,
@@ -114,14 +113,16 @@ def lifts(results: Results) -> Decision:
 
 def replaces(results: Results) -> Decision:
     """Decides by in how many languages P = 100 is as good as the own model."""
-    cells = [entry for entry in cells_of(results, "pinch") if entry.arm["x"] == 100]
+    found = [e for e in results.scored if (e.arm["experiment"], e.arm["x"]) == ("pinch", 100)]
+    # A language without any verdict is one of them too, and may be as good as not.
+    cells = [entry for entry in found if not entry.is_mean]
     if not cells:
         raise NotRun("pinch at P = 100")
     scores = [cell.score.estimate() for cell in cells]
     reach = Estimate(
         sum(score.value >= EVEN for score in scores),
         sum(score.low >= EVEN for score in scores),
-        sum(score.high >= EVEN for score in scores),
+        sum(not score.high < EVEN for score in scores),
     )
     needed = math.ceil(len(cells) * 2 / 3)
     each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
@@ -137,7 +138,7 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     """Says what a mean is without other languages, with the first dose of them, and at the end."""
     rows = by_dose(records, experiment, mean)
     if len(rows) < 2:
-        return f"{whose} were judged at one P alone."
+        return f"{whose} were judged at {'one P alone' if rows else 'no P'}."
     none, first, last = rows[0], rows[1], rows[-1]
     held = records.examples_of(first.run)
     few = sum(held.values()) - held.get(records.study["base"], 0)
@@ -163,7 +164,8 @@ def which_languages(records: Records, experiment: str, left_out: Set[str]) -> st
     judged = records.judged_in(experiment)
     if set(judged) >= set(records.study["languages"]):
         return ""
-    return f" ({', '.join(code for code in judged if code not in left_out)})"
+    named = ", ".join(code for code in judged if code not in left_out)
+    return f" ({named})" if named else ""
 
 
 def a_pinch_lifts(records: Records, experiment: str) -> str:

@@ -51,7 +51,8 @@ def share_correlation(results: Results) -> Estimate | None:
     Source: Shaham et al. (2024), arXiv 2401.01854, section 4.2.
     """
     share = results.study["pretraining_share"]
-    held = [e for e in results.find("monolingual", "mean_other") if e.arm["x"] in share]
+    found = results.find("monolingual", "mean_other")
+    held = [e for e in found if e.arm["x"] in share and math.isfinite(e.score.value)]
     shares = [share[entry.arm["x"]] for entry in held]
     transfer = [entry.score.value for entry in held]
     if len(held) < 3 or np.ptp(shares) == 0 or np.ptp(transfer) < 1e-9:
@@ -115,9 +116,8 @@ def predictors(results: Results) -> Decision:
 def shares_and_transfer(records: Records) -> dict[str, tuple[float, Estimate]]:
     """Returns language -> its share in pretraining in percent, its model's mean on the others."""
     shares = records.study["pretraining_share"]
-    rows = records.experiment("monolingual", "mean_other")
-    means = {row.x: row.score for row in rows if row.x in shares}
-    codes = [code for code in records.languages if code in means]
+    means = {row.x: row.score for row in records.ranked("monolingual", "mean_other")}
+    codes = [code for code in records.languages if code in means and code in shares]
     return {code: (100.0 * shares[code], means[code]) for code in codes}
 
 
@@ -132,8 +132,8 @@ def correlates(records: Records, experiment: str) -> str:
     r = analysed_r(records)
     if math.isnan(r.value):
         return (
-            "Pearson's r is not defined here: it needs three languages or more, and shares and "
-            "scores that differ."
+            "Pearson's r is not defined here: it needs three languages or more with a mean score, "
+            "and shares and scores that differ."
         )
     languages = len(shares_and_transfer(records))
     return f"Pearson's r is {show(r, 2)} over {languages} languages, which are its sample."

@@ -10,7 +10,7 @@ from pinch_jax.study.config import OWN, PRETRAINED, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, Figure, HeatMap
 from pinch_jax.study.experiments.gain import ALL_MEANS
 from pinch_jax.study.experiments.interface import BANDS, Arm, Experiment, Words, own_models
-from pinch_jax.study.experiments.pinch import OWN_MODEL
+from pinch_jax.study.experiments.pinch import OWN_MODEL, which_languages
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
 
@@ -29,7 +29,7 @@ def best_and_worst(records: Records, experiment: str) -> str:
     """Says which mixtures of a sweep have the highest and the lowest mean of the languages."""
     rows = records.ranked(experiment, "mean")
     if not rows:
-        return "It has no mean over languages."
+        return "No set has a mean score of its languages."
     told = [
         f"“{', '.join(filter(None, (records.names[row.run], row.series)))}” scores "
         f"{show(row.score)}"
@@ -37,19 +37,22 @@ def best_and_worst(records: Records, experiment: str) -> str:
     ]
     if len(told) > 3:
         told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
-    return f"{'; '.join(told)}. These are means of the languages."
+    over = which_languages(records, experiment, set())
+    return f"{'; '.join(told)}. These are means of the languages{over}."
 
 
 def baseline_of(records: Records, experiment: str) -> str:
     """Returns what the scores of a sweep are held against, in words."""
-    arm = next(arm for arm in records.study["arms"] if arm["experiment"] == experiment)
-    specs = arm["baselines"]
-    if all(spec == f"monolingual:{code}" for code, spec in specs.items()):
+    arms = [arm for arm in records.study["arms"] if arm["experiment"] == experiment]
+    held = {(code, spec) for arm in arms for code, spec in arm["baselines"].items()}
+    if all(spec == f"monolingual:{code}" for code, spec in held):
         return OWN_MODEL
-    if PRETRAINED in specs.values():
+    specs = {spec for _, spec in held}
+    if len(specs) > 1:  # an experiment of one's own
+        return "what the model is held against, which differs"
+    if specs == {PRETRAINED}:
         return "the model before tuning"
-    # One mixture, in every language.
-    return f"the model tuned on “{records.names[next(iter(arm['baseline_runs'].values()))]}”"
+    return f"the model tuned on “{records.names[next(iter(arms[0]['baseline_runs'].values()))]}”"
 
 
 def shape_of(records: Records, experiment: str) -> Figure:
