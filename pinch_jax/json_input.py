@@ -28,7 +28,7 @@ def parse_json(place: Any, content: bytes | str, remedy: str = REPAIR) -> Any:
     """
     text = content if isinstance(content, str) else _decoded(place, content, remedy)
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         pointer = text.startswith(LFS_POINTER)
         why = "a pointer of Git LFS" if pointer else error
@@ -141,6 +141,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(float(text)):
         raise ValueError(f"{text} is no number")
     return float(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)  # made once, not a line
 
 
 def _check_texts(place: Any, field: str, value: Any) -> None:

@@ -9,6 +9,7 @@ choice of examples adds to that. Draws are few, so their part of the interval is
 import dataclasses
 import functools
 import math
+import operator
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -219,32 +220,34 @@ def _correlation(means: list[Mean]) -> np.ndarray:
 
 
 def means_over_prompts(values: np.ndarray) -> list[Mean]:
-    """Returns the mean over the prompts of each column.
+    """Returns the mean over the prompts of each column, each draw that has some of one weight.
 
     `values` is [prompt, column], or [draw, prompt, column], from 0 to 100, NaN where a column has
     no such prompt.
     """
     drawn = values if values.ndim == 3 else values[None]
-    return [_mean_over_prompts(drawn[:, :, column]) for column in range(drawn.shape[2])]
+    rows = np.ascontiguousarray(np.moveaxis(drawn, 2, 0))  # [column, draw, prompt]
+    present = np.isfinite(rows)
+    sizes = present.sum(axis=2)
+    draws = _means_of_present(rows, present)
+    told = np.maximum((sizes > 0).sum(axis=1), 1)[:, None, None]
+    centred = np.where(present, rows - draws[:, :, None], 0.0) / np.maximum(sizes, 1)[:, :, None]
+    influence = centred * draws.shape[1] / told
+    prompts = np.where(sizes > 0, sizes, sizes.max(axis=1, initial=0)[:, None]).min(axis=1)
+    wholes = _means_of_present(draws, sizes > 0)
+    parts = zip(wholes.tolist(), influence, draws, prompts.tolist(), strict=True)
+    return [Mean(_rounded(whole), *each, float(size)) for whole, *each, size in parts]
 
 
-def _mean_over_prompts(values: np.ndarray) -> Mean:
-    """Returns the mean of values [draw, prompt], the same weight for each draw that has some."""
-    present = np.isfinite(values)
-    sizes = present.sum(axis=1)
-    if values.size and present.all():
-        draws = np.ascontiguousarray(values).mean(axis=1)  # the same to the bit, for all at once
-    else:
-        pairs = zip(values, present, strict=True)
-        draws = np.array([row[held].mean() if held.any() else math.nan for row, held in pairs])
-    told = draws[sizes > 0]
-    centred = np.where(present, values - draws[:, None], 0.0) / np.maximum(sizes, 1)[:, None]
-    return Mean(
-        _rounded(float(told.mean())) if told.size else math.nan,
-        centred * len(draws) / max(told.size, 1),
-        draws,
-        float(sizes[sizes > 0].min(initial=max(sizes))),
-    )
+def _means_of_present(rows: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Returns the mean over the last axis of what is present, NaN where nothing is."""
+    if not rows.shape[-1]:
+        return np.full(rows.shape[:-1], math.nan)
+    means = rows.mean(axis=-1)
+    for place in zip(*np.nonzero(~present.all(axis=-1)), strict=True):
+        held = rows[place][present[place]]
+        means[place] = held.mean() if held.size else math.nan
+    return means
 
 
 def known(value: float, prompts: int, draws: int = 1) -> Mean:
@@ -267,13 +270,14 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     held = list(means)
     influence = functools.reduce(np.add, [mean.influence for mean in held]) / len(held)
     squares = influence.mean(axis=0) ** 2
-    parts = [float(np.sum(mean.over_draws**2)) for mean in held]
+    over_draws = np.stack([mean.influence for mean in held]).mean(axis=1)
+    parts = np.sum(over_draws**2, axis=1).tolist()
     inflation = 1.0
     if squares.sum() > 1e-12:
         share = squares.sum() / np.mean(parts)
         telling = squares.sum() ** 2 / np.sum(squares**2)
         inflation = share ** (-FEW / (telling + FEW))
-        inflation *= sum(mean.prompt_variance for mean in held) / sum(parts)
+        inflation *= sum(map(operator.mul, (mean.inflation for mean in held), parts)) / sum(parts)
         most = max(mean.prompts for mean in held if math.isfinite(mean.prompts))
         few = [m for m in held if 0 < m.prompts < most and m.prompt_variance < ALIKE]
         lacking = sum(m.unseen_variance(m.prompts) - m.unseen_variance(most) for m in few)

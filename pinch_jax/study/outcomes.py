@@ -7,6 +7,7 @@ language has it.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -176,4 +177,7 @@ def _means(languages: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, Mean]:
             for draw in range(len(languages[0]))
         ]
     )
-    return {share: mean_of(means_over_prompts(worth[table])) for share, worth in _WORTH.items()}
+    # All shares are columns of one table, since most of the time goes to calls of small arrays.
+    worth = np.stack([worth[table] for worth in _WORTH.values()], axis=2)
+    means = iter(means_over_prompts(worth.reshape(*table.shape[:2], -1)))
+    return {share: mean_of(itertools.islice(means, len(languages))) for share in _WORTH}
