@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 
 import jax
@@ -32,10 +34,39 @@ jax.config.update("jax_num_cpu_devices", 8)
 LONGEST = ("processes", "slurm", "chaos", "bad_inputs", "study", "report", "source", "late_hosts")
 
 
-def pytest_collection_finish():
-    # What all modules have made stays: looking through it again and again took 6 % of the time.
+# Numba takes ten seconds for what a plan needs, in every process until one has kept it.
+PLAN = """
+import numpy as np
+from pinch_jax.data import order, packing
+from pinch_jax.data.config import BatchConfig
+
+order.interleave({"a": 1, "b": 2}, 4, 0)
+order.permutation(2, 0)
+lengths = np.ones(2, np.int32)
+for plan in (packing.step_bounds, packing.place_in_rows):
+    plan(BatchConfig(2, 1, 4, 4, 2, 1, 0.0), lengths, lengths)
+"""
+
+
+def pytest_configure(config):
+    if not config.getoption("numprocesses", None):
+        return
+    # While the other processes look for tests.
+    compiling = subprocess.Popen([sys.executable, "-c", PLAN], cwd=config.rootpath)
+
+    @config.add_cleanup
+    def compiled():
+        assert compiling.wait() == 0
+
+
+def freeze():
+    """Collects garbage, and spares what stays from being looked through again: 10 % of the time."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish():
+    freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
@@ -48,7 +79,7 @@ def pytest_collection_modifyitems(items):
 def nothing_left_open():
     """Has a module that leaves a file or a connection open fail, not one that comes later."""
     yield
-    gc.collect()
+    freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -99,6 +99,8 @@ def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) ->
         *(np.empty(nodes, np.int32) for _ in range(6)),
     )
     state = np.array([key], np.uint64)
+    # Another layout would be compiled by itself, for seconds.
+    shares, rest = map(np.ascontiguousarray, (shares, rest))
     return _turns(graph, search, shares, rest, length, state)[:length]
 
 
