@@ -476,6 +476,17 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
     assert (only == "pairs") == ("Two languages against each of them" not in missing)
 
 
+def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays(tmp_path):
+    beside = []
+    for name, experiments in (("a", ("pairs", "pinch")), ("a", ("pairs",)), ("b", ("pairs",))):
+        made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
+        report = write_report(tmp_path / name).parent
+        beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
+        (report / "data" / "mine.csv").write_text("")
+    assert {"data/pinch.csv", "figures/pinch.svg"} <= beside[0] - beside[1]
+    assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
+
+
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
     made_up_study.write_workdir(tmp_path, prompts=2, experiments=("pairs",))
     (tmp_path / "scores.csv").unlink()

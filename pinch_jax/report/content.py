@@ -165,6 +165,8 @@ def _provenance(records: Records) -> list[Table]:
     }
     # Where this machine keeps corpora is nobody's concern.
     corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
+    if made_in := study.get("corpus_made_in"):
+        corpus["examples are those in"] = list(made_in)
     judges = {judge["as"] for judge in records.study["judges"]}
     asked = {k: v for k, v in records.config.get("judges", {}).items() if k in judges}
     config = records.config | {"corpus": corpus, "judges": asked}
