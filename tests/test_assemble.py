@@ -133,6 +133,10 @@ def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_pa
     stamps = {path: path.stat().st_mtime_ns for path in c.directory.rglob("*") if path.is_file()}
     again = built(c)
     assert again.checksums == first.checksums and again.train == first.train
+    built(dataclasses.replace(c, license="CC BY"))
+    assert read_manifest(c.directory).license == "CC BY"
+    built(c)
+    stamps[c.directory / MANIFEST] = (c.directory / MANIFEST).stat().st_mtime_ns
     # Fewer languages are there already, and sources that have gone are not needed.
     for code in LANGUAGES:
         (tmp_path / "train" / f"{code}.jsonl").rename(tmp_path / "train" / f"{code}.gone")

@@ -26,6 +26,7 @@ from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_sect
 from pinch_jax.report.page import _figure_json, write_report
 from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
+from pinch_jax.study.comparisons import answers_of
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
 from pinch_jax.study.experiments.interface import HOLDS
@@ -437,6 +438,19 @@ def test_the_browser_shows_each_response_beside_its_baseline_with_the_verdict(wo
         chosen.setdefault(verdict["id"], set()).add(verdict["winner"])
     letters = {("candidate",): "w", ("baseline",): "l", ("baseline", "candidate"): "t"}
     assert place[3] == "".join(letters[tuple(sorted(chosen[r["id"]]))] for r in written)
+
+
+def test_answers_that_the_study_does_not_compare_are_not_on_the_page(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("pretrained",))
+    records = read_records(tmp_path)
+    text = browser.browser_json(records, 10**9)
+    files = tmp_path.glob("runs/*/responses/*.jsonl")
+    kept = answers_of(records.study)
+    # Of an earlier call, perhaps to other prompts.
+    others = [path for path in files if (path.parents[1].name, path.stem) not in kept]
+    for path in others:
+        path.unlink()
+    assert others and browser.browser_json(records, 10**9) == text
 
 
 def test_a_study_too_large_for_one_page_shows_fewer_prompts_spread_over_all(workdir):

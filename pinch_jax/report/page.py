@@ -77,12 +77,12 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
     return path
 
 
-def _delete_older(report: Path, names: Sequence[str]) -> None:
-    """Deletes what the page before had beside it and this one has not; all else is not ours."""
-    path = report / FILES
+def _delete_older(folder: Path, names: Sequence[str]) -> None:
+    """Deletes what the page before had in a folder and this one has not; all else is not ours."""
+    path = folder / FILES
     before = read_record(path, "delete it, and write the report again") if path.exists() else {}
     for name in {*before.get("files", ())} - {*names}:
-        (report / name).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
     write_record(path, {"files": names})
 
 
@@ -99,13 +99,16 @@ def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | No
     content = make_content(read_records(workdir), others)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for drawing in drawings_of(content):
-        write_text(folder / f"{drawing.name}.svg", drawing.svg)
-    for file in content["files"]:
-        write_bytes(folder / file.name, file.content)
+    drawn = {f"{drawing.name}.svg": drawing.svg for drawing in drawings_of(content)}
+    tables = {file.name: file.content for file in content["files"]}
+    for name, svg in drawn.items():
+        write_text(folder / name, svg)
+    for name, table in tables.items():
+        write_bytes(folder / name, table)
     template = _template("report.md.j2", autoescape=False)
     text = template.render(content=content, prose=content["prose"], folder=folder.name)
     write_text(path, re.sub(r"\n{3,}", "\n\n", text))
+    _delete_older(folder, [*drawn, *tables])
     return path
 
 

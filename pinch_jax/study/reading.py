@@ -19,6 +19,7 @@ from pinch_jax.study.comparisons import (
     MeansOf,
     Results,
     Scored,
+    answers_of,
     compared,
     draws_of,
     judges_of,
@@ -42,10 +43,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         for language in arm["baseline_runs"]
         for pair in compared(arm, language)
     )
-    answered = dict.fromkeys(
-        (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
-    )
-    answers = _read_answers(workdir, answered)
+    answers = _read_answers(workdir, answers_of(study))
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     judged = {}
     for judge in judges_of(study):
