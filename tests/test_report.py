@@ -20,6 +20,7 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
+from pinch_jax.report.content import _code
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
@@ -570,6 +571,9 @@ def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(t
     study = read_study(tmp_path) | {"sweeps": [], "experiments": [str(own)]}
     write_record(tmp_path / "study.json", {k: v for k, v in study.items() if k != "checksum"})
     (held,) = [held for held in make_sections(read_records(tmp_path)) if held.id == "doses"]
+    records, edited = read_records(tmp_path), "doses.py has changed since `pinch study`"
+    assert edited not in _code(records.study)
+    assert edited in _code(records.study | {"own_files": {"doses": "of before"}})
     assert held.words.title == "Doses of mine" and held.beside[0].paper == "7 of 8"
     assert held.result == f"{len(read_records(tmp_path).experiment('doses'))} scores."
     assert isinstance(figure_of(read_records(tmp_path), "doses"), Bars)

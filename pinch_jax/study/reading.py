@@ -8,7 +8,13 @@ from typing import Any
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import last_prompt, other_answers, read_responses, words_of_records
+from pinch_jax.evaluate.records import (
+    ASKED,
+    last_prompt,
+    other_answers,
+    read_responses,
+    words_of_records,
+)
 from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
 from pinch_jax.judge.scores import gives_odds, outcomes, win_probabilities
 from pinch_jax.study.comparisons import (
@@ -118,7 +124,16 @@ def _read_answers(
         for run, language in answered
     }
     # Each prompt once.
-    asked = {key: record for records in held.values() for key, record in records.items()}
+    asked: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for (run, language), records in held.items():
+        for key, record in records.items():
+            one = asked.setdefault(key, record)
+            if [*map(record.get, ASKED)] != [*map(one.get, ASKED)]:
+                raise UserError(
+                    f"{folder / run / 'responses' / language}.jsonl: {key[1]!r} is another prompt "
+                    "than in other runs, or has another reference, task or answer; run `pinch "
+                    "study` again to its end"
+                )
     words = words_of_records(asked.values())
     fields = ("response", "language", "reference", "answer")
     answers = {}

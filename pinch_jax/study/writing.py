@@ -12,6 +12,7 @@ from pinch_jax.files import read_record, write_record
 from pinch_jax.folders import delete_folder, is_there, seal, whole_folder
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments.interface import Arm
+from pinch_jax.study.experiments.registry import own_files
 from pinch_jax.study.plan import Study
 from pinch_jax.study.preflight import foreign_shares
 from pinch_jax.study.run import describe_run
@@ -64,6 +65,7 @@ def write_study(
         "base": config.mixture.base,
         "draws": config.study.draws,
         "experiments": config.study.experiments,
+        "own_files": own_files(config.study.experiments),
         "sweeps": [sweep.name for sweep in config.study.sweeps],
         "corpus_made_in": study.bench.corpus.made_in,
         "tokenizer": study.bench.model.tokenizer.checksum,
