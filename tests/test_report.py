@@ -24,7 +24,7 @@ from pinch_jax.report.content import _code
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
-from pinch_jax.report.page import _figure_json, write_report
+from pinch_jax.report.page import _figure_json, write_markdown, write_report
 from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.comparisons import answers_of
@@ -496,9 +496,10 @@ def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays
     for name, experiments in (("a", ("pairs", "pinch")), ("a", ("pairs",)), ("b", ("pairs",))):
         made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
         report = write_report(tmp_path / name).parent
+        write_markdown(tmp_path / name, report / "page.md")
         beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
         (report / "data" / "mine.csv").write_text("")
-    assert {"data/pinch.csv", "figures/pinch.svg"} <= beside[0] - beside[1]
+    assert {"data/pinch.csv", "figures/pinch.svg", "page/pinch.svg"} <= beside[0] - beside[1]
     assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
 
 
