@@ -227,3 +227,6 @@ def test_what_is_asked_of_the_untuned_model_is_asked_again_only_where_something_
 
     assert [times("w", [[1]]), times("w", [[1]])] == [1, 1]
     assert [times("v", [[1]]), times("v", [[2]]), times("v", [[2]])] == [2, 3, 3]
+    with (tmp_path / "own.py").open("a") as file:
+        file.write("# It measures otherwise now.\n")
+    assert [times("v", [[2]]), times("v", [[2]])] == [4, 4]

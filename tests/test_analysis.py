@@ -15,7 +15,7 @@ from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.files import json_line, write_record, write_text
+from pinch_jax.files import json_line, read_kept_lines, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
 from pinch_jax.study.analysis import analyse, majority_answers, response_shares
@@ -585,6 +585,17 @@ def test_a_missing_verdict_file_and_an_unjudged_prompt_are_errors_that_name_them
         analyse(tmp_path)
     path.unlink()
     with pytest.raises(UserError, match="monolingual-en--monolingual-fi--fi"):
+        analyse(tmp_path)
+
+
+def test_answers_to_a_prompt_that_other_runs_were_asked_otherwise_are_refused(tmp_path):
+    write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 20))
+    analyse(tmp_path)
+    # As a call leaves it that was stopped once it had answered what the corpus now asks.
+    path = tmp_path / "runs" / "monolingual-fi" / "responses" / "en.jsonl"
+    lines = [record | {"task": "renamed"} for _, record in read_kept_lines(path, "")]
+    path.write_text("".join(map(json_line, lines)), "utf-8")
+    with pytest.raises(UserError, match=r"responses/en\.jsonl: .* is another prompt"):
         analyse(tmp_path)
 
 

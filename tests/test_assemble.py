@@ -112,6 +112,20 @@ def test_files_in_different_orders_give_one_corpus_whatever_the_order_of_the_lan
         assert orders == 9 * [orders[0]]
 
 
+def test_files_of_one_source_are_gone_as_a_whole_or_make_it_another(tmp_path):
+    write_sources(tmp_path)
+    more = tmp_path / "train" / "fi.more.jsonl"
+    write(more, [{"id": "more", "prompt": prompt("fi", 11), "response": "fi 11"}])
+    c = config(tmp_path, train=(f"jsonl:{tmp_path}/train/{{language}}*.jsonl",))
+    built(c, ("fi",))
+    manifest = read_manifest(c.directory)
+    assert outdated(c, ("fi",), manifest) == ""
+    more.rename(tmp_path / "gone")
+    assert outdated(c, ("fi",), manifest) == f"{more} has gone since"
+    (tmp_path / "train" / "fi.jsonl").unlink()
+    assert outdated(c, ("fi",), manifest) == ""
+
+
 def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_path):
     write_sources(tmp_path)
     c = config(tmp_path)
@@ -119,6 +133,10 @@ def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_pa
     stamps = {path: path.stat().st_mtime_ns for path in c.directory.rglob("*") if path.is_file()}
     again = built(c)
     assert again.checksums == first.checksums and again.train == first.train
+    built(dataclasses.replace(c, license="CC BY"))
+    assert read_manifest(c.directory).license == "CC BY"
+    built(c)
+    stamps[c.directory / MANIFEST] = (c.directory / MANIFEST).stat().st_mtime_ns
     # Fewer languages are there already, and sources that have gone are not needed.
     for code in LANGUAGES:
         (tmp_path / "train" / f"{code}.jsonl").rename(tmp_path / "train" / f"{code}.gone")
@@ -133,6 +151,7 @@ def test_what_stands_is_left_alone_until_its_sources_or_its_recipe_change(tmp_pa
     changed = built(c)
     assert len(changed.train["fi"]) == 5 and changed.checksums["fi"] != first.checksums["fi"]
     assert changed.heldout == first.heldout
+    assert load_corpus(c, ("fi",), progress=False).made_in == LANGUAGES
     other = dataclasses.replace(c, duplicate_similarity=0.5)
     manifest = read_manifest(c.directory)
     assert outdated(other, LANGUAGES, manifest) == "its duplicate_similarity was 0.8, not 0.5"

@@ -210,6 +210,7 @@ def test_the_commands_make_a_page_judge_by_people_and_write_pairs_to_certify_wit
 
 def test_a_study_shows_what_people_say_of_its_models_and_how_far_its_judge_agrees(files, tmp_path):
     study = {"runs": {run: {"spec": f"spec {run}"} for run in ("a", "b")}, "languages": ("en",)}
+    study["arms"] = [{"run": "b", "baseline_runs": {"en": "a"}}]
     pair = {"q0": 0.0, "q1": 0.0, "q2": 0.5}
     judged = {"reference": Judged([], {Comparison("b", "a", "en"): pair}, {})}
     prompts = tuple(f"q{number}" for number in range(6))

@@ -153,6 +153,17 @@ def test_answers_that_somebody_broke_are_refused_with_their_line(
     assert not elsewhere.workdir.exists()
 
 
+def test_of_a_finished_study_what_it_compares_is_published(answered, tmp_path):
+    name, path = answered.runs["monolingual:fi"][0].directory.name, answered.workdir / "study.json"
+    arm = {"run": name, "baseline_runs": {"fi": name}}
+    write_record(path, {"experiments": [], "arms": [arm]})
+    publish_answers(answered.workdir, tmp_path)
+    path.unlink()
+    with gzip.open(tmp_path / name / ANSWERS) as file:
+        lines = [json.loads(line) for line in file]
+    assert {line["language"] for line in lines[1:]} == {"fi"} < {*ANSWERED}
+
+
 def test_answers_are_not_published_into_the_runs_themselves(answered):
     before = sorted(answered.workdir.rglob("*"))
     with pytest.raises(UserError, match="the runs of this study are there; name another folder"):

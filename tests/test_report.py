@@ -20,12 +20,14 @@ from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
+from pinch_jax.report.content import _code
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
-from pinch_jax.report.page import _figure_json, write_report
+from pinch_jax.report.page import _figure_json, write_markdown, write_report
 from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
+from pinch_jax.study.comparisons import answers_of
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
 from pinch_jax.study.experiments.interface import HOLDS
@@ -525,6 +527,19 @@ def test_the_browser_shows_each_response_beside_its_baseline_with_the_verdict(wo
     assert place[3] == "".join(letters[tuple(sorted(chosen[r["id"]]))] for r in written)
 
 
+def test_answers_that_the_study_does_not_compare_are_not_on_the_page(tmp_path):
+    made_up_study.write_workdir(tmp_path, prompts=2, experiments=("pretrained",))
+    records = read_records(tmp_path)
+    text = browser.browser_json(records, 10**9)
+    files = tmp_path.glob("runs/*/responses/*.jsonl")
+    kept = answers_of(records.study)
+    # Of an earlier call, perhaps to other prompts.
+    others = [path for path in files if (path.parents[1].name, path.stem) not in kept]
+    for path in others:
+        path.unlink()
+    assert others and browser.browser_json(records, 10**9) == text
+
+
 def test_a_study_too_large_for_one_page_shows_fewer_prompts_spread_over_all(workdir):
     records = read_records(workdir)
     whole, shown, available = browser.browser_json(records, 10**9)
@@ -560,6 +575,18 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
         re.split("[;.] ?", missing.split("</strong> ")[-1])
     )
     assert (only == "pairs") == ("Two languages against each of them" not in missing)
+
+
+def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays(tmp_path):
+    beside = []
+    for name, experiments in (("a", ("pairs", "pinch")), ("a", ("pairs",)), ("b", ("pairs",))):
+        made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
+        report = write_report(tmp_path / name).parent
+        write_markdown(tmp_path / name, report / "page.md")
+        beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
+        (report / "data" / "mine.csv").write_text("")
+    assert {"data/pinch.csv", "figures/pinch.svg", "page/pinch.svg"} <= beside[0] - beside[1]
+    assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
 
 
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
@@ -639,6 +666,9 @@ def test_an_experiment_of_one_s_own_brings_its_figure_its_result_and_its_words(t
     study = read_study(tmp_path) | {"sweeps": [], "experiments": [str(own)]}
     write_record(tmp_path / "study.json", {k: v for k, v in study.items() if k != "checksum"})
     (held,) = [held for held in make_sections(read_records(tmp_path)) if held.id == "doses"]
+    records, edited = read_records(tmp_path), "doses.py has changed since `pinch study`"
+    assert edited not in _code(records.study)
+    assert edited in _code(records.study | {"own_files": {"doses": "of before"}})
     assert held.words.title == "Doses of mine" and held.beside[0].paper == "7 of 8"
     assert held.result == f"{len(read_records(tmp_path).experiment('doses'))} scores."
     assert isinstance(figure_of(read_records(tmp_path), "doses"), Bars)

@@ -13,7 +13,8 @@ from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
-from pinch_jax.files import CHECKSUM, write_record
+from pinch_jax.files import CHECKSUM, read_record, write_record
+from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
@@ -22,7 +23,8 @@ from pinch_jax.study.records import read_records
 from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import run_study
 from pinch_jax.study.tuning import tuned_params
-from pinch_jax.study.workdir import claim_workdir
+from pinch_jax.study.workdir import TOKENIZER, claim_workdir
+from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.version import code_version
 
 PROMPTS = 3
@@ -122,6 +124,28 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study, capsys
     assert run_study(study, progress=False)
     assert lost.read_bytes() == answers
     assert verdicts.read_bytes() == whole
+
+
+def test_the_tokenizer_that_is_kept_is_that_of_the_last_call(study):
+    path, folder = study.workdir / "study.json", study.workdir / TOKENIZER
+    # As a call left it before the model's files were replaced.
+    write_record(path, read_record(path, "") | {"tokenizer": "another one's"})
+    (folder / "tokenizer.model").write_bytes(b"another one's")
+    assert run_study(study, progress=False)
+    assert load_tokenizer(folder).checksum == study.bench.model.tokenizer.checksum
+
+
+def test_a_kept_model_ends_its_answers_as_the_study_s_does_today(study, monkeypatch):
+    run = study.runs["monolingual:fi"][0]
+    before = open_directory(run.directory / "model")
+    weights = jax.tree.map(np.array, before.weights.load())
+    # As where somebody has mended a generation_config.json in its place.
+    today = dataclasses.replace(study.bench.model, details={"eos_token_id": [7, 9]})
+    monkeypatch.setattr(study.bench, "model", today)
+    tuned_params(study.bench, run, lambda steps: None)
+    after = open_directory(run.directory / "model")
+    assert {7, 9} <= {*after.stop_ids} and not {7, 9} & {*before.stop_ids}
+    assert jax.tree.all(jax.tree.map(np.array_equal, weights, after.weights.load()))
 
 
 def test_a_run_that_was_stopped_keeps_the_code_that_began_it(study, tmp_path, monkeypatch):

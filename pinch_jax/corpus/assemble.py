@@ -5,6 +5,7 @@ is left alone, and a translation that was stopped goes on behind its last piece.
 """
 
 import contextlib
+import dataclasses
 import pathlib
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -50,8 +51,12 @@ def assemble(
         nothing is left in every language, or the translation was not confirmed.
     """
     standing = read_manifest(config.directory)
+    license, citation = _rights(config)
     if standing and not outdated(config, languages, standing):
-        return standing
+        told = dataclasses.replace(standing, license=license, citation=citation)
+        if told != standing:
+            write_manifest(config.directory, told)
+        return told
     inputs = input_checksums(config, languages)
     parts = read_parts(config, languages)
     if costs := _costs(config, languages, parts):
@@ -78,7 +83,6 @@ def assemble(
         }
         for code in languages
     }
-    license, citation = _rights(config)
     manifest = Manifest(
         name=config.name,
         version=corpus_version(files),

@@ -23,13 +23,15 @@ class Corpus:
     `checksums` (SHA-256 by language) cover every example of a language, its split and its place.
     Any prefix of the `heldout` of a bundled corpus is a fair sample of it; one of a corpus of one's
     own holds its sources in proportion. `left_out` says why examples of the sources are not in
-    `train`; "" if all are.
+    `train`; "" if all are. `made_in` are the languages that a corpus of one's own has its examples
+    in, which may be more than were asked for; () of a bundled one.
     """
 
     train: Mapping[str, tuple[Example, ...]]
     heldout: Mapping[str, tuple[Example, ...]]
     checksums: Mapping[str, str]
     left_out: str = ""
+    made_in: tuple[str, ...] = ()
 
     def prompts(self, language: str, count: int) -> tuple[Example, ...]:
         """Returns the first `count` held-out examples of a language, config.evaluate.prompts.
@@ -71,8 +73,8 @@ def load_corpus(config: CorpusConfig, languages: Sequence[str], progress: bool =
     checksums = {
         code: checksum((split, examples[split][code]) for split in SPLITS) for code in languages
     }
-    left_out = manifest.left_out() if manifest else ""
-    return Corpus(examples["train"], examples["heldout"], checksums, left_out)
+    told = (manifest.left_out(), tuple(manifest.languages)) if manifest else ()
+    return Corpus(examples["train"], examples["heldout"], checksums, *told)
 
 
 def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -> Manifest:

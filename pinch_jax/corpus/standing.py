@@ -3,10 +3,13 @@
 Nothing is read but files' bytes, and none of what reads, checks or translates texts is imported.
 """
 
+import fnmatch
+import glob
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from pinch_jax.buckets import as_path
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import SPLITS, checksum
 from pinch_jax.corpus.manifest import Manifest
@@ -20,7 +23,7 @@ ASSEMBLY_VERSION = 4
 def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest) -> str:
     """Returns why a corpus is not what a config asks for in some languages; "" if it is.
 
-    Sources that have gone since do not matter: what was made of them is there.
+    Sources that have gone since as a whole do not matter: what was made of them is there.
     """
     if absent := [code for code in languages if code not in manifest.languages]:
         return f"it is not in {', '.join(absent)}"
@@ -28,9 +31,17 @@ def outdated(config: CorpusConfig, languages: Sequence[str], manifest: Manifest)
     for field in sorted(recipe.keys() | manifest.recipe.keys()):
         if recipe.get(field) != manifest.recipe.get(field):
             return f"its {field} was {manifest.recipe.get(field)!r}, not {recipe.get(field)!r}"
-    for path, content in input_checksums(config, languages).items():
+    now = input_checksums(config, languages)
+    for path, content in now.items():
         if manifest.inputs.get(path) != content:
             return f"{path} has changed since"
+    for file in map(as_path, _paths(config, languages)):
+        folder = str(file).removesuffix(file.name)
+        named = [path for path in manifest.inputs if path == folder + path.rpartition("/")[2]]
+        named = fnmatch.filter(named, glob.escape(folder) + file.name)
+        # Of several files, those that are left are another source.
+        if (gone := [path for path in named if path not in now]) and len(gone) < len(named):
+            return f"{gone[0]} has gone since"
     return ""
 
 
@@ -45,10 +56,6 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
     What comes with the package stands beside them, since another release may say it otherwise.
     """
     sources = [source for split in SPLITS for source in config.sources[split]]
-    patterns = [source.path for source in sources if not (source.bundled or source.place)]
-    if config.translation.by:
-        patterns.append(config.translation.path)
-    paths = {path_of(pattern, code) for pattern in patterns for code in languages}
     checksums = {
         f"{source} in {code}": checksum([(source.path, read_source(source, code))])
         for source in sources
@@ -57,10 +64,19 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
     }
     # A commit cannot change.
     checksums |= {str(one): one.repository.pinned().commit for one in sources if one.place}
-    for file in (file for path in sorted(paths) for file in files_of(path)):
+    for file in (file for path in _paths(config, languages) for file in files_of(path)):
         # Of what TFDS prepared, this file stands for all: it says how large they are.
         file = file / "dataset_info.json" if file.is_dir() else file
         if file.exists():
             with file.open("rb") as stream:
                 checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
     return checksums
+
+
+def _paths(config: CorpusConfig, languages: Sequence[str]) -> list[str]:
+    """Returns the paths that are read in some languages, each of a file or of those of a `*`."""
+    sources = [source for split in SPLITS for source in config.sources[split]]
+    patterns = [source.path for source in sources if not (source.bundled or source.place)]
+    if config.translation.by:
+        patterns.append(config.translation.path)
+    return sorted({path_of(pattern, code) for pattern in patterns for code in languages})

@@ -15,6 +15,8 @@ from pinch_jax.languages import language
 Key = TypeVar("Key", bound=Hashable)
 Records = Mapping[Key, Mapping[str, Any]]
 
+# What a prompt is, whoever answers it.
+ASKED = ("prompt", "reference", "task", "answer")
 RESPONSE_FIELDS = ("id", "language", "prompt", "response", "reference", "task", "answer")
 
 

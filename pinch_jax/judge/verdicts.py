@@ -14,7 +14,7 @@ from typing import Any
 from absl import logging
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.records import Records, other_answers, read_responses
+from pinch_jax.evaluate.records import ASKED, Records, other_answers, read_responses
 from pinch_jax.files import digest, json_line, mend_last_line, write_text
 from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
@@ -130,7 +130,7 @@ def _check_same_prompts(
                 f"{missing[0]}; generate both with the same prompts"
             )
     for key, record in baseline_records.items():
-        for field in ("prompt", "reference", "task", "answer"):
+        for field in ASKED:
             if record[field] != candidate_records[key][field]:
                 raise UserError(
                     f"{candidate}: the {field} of {key} differs from {baseline}: "

@@ -8,7 +8,7 @@ from pinch_jax.evaluate.records import read_responses
 from pinch_jax.judge.records import read_verdicts
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.languages import in_order, language
-from pinch_jax.study.comparisons import judges_of
+from pinch_jax.study.comparisons import answers_of, judges_of
 from pinch_jax.study.records import Records
 from pinch_jax.study.workdir import verdict_path
 
@@ -56,10 +56,11 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
 
 def _answers(records: Records, runs: Iterable[str]) -> Answers:
     answers: Answers = {}
-    for run in runs:
-        folder = records.workdir / "runs" / run / "responses"
-        for path in sorted(folder.glob("*.jsonl")):
-            prompts, responses = answers.setdefault(path.stem, ({}, {}))
+    compared = answers_of(records.study)
+    for run, code in ((run, code) for run in runs for code in records.languages):
+        if (run, code) in compared:
+            path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
+            prompts, responses = answers.setdefault(code, ({}, {}))
             held = {identity: line for (_, identity), line in read_responses(path).items()}
             prompts.update(held | prompts)
             responses[run] = {identity: line["response"] for identity, line in held.items()}

@@ -25,7 +25,7 @@ from pinch_jax.report.tables import (
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS
 from pinch_jax.study.experiments.figure import Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from pinch_jax.study.experiments.registry import experiment
+from pinch_jax.study.experiments.registry import experiment, own_files
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import Finding
 from pinch_jax.study.workdir import read_command
@@ -150,8 +150,15 @@ def _worked(study: Mapping[str, Any], what: str) -> list[str]:
 
 
 def _code(study: Mapping[str, Any]) -> str:
-    """Returns which code judged the study, and which worked on how many of its runs."""
-    return "pinch_jax: " + ", ".join([study["versions"]["pinch_jax"], *_worked(study, "code")])
+    """Returns which code judged the study, and which worked on how many of its runs.
+
+    Comparisons are made by `pinch study`, which an edited experiment may not have seen.
+    """
+    told, planned = [study["versions"]["pinch_jax"]], study.get("own_files", {})
+    for name, checksum in own_files(study["experiments"]).items():
+        if planned.get(name, checksum) != checksum:
+            told.append(f"{name}.py has changed since `pinch study`: its comparisons are of before")
+    return "pinch_jax: " + ", ".join([*told, *_worked(study, "code")])
 
 
 def _provenance(records: Records) -> list[Table]:
@@ -165,6 +172,8 @@ def _provenance(records: Records) -> list[Table]:
     }
     # Where this machine keeps corpora is nobody's concern.
     corpus = {k: v for k, v in records.config["corpus"].items() if k != "data_dir"}
+    if made_in := study.get("corpus_made_in"):
+        corpus["examples are those in"] = list(made_in)
     judges = {judge["as"] for judge in records.study["judges"]}
     asked = {k: v for k, v in records.config.get("judges", {}).items() if k in judges}
     config = records.config | {"corpus": corpus, "judges": asked}

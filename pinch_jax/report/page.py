@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ from markupsafe import Markup
 
 from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
-from pinch_jax.files import write_bytes, write_text
+from pinch_jax.files import read_record, write_bytes, write_record, write_text
 from pinch_jax.languages import direction
 from pinch_jax.report.browser import browser_json
 from pinch_jax.report.content import make_content
-from pinch_jax.report.drawing import CONFIG, THEME, Drawing, bundled_script
+from pinch_jax.report.drawing import CONFIG, SUFFIXES, THEME, Drawing, bundled_script
 from pinch_jax.study.records import Records, read_records
 
 TEMPLATES = Path(__file__).parent / "templates"
 # With figures, tables and the script the page then stays below 12 MB.
 BROWSER_BYTES = 7_000_000
+# What a page has beside it.
+FILES = "files.json"
 # What would be taken for Markdown inside a text; the bracket of an interval would not.
 _SPECIAL = re.compile(r"([\\`*_|~$#]|\[(?![−\d]))")
 
@@ -70,7 +72,18 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
         drawing.write(target / "figures")
     path = target / "index.html"
     write_text(path, page)
+    drawn = (f"figures/{one.name}{suffix}" for one in drawings for suffix in SUFFIXES)
+    _delete_older(target, [*(f"data/{name}" for name in files), *drawn])
     return path
+
+
+def _delete_older(folder: Path, names: Sequence[str]) -> None:
+    """Deletes what the page before had in a folder and this one has not; all else is not ours."""
+    path = folder / FILES
+    before = read_record(path, "delete it, and write the report again") if path.exists() else {}
+    for name in {*before.get("files", ())} - {*names}:
+        (folder / name).unlink(missing_ok=True)
+    write_record(path, {"files": names})
 
 
 def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | None = None) -> Path:
@@ -86,13 +99,16 @@ def write_markdown(workdir: Path, path: Path, others: Mapping[str, Records] | No
     content = make_content(read_records(workdir), others)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for drawing in drawings_of(content):
-        write_text(folder / f"{drawing.name}.svg", drawing.svg)
-    for file in content["files"]:
-        write_bytes(folder / file.name, file.content)
+    drawn = {f"{drawing.name}.svg": drawing.svg for drawing in drawings_of(content)}
+    tables = {file.name: file.content for file in content["files"]}
+    for name, svg in drawn.items():
+        write_text(folder / name, svg)
+    for name, table in tables.items():
+        write_bytes(folder / name, table)
     template = _template("report.md.j2", autoescape=False)
     text = template.render(content=content, prose=content["prose"], folder=folder.name)
     write_text(path, re.sub(r"\n{3,}", "\n\n", text))
+    _delete_older(folder, [*drawn, *tables])
     return path
 
 

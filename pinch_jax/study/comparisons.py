@@ -162,6 +162,16 @@ def compared(arm: Arm, language: str) -> tuple[Comparison, ...]:
     )
 
 
+def answers_of(study: Mapping[str, Any]) -> dict[tuple[str, str], None]:
+    """Returns the (run, language) of all answers that a study compares, in their order.
+
+    What else lies in a work directory may be of another call, and to other prompts.
+    """
+    arms = ((arm, language) for arm in study["arms"] for language in arm["baseline_runs"])
+    pairs = (pair for arm, language in arms for pair in compared(arm, language))
+    return dict.fromkeys((run, p.language) for p in pairs for run in (p.run, p.baseline_run))
+
+
 def mean_of_draws(draws: Sequence[Mapping[str, float]], prompts: Sequence[str]) -> Mean:
     """Returns the mean in percent over draws {prompt id: value} and the prompts that they have."""
     values = [[held.get(identity, math.nan) for identity in prompts] for held in draws]

@@ -59,6 +59,12 @@ def preflight(
     told |= {f"training responses in {c!r}": bench.corpus.train.get(c, ())[:_READ] for c in asked}
     words = Matches({}, asked).words
     lines += [line for name, some in told.items() for line in _foreign_lines(name, some, words)]
+    if more := sorted({*bench.corpus.made_in} - {*bench.languages}):
+        lines.append(
+            f"the corpus in {config.corpus.directory} was built in {', '.join(more)} too: it has "
+            "what is in all its languages, which may be less than in those of this config; under "
+            "another config.corpus.name it is built in these alone"
+        )
     return lines + _cut_short(bench, asked)
 
 

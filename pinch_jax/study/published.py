@@ -19,7 +19,9 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import write_bytes
 from pinch_jax.json_input import check_fields, parse_object
+from pinch_jax.study.comparisons import answers_of
 from pinch_jax.study.plan import Study
+from pinch_jax.study.records import read_study
 from pinch_jax.study.responses import write_responses
 from pinch_jax.study.run import Run
 from pinch_jax.study.workdir import read_config
@@ -34,20 +36,24 @@ _REPAIR = "take the corpus and the config of the study that gave these answers"
 
 
 def publish_answers(workdir: Path, folder: Path) -> list[str]:
-    """Writes the answers of all runs of a work directory and returns the runs' names.
+    """Writes the answers of a study and returns its runs' names.
+
+    Of a finished one they are those that it compares, else those of all runs that have answered:
+    what else lies in a work directory may be of another call, and to other prompts.
 
     Raises:
         UserError: there is no study in the work directory, or no run has answered.
         UserError: a file of responses is broken.
     """
     config = read_config(workdir)
-    answered = {file.parents[1] for file in workdir.glob("runs/*/responses/*.jsonl")}
+    answered: dict[Path, list[Path]] = {}
+    for file in sorted(_answered(workdir)):
+        answered.setdefault(file.parents[1], []).append(file)
     if not answered:
         raise UserError(f"--workdir={workdir}: none of its runs has answered yet")
     if (workdir / "runs").resolve() == folder.resolve():
         raise UserError(f"--output={folder}: the runs of this study are there; name another folder")
-    for run in sorted(answered):
-        files = sorted((run / "responses").glob("*.jsonl"))
+    for run, files in answered.items():
         held = [read_responses(file, kept=True) for file in files]
         records = [record for some in held for record in some.values()]
         target = folder / run.name
@@ -58,7 +64,15 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         # Without the time, so that the same answers are the same file.
         write_bytes(target / ANSWERS, gzip.compress(text.encode(), mtime=0))
-    return sorted(run.name for run in answered)
+    return [run.name for run in answered]
+
+
+def _answered(workdir: Path) -> list[Path]:
+    """Returns the files of responses to publish."""
+    if not (workdir / "study.json").exists():
+        return [*workdir.glob("runs/*/responses/*.jsonl")]
+    compared = answers_of(read_study(workdir))
+    return [workdir / "runs" / run / "responses" / f"{code}.jsonl" for run, code in compared]
 
 
 def adopt_answers(study: Study, folder: Path) -> list[str]:

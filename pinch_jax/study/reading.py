@@ -8,7 +8,13 @@ from typing import Any
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import last_prompt, other_answers, read_responses, words_of_records
+from pinch_jax.evaluate.records import (
+    ASKED,
+    last_prompt,
+    other_answers,
+    read_responses,
+    words_of_records,
+)
 from pinch_jax.judge.records import Verdict, read_verdicts, seen_by_judge
 from pinch_jax.judge.scores import gives_odds, outcomes, win_probabilities
 from pinch_jax.study.comparisons import (
@@ -19,6 +25,7 @@ from pinch_jax.study.comparisons import (
     MeansOf,
     Results,
     Scored,
+    answers_of,
     compared,
     draws_of,
     judges_of,
@@ -41,10 +48,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
         for language in arm["baseline_runs"]
         for pair in compared(arm, language)
     )
-    answered = dict.fromkeys(
-        (run, pair.language) for pair in comparisons for run in (pair.run, pair.baseline_run)
-    )
-    answers = _read_answers(workdir, answered)
+    answers = _read_answers(workdir, answers_of(study))
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     judged = {}
     for judge in judges_of(study):
@@ -119,7 +123,16 @@ def _read_answers(
         for run, language in answered
     }
     # Each prompt once.
-    asked = {key: record for records in held.values() for key, record in records.items()}
+    asked: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for (run, language), records in held.items():
+        for key, record in records.items():
+            one = asked.setdefault(key, record)
+            if [*map(record.get, ASKED)] != [*map(one.get, ASKED)]:
+                raise UserError(
+                    f"{folder / run / 'responses' / language}.jsonl: {key[1]!r} is another prompt "
+                    "than in other runs, or has another reference, task or answer; run `pinch "
+                    "study` again to its end"
+                )
     words = words_of_records(asked.values())
     fields = ("response", "language", "reference", "answer")
     answers = {}

@@ -10,7 +10,7 @@ from pinch_jax.goodput import doing
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
 from pinch_jax.study.config import NONE
-from pinch_jax.study.experiments.registry import experiments_of
+from pinch_jax.study.experiments.registry import experiments_of, own_files
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.plan import Study
 from pinch_jax.study.run import response_path
@@ -60,7 +60,10 @@ def run_study(
 
 def _measured(study: Study) -> dict[str, Any]:
     """Returns what experiments ask of the untuned model, as it is kept where nothing changed."""
-    chosen = experiments_of({"experiments": study.bench.config.study.experiments})
+    named = study.bench.config.study.experiments
+    chosen = experiments_of({"experiments": named})
+    # Who edits a file of one's own may not think of what it says decides it.
+    own = own_files(named)
     measures = {name: held.measure(study.bench) for name, held in chosen.items() if held.measure}
     path = study.workdir / "study.json"
 
@@ -71,7 +74,7 @@ def _measured(study: Study) -> dict[str, Any]:
     kept = agreed(f"reading {path}", read) if measures else {}
     measured = {}
     for name, (decisive, make) in measures.items():
-        by = digest([study.bench.fingerprint(None), decisive])
+        by = digest([study.bench.fingerprint(None), decisive, *filter(None, [own.get(name)])])
         held = kept.get(name, {})
         measured[name] = held if held.get("by") == by else {"by": by, "is": make()}
     return measured

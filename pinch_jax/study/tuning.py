@@ -75,7 +75,12 @@ def tuned_params(bench: Workbench, run: Run, progress: Callable[[int], None]) ->
     model_directory = run.directory / "model"
     if agreed(f"looking for {model_directory}", lambda: is_there(model_directory)):
         progress(run.steps)
-        return open_directory(model_directory).load_on(bench.mesh)
+        kept = open_directory(model_directory)
+        params = kept.load_on(bench.mesh)
+        if kept.details != bench.model.details:  # where answers end decides no weights
+            primary_alone(f"deleting {model_directory}", lambda: delete_folder(model_directory))
+            _export(bench, params, model_directory)
+        return params
     if is_primary():
         run.directory.mkdir(parents=True, exist_ok=True)
         write_record(run.directory / "mixture.json", planned(run))

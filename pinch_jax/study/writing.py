@@ -9,9 +9,10 @@ from typing import Any
 import jax
 
 from pinch_jax.files import read_record, write_record
-from pinch_jax.folders import is_there, seal, whole_folder
+from pinch_jax.folders import delete_folder, is_there, seal, whole_folder
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.experiments.interface import Arm
+from pinch_jax.study.experiments.registry import own_files
 from pinch_jax.study.plan import Study
 from pinch_jax.study.preflight import foreign_shares
 from pinch_jax.study.run import describe_run
@@ -30,23 +31,31 @@ def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
     }
 
 
+def _keep_tokenizer(study: Study, kept: str | None) -> None:
+    """Writes the tokenizer of a study, unless that is the one that is kept, by its checksum.
+
+    The files of a model may be others than those of the call before.
+    """
+    tokenizer, folder = study.bench.model.tokenizer, study.workdir / TOKENIZER
+    if kept != tokenizer.checksum or not is_there(folder):
+        delete_folder(folder)
+        with whole_folder(folder) as part:
+            tokenizer.save(part)
+            seal(part)
+
+
 def write_study(
     study: Study, judges: Sequence[Mapping[str, Any]], measured: Mapping[str, Any]
 ) -> None:
     """Writes study.json and the tokenizer, from which the analysis and the report start."""
-    config, tokenizer = study.bench.config, study.workdir / TOKENIZER
-    if not is_there(tokenizer):
-        with whole_folder(tokenizer) as part:
-            study.bench.model.tokenizer.save(part)
-            seal(part)
-    path = study.workdir / "study.json"
+    config, path = study.bench.config, study.workdir / "study.json"
+    before = read_record(path, AGAIN) if path.exists() else {}
+    _keep_tokenizer(study, before.get("tokenizer"))
     # A call that goes on with a study may compile less than the one before.
-    compilations = study.bench.compilations()
-    if path.exists():
-        before = read_record(path, AGAIN)
-        compilations = {
-            name: max(count, before["compilations"][name]) for name, count in compilations.items()
-        }
+    compilations = {
+        name: max(count, before.get("compilations", {}).get(name, 0))
+        for name, count in study.bench.compilations().items()
+    }
     described = {
         # That of the work directory may be of a later call, which has not come so far.
         "config": json.loads(config.to_json()),
@@ -56,7 +65,10 @@ def write_study(
         "base": config.mixture.base,
         "draws": config.study.draws,
         "experiments": config.study.experiments,
+        "own_files": own_files(config.study.experiments),
         "sweeps": [sweep.name for sweep in config.study.sweeps],
+        "corpus_made_in": study.bench.corpus.made_in,
+        "tokenizer": study.bench.model.tokenizer.checksum,
         "model": {"source": config.model.source, **dataclasses.asdict(study.bench.model.decoder)},
         "pretraining_share": dict(study.bench.model.pretraining_share),
         # The answers that a model which ignores the question would do best with.

@@ -17,7 +17,7 @@ from pinch_jax.evaluate.intervals import mean_of
 from pinch_jax.files import file_checksum
 from pinch_jax.judge import scores
 from pinch_jax.judge.people import RATINGS, Annotation, agreement_lines, read_annotations
-from pinch_jax.study.comparisons import Comparison, Judged, Results
+from pinch_jax.study.comparisons import Comparison, Judged, Results, answers_of
 from pinch_jax.study.experiments.figure import Shares
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, show
@@ -49,12 +49,12 @@ def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said],
     """Returns what people say of the runs of a study, and how much is said of other answers."""
     paths = sorted((workdir / ANNOTATIONS).glob("*.jsonl"))
     annotations = read_annotations(paths) if paths else []
-    runs = {}
-    for code in {one.language for one in annotations}:
-        for run in study["runs"]:
-            path = workdir / "runs" / run / "responses" / f"{code}.jsonl"
-            if path.exists():
-                runs[file_checksum(path)] = run
+    asked = {one.language for one in annotations}
+    runs = {
+        file_checksum(workdir / "runs" / run / "responses" / f"{code}.jsonl"): run
+        for run, code in answers_of(study)
+        if code in asked
+    }
     said = [
         Said(one, runs[one.baseline_file], runs[one.candidate_file])
         for one in annotations

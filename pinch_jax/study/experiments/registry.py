@@ -11,6 +11,7 @@ from typing import Any
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.errors import UserError
+from pinch_jax.files import file_checksum
 from pinch_jax.study.comparisons import draws_of
 from pinch_jax.study.config import BUILT_IN, experiment_name
 from pinch_jax.study.experiments import sweep
@@ -50,6 +51,11 @@ def experiments_of(study: Mapping[str, Any]) -> dict[str, Experiment]:
 
 def _by_name(named: Iterable[str]) -> dict[str, Experiment]:
     return {experiment_name(one): experiment(one) for one in named}
+
+
+def own_files(named: Iterable[str]) -> dict[str, str]:
+    """Returns each experiment that is a file of one's own, with the checksum of that."""
+    return {experiment_name(one): file_checksum(Path(one)) for one in named if one.endswith(".py")}
 
 
 def arms_of(config: Config) -> list[Arm]:
