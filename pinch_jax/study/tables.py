@@ -35,7 +35,8 @@ def read_rows(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if missing := set(columns) - set(reader.fieldnames or ()):
-            raise UserError(f"{path}: no column {sorted(missing)}; delete it and analyse anew")
+            way_out = "run `pinch report --workdir=...`, which writes it anew"
+            raise UserError(f"{path}: no column {sorted(missing)}; {way_out}")
         return list(reader)
 
 
