@@ -16,11 +16,14 @@ quick: $(VENV)/installed
 study: $(VENV)/installed
 	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
 
-# Three processes for two cores: some tests wait, for others of theirs or for a scheduler. What they
-# compile is kept for the next time, for this machine: JAX does not ask of which processor it is.
+# A process more than there are cores, since some tests wait, for others of theirs or for a scheduler;
+# each takes a GB. What they compile is kept for the next time, for this machine: JAX does not ask of
+# which processor it is.
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+TESTERS ?= $(shell echo $$(($(CORES) < 8 ? $(CORES) + 1 : 8)))
 test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/compiled-$(shell uname -n)
 test: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff check .
