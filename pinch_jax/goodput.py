@@ -152,15 +152,19 @@ def _read_calls(folder: Path) -> list[dict[str, Any]]:
 def read_goodput(workdir: Path) -> tuple[int, dict[str, float]]:
     """Returns how many calls a study had until now, and the seconds of each activity.
 
-    They add up to the time from the start of the first call to the end of the last; of calls that
-    ran at once, each counts.
+    They add up to the time from the start of the first call to the end of the last, but for what is
+    behind a page: then a study was at its end, until it was given more. Of calls that ran at once,
+    each counts.
     """
     _clock.save()
-    seconds, ended = dict.fromkeys(USEFUL + OTHERS, 0.0), 0.0
+    seconds, ended, at_page = dict.fromkeys(USEFUL + OTHERS, 0.0), 0.0, True
     calls = _read_calls(workdir / FOLDER)
     for call in calls:
-        seconds["stopped"] += max(0.0, call["started"] - (ended or call["started"]))
-        ended = max(ended, call["started"] + sum(call["seconds"].values()))
+        if not at_page:
+            seconds["stopped"] += max(0.0, call["started"] - ended)
+        end = call["started"] + sum(call["seconds"].values())
+        if end >= ended:
+            ended, at_page = end, "reporting" in call["seconds"]
         for activity, took in call["seconds"].items():
             seconds[activity] += took
     return len(calls), seconds

@@ -118,3 +118,14 @@ def test_calls_at_once_are_not_stopped_between_them(tmp_path):
     _, seconds = goodput.read_goodput(tmp_path)
     assert seconds["stopped"] == 10.0
     assert sum(seconds.values()) == 75.0
+
+
+def test_a_study_that_came_to_its_page_was_not_stopped_until_it_is_given_more(tmp_path):
+    (tmp_path / goodput.FOLDER).mkdir()
+    whole = {"training": 50.0, "reporting": 5.0}
+    for number, (started, seconds) in enumerate(((100.0, whole), (9000.0, {"training": 10.0}))):
+        record = {"started": started, "seconds": seconds, "steps": {}}
+        write_record(tmp_path / goodput.FOLDER / f"{number}.json", record)
+    assert goodput.read_goodput(tmp_path)[1]["stopped"] == 0.0
+    write_record(tmp_path / goodput.FOLDER / "2.json", record | {"started": 9090.0})
+    assert goodput.read_goodput(tmp_path)[1]["stopped"] == 80.0
