@@ -43,8 +43,9 @@ def turns_of(row: Row, field: str) -> list[Turn]:
 
 
 def system_turn(row: Row) -> list[Turn]:
-    """Returns the turn that a record has in a field `system`, if there is something in it."""
-    said = row.text("system", empty=True) if row.fields.get("system") else ""
+    """Returns the turn that a record has in a field of its own, if there is something in it."""
+    held = [name for name in ("system", "system_prompt") if row.fields.get(name)]
+    said = row.text(held[0], empty=True) if held else ""
     return [("system", said)] if said else []
 
 

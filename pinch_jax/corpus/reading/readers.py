@@ -32,8 +32,14 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import CROSSLINGUAL, Example, turn_fields
-from pinch_jax.corpus.reading.conversations import FORMS, chosen, conversation, system_turn
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, Turn, turn_fields, written
+from pinch_jax.corpus.reading.conversations import (
+    FORMS,
+    chosen,
+    conversation,
+    system_turn,
+    turns_of,
+)
 from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows, rows_of
@@ -46,6 +52,8 @@ from pinch_jax.languages import spellings
 _MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds", HUB)
 # Of these, none has one, or it is no translation of the one in another language.
 _KNOWN_BY_PLACE = ("lcb", "aya")
+# What may say more of a prompt than its own column, or its conversation, does.
+_BESIDE = ("instruction", "input", "context", "history", *FORMS)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -242,20 +250,33 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
     """Returns the chosen turns of a record as `chosen` does, in whichever form it has them."""
     form = next((field for field in FORMS if row.fields.get(field) is not None), None)
     if form and not {"prompt", "response"} <= row.fields.keys():
+        _check_beside(row, form)
         return conversation(row, form, source.which)
-    if row.fields.get("history"):
-        raise UserError(
-            f"{row.place}: history={str(row.fields['history'])[:40]!r}: turns before a prompt are "
-            "not read there; write them all as `messages`, or take the field out"
-        )
     alpaca = "prompt" not in row.fields and "instruction" in row.fields
-    if alpaca or source.columns.get("prompt") == "instruction":
-        asked = _instruction(row, "instruction" if alpaca else "prompt")
-    else:
-        asked = row.text("prompt")
+    asked = _instruction(row, "instruction" if alpaca else "prompt")
     answered = "output" if alpaca and "response" not in source.columns else "response"
     turns = [("user", asked), ("assistant", row.text(answered, empty=True))]
-    return [("", turn_fields([*system_turn(row), *turns]))]
+    turns = [*system_turn(row), *turns]
+    _check_beside(row, "", turns)
+    return [("", turn_fields(turns))]
+
+
+def _check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
+    """Checks that no column beside what is read, the turns of `form` or these, says more of it."""
+    beside = [name for name in _BESIDE if name != form and row.fields.get(name)]
+    if not beside:
+        return
+    said = written(turns_of(row, form) if form else turns)
+    for name in beside:
+        told = row.fields[name]
+        if name in FORMS and not isinstance(told, list):
+            continue  # the name of a conversation
+        texts = [text for _, text in turns_of(row, name)] if name in FORMS else [told]
+        if not all(isinstance(text, str) and text.strip() in said for text in texts):
+            raise UserError(
+                f"{row.place}: {name}={str(told)[:40]!r} says more than the prompt that is read, "
+                f"{said[:40]!r}; write all of it there, or as `messages`, or take the field out"
+            )
 
 
 def _identity(source: Source, row: Row) -> str:
