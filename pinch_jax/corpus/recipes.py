@@ -15,10 +15,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.duplicates import folded
+from pinch_jax.corpus.example import Example, crosslingual
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.word_breaks import words
 from pinch_jax.errors import UserError
+
+ByLanguage = Mapping[str, Sequence[Example]]
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -89,9 +92,38 @@ def heldout_recipes(named: str, languages: Sequence[str]) -> dict[str, Recipe]:
     return {code: Recipe(kind, source, code) for code in languages if code != source}
 
 
-def recipe_examples(
-    recipe: Recipe, parallel: Mapping[str, Sequence[Example]]
-) -> tuple[Example, ...]:
+def heldout_by_recipe(
+    named: str, languages: Sequence[str], train: ByLanguage, heldout: ByLanguage
+) -> dict[str, tuple[Example, ...]]:
+    """Returns the held-out examples of each language, asked by a recipe in all but its source.
+
+    Responses are translated, and many questions have the same one: each text is asked once, and
+    none that is a response in training, whose translation may have been tuned on.
+
+    Raises:
+      UserError: as `heldout_recipes` and `recipe_examples` do, or nothing is left.
+    """
+    made = heldout_recipes(named, languages)
+    kind, _, source = named.partition("-")
+    places = range(len(heldout[source]))
+    if kind == "translation":
+        tuned = {folded(example.response) for example in train[source]}
+        first: dict[str, int] = {}
+        for place, example in enumerate(heldout[source]):
+            first.setdefault(folded(example.response), place)
+        places = [place for text, place in first.items() if text not in tuned]
+    if not places:
+        raise UserError(
+            f"config.evaluate.recipe={named!r}: each held-out response in {source!r} is one in "
+            "training too, so that its translation may be tuned on; set it to '', or hold out "
+            "other examples"
+        )
+    asked = {code: tuple(own[place] for place in places) for code, own in heldout.items()}
+    translated = {code: recipe_examples(one, asked) for code, one in made.items()}
+    return asked | {code: tuple(map(crosslingual, own)) for code, own in translated.items()}
+
+
+def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]:
     """Returns one example for each of the parallel ones, with their ids in their order.
 
     Raises:
