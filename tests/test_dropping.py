@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 from own_corpus import LANGUAGES, prompt, whole_config, write, write_sources
@@ -115,7 +116,8 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
     write_sources(tmp_path)
     path = tmp_path / "heldout" / "sw.jsonl"
     records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    write(path, [*records[:2], records[2] | {"response": "neno " * 60}])
+    long_one = records[2] | {"response": "neno " * 60}
+    write(path, [*records[:2], long_one])
 
     def told(batch=(), evaluate=(), languages=LANGUAGES):
         bench = Workbench(small_config(tmp_path, batch, evaluate), progress=False)
@@ -135,6 +137,9 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
     assert told(evaluate={"prompt_tokens": enough}) == []
     with pytest.raises(ValueError, match=f"prompt_tokens={enough - 1}: "):
         told(evaluate={"prompt_tokens": enough - 1})
+    shutil.rmtree(tmp_path / "built")
+    write(path, [records[0], records[1] | {"prompt": records[0]["prompt"].upper()}, long_one])
+    assert told()[0].startswith("held-out prompts that another one is too: 1 of 3 in 'sw'; interv")
 
 
 def test_references_and_training_responses_in_another_language_are_told(tmp_path):

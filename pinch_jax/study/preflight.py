@@ -3,6 +3,7 @@
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 
+from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.data.batches import BatchPlan
@@ -65,7 +66,21 @@ def preflight(
             "what is in all its languages, which may be less than in those of this config; under "
             "another config.corpus.name it is built in these alone"
         )
-    return lines + _cut_short(bench, asked)
+    return lines + _repeated(asked) + _cut_short(bench, asked)
+
+
+def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Returns in which languages prompts are the same: they count as several in each interval."""
+    twice = {
+        code: len(some) - len({folded(e.prompt) for e in some}) for code, some in asked.items()
+    }
+    found = [f"{n:,} of {len(asked[code]):,} in {code!r}" for code, n in twice.items() if n]
+    if not found:
+        return []
+    return [
+        f"held-out prompts that another one is too: {', '.join(found)}; intervals take them for "
+        "different ones and are too narrow; take them out of config.corpus.heldout"
+    ]
 
 
 def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:
