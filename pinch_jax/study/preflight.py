@@ -3,6 +3,8 @@
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
@@ -66,7 +68,23 @@ def preflight(
             "what is in all its languages, which may be less than in those of this config; under "
             "another config.corpus.name it is built in these alone"
         )
-    return lines + _repeated(asked) + _cut_short(bench, asked)
+    return lines + _repeated(asked) + _unknown(bench) + _cut_short(bench, asked)
+
+
+def _unknown(bench: Workbench) -> list[str]:
+    """Returns in which members examples have characters that the tokenizer does not know."""
+    tokenizer, found = bench.renderer.tokenizer, []
+    for name, own in bench.tokenized.languages.items():
+        places = np.flatnonzero(own.tokens == tokenizer.unknown_id)
+        if count := len(np.unique(np.searchsorted(own.offsets, places, side="right"))):
+            found.append(f"{count:,} of {len(own.lengths):,} in {name!r}")
+    if not found:
+        return []
+    return [
+        f"training examples with characters that {tokenizer.path.name} has no token for: "
+        f"{', '.join(found)}; one token stands for all of them, and no answer can say any; give a "
+        "tokenizer that falls back on bytes"
+    ]
 
 
 def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
