@@ -65,6 +65,15 @@ def test_a_language_whose_part_is_below_one_example_is_told():
     assert left_out_lines(planned({}, "pinch:5:fi,sw")) == []
 
 
+def test_a_language_whose_part_of_the_steps_is_another_one_is_told():
+    """Of 2 examples and 38, four in a step, the 2 are a step like each of the ten others."""
+    shape = Shape(20, 10, examples=4)
+    (line,) = left_out_lines(planned({}, "pinch:5:fi", shape, granularity="step"))
+    assert "what is en 95 %, fi 5 % of the examples is en 90.9 %, fi 9.09 % of the steps" in line
+    assert left_out_lines(planned({}, "uniform:en,fi", shape, granularity="step")) == []
+    assert left_out_lines(planned({}, "pinch:5:fi", shape)) == []
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_the_limit_is_of_each_language_and_the_row_that_is_named_fits_all(epochs):
     # One of the 4 Finnish examples, and one of 36 English ones.
