@@ -13,6 +13,9 @@ FORMS = {
     "conversation": ("role", "content"),
     "conversations": ("from", "value"),  # ShareGPT
 }
+# The fields of a system's turn, and what may say more of a prompt than its own field does.
+SYSTEM = ("system", "system_prompt")
+BESIDE = ("instruction", "input", "context", "history", *FORMS)
 ROLES = {"human": "user", "gpt": "assistant"} | {r: r for r in ("system", "user", "assistant")}
 WHICH = ("all", "first", "last")
 
@@ -44,7 +47,7 @@ def turns_of(row: Row, field: str) -> list[Turn]:
 
 def system_turn(row: Row) -> list[Turn]:
     """Returns the turn that a record has in a field of its own, if there is something in it."""
-    held = [name for name in ("system", "system_prompt") if row.fields.get(name)]
+    held = [name for name in SYSTEM if row.fields.get(name)]
     said = row.text(held[0], empty=True) if held else ""
     return [("system", said)] if said else []
 

@@ -34,6 +34,7 @@ from tqdm import tqdm
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, Example, Turn, turn_fields, written
 from pinch_jax.corpus.reading.conversations import (
+    BESIDE,
     FORMS,
     chosen,
     conversation,
@@ -52,8 +53,6 @@ from pinch_jax.languages import spellings
 _MAY_LACK_IDS = ("lima", "alpaca_farm", "jsonl", "parquet", "tfds", HUB)
 # Of these, none has one, or it is no translation of the one in another language.
 _KNOWN_BY_PLACE = ("lcb", "aya")
-# What may say more of a prompt than its own column, or its conversation, does.
-_BESIDE = ("instruction", "input", "context", "history", *FORMS)
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
@@ -263,7 +262,7 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
 
 def _check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
     """Checks that no column beside what is read, the turns of `form` or these, says more of it."""
-    beside = [name for name in _BESIDE if name != form and row.fields.get(name)]
+    beside = [name for name in BESIDE if name != form and row.fields.get(name)]
     if not beside:
         return
     said = written(turns_of(row, form) if form else turns)
