@@ -35,7 +35,7 @@ def read_prompts(path: Path) -> list[Record]:
         if beside := [name for name in (*SYSTEM, *BESIDE) if record.get(name)]:
             raise UserError(
                 f"{place}: {beside[0]}={str(record[beside[0]])[:40]!r} beside a prompt is not "
-                "read; write all that is asked into `prompt`, its turns into `asked`, or take it out"
+                "read; write all of it into `prompt`, turns into `asked`, or take it out"
             )
         records.append(record)
     if not records:
