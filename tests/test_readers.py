@@ -218,6 +218,12 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         "?prompt=question&response=answer": {"question": "Add.\n\n2, 2", "answer": "4"},
         "?response=answer&prompt=ask": {"ask": "Add.", "context": "2, 2", "answer": "4"},
         "under it": {"prompt": "Add.", "input": "2, 2", "response": "4"},
+        "in it": {
+            "prompt": "Add.\n\n2, 2",
+            "instruction": "Add.",
+            "input": "2, 2",
+            "response": "4",
+        },
         "messages": {
             "messages": [
                 {"role": "user", "content": "Add.\n\n2, 2"},
@@ -249,6 +255,7 @@ def test_what_says_more_of_a_prompt_beside_it_is_not_passed_over(tmp_path):
         "instruction": plain | {"instruction": "Add."},
         "messages": plain | {"messages": longer},
         "context": {"messages": chat, "context": "Numbers are binary."},
+        "system_prompt": {"messages": longer, "system_prompt": "Be brief."},
         "conversations": {
             "messages": chat,
             "conversations": [{"from": "human", "value": "Hi"}],

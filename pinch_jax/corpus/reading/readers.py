@@ -32,14 +32,13 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.corpus.cldr.examples import fair_examples
-from pinch_jax.corpus.example import CROSSLINGUAL, Example, Turn, turn_fields, written
+from pinch_jax.corpus.example import CROSSLINGUAL, Example, turn_fields
 from pinch_jax.corpus.reading.conversations import (
-    BESIDE,
     FORMS,
+    check_beside,
     chosen,
     conversation,
     system_turn,
-    turns_of,
 )
 from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
@@ -188,6 +187,15 @@ def _instruction(row: Row, field: str = "instruction") -> str:
     return "\n\n".join(filter(None, texts))
 
 
+def _prompt(source: Source, row: Row) -> str:
+    """Returns a prompt with what stands beside it, unless it says that itself."""
+    whole, own = _instruction(row, "prompt"), row.text("prompt")
+    if source.columns.get("prompt") == "instruction":
+        return whole
+    below = [row.fields.get(name) or "" for name in ("input", "context")]
+    return own if all(text.strip() in own for text in below) else whole
+
+
 def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields prompts with the language to answer in; the cross-lingual ones say how that is put."""
     for row in rows:
@@ -249,33 +257,15 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
     """Returns the chosen turns of a record as `chosen` does, in whichever form it has them."""
     form = next((field for field in FORMS if row.fields.get(field) is not None), None)
     if form and not {"prompt", "response"} <= row.fields.keys():
-        _check_beside(row, form)
+        check_beside(row, form)
         return conversation(row, form, source.which)
     alpaca = "prompt" not in row.fields and "instruction" in row.fields
-    asked = _instruction(row, "instruction" if alpaca else "prompt")
+    asked = _instruction(row) if alpaca else _prompt(source, row)
     answered = "output" if alpaca and "response" not in source.columns else "response"
     turns = [("user", asked), ("assistant", row.text(answered, empty=True))]
     turns = [*system_turn(row), *turns]
-    _check_beside(row, "", turns)
+    check_beside(row, "", turns)
     return [("", turn_fields(turns))]
-
-
-def _check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
-    """Checks that no column beside what is read, the turns of `form` or these, says more of it."""
-    beside = [name for name in BESIDE if name != form and row.fields.get(name)]
-    if not beside:
-        return
-    said = written(turns_of(row, form) if form else turns)
-    for name in beside:
-        told = row.fields[name]
-        if name in FORMS and not isinstance(told, list):
-            continue  # the name of a conversation
-        texts = [text for _, text in turns_of(row, name)] if name in FORMS else [told]
-        if not all(isinstance(text, str) and text.strip() in said for text in texts):
-            raise UserError(
-                f"{row.place}: {name}={str(told)[:40]!r} says more than the prompt that is read, "
-                f"{said[:40]!r}; write all of it there, or as `messages`, or take the field out"
-            )
 
 
 def _identity(source: Source, row: Row) -> str:
