@@ -256,7 +256,17 @@ def test_what_cannot_be_made_names_the_recipe_and_the_example():
 def test_responses_that_are_all_in_training_leave_no_translation_to_ask_for():
     train = {code: PARALLEL[code][:40] for code in ("en", "fi")}
     heldout = {code: PARALLEL[code][:9] for code in ("en", "fi")}
-    with pytest.raises(UserError, match=r"recipe='translation-en': each held-out response in 'en'"):
+    with pytest.raises(UserError, match=r"recipe='translation-en': no held-out prompt is left"):
         heldout_by_recipe("translation-en", ("en", "fi"), train, heldout)
     asked = heldout_by_recipe("cross_lingual-en", ("en", "fi"), train, heldout)
     assert [len(own) for own in asked.values()] == [9, 9] and asked["en"] == heldout["en"]
+
+
+def test_prompts_that_lose_what_tells_them_apart_are_held_out_in_no_language():
+    whole = {code: cldr.heldout_examples(code) for code in ("en", "hi", "it")}
+    asked = heldout_by_recipe("code_switched-en", tuple(whole), whole, whole)
+    # Hindi puts the country first, where English has it last: both halves may be without it.
+    assert not any(e.prompt == "Name the currency of the मुद्रा का नाम बताइए।" for e in asked["hi"])
+    for own in asked.values():
+        assert [e.id for e in own] == [e.id for e in asked["en"]]
+        assert len({e.prompt for e in own}) == len(own) > 500

@@ -6,6 +6,7 @@ is always the language of the response. The phrases are in `recipes.json`, each 
 whatever language it names; which of them an example gets depends on its id alone.
 """
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -98,12 +99,13 @@ def heldout_by_recipe(
     """Returns the held-out examples of each language, asked by a recipe in all but its source.
 
     Responses are translated, and many questions have the same one: each text is asked once, and
-    none that is a response in training, whose translation may have been tuned on.
+    none that is a response in training, whose translation may have been tuned on. Two prompts that
+    become the same lack what tells them apart, and are left out in every language.
 
     Raises:
       UserError: as `heldout_recipes` and `recipe_examples` do, or nothing is left.
     """
-    made = heldout_recipes(named, languages)
+    recipes = heldout_recipes(named, languages)
     kind, _, source = named.partition("-")
     places = range(len(heldout[source]))
     if kind == "translation":
@@ -112,15 +114,24 @@ def heldout_by_recipe(
         for place, example in enumerate(heldout[source]):
             first.setdefault(folded(example.response), place)
         places = [place for text, place in first.items() if text not in tuned]
-    if not places:
+    plain = {code: [own[place] for place in places] for code, own in heldout.items()}
+    asked = plain | {code: recipe_examples(recipe, plain) for code, recipe in recipes.items()}
+    lost: set[int] = set()
+    for code in recipes:
+        prompts = [folded(example.prompt) for example in asked[code]]
+        counts = collections.Counter(prompts)
+        lost.update(number for number, text in enumerate(prompts) if counts[text] > 1)
+        asked[code] = tuple(map(crosslingual, asked[code]))
+    if len(lost) == len(places):
         raise UserError(
-            f"config.evaluate.recipe={named!r}: each held-out response in {source!r} is one in "
-            "training too, so that its translation may be tuned on; set it to '', or hold out "
+            f"config.evaluate.recipe={named!r}: no held-out prompt is left that is unlike others, "
+            f"and of a response in {source!r} that is none in training; set it to '', or hold out "
             "other examples"
         )
-    asked = {code: tuple(own[place] for place in places) for code, own in heldout.items()}
-    translated = {code: recipe_examples(one, asked) for code, one in made.items()}
-    return asked | {code: tuple(map(crosslingual, own)) for code, own in translated.items()}
+    return {
+        code: tuple(one for number, one in enumerate(own) if number not in lost)
+        for code, own in asked.items()
+    }
 
 
 def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]:
