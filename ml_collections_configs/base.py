@@ -80,10 +80,13 @@ def get_config() -> ml_collections.ConfigDict:
     c.mixture.recipes = ()
     # The language that the others replace.
     c.mixture.base = "en"
-    # "disjoint": every id once, in one language. "parallel": ids repeat across languages. A spec
-    # may begin with one of them, which then counts for it alone: parallel:pinch:10.
+    # "disjoint": every id once, in one language; the bundled corpus has several of each fact.
+    # "parallel": ids repeat across languages. A spec may begin with one of them, which then counts
+    # for it alone: parallel:pinch:10.
     c.mixture.composition = "disjoint"
-    # "example": each step carries the whole mixture. "step": each step carries one language.
+    # "example": each step carries the whole mixture. "step": each step carries one language, whose
+    # last one may hold few examples and is an update like each other: of a pinch that is more than
+    # its part of the examples, which is told before the run.
     c.mixture.granularity = "example"
 
     c.model = ml_collections.ConfigDict()

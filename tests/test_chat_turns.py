@@ -114,6 +114,22 @@ def test_a_template_that_cannot_write_such_turns_says_so(jinja, turns, told, tmp
             ask(tuple(turns))
 
 
+def test_a_text_that_a_template_cuts_is_refused_and_not_learnt_in_part(tmp_path):
+    cutting = "{% for m in messages %}<|im_start|>{{ m.role + ':' + m.content.split('###')[-1] }}"
+    cutting += (
+        "<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}"
+    )
+    renderer = with_template(tmp_path, cutting)
+    assert renderer.example(" fox ", "dog\n")[0]
+    for ask in (
+        lambda: renderer.example("fox", "first ### dog"),
+        lambda: renderer.example("first ### fox", "dog"),
+        lambda: renderer.prompt("first ### fox"),
+    ):
+        with pytest.raises(ValueError, match="it does not write all of 'first ### "):
+            ask()
+
+
 def test_without_a_chat_template_each_prompt_and_reply_stands_as_if_alone(tmp_path):
     renderer = make_renderer(load_tokenizer(write_qwen(tmp_path)), "base")
     ids, start = renderer.example(tuple(TALK[:5]), TALK[5][1])

@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 from own_corpus import LANGUAGES, prompt, whole_config, write, write_sources
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
+from small_tokenizers import BUNDLED
 
 from pinch_jax.corpus.example import Example
 from pinch_jax.data.dropping import check_dropped, left_out_lines
 from pinch_jax.data.mixture import TooFewExamples, parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.model.source import open_model
 from pinch_jax.study.plan import describe, plan_study
 from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.workbench import Workbench
@@ -59,6 +63,15 @@ def test_a_language_whose_part_is_below_one_example_is_told():
     (line,) = left_out_lines(plan)
     assert len(empty) == 1 and line.startswith(f"no example of {empty[0]}: the part")
     assert left_out_lines(planned({}, "pinch:5:fi,sw")) == []
+
+
+def test_a_language_whose_part_of_the_steps_is_another_one_is_told():
+    """Of 2 examples and 38, four in a step, the 2 are a step like each of the ten others."""
+    shape = Shape(20, 10, examples=4)
+    (line,) = left_out_lines(planned({}, "pinch:5:fi", shape, granularity="step"))
+    assert "what is en 95 %, fi 5 % of the examples is en 90.9 %, fi 9.09 % of the steps" in line
+    assert left_out_lines(planned({}, "uniform:en,fi", shape, granularity="step")) == []
+    assert left_out_lines(planned({}, "pinch:5:fi", shape)) == []
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -115,7 +128,8 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
     write_sources(tmp_path)
     path = tmp_path / "heldout" / "sw.jsonl"
     records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    write(path, [*records[:2], records[2] | {"response": "neno " * 60}])
+    long_one = records[2] | {"response": "neno " * 60}
+    write(path, [*records[:2], long_one])
 
     def told(batch=(), evaluate=(), languages=LANGUAGES):
         bench = Workbench(small_config(tmp_path, batch, evaluate), progress=False)
@@ -135,6 +149,36 @@ def test_prompts_answers_and_heldout_responses_that_have_no_room_are_told(tmp_pa
     assert told(evaluate={"prompt_tokens": enough}) == []
     with pytest.raises(ValueError, match=f"prompt_tokens={enough - 1}: "):
         told(evaluate={"prompt_tokens": enough - 1})
+    shutil.rmtree(tmp_path / "built")
+    write(path, [records[0], records[1] | {"prompt": records[0]["prompt"].upper()}, long_one])
+    assert told()[0].startswith("held-out prompts that another one is too: 1 of 3 in 'sw'; interv")
+
+
+def test_characters_without_a_token_are_told(tmp_path):
+    write_sources(tmp_path)
+    path, kind = tmp_path / "train" / "fi.jsonl", ModelProto.SentencePiece
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    write(path, [*(r | {"response": f"{r['response']} አማርኛ"} for r in records[:2]), *records[2:]])
+    model = ModelProto.FromString((BUNDLED / "tokenizer.model").read_bytes())
+
+    def told(name):
+        (tmp_path / name).write_bytes(model.SerializeToString())
+        made = {
+            "source": "",
+            "tokenizer": str(tmp_path / name),
+            "decoder": open_model("tiny").decoder,
+        }
+        config = small_config(tmp_path)
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, **made))
+        lines = preflight(Workbench(config, progress=False), {}, LANGUAGES)
+        return [line for line in lines if "no token for" in line]
+
+    assert told("bytes.model") == []
+    model.trainer_spec.byte_fallback = False
+    for token in model.pieces:
+        token.type = kind.UNUSED if token.type == kind.BYTE else token.type
+    (line,) = told("none.model")
+    assert "that none.model has no token for: 2 of 6 in 'fi'; one token" in line
 
 
 def test_references_and_training_responses_in_another_language_are_told(tmp_path):

@@ -1,6 +1,7 @@
 """Published corpora as examples: small files of the real structure, read field by field."""
 
 import gzip
+import itertools
 import json
 
 import pyarrow
@@ -215,6 +216,14 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         "?response=better": {"instruction": "Add.", "input": "2, 2", "output": "5", "better": "4"},
         # Not what makes a response right.
         "?prompt=question&response=answer": {"question": "Add.\n\n2, 2", "answer": "4"},
+        "?response=answer&prompt=ask": {"ask": "Add.", "context": "2, 2", "answer": "4"},
+        "under it": {"prompt": "Add.", "input": "2, 2", "response": "4"},
+        "in it": {
+            "prompt": "Add.\n\n2, 2",
+            "instruction": "Add.",
+            "input": "2, 2",
+            "response": "4",
+        },
         "messages": {
             "messages": [
                 {"role": "user", "content": "Add.\n\n2, 2"},
@@ -229,13 +238,36 @@ def test_a_turn_may_be_written_as_messages_or_as_alpaca_does(tmp_path):
         read_back.append(read(f"jsonl:{path}{name if name[0] == '?' else ''}"))
     assert read_back[0][0].response == "4"
     assert all(examples == read_back[0] for examples in read_back)
-    for name in ("plain", "alpaca", "messages"):
-        path.write_text(json.dumps(forms[name] | {"system": "Be brief."}) + "\n")
+    for name, system in itertools.product(
+        ("plain", "alpaca", "messages"), ("system", "system_prompt")
+    ):
+        path.write_text(json.dumps(forms[name] | {system: "Be brief."}) + "\n")
         (one,) = read(f"jsonl:{path}")
         assert one.asked == (("system", "Be brief."), ("user", "Add.\n\n2, 2"))
-    path.write_text(json.dumps(forms["alpaca"] | {"history": [["Hi", "Hello"]]}) + "\n")
-    with pytest.raises(UserError, match=r"jsonl:1: history=.*Hello.* not read there"):
-        read(f"jsonl:{path}")
+
+
+def test_what_says_more_of_a_prompt_beside_it_is_not_passed_over(tmp_path):
+    chat = [{"role": "user", "content": "2, 2"}, {"role": "assistant", "content": "4"}]
+    longer = [{"role": "system", "content": "Add."}, *chat]
+    plain, path = {"prompt": "2, 2", "response": "4"}, tmp_path / "one.jsonl"
+    for column, record in {
+        "history": plain | {"history": [["Hi", "Hello"]]},
+        "instruction": plain | {"instruction": "Add."},
+        "messages": plain | {"messages": longer},
+        "context": {"messages": chat, "context": "Numbers are binary."},
+        "system_prompt": {"messages": longer, "system_prompt": "Be brief."},
+        "conversations": {
+            "messages": chat,
+            "conversations": [{"from": "human", "value": "Hi"}],
+        },
+    }.items():
+        path.write_text(json.dumps(record) + "\n")
+        with pytest.raises(UserError, match=f"jsonl:1: {column}=.*says more than"):
+            read(f"jsonl:{path}")
+    said_twice = plain | {"messages": chat, "history": [], "instruction": None}
+    for record in (said_twice, {"messages": longer, "instruction": "Add.", "conversation": "c1"}):
+        path.write_text(json.dumps(record) + "\n")
+        assert read(f"jsonl:{path}")[0].response == "4"
 
 
 @pytest.mark.parametrize(
@@ -290,6 +322,16 @@ def test_what_is_wrong_with_a_file_is_named_by_place_and_field(tmp_path, reader,
     path.write_text(content, "utf-8")
     with pytest.raises(ValueError, match=told):
         read(f"{reader}:{path}")
+
+
+def test_rows_between_two_quotation_marks_of_texts_do_not_become_one(tmp_path):
+    path = tmp_path / "made.tsv"
+    rows = ["id\tprompt\tresponse", '1\t"We go.\tYes.', "2\tWhere?\tHome.", '3\tHe said."\tOh.']
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError, match=r"made\.tsv:4: a cell, from its quotation mark on"):
+        read(f"jsonl:{path}")
+    path.write_text('id\tprompt\tresponse\n1\t"Of ""two""\nlines"\t"a\tb"\n')
+    assert [(e.prompt, e.response) for e in read(f"jsonl:{path}")] == [('Of "two"\nlines', "a\tb")]
 
 
 def test_broken_missing_and_unknown_files_are_named(tmp_path):

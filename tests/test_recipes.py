@@ -14,7 +14,14 @@ from bundled import LANGUAGES
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.example import Example
-from pinch_jax.corpus.recipes import PHRASES, RECIPES, Recipe, parse_recipe, recipe_examples
+from pinch_jax.corpus.recipes import (
+    PHRASES,
+    RECIPES,
+    Recipe,
+    heldout_by_recipe,
+    parse_recipe,
+    recipe_examples,
+)
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language
 
@@ -244,3 +251,22 @@ def test_what_cannot_be_made_names_the_recipe_and_the_example():
     with pytest.raises(ValueError, match=r"needs a prompt .*'x0' has none in 'fi'"):
         recipe_examples(Recipe("code_switched", "en", "fi"), silent)
     assert len(recipe_examples(recipe, silent)) == 8  # only responses are translated
+
+
+def test_responses_that_are_all_in_training_leave_no_translation_to_ask_for():
+    train = {code: PARALLEL[code][:40] for code in ("en", "fi")}
+    heldout = {code: PARALLEL[code][:9] for code in ("en", "fi")}
+    with pytest.raises(UserError, match=r"recipe='translation-en': no held-out prompt is left"):
+        heldout_by_recipe("translation-en", ("en", "fi"), train, heldout)
+    asked = heldout_by_recipe("cross_lingual-en", ("en", "fi"), train, heldout)
+    assert [len(own) for own in asked.values()] == [9, 9] and asked["en"] == heldout["en"]
+
+
+def test_prompts_that_lose_what_tells_them_apart_are_held_out_in_no_language():
+    whole = {code: cldr.heldout_examples(code) for code in ("en", "hi", "it")}
+    asked = heldout_by_recipe("code_switched-en", tuple(whole), whole, whole)
+    # Hindi puts the country first, where English has it last: both halves may be without it.
+    assert not any(e.prompt == "Name the currency of the मुद्रा का नाम बताइए।" for e in asked["hi"])
+    for own in asked.values():
+        assert [e.id for e in own] == [e.id for e in asked["en"]]
+        assert len({e.prompt for e in own}) == len(own) > 500

@@ -10,7 +10,7 @@ from test_analysis import PROMPTS, write_study
 
 from ml_collections_configs.related import STUDIES, get_config
 from pinch_jax.config import from_config_dict
-from pinch_jax.corpus.cldr.examples import heldout_examples
+from pinch_jax.corpus.cldr.examples import heldout_examples, train_examples
 from pinch_jax.corpus.language_id import identify
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
@@ -85,15 +85,21 @@ def test_prompts_are_made_by_the_recipe_and_references_stay(tmp_path, corpora):
     c = get_config("translation_instructions")
     c.corpus.data_dir, c.study.draws = corpora, 1
     asked = plan_study(from_config_dict(c), tmp_path, progress=False).bench.corpus.prompts
-    english, finnish = heldout_examples("en")[:20], heldout_examples("fi")[:20]
-    for made, source, target in zip(asked("fi", 20), english, finnish, strict=True):
+    english, finnish = ({e.id: e for e in heldout_examples(code)} for code in ("en", "fi"))
+    texts = set()
+    for made, source in zip(asked("fi", 64), asked("en", 64), strict=True):
+        assert source == english[made.id], "nothing is translated into its own language"
+        target = finnish[made.id]
         assert source.response in made.prompt and "Finnish" in made.prompt
         assert (made.id, made.response, made.answer) == (target.id, target.response, target.answer)
-    assert asked("en", 20) == english, "nothing is translated into its own language"
+        texts.add(source.response)
+    tuned = {example.response for example in train_examples("en")}
+    assert len(texts) == 64, "each text is asked once"
+    assert texts.isdisjoint(tuned), "a pair of questions with one answer is no pair of texts"
     told = [response_record(e, "") for code in ("fi", "it") for e in asked(code, 64)]
     words = words_of_records(told)
     assert "country" not in words.known, "an English instruction is no text in Finnish"
-    copied = {identify(source.response, words) for source in heldout_examples("en")[:64]}
+    copied = {identify(source.response, words) for source in asked("en", 64)}
     assert "en" in copied and copied.isdisjoint(words.languages)
     c.evaluate.recipe = "translation-xx"
     with pytest.raises(UserError, match=r"evaluate\.recipe='translation-xx': write RECIPE-"):

@@ -182,6 +182,9 @@ def test_generate_answers_prompts_with_any_model(theirs, tmp_path, capsys):
     prompts.write_text('{"prompt": "fine"}\n{"text": "no prompt"}\n')
     with pytest.raises(SystemExit, match=r"prompts.jsonl:2: no field 'prompt'"):
         main([*command, f"--prompts={prompts}"])
+    prompts.write_text('{"prompt": "fine", "input": ""}\n{"prompt": "Who?", "system": "Hi"}\n')
+    with pytest.raises(SystemExit, match=r"prompts.jsonl:2: system='Hi' beside a prompt is not"):
+        main([*command, f"--prompts={prompts}"])
 
 
 def test_a_model_whose_package_is_not_there_is_told_by_the_field_that_names_it(monkeypatch):

@@ -6,6 +6,7 @@ is always the language of the response. The phrases are in `recipes.json`, each 
 whatever language it names; which of them an example gets depends on its id alone.
 """
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -15,10 +16,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.duplicates import folded
+from pinch_jax.corpus.example import Example, crosslingual
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.word_breaks import words
 from pinch_jax.errors import UserError
+
+ByLanguage = Mapping[str, Sequence[Example]]
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -89,9 +93,48 @@ def heldout_recipes(named: str, languages: Sequence[str]) -> dict[str, Recipe]:
     return {code: Recipe(kind, source, code) for code in languages if code != source}
 
 
-def recipe_examples(
-    recipe: Recipe, parallel: Mapping[str, Sequence[Example]]
-) -> tuple[Example, ...]:
+def heldout_by_recipe(
+    named: str, languages: Sequence[str], train: ByLanguage, heldout: ByLanguage
+) -> dict[str, tuple[Example, ...]]:
+    """Returns the held-out examples of each language, asked by a recipe in all but its source.
+
+    Responses are translated, and many questions have the same one: each text is asked once, and
+    none that is a response in training, whose translation may have been tuned on. Two prompts that
+    become the same lack what tells them apart, and are left out in every language.
+
+    Raises:
+      UserError: as `heldout_recipes` and `recipe_examples` do, or nothing is left.
+    """
+    recipes = heldout_recipes(named, languages)
+    kind, _, source = named.partition("-")
+    places = range(len(heldout[source]))
+    if kind == "translation":
+        tuned = {folded(example.response) for example in train[source]}
+        first: dict[str, int] = {}
+        for place, example in enumerate(heldout[source]):
+            first.setdefault(folded(example.response), place)
+        places = [place for text, place in first.items() if text not in tuned]
+    plain = {code: [own[place] for place in places] for code, own in heldout.items()}
+    asked = plain | {code: recipe_examples(recipe, plain) for code, recipe in recipes.items()}
+    lost: set[int] = set()
+    for code in recipes:
+        prompts = [folded(example.prompt) for example in asked[code]]
+        counts = collections.Counter(prompts)
+        lost.update(number for number, text in enumerate(prompts) if counts[text] > 1)
+        asked[code] = tuple(map(crosslingual, asked[code]))
+    if len(lost) == len(places):
+        raise UserError(
+            f"config.evaluate.recipe={named!r}: no held-out prompt is left that is unlike others, "
+            f"and of a response in {source!r} that is none in training; set it to '', or hold out "
+            "other examples"
+        )
+    return {
+        code: tuple(one for number, one in enumerate(own) if number not in lost)
+        for code, own in asked.items()
+    }
+
+
+def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]:
     """Returns one example for each of the parallel ones, with their ids in their order.
 
     Raises:

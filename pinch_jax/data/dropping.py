@@ -1,9 +1,14 @@
-"""What a set lacks: examples that fit no row, languages whose part is below one example."""
+"""What a set lacks: examples that fit no row, and parts that are others than were asked for."""
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
+
+# Parts of steps and of examples that lie this far apart are told.
+NOTABLE = 0.01
 
 
 def left_out_lines(plan: BatchPlan) -> list[str]:
@@ -15,7 +20,27 @@ def left_out_lines(plan: BatchPlan) -> list[str]:
             f"no example of {', '.join(empty)}: the part of each is below one of "
             f"{sum(plan.budgets.values()):,} examples; raise config.mixture.examples or the part"
         )
-    return lines
+    return lines + _uneven_steps(plan)
+
+
+def _uneven_steps(plan: BatchPlan) -> list[str]:
+    """Returns what part of the steps each language has, where each carries one; [] if its own.
+
+    An update is as large whether its step is full or has one example.
+    """
+    if plan.mixture.granularity != "step":
+        return []
+    examples = plan.totals()["examples"]
+    counts = np.bincount(plan.language[plan.bounds[:, 0]], minlength=len(plan.mixture.languages))
+    steps = {m: int(n) for m, n in zip(plan.mixture.languages, counts, strict=True) if n}
+    total = sum(examples.values())
+    if max(abs(steps[m] / plan.steps - n / total) for m, n in examples.items()) < NOTABLE:
+        return []
+    return [
+        f"each step carries one language, and not all are full: what is {_shares(examples)} of the "
+        f"examples is {_shares(steps)} of the steps; set config.mixture.granularity='example', or "
+        "fewer config.batch.examples"
+    ]
 
 
 def _unfit_line(plan: BatchPlan) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pinch_jax.config import Config
+from pinch_jax.corpus.reading.conversations import BESIDE
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answering import answer_prompts
 from pinch_jax.evaluate.records import asked, response_record
@@ -26,11 +27,16 @@ def read_prompts(path: Path) -> list[Record]:
     """Returns the records of a file of JSON lines, each with a `prompt`.
 
     Raises:
-        UserError: a line is no object with a `prompt`, or there is none; names it.
+        UserError: a line is no object with a `prompt`, or says more beside it, or there is none.
     """
     records = []
     for place, record in read_objects(path):
         check_fields(place, record, ("prompt",))
+        if beside := [name for name in BESIDE if record.get(name)]:
+            raise UserError(
+                f"{place}: {beside[0]}={str(record[beside[0]])[:40]!r} beside a prompt is not "
+                "read; write all of it into `prompt`, turns into `asked`, or take it out"
+            )
         records.append(record)
     if not records:
         raise UserError(f"--prompts={path}: no prompts in it")

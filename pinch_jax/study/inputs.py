@@ -14,8 +14,7 @@ from jax.sharding import AbstractMesh
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
-from pinch_jax.corpus.example import crosslingual
-from pinch_jax.corpus.recipes import heldout_recipes, parse_recipe, recipe_examples
+from pinch_jax.corpus.recipes import heldout_by_recipe, parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.config import BatchConfig
@@ -170,12 +169,8 @@ class Inputs:
             c = self.config.corpus
             read = load_corpus(c, self.languages, self._progress)
             if recipe := self.config.evaluate.recipe:
-                made = heldout_recipes(recipe, self.languages).items()
-                asked = {
-                    code: tuple(map(crosslingual, recipe_examples(one, read.heldout)))
-                    for code, one in made
-                }
-                return dataclasses.replace(read, heldout={**read.heldout, **asked})
+                asked = heldout_by_recipe(recipe, self.languages, read.train, read.heldout)
+                return dataclasses.replace(read, heldout=asked)
             if not c.judge_pairs:
                 return read
             from pinch_jax.judge.model import find_labels  # and with it what computes

@@ -3,6 +3,9 @@
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.data.batches import BatchPlan
@@ -65,7 +68,37 @@ def preflight(
             "what is in all its languages, which may be less than in those of this config; under "
             "another config.corpus.name it is built in these alone"
         )
-    return lines + _cut_short(bench, asked)
+    return lines + _repeated(asked) + _unknown(bench) + _cut_short(bench, asked)
+
+
+def _unknown(bench: Workbench) -> list[str]:
+    """Returns in which members examples have characters that the tokenizer does not know."""
+    tokenizer, found = bench.renderer.tokenizer, []
+    for name, own in bench.tokenized.languages.items():
+        places = np.flatnonzero(own.tokens == tokenizer.unknown_id)
+        if count := len(np.unique(np.searchsorted(own.offsets, places, side="right"))):
+            found.append(f"{count:,} of {len(own.lengths):,} in {name!r}")
+    if not found:
+        return []
+    return [
+        f"training examples with characters that {tokenizer.path.name} has no token for: "
+        f"{', '.join(found)}; one token stands for all of them, and no answer can say any; give a "
+        "tokenizer that falls back on bytes"
+    ]
+
+
+def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Returns in which languages prompts are the same: they count as several in each interval."""
+    twice = {
+        code: len(some) - len({folded(e.prompt) for e in some}) for code, some in asked.items()
+    }
+    found = [f"{n:,} of {len(asked[code]):,} in {code!r}" for code, n in twice.items() if n]
+    if not found:
+        return []
+    return [
+        f"held-out prompts that another one is too: {', '.join(found)}; intervals take them for "
+        "different ones and are too narrow; take them out of config.corpus.heldout"
+    ]
 
 
 def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:

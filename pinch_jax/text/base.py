@@ -94,6 +94,11 @@ class Tokenizer(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def unknown_id(self) -> int | None:
+        """What stands for characters that no token has; None where each has one."""
+
+    @property
+    @abc.abstractmethod
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed: special tokens, bytes, unknown."""
 

@@ -117,6 +117,15 @@ class ChatRenderer(Renderer):
         except jinja2.TemplateError as error:
             raise self._error(str(error), turns) from None
 
+    def _whole(self, turns: Sequence[Turn], response: str | None = None) -> str:
+        """Returns the same, of texts that are written as they are but for blanks around them."""
+        rendered = self._render(turns, response)
+        # Some cut a text at what is no token of this tokenizer, such as </think>.
+        for text in (*(text for _, text in turns), response or ""):
+            if text.strip() not in rendered:
+                raise self._error(f"it does not write all of {text[:60]!r}", turns)
+        return rendered
+
     @functools.cached_property
     def _markup(self) -> set[str]:
         """The template's tokens, such as <think>, that the tokenizer would find in any text."""
@@ -155,7 +164,7 @@ class ChatRenderer(Renderer):
     def prompt(self, prompt: Prompt) -> list[int]:
         """Returns the ids that a model continues with its response."""
         turns, mark = self._turns_of(prompt, "")
-        return self._ids(self._render(turns), mark)
+        return self._ids(self._whole(turns), mark)
 
     def _turns_of(self, prompt: Prompt, response: str) -> tuple[list[Turn], str]:
         """Returns turns in which no text is a special token, and the mark that sees to it."""
@@ -174,7 +183,7 @@ class ChatRenderer(Renderer):
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
         turns, mark = self._turns_of(prompt, response)
         response = self._marked(response, mark)
-        before, answered = self._render(turns), self._render(turns, response)
+        before, answered = self._whole(turns), self._whole(turns, response)
         closing, end = self._closing
         if not (answered.startswith(before) and answered.endswith(closing)):
             raise self._otherwise(before, answered)

@@ -82,6 +82,11 @@ class SentencePieceTokenizer(Tokenizer):
         return self.with_special_tokens(special) if special else self
 
     @property
+    def unknown_id(self) -> int:
+        """What stands for characters that no token has; every model has it."""
+        return self._library.unk_id()
+
+    @property
     def reserved_ids(self) -> tuple[int, ...]:
         p = self._library
         kinds = (p.is_control, p.is_byte, p.is_unknown)

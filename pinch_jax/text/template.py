@@ -13,7 +13,7 @@ from pinch_jax.text.token_template import Renderer, Template
 __all__ = ["ChatRenderer", "Renderer", "Template", "make_renderer", "read_renderer"]
 
 # Counts up when the same tokenizer and template make other ids of the same text.
-ENCODING_VERSION = 2
+ENCODING_VERSION = 3
 
 
 class NoTemplate(Renderer):

@@ -128,6 +128,10 @@ class JsonTokenizer(Tokenizer):
         return special[id] if id in special else self._library.id_to_token(id)
 
     @property
+    def unknown_id(self) -> int | None:
+        return None if self._unknown is None else self.find(self._unknown)
+
+    @property
     def reserved_ids(self) -> tuple[int, ...]:
         falls_back = self.find("<0x00>") is not None
         tokens = {*(FALLBACK_BYTES if falls_back else BYTES), *self._special, self._unknown}

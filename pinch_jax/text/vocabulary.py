@@ -110,6 +110,12 @@ class TrimmedTokenizer(Tokenizer):
         return None if id is None else self._one(id)
 
     @property
+    def unknown_id(self) -> int | None:
+        """What stands for characters that no token has, where that is kept."""
+        id = self.whole.unknown_id
+        return None if id is None or not self._vocabulary.has(id) else self._one(id)
+
+    @property
     def reserved_ids(self) -> tuple[int, ...]:
         """The ids, in order, that no text shows to be needed, of the tokens that are kept."""
         return tuple(map(self._one, filter(self._vocabulary.has, self.whole.reserved_ids)))

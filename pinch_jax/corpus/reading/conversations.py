@@ -1,9 +1,12 @@
-"""Conversations of several turns, in the forms that they are published in, cut into examples."""
+"""Conversations of several turns, in the forms that they are published in, cut into examples.
+
+What other columns say beside a prompt is read as part of it, or refused.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pinch_jax.corpus.example import Turn, turn_fields
+from pinch_jax.corpus.example import Turn, turn_fields, written
 from pinch_jax.corpus.reading.rows import Row, check_text
 from pinch_jax.errors import UserError
 
@@ -13,6 +16,9 @@ FORMS = {
     "conversation": ("role", "content"),
     "conversations": ("from", "value"),  # ShareGPT
 }
+# The fields of a system's turn, and what may say more of a prompt than its own field does.
+SYSTEM = ("system", "system_prompt")
+BESIDE = (*SYSTEM, "instruction", "input", "context", "history", *FORMS)
 ROLES = {"human": "user", "gpt": "assistant"} | {r: r for r in ("system", "user", "assistant")}
 WHICH = ("all", "first", "last")
 
@@ -43,9 +49,32 @@ def turns_of(row: Row, field: str) -> list[Turn]:
 
 
 def system_turn(row: Row) -> list[Turn]:
-    """Returns the turn that a record has in a field `system`, if there is something in it."""
-    said = row.text("system", empty=True) if row.fields.get("system") else ""
+    """Returns the turn that a record has in a field of its own, if there is something in it."""
+    held = [name for name in SYSTEM if row.fields.get(name)]
+    said = row.text(held[0], empty=True) if held else ""
     return [("system", said)] if said else []
+
+
+def check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
+    """Checks that no column beside what is read, the turns of `form` or these, says more of it.
+
+    Raises:
+      UserError: one does.
+    """
+    beside = [name for name in BESIDE if name != form and row.fields.get(name)]
+    if not beside:
+        return
+    said = written(turns_of(row, form) if form else turns)
+    for name in beside:
+        told = row.fields[name]
+        if name in FORMS and not isinstance(told, list):
+            continue  # the name of a conversation
+        texts = [text for _, text in turns_of(row, name)] if name in FORMS else [told]
+        if not all(isinstance(text, str) and text.strip() in said for text in texts):
+            raise UserError(
+                f"{row.place}: {name}={str(told)[:40]!r} says more than the prompt that is read, "
+                f"{said[:40]!r}; write all of it there, or as `messages`, or take the field out"
+            )
 
 
 def conversation(row: Row, field: str, which: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -33,7 +33,13 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.cldr.examples import fair_examples
 from pinch_jax.corpus.example import CROSSLINGUAL, Example, turn_fields
-from pinch_jax.corpus.reading.conversations import FORMS, chosen, conversation, system_turn
+from pinch_jax.corpus.reading.conversations import (
+    FORMS,
+    check_beside,
+    chosen,
+    conversation,
+    system_turn,
+)
 from pinch_jax.corpus.reading.hub_files import Wanted, hub_files
 from pinch_jax.corpus.reading.oasst import oasst_examples
 from pinch_jax.corpus.reading.rows import Row, check_text, path_of, read_rows, rows_of
@@ -181,6 +187,15 @@ def _instruction(row: Row, field: str = "instruction") -> str:
     return "\n\n".join(filter(None, texts))
 
 
+def _prompt(source: Source, row: Row) -> str:
+    """Returns a prompt with what stands beside it, unless it says that itself."""
+    whole, own = _instruction(row, "prompt"), row.text("prompt")
+    if source.columns.get("prompt") == "instruction":
+        return whole
+    below = [row.fields.get(name) or "" for name in ("input", "context")]
+    return own if all(text.strip() in own for text in below) else whole
+
+
 def _lcb(source: Source, rows: Iterable[Row], language: str) -> Iterator[Example]:
     """Yields prompts with the language to answer in; the cross-lingual ones say how that is put."""
     for row in rows:
@@ -242,20 +257,15 @@ def _turns(source: Source, row: Row) -> Iterable[tuple[str, dict[str, Any]]]:
     """Returns the chosen turns of a record as `chosen` does, in whichever form it has them."""
     form = next((field for field in FORMS if row.fields.get(field) is not None), None)
     if form and not {"prompt", "response"} <= row.fields.keys():
+        check_beside(row, form)
         return conversation(row, form, source.which)
-    if row.fields.get("history"):
-        raise UserError(
-            f"{row.place}: history={str(row.fields['history'])[:40]!r}: turns before a prompt are "
-            "not read there; write them all as `messages`, or take the field out"
-        )
     alpaca = "prompt" not in row.fields and "instruction" in row.fields
-    if alpaca or source.columns.get("prompt") == "instruction":
-        asked = _instruction(row, "instruction" if alpaca else "prompt")
-    else:
-        asked = row.text("prompt")
+    asked = _instruction(row) if alpaca else _prompt(source, row)
     answered = "output" if alpaca and "response" not in source.columns else "response"
     turns = [("user", asked), ("assistant", row.text(answered, empty=True))]
-    return [("", turn_fields([*system_turn(row), *turns]))]
+    turns = [*system_turn(row), *turns]
+    check_beside(row, "", turns)
+    return [("", turn_fields(turns))]
 
 
 def _identity(source: Source, row: Row) -> str:

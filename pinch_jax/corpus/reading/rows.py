@@ -195,6 +195,13 @@ def _table_records(file: Path, dialect: str) -> Iterator[tuple[str, Any]]:
                         f"{place}: not as many cells as the header has ({reader.fieldnames}); "
                         "repair or delete it"
                     )
+                # Files that quote nothing have texts that begin with a quotation mark.
+                if kind == "TSV" and any("\t" in cell and "\n" in cell for cell in row.values()):
+                    raise UserError(
+                        f"{place}: a cell, from its quotation mark on, has a tab and a line's end, "
+                        "as several rows have; double each quotation mark of a text and put the "
+                        "cell between two, or write JSON lines"
+                    )
                 yield place, row
         except csv.Error as error:
             raise UserError(f"{file}:{reader.line_num}: not {kind} ({error}); repair it") from error
