@@ -123,14 +123,23 @@ def answers(part: str = "") -> Iterator[tuple[Case, str]]:
 
 def _import_all() -> None:
     """Loads what calls load when they come to it, once for all cases; starts no thread."""
+    import pinch_jax.corpus.assemble
+    import pinch_jax.judge.gate
     import pinch_jax.judge.verdicts
+    import pinch_jax.main
+    import pinch_jax.report.mixture
     import pinch_jax.report.page
     import pinch_jax.study.generating
+    import pinch_jax.study.pins
+    import pinch_jax.study.plan
+    import pinch_jax.study.runner
     import pinch_jax.study.scoring
     import pinch_jax.study.tuning
     import pinch_jax.study.workbench  # noqa: F401
     from pinch_jax.data.order import permutation
+    from pinch_jax.languages import language
 
+    language("en")  # what Babel reads stays
     permutation(2, 0)  # compiled, or read from where Numba keeps it
     gc.freeze()  # else each child copies what its collector looks at
 
