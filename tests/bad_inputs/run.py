@@ -52,15 +52,14 @@ def check(case: Case, root: Path) -> str:
     if not (told := text.rstrip().splitlines()[-1]).startswith("pinch"):
         return f"the last line is {told!r}"
     # What a corpus was read into is not lost with the call.
-    written = sorted(name for name in _names(root) - before if not name.startswith("corpora"))
+    written = [os.path.relpath(name, root) for name in sorted(_names(root) - before)]
+    written = [name for name in written if not name.startswith("corpora")]
     return f"left {written}" if written else ""
 
 
 def _names(root: Path) -> set[str]:
-    places = (
-        (os.path.relpath(at, root), [*folders, *files]) for at, folders, files in os.walk(root)
-    )
-    return {os.path.normpath(f"{at}/{name}") for at, names in places for name in names}
+    walk = os.walk(root)
+    return {f"{at}/{name}" for at, folders, files in walk for name in (*folders, *files)}
 
 
 def _run(arguments: list[str], output: int) -> int:
