@@ -579,13 +579,13 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
 
 def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays(tmp_path):
     beside = []
-    for name, experiments in (("a", ("pairs", "pinch")), ("a", ("pairs",)), ("b", ("pairs",))):
+    for name, experiments in (("a", ("mixed", "doses")), ("a", ("mixed",)), ("b", ("mixed",))):
         made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
         report = write_report(tmp_path / name).parent
         write_markdown(tmp_path / name, report / "page.md")
         beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
         (report / "data" / "mine.csv").write_text("")
-    assert {"data/pinch.csv", "figures/pinch.svg", "page/pinch.svg"} <= beside[0] - beside[1]
+    assert {"data/doses.csv", "figures/doses.svg", "page/doses.svg"} <= beside[0] - beside[1]
     assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
 
 

@@ -153,7 +153,7 @@ def pack(texts: Sequence[np.ndarray], ways: int):
     `members` maps (row, place in it) to the text; the arrays are those of `make_choose`. Rows are
     as long as a power of two, and as many as `ways` can share.
     """
-    lengths = np.array([len(text) for text in texts], np.int64)
+    lengths = np.array([len(text) for text in texts], np.int32)  # as plans have them: one program
     start = 0
     while start < len(texts):
         rows, width = batch_shape(int(lengths[start]), ways)

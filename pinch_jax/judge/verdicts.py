@@ -84,7 +84,7 @@ def judge_files(
 
     def keep(key: Key, told: Judgement) -> dict[str, Any]:
         verdicts[key] = _verdict(judge, key, pairs[key], told, seen[key[:2]])
-        return dataclasses.asdict(verdicts[key])
+        return vars(verdicts[key])
 
     said = ask_and_keep(judge, pairs, output, keep, f"judge {output.stem}", progress).values()
     missing = [told.trouble for told in said if told.choice is None]
@@ -163,6 +163,6 @@ def _read_own_verdicts(
     if stale := len(verdicts) - len(valid):
         told = "%s: %d verdicts are on other responses, or by another version; judged anew"
         logging.warning(told, output, stale)
-        lines = [json_line(dataclasses.asdict(verdict)) for verdict in valid.values()]
+        lines = [json_line(vars(verdict)) for verdict in valid.values()]
         write_text(output, "".join(lines))
     return valid

@@ -52,15 +52,14 @@ def check(case: Case, root: Path) -> str:
     if not (told := text.rstrip().splitlines()[-1]).startswith("pinch"):
         return f"the last line is {told!r}"
     # What a corpus was read into is not lost with the call.
-    written = sorted(name for name in _names(root) - before if not name.startswith("corpora"))
+    written = [os.path.relpath(name, root) for name in sorted(_names(root) - before)]
+    written = [name for name in written if not name.startswith("corpora")]
     return f"left {written}" if written else ""
 
 
 def _names(root: Path) -> set[str]:
-    places = (
-        (os.path.relpath(at, root), [*folders, *files]) for at, folders, files in os.walk(root)
-    )
-    return {os.path.normpath(f"{at}/{name}") for at, names in places for name in names}
+    walk = os.walk(root)
+    return {f"{at}/{name}" for at, folders, files in walk for name in (*folders, *files)}
 
 
 def _run(arguments: list[str], output: int) -> int:
@@ -123,14 +122,23 @@ def answers(part: str = "") -> Iterator[tuple[Case, str]]:
 
 def _import_all() -> None:
     """Loads what calls load when they come to it, once for all cases; starts no thread."""
+    import pinch_jax.corpus.assemble
+    import pinch_jax.judge.gate
     import pinch_jax.judge.verdicts
+    import pinch_jax.main
+    import pinch_jax.report.mixture
     import pinch_jax.report.page
     import pinch_jax.study.generating
+    import pinch_jax.study.pins
+    import pinch_jax.study.plan
+    import pinch_jax.study.runner
     import pinch_jax.study.scoring
     import pinch_jax.study.tuning
     import pinch_jax.study.workbench  # noqa: F401
     from pinch_jax.data.order import permutation
+    from pinch_jax.languages import language
 
+    language("en")  # what Babel reads stays
     permutation(2, 0)  # compiled, or read from where Numba keeps it
     gc.freeze()  # else each child copies what its collector looks at
 
