@@ -239,5 +239,5 @@ def test_the_table_is_read_as_it_was_written(tmp_path, rows):
             assert next(held) == pytest.approx(next(held), rel=1e-5, abs=1e-9)
     lines = (tmp_path / "outcomes.csv").read_text().splitlines()
     (tmp_path / "outcomes.csv").write_text("\n".join(line.replace("echo,", "") for line in lines))
-    with pytest.raises(ValueError, match=r"outcomes\.csv: no column \['echo'\]; delete it"):
+    with pytest.raises(ValueError, match=r"outcomes\.csv: no column \['echo'\]; run `pinch report"):
         read_table(tmp_path / "outcomes.csv", Outcomes)
