@@ -119,12 +119,15 @@ def test_fresh_adapters_change_nothing(family):
     base, adapters = random_params(config), drawn_adapters(config)
     ours = scores(config, combine(base, adapters, LORA.scaling))
     np.testing.assert_allclose(ours, scores(config, base), rtol=1e-5, atol=2e-6)
+    first = set()
     for name, (_, inputs) in PROJECTIONS.items():
         drawn = np.asarray(weights_of(adapters, name)["lora_a"])
         fan_in = math.prod(weights_of(base, name).shape[1 : 1 + inputs])
         assert drawn.shape[1:-1] == weights_of(base, name).shape[1 : 1 + inputs]
         assert drawn.std() == pytest.approx(fan_in**-0.5, rel=0.15)
         assert not np.array_equal(drawn[0], drawn[1])
+        first.add(round(float(drawn.flat[0]) * fan_in**0.5, 5))
+    assert len(first) == len(PROJECTIONS)  # each has a draw of its own
     few = dataclasses.replace(LORA, projections=("down", "value"))
     alone = drawn_adapters(config, few)
     assert len(jax.tree.leaves(alone)) == 4
