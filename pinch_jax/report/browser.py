@@ -10,7 +10,7 @@ from pinch_jax.judge.scores import outcomes
 from pinch_jax.languages import in_order, language
 from pinch_jax.study.comparisons import answers_of, judges_of
 from pinch_jax.study.records import Records
-from pinch_jax.study.workdir import verdict_path
+from pinch_jax.study.workdir import responses_path, verdict_path
 
 # An outcome of the candidate as the page writes it.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
@@ -59,7 +59,7 @@ def _answers(records: Records, runs: Iterable[str]) -> Answers:
     compared = answers_of(records.study)
     for run, code in ((run, code) for run in runs for code in records.languages):
         if (run, code) in compared:
-            path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
+            path = responses_path(records.workdir, run, code)
             prompts, responses = answers.setdefault(code, ({}, {}))
             held = {identity: line for (_, identity), line in read_responses(path).items()}
             prompts.update(held | prompts)

@@ -9,6 +9,7 @@ from pinch_jax.report.tables import Section, Table, model_table, most_and_least,
 from pinch_jax.study.confusion import MEAN, Confusion, has_words, rates_of
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
+from pinch_jax.study.workdir import responses_path
 
 WORDS = Words(
     short="Confusion",
@@ -49,7 +50,7 @@ def _of_references(records: Records) -> str:
     for code, run in runs.items():
         if not has_words(code):
             continue
-        path = records.workdir / "runs" / run / "responses" / f"{code}.jsonl"
+        path = responses_path(records.workdir, run, code)
         passed = rates_of(read_responses(path, kept=True), code, "reference")["lpr"].values()
         if passed:
             told.append(f"{code} {100 * sum(passed) / len(passed):.0f}")

@@ -24,7 +24,7 @@ from pinch_jax.study.plan import Study
 from pinch_jax.study.records import read_study
 from pinch_jax.study.responses import write_responses
 from pinch_jax.study.run import Run
-from pinch_jax.study.workdir import read_config
+from pinch_jax.study.workdir import read_config, responses_path
 from pinch_jax.waiting import primary_alone
 
 ANSWERS = "answers.jsonl.gz"
@@ -72,7 +72,7 @@ def _answered(workdir: Path) -> list[Path]:
     if not (workdir / "study.json").exists():
         return [*workdir.glob("runs/*/responses/*.jsonl")]
     compared = answers_of(read_study(workdir))
-    return [workdir / "runs" / run / "responses" / f"{code}.jsonl" for run, code in compared]
+    return [responses_path(workdir, run, code) for run, code in compared]
 
 
 def adopt_answers(study: Study, folder: Path) -> list[str]:

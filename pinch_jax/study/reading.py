@@ -32,7 +32,7 @@ from pinch_jax.study.comparisons import (
     mean_of_draws,
     slow,
 )
-from pinch_jax.study.workdir import verdict_path
+from pinch_jax.study.workdir import responses_path, verdict_path
 
 
 def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> Results:
@@ -117,9 +117,8 @@ def _read_answers(
     workdir: Path, answered: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Answers]:
     """Returns (run, language) -> what the run answered in it, for those that are asked for."""
-    folder = workdir / "runs"
     held = {
-        (run, language): read_responses(folder / run / "responses" / f"{language}.jsonl", kept=True)
+        (run, language): read_responses(responses_path(workdir, run, language), kept=True)
         for run, language in answered
     }
     # Each prompt once.
@@ -129,7 +128,7 @@ def _read_answers(
             one = asked.setdefault(key, record)
             if [*map(record.get, ASKED)] != [*map(one.get, ASKED)]:
                 raise UserError(
-                    f"{folder / run / 'responses' / language}.jsonl: {key[1]!r} is another prompt "
+                    f"{responses_path(workdir, run, language)}: {key[1]!r} is another prompt "
                     "than in other runs, or has another reference, task or answer; run `pinch "
                     "study` again to its end"
                 )

@@ -59,6 +59,11 @@ def read_command(workdir: Path) -> str:
     return path.read_text("utf-8", errors="replace").strip() if path.exists() else ""
 
 
+def responses_path(workdir: Path, run: str, language: str) -> Path:
+    """Returns where the responses of a run, by the name of its directory, are kept."""
+    return workdir / "runs" / run / "responses" / f"{language}.jsonl"
+
+
 def verdict_path(
     workdir: Path, judge: Mapping[str, Any], run: str, baseline_run: str, language: str
 ) -> Path:

@@ -22,6 +22,7 @@ from pinch_jax.study.experiments.figure import Shares
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, show
 from pinch_jax.study.records import ANNOTATIONS, Records
+from pinch_jax.study.workdir import responses_path
 
 # The lowest of the paper's four: our choice, named in the rule.
 LEAST_PERCENT = 75.0
@@ -51,7 +52,7 @@ def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said],
     annotations = read_annotations(paths) if paths else []
     asked = {one.language for one in annotations}
     runs = {
-        file_checksum(workdir / "runs" / run / "responses" / f"{code}.jsonl"): run
+        file_checksum(responses_path(workdir, run, code)): run
         for run, code in answers_of(study)
         if code in asked
     }
