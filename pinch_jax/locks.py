@@ -25,6 +25,8 @@ from pinch_jax.goodput import doing
 from pinch_jax.waiting import primary_alone
 
 POLL_SECONDS = 0.5
+# Of a file system; two of them are one number on Linux, and two on macOS.
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -95,7 +97,7 @@ def _acquire(path: Path, file: IO[str]) -> None:
         except BlockingIOError:
             waited = time.monotonic() - started
         except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            if error.errno not in NO_LOCKS:
                 raise
             logging.warning(
                 "%s: this file system has no locks; see that one process alone writes here", path

@@ -271,6 +271,11 @@ def sharded(processes, address, source, tmp_path, how=lambda process: []):
     return [start(a, log) for a, log in zip(arguments, logs, strict=True)], logs
 
 
+# What the system says of a process' memory.
+linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux' /proc")
+
+
+@linux
 def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
     """A host that gathered it would grow by all of its bytes, whatever its share."""
     processes = 2
@@ -289,6 +294,7 @@ def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
         assert told["read"] == told["shards"] and told["grown"] < 0.7 * whole, (found, whole)
 
 
+@linux
 def test_a_model_whose_writer_dies_is_not_there_and_can_be_written_again(address, large, tmp_path):
     run, _ = sharded(2, address, large, tmp_path, lambda process: ["killed"] * process)
     with ended(*run) as (first, second):
