@@ -173,16 +173,14 @@ def _between_slices(instruction: Instruction) -> str:
 def _sent(kind: str, size: float, devices: int) -> float:
     """Returns the bytes that a device sends in a ring; `size` is what it holds afterwards."""
     others = (devices - 1) / devices
-    return (
-        size
-        * {
-            "all-gather": others,
-            "all-reduce": 2 * others,
-            "reduce-scatter": devices - 1,
-            "all-to-all": others,
-            "collective-permute": 1,
-        }[kind]
-    )
+    sent = {
+        "all-gather": others,
+        "all-reduce": 2 * others,
+        "reduce-scatter": devices - 1,
+        "all-to-all": others,
+        "collective-permute": 1,
+    }
+    return size * sent[kind]
 
 
 def matmul_flops(program: Program) -> float:
