@@ -116,11 +116,9 @@ def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) 
 
 
 class Checked(NamedTuple):
-    """What the lines of an answer that count are.
+    """What the lines of an answer that count are: which share of them is in the language.
 
-    Attributes:
-        share: of them, those in the language.
-        has_no_english: whether all are, and are known to have no English word.
+    `has_no_english`: all are, and are known to have no English word.
     """
 
     share: float

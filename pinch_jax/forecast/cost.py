@@ -48,7 +48,6 @@ class Cost(NamedTuple):
     Attributes:
         seconds: of computing, by what it is spent on.
         kernel_flops: flops of a device in kernels that the compiler has no estimate for.
-        collectives: by kind.
         head_bytes: the largest array of the head that a device holds.
         unknown_loops: loops that do not say how often they run, and are counted once.
     """
