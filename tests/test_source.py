@@ -14,6 +14,7 @@ from chat_templates import QWEN
 from safetensors.numpy import load_file
 from small import EVERY, FAMILIES, random_params
 from small_tokenizers import write_bundled, write_qwen
+from trees import assert_same
 
 import pinch_jax
 from ml_collections_configs import tiny
@@ -104,8 +105,7 @@ def test_kept_rows_go_straight_to_the_devices_that_hold_them(theirs, data_dir):
     shardings = parameter_shardings(mesh, abstract_params(model.decoder))
     spread, here = model.weights.load(shardings), model.weights.load()
     assert jax.tree.map(lambda x: x.sharding, spread) == shardings
-    for ours, expected in zip(jax.tree.leaves(spread), jax.tree.leaves(here), strict=True):
-        assert np.array_equal(ours, expected)
+    assert_same(spread, here)
 
 
 def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, data_dir, tmp_path):
