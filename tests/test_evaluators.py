@@ -1,7 +1,6 @@
 """What is measured on held-out prompts: the same numbers as one example at a time."""
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +8,8 @@ import numpy as np
 import pytest
 from batch_shapes import batch_shape
 from small import LLAMA_LIKE, random_params
+from small_tokenizers import BUNDLED
 
-import pinch_jax
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.config import Sampling
@@ -22,8 +21,7 @@ from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 
-TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
-RENDERER = Renderer(Template(), load_tokenizer(TOKENIZER))
+RENDERER = Renderer(Template(), load_tokenizer(BUNDLED / "tokenizer.model"))
 MODEL = dataclasses.replace(LLAMA_LIKE, vocab_size=RENDERER.tokenizer.vocab_size)
 PARAMS = random_params(MODEL)
 TOKENS, NEW_TOKENS = 40, 6

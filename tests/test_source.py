@@ -16,7 +16,6 @@ from small import EVERY, FAMILIES, random_params
 from small_tokenizers import write_bundled, write_qwen
 from trees import assert_same
 
-import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
@@ -34,7 +33,6 @@ from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import load_tokenizer
 
-TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
 VOCABULARY = 5632  # more rows than the tokenizer has tokens, as models of others have
 LONGEST = 64  # of the texts that are scored, so that these are one shape
 
