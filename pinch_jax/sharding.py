@@ -109,9 +109,7 @@ def parameter_shardings(mesh: Mesh, params: Any, field: str = "config.mesh") -> 
 class Shard:
     """Called (x, axes) -> x on activations: pins them to a mesh. Without one it does nothing.
 
-    Attributes:
-        mesh: where the activations lie.
-        attention: config.mesh.attention; the devices of the mesh decide what "auto" means.
+    `attention` is config.mesh.attention; the devices of the mesh decide what "auto" means.
     """
 
     mesh: Mesh | None = None

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from batch_shapes import batch_shape
 
 import pinch_jax
-from pinch_jax.config import BatchConfig
 from pinch_jax.data.batches import Batch, BatchPlan
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
@@ -118,15 +118,7 @@ OPTIMIZER = OptimizerConfig(
     weight_decay=0.1,
     clip_norm=1.0,
 )
-SHAPE = BatchConfig(
-    rows=8,
-    row_multiple=0,
-    row_tokens=16,
-    row_supervised_tokens=9,
-    examples=0,
-    microbatches=1,
-    max_dropped_fraction=1.0,
-)
+SHAPE = batch_shape(8, 16, 9)
 
 
 def random_params(config: DecoderConfig, seed: int = 0) -> Params:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from batch_shapes import batch_shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,15 +17,6 @@ from pinch_jax.data.tokenized import tokenize_corpus
 LANGUAGES = ("ar", "en", "fi", "sw")
 BOS, EOS, PAD, ANSWER = 256, 257, 258, 259
 quick = settings(deadline=None, derandomize=True, max_examples=100)
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    rows: int
-    row_tokens: int
-    row_supervised_tokens: int
-    examples: int = 0
-    row_multiple: int = 0
 
 
 class Bytes:
@@ -53,7 +45,7 @@ RENDERED = {
     for language, examples in EXAMPLES.items()
     for example in examples
 }
-SHAPE = Shape(4, 96, 60)
+SHAPE = batch_shape(4, 96, 60)
 CORPUS = tokenize_corpus(EXAMPLES, PAD, render)
 
 specs = st.one_of(
@@ -72,7 +64,9 @@ def plans(draw, row_tokens=(26, 70), row_supervised_tokens=(16, 40)):
         granularity=draw(st.sampled_from(["example", "step"])),
         seed=draw(st.integers(0, 9)),
     )
-    shape = Shape(8, draw(st.integers(*row_tokens)), draw(st.integers(*row_supervised_tokens)))
+    shape = batch_shape(
+        8, draw(st.integers(*row_tokens)), draw(st.integers(*row_supervised_tokens))
+    )
     epochs = draw(st.integers(1, 3))
     return plan_batches(mixture, CORPUS, shape, epochs), epochs
 
@@ -240,7 +234,7 @@ def test_the_order_of_the_languages_decides_nothing(spec, turned, size, composit
 
 
 def test_shapes_and_types_are_those_that_a_compiled_step_expects():
-    plan = plan_batches(parse_mixture("pinch:50", LANGUAGES, 80), CORPUS, Shape(4, 64, 30), 1)
+    plan = plan_batches(parse_mixture("pinch:50", LANGUAGES, 80), CORPUS, batch_shape(4, 64, 30), 1)
     for step in (0, plan.steps - 1):
         batch = plan.batch_at(step)
         assert [field.shape for field in batch] == 3 * [(4, 64)] + 3 * [(4, 30)]
@@ -292,8 +286,8 @@ def test_the_fingerprint_is_that_of_what_the_run_holds():
     assert fingerprint("pinch:0") == fingerprint("monolingual:en")
     assert fingerprint("pinch:100") == fingerprint("uniform:fi,en,sw,ar")
     changed = [
-        fingerprint("pinch:70"), fingerprint(n=61), fingerprint(shape=Shape(4, 80, 60)),
-        fingerprint(shape=Shape(5, 96, 60)), fingerprint(epochs=3), fingerprint(seed=1),
+        fingerprint("pinch:70"), fingerprint(n=61), fingerprint(shape=batch_shape(4, 80, 60)),
+        fingerprint(shape=batch_shape(5, 96, 60)), fingerprint(epochs=3), fingerprint(seed=1),
         fingerprint(composition="parallel"), fingerprint(granularity="step"), fingerprint(),
         fingerprint(corpus=tokenize_corpus(renamed, PAD, render)),
     ]  # fmt: skip
@@ -303,6 +297,6 @@ def test_the_fingerprint_is_that_of_what_the_run_holds():
 def test_what_cannot_be_planned_says_why():
     mixture = parse_mixture("pinch:50", LANGUAGES, 60)
     with pytest.raises(ValueError, match=r"row_tokens=5, .*no example fits into a row.* 1. tokens"):
-        plan_batches(mixture, CORPUS, Shape(4, 5, 60), 1)
+        plan_batches(mixture, CORPUS, batch_shape(4, 5, 60), 1)
     with pytest.raises(ValueError, match=r"examples=300: the corpus has only 80 .* at most 80"):
         plan_batches(parse_mixture("pinch:50", LANGUAGES, 300), CORPUS, SHAPE, 1)

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+from batch_shapes import batch_shape
 from own_corpus import LANGUAGES, prompt, whole_config, write, write_sources
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from small_tokenizers import BUNDLED
@@ -19,17 +20,10 @@ from pinch_jax.study.plan import describe, plan_study
 from pinch_jax.study.preflight import foreign_shares, preflight
 from pinch_jax.study.workbench import Workbench
 
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    row_tokens: int
-    row_supervised_tokens: int
-    rows: int = 2
-    row_multiple: int = 0
-    examples: int = 0
+SHAPE = batch_shape(2, 20, 10)
 
 
-def planned(long, spec="uniform:en,fi", shape=Shape(20, 10), epochs=1, **how):
+def planned(long, spec="uniform:en,fi", shape=SHAPE, epochs=1, **how):
     """A plan over 40 examples of 8 tokens, 4 supervised; `long` is (language, id) -> others."""
     corpus = {
         code: [Example(str(n), "", "", code, str(n), code, "", False) for n in range(40)]
@@ -67,7 +61,7 @@ def test_a_language_whose_part_is_below_one_example_is_told():
 
 def test_a_language_whose_part_of_the_steps_is_another_one_is_told():
     """Of 2 examples and 38, four in a step, the 2 are a step like each of the ten others."""
-    shape = Shape(20, 10, examples=4)
+    shape = batch_shape(2, 20, 10, examples=4)
     (line,) = left_out_lines(planned({}, "pinch:5:fi", shape, granularity="step"))
     assert "what is en 95 %, fi 5 % of the examples is en 90.9 %, fi 9.09 % of the steps" in line
     assert left_out_lines(planned({}, "uniform:en,fi", shape, granularity="step")) == []
@@ -89,7 +83,7 @@ def test_the_limit_is_of_each_language_and_the_row_that_is_named_fits_all(epochs
     named = r"max_dropped_fraction=0.24: a loses .*row_tokens=31 and .*row_supervised_tokens=12, "
     with pytest.raises(ValueError, match=named):
         check_dropped({"b": found, "a": plan}, 0.24)
-    check_dropped({"a": planned(long, "pinch:10:fi", Shape(31, 12), epochs)}, 0.0)
+    check_dropped({"a": planned(long, "pinch:10:fi", batch_shape(2, 31, 12), epochs)}, 0.0)
 
 
 def ids_of(plan):

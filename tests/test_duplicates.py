@@ -90,9 +90,3 @@ def test_of_5000_prompts_the_50_that_say_what_one_of_800_says_are_found():
     prompts[:50] = [f"{prompt} please" for prompt in prompts[-50:]]
     found = find_duplicates(examples(prompts[:5000], "t"), examples(prompts[5000:], "h"), 0.8)
     assert [d.train_id for d in found] == [f"t{i}" for i in range(50)]
-
-
-def test_a_threshold_out_of_range_is_an_error():
-    for threshold in (0, 80):
-        with pytest.raises(ValueError, match=f"threshold={threshold}: must be above 0"):
-            find_duplicates([], [], threshold)

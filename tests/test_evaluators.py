@@ -1,16 +1,15 @@
 """What is measured on held-out prompts: the same numbers as one example at a time."""
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batch_shapes import batch_shape
 from small import LLAMA_LIKE, random_params
+from small_tokenizers import BUNDLED
 
-import pinch_jax
-from pinch_jax.config import BatchConfig
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.config import Sampling
@@ -22,11 +21,11 @@ from pinch_jax.sharding import activation_sharding, parameter_shardings
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 
-TOKENIZER = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
-RENDERER = Renderer(Template(), load_tokenizer(TOKENIZER))
+RENDERER = Renderer(Template(), load_tokenizer(BUNDLED / "tokenizer.model"))
 MODEL = dataclasses.replace(LLAMA_LIKE, vocab_size=RENDERER.tokenizer.vocab_size)
 PARAMS = random_params(MODEL)
 TOKENS, NEW_TOKENS = 40, 6
+SHAPE = batch_shape(8, TOKENS, 16)
 
 
 def example(id, language, prompt, response):
@@ -79,17 +78,8 @@ def answers():
 
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
     mesh = make_mesh(MeshConfig())
-    shape = BatchConfig(
-        rows=8,
-        row_multiple=0,
-        row_tokens=TOKENS,
-        row_supervised_tokens=16,
-        examples=0,
-        microbatches=1,
-        max_dropped_fraction=1.0,
-    )
     evaluate = HeldoutLoss(
-        MODEL, RENDERER, HELDOUT, shape, mesh, activation_sharding(mesh), jnp.float32
+        MODEL, RENDERER, HELDOUT, SHAPE, mesh, activation_sharding(mesh), jnp.float32
     )
     losses = evaluate(PARAMS, 0)
     assert set(losses) == {"eval/en/loss", "eval/fi/loss"}
@@ -106,19 +96,10 @@ def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
 
 def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
     mesh = make_mesh(MeshConfig())
-    shape = BatchConfig(
-        rows=8,
-        row_multiple=0,
-        row_tokens=TOKENS,
-        row_supervised_tokens=16,
-        examples=0,
-        microbatches=1,
-        max_dropped_fraction=1.0,
-    )
 
     def losses(heldout):
         shard = activation_sharding(mesh)
-        return HeldoutLoss(MODEL, RENDERER, heldout, shape, mesh, shard, jnp.float32)(PARAMS, 0)
+        return HeldoutLoss(MODEL, RENDERER, heldout, SHAPE, mesh, shard, jnp.float32)(PARAMS, 0)
 
     untold = [dataclasses.replace(one, response="", answer="") for one in HELDOUT["en"]]
     mixed = {"en": [*HELDOUT["en"][:2], untold[2]], "fi": untold}
@@ -137,9 +118,8 @@ def test_ids_without_a_row_are_named_before_anything_is_computed(answers):
     """Of texts: those of a template are found when a model is opened."""
     mesh, fewer = make_mesh(MeshConfig()), dataclasses.replace(MODEL, vocab_size=1000)
     message = r"{}: the token '.*' has the id \d{{4}}, .* the rows 0 to 999 alone"
-    shape = BatchConfig(8, 0, TOKENS, 16, 0, 1, 0.0)
     with pytest.raises(ValueError, match=message.format("the held-out examples of 'fi'")):
-        HeldoutLoss(fewer, RENDERER, {"fi": HELDOUT["fi"]}, shape, mesh, None, jnp.float32)
+        HeldoutLoss(fewer, RENDERER, {"fi": HELDOUT["fi"]}, SHAPE, mesh, None, jnp.float32)
     asked = dataclasses.replace(answers, model=fewer)
     with pytest.raises(ValueError, match=message.format("the prompt 'Entä Perussa.'")):
         next(asked.stream(PARAMS, ["Entä Perussa?"], 0))

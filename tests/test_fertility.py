@@ -2,13 +2,12 @@
 
 import json
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
 from own_corpus import prompt, whole_config, write, write_sources
+from small_tokenizers import BUNDLED
 
-import pinch_jax
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.fertility import Fertility, fertility, words
 from pinch_jax.corpus.manifest import read_manifest
@@ -30,7 +29,7 @@ from pinch_jax.report.fertility_table import fertility_tables, read_texts
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 
-BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
+TOKENIZER = BUNDLED / "tokenizer.model"
 
 
 class Cut:
@@ -129,7 +128,7 @@ def test_the_report_counts_the_tokens_that_are_tuned_on(name, corpora):
 
 
 def test_texts_alone_have_neither_template_nor_supervision_of_it(corpora):
-    alone = Renderer(Template((), (), ()), load_tokenizer(BUNDLED))
+    alone = Renderer(Template((), (), ()), load_tokenizer(TOKENIZER))
     report = report_corpus("x", corpora["cldr_instructions"], alone, "en", None)
     for code, own in report["languages"].items():
         texts = [
@@ -146,10 +145,10 @@ def test_files_of_ones_own_are_compared_language_by_language(tmp_path):
         (tmp_path / f"udhr_{code}.txt").write_text(text, encoding="utf-8")
     pattern = f"{tmp_path}/udhr_{{language}}.txt"
     assert read_texts(pattern) == {"en": ["One two."], "fi": ["Yksi kaksi."], "nn": ["Ein to."]}
-    table = fertility_tables(pattern, [str(BUNDLED), str(BUNDLED.parent)])
+    table = fertility_tables(pattern, [str(TOKENIZER), str(BUNDLED)])
     assert table.count("tokens / en") == 2 and "nn" in table
     row = next(line for line in table.splitlines() if line.startswith("Finnish")).split()
-    tokenizer = load_tokenizer(BUNDLED)
+    tokenizer = load_tokenizer(TOKENIZER)
     ours, theirs = (len(tokenizer.encode(text)) for text in ("Yksi kaksi.", "One two."))
     assert row[1:4] == ["11", "2", str(ours)] and row[-1] == f"{ours / theirs:.2f}"
 

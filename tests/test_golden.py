@@ -3,10 +3,9 @@
 tests/golden/make.py writes the files; tests/parity compares more models, with torch at hand.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from model_files import GOLDEN
 from reference import gradient_digest, our_outputs
 from safetensors.numpy import load_file
 
@@ -14,10 +13,8 @@ from pinch_jax.model.architectures import FAMILIES
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import load_params
 
-MODELS = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 
-
-@pytest.mark.parametrize("directory", MODELS, ids=lambda directory: directory.name)
+@pytest.mark.parametrize("directory", GOLDEN, ids=lambda directory: directory.name)
 def test_logits_continuation_and_gradient_equal_those_of_transformers(directory):
     expected = load_file(directory / "expected.safetensors")
     source = HuggingFaceDirectory(directory)
@@ -35,5 +32,5 @@ def test_logits_continuation_and_gradient_equal_those_of_transformers(directory)
 
 
 def test_there_is_a_model_of_every_family():
-    families = {HuggingFaceDirectory(model).config_json["model_type"] for model in MODELS}
+    families = {HuggingFaceDirectory(model).config_json["model_type"] for model in GOLDEN}
     assert families == {family.model_type for family in FAMILIES}

@@ -4,16 +4,17 @@ import dataclasses
 import json
 import os
 import tracemalloc
-from pathlib import Path
 
 import jax
 import ml_dtypes
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
+from model_files import GOLDEN, Counted, tensors_of
 from reference import our_outputs
 from safetensors.numpy import load_file, save_file
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
+from trees import assert_same
 
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
@@ -28,32 +29,14 @@ from pinch_jax.model.loading import StoredParameter, TrimmedTensors, load_params
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.sharding import parameter_shardings
 
-GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 DECODERS = {
     "gemma": dataclasses.replace(GEMMA_LIKE, attention_softcap=0.0),
     "llama": LLAMA_LIKE,
 }
 
 
-def tensors_of(directory):
-    """Returns {name: (dtype, shape, bytes)} of all files but the golden expectation."""
-    found = {}
-    for file in sorted(directory.glob("model*.safetensors")):
-        for name, value in load_file(file).items():
-            assert name not in found
-            found[name] = value.dtype.name, value.shape, value.tobytes()
-    return found
-
-
-class CountedDirectory(HuggingFaceDirectory):
-    """A directory that knows how many elements were read from it."""
-
-    elements = 0
-
-    def read(self, name, index):
-        block = super().read(name, index)
-        self.elements += block.size
-        return block
+class CountedDirectory(Counted, HuggingFaceDirectory):
+    pass
 
 
 def exported(family, directory, **options):
@@ -124,16 +107,9 @@ def test_parameters_arrive_where_the_mesh_wants_them(family, axes, tmp_path):
     loaded = load_params(source, source.decoder, shardings=shardings)
     # Once, although some devices hold the same.
     assert source.elements == sum(leaf.size for leaf in jax.tree.leaves(params))
-    for path, leaf in jax.tree_util.tree_leaves_with_path(loaded):
-        expected = params
-        for key in path:
-            expected = expected[key.key]
-        assert np.array_equal(leaf, expected), path
-        if axes:
-            wanted = shardings
-            for key in path:
-                wanted = wanted[key.key]
-            assert leaf.sharding == wanted
+    assert_same(loaded, params)
+    if axes:
+        assert jax.tree.map(lambda x: x.sharding, loaded) == shardings
 
 
 @pytest.mark.parametrize("family", DECODERS)

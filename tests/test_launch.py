@@ -69,10 +69,16 @@ def local(tmp_path):
                 time.sleep(0.2)
 
 
+def told(process, code):
+    """Returns what a script says until it ends, with this exit code."""
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == code, output
+    return output
+
+
 def test_local_starts_n_processes_and_numbers_their_lines(local):
     process = local(3, "end", "--name=a  b")
-    lines = process.communicate(timeout=30)[0].splitlines()
-    assert process.returncode == 0
+    lines = told(process, 0).splitlines()
     for number in range(3):
         mine = [line.split("] ", 1)[1] for line in lines if line.startswith(f"[{number}]")]
         assert re.fullmatch(
@@ -92,8 +98,7 @@ def test_local_ends_all_when_one_fails(local, tmp_path):
     process = local(3, "fail", tmp_path)
     await_ready(tmp_path, 3)
     (tmp_path / "go").touch()
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 7
+    output = told(process, 7)
     assert "process 1 ended with exit code 7; ending all" in output
     # Process 2 ignores that it should end, and is killed.
     assert "[0] left\n" in output
@@ -103,8 +108,7 @@ def test_local_passes_ctrl_c_on_and_waits_for_all_to_save(local, tmp_path):
     process = local(2, "wait", tmp_path)
     await_ready(tmp_path, 2)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 3
+    output = told(process, 3)
     for number in range(2):
         assert output.count(f"[{number}] leaving\n") == output.count(f"[{number}] left\n") == 1
 
@@ -115,15 +119,12 @@ def test_local_kills_all_at_a_second_ctrl_c(local, tmp_path):
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    assert "left" not in process.communicate(timeout=30)[0]
-    assert process.returncode == 128 + signal.SIGKILL
+    assert "left" not in told(process, 128 + signal.SIGKILL)
 
 
 @pytest.mark.parametrize("arguments", [("x", "train"), ("0", "train"), ("2",)])
 def test_local_says_what_is_wrong_with_its_arguments(local, arguments):
-    process = local(*arguments)
-    assert "see --help" in process.communicate(timeout=30)[0]
-    assert process.returncode == 2
+    assert "see --help" in told(local(*arguments), 2)
 
 
 # The tools of a worker that are not those of this machine. Its `pinch` works until it is told to
@@ -236,13 +237,20 @@ def cloud(tmp_path):
 STUDY = ("study", "--config=a b.py", "--workdir=gs://bucket/some/where")
 
 
+def leave_running(cloud):
+    """Starts the study on both workers, and loses the connection to them."""
+    cloud.futures(["ACTIVE"])
+    process = cloud.launch(*STUDY)
+    cloud.await_starts(1, 1)
+    lose(process)
+
+
 def test_a_pod_is_asked_for_awaited_set_up_and_started(cloud):
     cloud.futures(["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"])
     process = cloud.launch(*STUDY, SPOT="1", PROJECT="mine")
     cloud.await_starts(1, 1)
     cloud.finish(0, 0)
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 0, output
+    output = told(process, 0)
     (created,) = cloud.calls("create")
     assert created == {
         "group": "queued-resources", "verb": "create", "name": "pinch", "zone": "us-east5-a",
@@ -258,16 +266,12 @@ def test_a_pod_is_asked_for_awaited_set_up_and_started(cloud):
 
 
 def test_called_again_it_joins_the_workers_that_are_running(cloud):
-    cloud.futures(["ACTIVE"])
-    first = cloud.launch(*STUDY)
-    cloud.await_starts(1, 1)
-    lose(first)
+    leave_running(cloud)
     second = cloud.launch(*STUDY)
     while len(cloud.calls("ssh")) < 6:
         time.sleep(0.05)
     cloud.finish(0, 4)
-    output = second.communicate(timeout=30)[0]
-    assert second.returncode == 4
+    output = told(second, 4)
     assert "it is running" in output
     assert "[0] working: <study>" in output and "[1] working: <study>" in output
     assert cloud.starts() == [1, 1] and len(cloud.calls("create")) == 1
@@ -280,16 +284,12 @@ def test_called_again_it_joins_the_workers_that_are_running(cloud):
 
 
 def test_a_job_that_lost_a_worker_is_started_anew_on_all(cloud):
-    cloud.futures(["ACTIVE"])
-    first = cloud.launch(*STUDY)
-    cloud.await_starts(1, 1)
-    lose(first)
+    leave_running(cloud)
     os.killpg(int((cloud.workers[1] / "pinch/job/pid").read_text()), signal.SIGKILL)
     second = cloud.launch(*STUDY)
     cloud.await_starts(2, 2)
     cloud.finish(0, 0)
-    output = second.communicate(timeout=30)[0]
-    assert second.returncode == 0
+    output = told(second, 0)
     assert "running on some workers only: starting anew on all" in output
 
 
@@ -300,9 +300,7 @@ def test_a_slice_that_is_lost_is_asked_for_anew(cloud, state):
         json.dumps({"name": "pinch", "states": ["SUSPENDING", state]})
     )
     cloud.finish(0, 0)
-    process = cloud.launch(*STUDY)
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 0, output
+    output = told(cloud.launch(*STUDY), 0)
     assert f"pinch is {state}: deleting it to ask anew" in output
     assert len(cloud.calls("delete")) == len(cloud.calls("create")) == 1
 
@@ -320,8 +318,7 @@ def test_a_job_that_is_told_to_stop_or_loses_its_slice_goes_on(cloud):
     cloud.finish(255, 255)
     cloud.await_starts(3, 3)
     cloud.finish(0, 0)
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 0, output
+    output = told(process, 0)
     assert "it was told to stop: going on" in output
     assert "pinch was taken away: asking for another" in output
     assert len(cloud.calls("create")) == 2 and len(cloud.calls("delete")) == 1
@@ -329,21 +326,14 @@ def test_a_job_that_is_told_to_stop_or_loses_its_slice_goes_on(cloud):
 
 def test_a_request_that_fails_at_once_is_not_repeated(cloud):
     cloud.futures(["PROVISIONING", "FAILED"], ["ACTIVE"])
-    process = cloud.launch(*STUDY)
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 2
+    output = told(cloud.launch(*STUDY), 2)
     assert "no more capacity" in output and "call again to ask anew" in output
     assert len(cloud.calls("create")) == 1
 
 
 def test_a_slice_that_does_something_else_is_left_alone(cloud):
-    cloud.futures(["ACTIVE"])
-    first = cloud.launch(*STUDY)
-    cloud.await_starts(1, 1)
-    lose(first)
-    process = cloud.launch("train", STUDY[-1])
-    output = process.communicate(timeout=30)[0]
-    assert process.returncode == 2
+    leave_running(cloud)
+    output = told(cloud.launch("train", STUDY[-1]), 2)
     assert f"pinch is busy:\nrunning {cloud.commit} {' '.join(STUDY)}\n" in output
     assert cloud.starts() == [1, 1]
 
@@ -353,11 +343,7 @@ def test_a_pod_is_not_asked_for_when_the_command_is_wrong(cloud):
         (STUDY, {"ZONE": ""}, "set ZONE"),
         (("study", "--workdir=here"), {}, "give --workdir=gs://BUCKET/PATH"),
     ):
-        process = cloud.launch(*arguments, **environment)
-        assert message in process.communicate(timeout=30)[0]
-        assert process.returncode == 2
+        assert message in told(cloud.launch(*arguments, **environment), 2)
     (cloud.checkout / "launch/slurm.sh").write_text("changed")
-    process = cloud.launch(*STUDY)
-    assert "commit your changes first" in process.communicate(timeout=30)[0]
-    assert process.returncode == 2
+    assert "commit your changes first" in told(cloud.launch(*STUDY), 2)
     assert not (cloud.directory / "calls.jsonl").exists()

@@ -16,6 +16,7 @@ import pytest
 from full_disk import files_of_at_most
 from small import GEMMA_LIKE, OPTIMIZER, random_params, random_plan, trainer
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from trees import assert_close, assert_same
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
@@ -84,13 +85,6 @@ def lines_of(directory):
     return [line for _, line in read_kept_lines(directory / "metrics.jsonl", "")]
 
 
-def assert_same_bits(ours, theirs):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-    ):
-        assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), jax.tree_util.keystr(path)
-
-
 def interrupted(directory, number, step, look=lambda done: None, **how):
     """Returns the steps that a run trained until a signal after one of them stopped it."""
     trained = []
@@ -119,7 +113,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(whole, tmp_p
     trained += interrupted(tmp_path, signal.SIGTERM, 4)
     trained += interrupted(tmp_path, signal.SIGINT, PLAN.steps)
     assert signal.getsignal(signal.SIGINT) == handler
-    assert_same_bits(run(tmp_path, at_step=trained.append), whole[1])
+    assert_same(run(tmp_path, at_step=trained.append), whole[1])
     every_step_once = list(range(1, PLAN.steps + 1))
     assert trained == every_step_once
     assert [line["step"] for line in lines_of(tmp_path)] == every_step_once
@@ -137,10 +131,9 @@ def test_a_run_goes_on_on_another_mesh(whole, tmp_path):
             states.append(checkpoints.restore(t.mesh, t.like))
         shardings = jax.tree.map(lambda x: x.sharding, states[-1])
         assert jax.tree.leaves(shardings) == jax.tree.leaves(state_shardings(t.mesh, t.like))
-    assert_same_bits(*states)
+    assert_same(*states)
     state = run(tmp_path, OTHER_MESH)
-    for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(whole[1]), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=2e-4)
+    assert_close(state, whole[1], rtol=1e-2, atol=2e-4)
     losses = [[line["loss"] for line in lines_of(at)] for at in (tmp_path, whole[0])]
     assert losses[0][:3] == losses[1][:3]
     # From equal weights, sums in another order; then what Adam makes of their rounding.
@@ -152,7 +145,7 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(whole, tmp_path):
     with pytest.raises(FloatingPointError, match="no number at step 5"):
         run(tmp_path, evaluators=[(5, fail)], checkpoint_period_steps=2)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"2", "4"}
-    assert_same_bits(run(tmp_path), whole[1])
+    assert_same(run(tmp_path), whole[1])
     assert lines_of(tmp_path) == lines_of(whole[0])
 
 
@@ -167,7 +160,7 @@ def test_a_newest_checkpoint_that_is_torn_is_named_and_the_one_before_is_used(
         (newest / "default" / "checksums.json").unlink()
     else:
         newest.mkdir()
-    assert_same_bits(run(tmp_path), whole[1])
+    assert_same(run(tmp_path), whole[1])
     assert str(newest) in caplog.text and "the run goes on from step 5" in caplog.text
 
 
@@ -354,7 +347,7 @@ def test_a_state_is_saved_as_it_was_when_the_next_steps_take_its_memory(axes, tm
     assert donated.params["embedding"].is_deleted()
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore(mesh, state)
-    assert_same_bits(restored, before)
+    assert_same(restored, before)
     assert not np.array_equal(state.params["embedding"], before.params["embedding"])
 
 

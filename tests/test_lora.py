@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import EVERY, FAMILIES, GEMMA_LIKE, OPTIMIZER, random_params, random_plan
+from trees import assert_close, pairs
 
 from pinch_jax.mesh import MeshConfig, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding, unembed
@@ -106,13 +107,6 @@ def trained(axes, steps, state=None, microbatches=1):
     return state, losses
 
 
-def assert_close(ours, theirs, **tolerance):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-    ):
-        np.testing.assert_allclose(x, y, err_msg=jax.tree_util.keystr(path), **tolerance)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fresh_adapters_change_nothing(family):
     config = FAMILIES[family]
@@ -146,13 +140,7 @@ def test_merged_weights_make_the_same_scores(family):
     ours = scores(config, combine(base, adapters, LORA.scaling))
     np.testing.assert_allclose(ours, scores(config, merged), rtol=1e-4, atol=1e-4)
     assert np.abs(ours - scores(config, base)).max() > 0.1
-    changed = {
-        path_name(path)
-        for (path, x), y in zip(
-            jax.tree_util.tree_leaves_with_path(base), jax.tree.leaves(merged), strict=True
-        )
-        if not np.array_equal(x, y)
-    }
+    changed = {name for name, x, y in pairs(base, merged) if not np.array_equal(x, y)}
     adapted = {f"{part}/{name}" for name, (part, _) in PROJECTIONS.items()}
     paths = (path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(base))
     assert changed == {path for path in paths if path.partition("/")[2] in adapted}
@@ -210,10 +198,8 @@ def test_a_step_trains_adapters_and_nothing_else():
         for name, (part, _) in PROJECTIONS.items()
         for matrix in ("lora_a", "lora_b")
     }
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(state.params), jax.tree.leaves(before), strict=True
-    ):
-        assert np.abs(x - y).max() > 1e-3, path_name(path)
+    for name, x, y in pairs(state.params, before):
+        assert np.abs(x - y).max() > 1e-3, name
     # Moments are those of the adapters; the frozen weights survive donation, as they were.
     moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
     assert moments <= 2 * sum(leaf.size for leaf in jax.tree.leaves(state.params)) + 2

@@ -1,13 +1,14 @@
 """What `pinch mixture` tells of a plan, held against the plan's own batches and examples."""
 
 import collections
-import dataclasses
 import json
 import re
 import sys
 
 import numpy as np
 import pytest
+from batch_shapes import batch_shape
+from test_schedule import share_at
 
 from ml_collections_configs import tiny
 from pinch_jax.corpus.example import Example
@@ -21,15 +22,6 @@ from pinch_jax.report.drawing import BASE_COLOUR, language_colours
 LANGUAGES = ("ar", "en", "fi", "sw")
 RECIPES = ("translation-en-fi",)
 MEMBERS = LANGUAGES + RECIPES
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    rows: int = 4
-    row_tokens: int = 60
-    row_supervised_tokens: int = 60
-    examples: int = 0
-    row_multiple: int = 0
 
 
 # Response lengths that differ by member; every seventeenth one in Finnish is longer than a row.
@@ -63,7 +55,7 @@ CORPUS = tokenize_corpus(EXAMPLES, 0, render)
 
 def planned(spec, examples=100, epochs=2, seed=0, **how):
     parsed = parse_mixture(spec, LANGUAGES, examples, seed=seed, recipes=RECIPES, **how)
-    return plan_batches(parsed, CORPUS, Shape(), epochs)
+    return plan_batches(parsed, CORPUS, batch_shape(4, 60, 60), epochs)
 
 
 PLAN = planned("weights:en=6,fi=3,translation-en-fi=1")
@@ -205,22 +197,11 @@ def test_what_is_due_is_the_integral_of_the_share_before_anything_is_dropped(spe
     done = np.cumsum(counts.sum(axis=1))
     middles = (np.arange(20_000) + 0.5) / 20_000
     for column, member in enumerate(members):
-        integral = 200 * np.cumsum([share_at(plan.mixture, member, x) for x in middles]) / 20_000
+        index, schedule = plan.mixture.languages.index(member), plan.mixture.schedule
+        constant = np.full(20_000, float(plan.mixture.shares[index]))
+        shares = share_at(schedule, index, middles) if schedule else constant
+        integral = 200 * np.cumsum(shares) / 20_000
         assert np.allclose(due[:, column], integral[100 * done - 1], atol=1e-3)
-
-
-def share_at(parsed, member, x):
-    """The share of a member at the fraction x of the run, read off the schedule's knots."""
-    index, schedule = parsed.languages.index(member), parsed.schedule
-    if not schedule:
-        return float(parsed.shares[index])
-    knots = [float(knot) for knot in schedule.knots]
-    shares = [float(row[index]) for row in schedule.shares]
-    if schedule.shape == "piecewise":
-        return shares[max(i for i, knot in enumerate(knots) if knot <= x)]
-    leg, u = divmod(min(float(np.interp(x, knots, range(len(knots)))), len(knots) - 1 - 1e-9), 1)
-    u = (1 - np.cos(np.pi * u)) / 2 if schedule.shape == "cosine" else u
-    return shares[int(leg)] * (1 - u) + shares[int(leg) + 1] * u
 
 
 def test_the_picture_tells_each_member_its_counts_and_its_deviation(tmp_path):

@@ -11,13 +11,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 from gguf_files import write_gguf
+from model_files import GOLDEN, Counted, tensors_of
 from safetensors.numpy import load_file
 from small import LLAMA_LIKE, random_params
 from small_tokenizers import write_bundled
+from trees import assert_same
 
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh, path_name
+from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
@@ -29,22 +31,7 @@ from pinch_jax.model.source import open_model, open_tensors
 from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.tokenizer import load_tokenizer
 
-GOLDEN = sorted(file.parent for file in Path(__file__).parent.glob("golden/*/config.json"))
 TINY = open_model("tiny")
-
-
-def assert_same(ours, theirs):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-    ):
-        assert x.dtype == y.dtype and np.array_equal(x, y), path_name(path)
-
-
-def tensors_of(directory):
-    """Returns {name: (dtype, shape, bytes)} of all files but the golden expectation."""
-    files = sorted(directory.glob("model*.safetensors"))
-    found = {name: value for file in files for name, value in load_file(file).items()}
-    return {name: (x.dtype.name, x.shape, x.tobytes()) for name, x in found.items()}
 
 
 @pytest.mark.parametrize("source", GOLDEN, ids=lambda directory: directory.name)
@@ -105,15 +92,8 @@ def test_a_gguf_file_becomes_an_orbax_directory(tmp_path):
     assert_same(load_params(ours, decoder), random_params(decoder))
 
 
-class CountedDirectory(OrbaxDirectory):
-    """A directory that knows how many elements were read from it."""
-
-    elements = 0
-
-    def read(self, name, index):
-        block = super().read(name, index)
-        self.elements += block.size
-        return block
+class CountedDirectory(Counted, OrbaxDirectory):
+    pass
 
 
 @pytest.mark.parametrize("axes", [(2, 2, 2), (1, 4, 2)])

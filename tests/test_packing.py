@@ -4,21 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from batch_shapes import batch_shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.packing import fits_row, place_in_rows, step_bounds
 
 quick = settings(deadline=None, derandomize=True, max_examples=200)
 
 
-def room_of(rows, row_tokens, row_supervised_tokens, examples):
-    return BatchConfig(rows, 0, row_tokens, row_supervised_tokens, examples, 1, 1.0)
-
-
 rooms = st.builds(
-    room_of,
+    batch_shape,
     st.integers(1, 6),
     st.integers(4, 40),
     st.integers(1, 20),
@@ -79,7 +75,7 @@ def test_a_step_closes_only_when_the_next_example_has_no_room(packing):
 
 def test_a_long_run_of_full_steps_never_closes_one_too_early():
     random = np.random.default_rng(0)
-    room = room_of(rows=4, row_tokens=40, row_supervised_tokens=40, examples=0)
+    room = batch_shape(rows=4, row_tokens=40, row_supervised_tokens=40, examples=0)
     tokens = random.integers(5, 30, 3000).astype(np.int32)
     for step in steps(room, tokens, tokens // 2)[:-1]:
         one_more = tokens[step.start : step.stop + 1]
@@ -105,6 +101,6 @@ def test_lengths_as_in_real_corpora_leave_less_than_a_twentieth_empty():
     random = np.random.default_rng(0)
     tokens = np.clip(random.lognormal(5.3, 0.9, 20_000), 8, 1024).astype(np.int32)
     supervised = np.maximum(tokens * random.uniform(0.3, 0.95, len(tokens)), 1).astype(np.int32)
-    room = room_of(rows=32, row_tokens=1024, row_supervised_tokens=1024, examples=0)
+    room = batch_shape(rows=32, row_tokens=1024, row_supervised_tokens=1024, examples=0)
     capacity = len(steps(room, tokens, supervised)) * room.rows * room.row_tokens
     assert 1 - tokens.sum() / capacity < 0.05

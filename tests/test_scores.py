@@ -14,7 +14,6 @@ from pinch_jax.judge.scores import (
     holm,
     outcomes,
     score_summary,
-    score_verdicts,
     win_probabilities,
 )
 
@@ -40,17 +39,15 @@ def test_win_tie_and_loss_follow_from_both_orders():
 
 def test_the_score_discounts_ties_and_flips_are_the_ties():
     held = protocol(a="cc", b="cc", c="bc", d="bb")
-    assert score_verdicts(held) == 100 * (1 + 1 + 0.5 + 0) / 4
+    assert told(held)[0] == 100 * (1 + 1 + 0.5 + 0) / 4
     assert flip_rate(outcomes(held).values()) == 1 / 4
     finnish = [dataclasses.replace(verdict, language="fi") for verdict in protocol(a="bb")]
-    assert score_verdicts(held + finnish) == 100 * (1 + 1 + 0.5 + 0 + 0) / 5
-    with pytest.raises(ValueError, match="nothing to score"):
-        score_verdicts([])
+    assert told(held + finnish)[0] == 100 * (1 + 1 + 0.5 + 0 + 0) / 5
 
 
 def test_a_model_against_itself_scores_50_with_any_judge():
-    assert score_verdicts(protocol(a="bc", b="bc")) == 50, "always the first"
-    assert score_verdicts(protocol(a="cb", b="cb")) == 50, "always the second"
+    assert told(protocol(a="bc", b="bc"))[0] == 50, "always the first"
+    assert told(protocol(a="cb", b="cb"))[0] == 50, "always the second"
 
 
 def test_a_prompt_without_a_verdict_in_both_orders_has_no_outcome():

@@ -14,8 +14,8 @@ from chat_templates import QWEN
 from safetensors.numpy import load_file
 from small import EVERY, FAMILIES, random_params
 from small_tokenizers import write_bundled, write_qwen
+from trees import assert_same
 
-import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
@@ -33,7 +33,6 @@ from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import load_tokenizer
 
-TINY = Path(pinch_jax.__file__).parent / "assets" / "tiny"
 VOCABULARY = 5632  # more rows than the tokenizer has tokens, as models of others have
 LONGEST = 64  # of the texts that are scored, so that these are one shape
 
@@ -104,8 +103,7 @@ def test_kept_rows_go_straight_to_the_devices_that_hold_them(theirs, data_dir):
     shardings = parameter_shardings(mesh, abstract_params(model.decoder))
     spread, here = model.weights.load(shardings), model.weights.load()
     assert jax.tree.map(lambda x: x.sharding, spread) == shardings
-    for ours, expected in zip(jax.tree.leaves(spread), jax.tree.leaves(here), strict=True):
-        assert np.array_equal(ours, expected)
+    assert_same(spread, here)
 
 
 def test_a_tuned_model_is_made_whole_with_the_other_rows_as_they_were(theirs, data_dir, tmp_path):

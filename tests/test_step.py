@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from small import GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan, trainer, unpacked
+from trees import assert_close, pairs
 
 from pinch_jax.mesh import path_name, put_batch
 from pinch_jax.model.config import REMAT_POLICIES
@@ -23,13 +24,6 @@ def stepped(batch, microbatches=1, total_steps=10):
     t = trainer(None, microbatches)
     arrays = put_batch(t.mesh, len(batch.tokens), batch)
     return jax.device_get(t.step(t.start(random_params(GEMMA_LIKE)), arrays, total_steps))
-
-
-def assert_close(ours, theirs, **tolerance):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-    ):
-        np.testing.assert_allclose(x, y, err_msg=jax.tree_util.keystr(path), **tolerance)
 
 
 def test_packed_equals_unpacked_in_loss_and_gradient():
@@ -142,10 +136,7 @@ def test_matrices_decay_and_vectors_do_not():
         nothing = jax.tree.map(jnp.zeros_like, params)
         return optimizer.update(nothing, optimizer.init(params), params)[0]
 
-    for (path, change), leaf in zip(
-        jax.tree_util.tree_leaves_with_path(update(params)), jax.tree.leaves(params), strict=True
-    ):
-        name = path_name(path)
+    for name, change, leaf in pairs(update(params), params):
         decay = 0.0 if "norm" in name or "bias" in name else 0.5
         np.testing.assert_allclose(change, decay * leaf, rtol=1e-6, err_msg=name)
 

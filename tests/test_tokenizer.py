@@ -2,20 +2,19 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
+from small_tokenizers import BUNDLED
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-import pinch_jax
 from pinch_jax.errors import UserError
 from pinch_jax.text.roles import Roles
 from pinch_jax.text.sentencepiece_model import SentencePieceTokenizer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.tokenizer_json import JsonTokenizer
 
-BUNDLED = Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model"
+TOKENIZER = BUNDLED / "tokenizer.model"
 # Hindi with vowel signs, Chinese, joined emoji, a ligature, a decomposed letter, blanks.
 TEXTS = (
     "हिन्दी में नमस्ते",
@@ -70,7 +69,7 @@ def blank_before(path, special):
 @pytest.fixture(scope="module", params=["sentencepiece", "byte_level", "blank_before"])
 def tokenizer(request, tmp_path_factory):
     if request.param == "sentencepiece":
-        return load_tokenizer(BUNDLED)
+        return load_tokenizer(TOKENIZER)
     path = tmp_path_factory.mktemp(request.param) / "tokenizer.json"
     {"byte_level": byte_level, "blank_before": blank_before}[request.param](path, ["<s>", "</s>"])
     return load_tokenizer(path)
@@ -122,7 +121,7 @@ def test_text_is_given_back_and_is_never_a_special_token(tokenizer):
 def test_what_a_file_is_decides_how_it_is_read(tmp_path):
     byte_level(tmp_path / "odd.model", ["<|begin_of_text|>", "<|end_of_text|>"])
     (tmp_path / "both").mkdir()
-    (tmp_path / "both" / "tokenizer.model").write_bytes(BUNDLED.read_bytes())
+    (tmp_path / "both" / "tokenizer.model").write_bytes(TOKENIZER.read_bytes())
     assert type(load_tokenizer(tmp_path / "both")) is SentencePieceTokenizer
     tokenizer = load_tokenizer(tmp_path / "odd.model")
     assert type(tokenizer) is JsonTokenizer

@@ -1,16 +1,14 @@
 """A trimmed vocabulary: the same text, fewer ids, and nothing that a corpus needs is missing."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from small_tokenizers import BUNDLED
 
-import pinch_jax
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import MULTIPLE, TrimmedTokenizer, needed_tokens
 
-WHOLE = load_tokenizer(Path(pinch_jax.__file__).parent / "assets" / "tiny" / "tokenizer.model")
+WHOLE = load_tokenizer(BUNDLED / "tokenizer.model")
 TEXTS = ("What do people pay with in Kenya?", "Millä Keniassa maksetaan?", "肯尼亚使用哪种货币？")
 SIZE = WHOLE.vocab_size + 100  # as of a table with rows that no token has
 

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from small import LLAMA_LIKE, random_params
 from small_tokenizers import write_llama3
+from trees import assert_same
 
 import pinch_jax
 from ml_collections_configs import tiny
@@ -41,14 +42,6 @@ def save_weights(path, params):
 
 def load_weights(path, config):
     return load_params(open_weights(path), config)
-
-
-def assert_same(ours, theirs):
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
-    ):
-        assert x.dtype == y.dtype == np.float32
-        assert np.array_equal(x, y), jax.tree_util.keystr(path)
 
 
 def test_one_error_lists_all_that_does_not_fit(tmp_path):

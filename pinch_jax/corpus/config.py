@@ -28,11 +28,8 @@ _DECISIVE = ("train", "heldout", "drop_duplicates", "duplicate_similarity")
 class CorpusConfig:
     """A corpus by its name, and where it is kept once built.
 
-    Attributes:
-      train, heldout: the sources of a corpus of one's own, such as "lima:/data/train.jsonl".
-      judge_pairs: the kinds of pairs that make judge prompts of the examples; none leaves them as
-        they are.
-      translation: of the sources that do not bring every language themselves.
+    `train` and `heldout` are the sources of a corpus of one's own, "lima:/data/train.jsonl";
+    `translation` is of those that do not bring every language themselves.
     """
 
     name: str

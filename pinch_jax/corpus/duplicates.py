@@ -16,7 +16,6 @@ import regex
 from pinch_jax.corpus.example import Example, written
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.word_breaks import UNSPACED
-from pinch_jax.errors import UserError
 
 SHINGLE_CHARACTERS = 5
 
@@ -44,18 +43,10 @@ def find_duplicates(
 ) -> tuple[Duplicate, ...]:
     """Returns each training prompt that is in the held-out set, in the order of `train`.
 
-    Near ones have a similarity of at least `threshold`. One entry a training prompt: its
-    nearest held-out prompt, the first of equals. Time and memory grow with `heldout`, and only
-    time with `train`.
-
-    Raises:
-      UserError: the threshold is not above 0 and at most 1.
+    Near ones have a similarity of at least `threshold`, above 0 and at most 1. One entry a training
+    prompt: its nearest held-out prompt, the first of equals. Time and memory grow with `heldout`,
+    and only time with `train`.
     """
-    if not 0 < threshold <= 1:
-        raise UserError(
-            f"threshold={threshold}: must be above 0 and at most 1, where only the order of what "
-            "is said may differ; 0.8 is a good one"
-        )
     texts = [folded(_asked(example)) for example in heldout]
     same = {text: place for place, text in reversed([*enumerate(texts)])}
     sets = [shingles(text) for text in texts]

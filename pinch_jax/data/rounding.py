@@ -71,7 +71,6 @@ def random_turns(shares: np.ndarray, rest: np.ndarray, length: int, key: int) ->
         total, at most `MOST_TOTAL`.
       rest: int64 [more, members], positions behind the last one, which no one hears of: with them
         each member's shares add up to a multiple of that total.
-      length: the number of positions.
       key: below 2**64.
 
     Raises:

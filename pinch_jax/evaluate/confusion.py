@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from pinch_jax.corpus.lid import code_of, line_label, script_of
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.records import language_of
 from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.languages import language
 
 Rates = dict[str, float]
 
@@ -52,15 +52,11 @@ def read_answers(path: Path) -> list[Answer]:
     Raises:
         UserError: a line lacks a field, or its language is none; the file has no answers.
     """
-    kind = path.name.removesuffix(".gz")
-    answers = []
-    for place, task, source, code, text in (
-        _read_csv(path) if kind.endswith(".csv") else _read_json_lines(path)
-    ):
-        try:
-            answers.append(Answer(task, source, language(code).code, text))
-        except UserError as error:
-            raise UserError(f"{place}: language: {error}") from None
+    is_csv = path.name.removesuffix(".gz").endswith(".csv")
+    answers = [
+        Answer(task, source, language_of(place, code), text)
+        for place, task, source, code, text in (_read_csv if is_csv else _read_json_lines)(path)
+    ]
     if not answers:
         raise UserError(f"{path}: no answers; generate them first")
     return answers
@@ -120,11 +116,9 @@ def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) 
 
 
 class Checked(NamedTuple):
-    """What the lines of an answer that count are.
+    """What the lines of an answer that count are: which share of them is in the language.
 
-    Attributes:
-        share: of them, those in the language.
-        has_no_english: whether all are, and are known to have no English word.
+    `has_no_english`: all are, and are known to have no English word.
     """
 
     share: float

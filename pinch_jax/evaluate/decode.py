@@ -56,11 +56,7 @@ class _State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Program:
-    """What stays the same in one call, and what is done again and again with the rest.
-
-    Attributes:
-        waiting: [G], the prompts of each group before any was taken.
-    """
+    """What stays the same in one call, and what is done again and again with the rest."""
 
     model: DecoderConfig
     new_tokens: int
@@ -69,7 +65,7 @@ class _Program:
     shard: Shard
     params: Any
     queue: _Queue
-    waiting: jax.Array
+    waiting: jax.Array  # [G] the prompts of each group before any was taken
 
     @property
     def width(self) -> int:

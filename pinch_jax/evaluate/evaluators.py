@@ -28,10 +28,7 @@ from pinch_jax.train.step import summed_loss
 class HeldoutLoss:
     """An evaluator: {"eval/<language>/loss": nats a token} over held-out responses.
 
-    Prompts without a reference are passed over; a language without any has no loss.
-
-    Attributes:
-        plans: the batches of each language that has one.
+    Prompts without a reference are passed over; a language without any has no loss, and no plan.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ def own_texts(record: Mapping[str, Any]) -> tuple[str, ...]:
     return record["reference"], written(turn for turn in turns if turn[0] != "system")
 
 
-def language_of(place: str, record: Mapping[str, Any]) -> str:
+def language_of(place: str, spelt: str) -> str:
     """Returns the code of a record's language, in whatever spelling it has it.
 
     `no` is nb, which lid.176 and the study call it.
@@ -98,7 +98,7 @@ def language_of(place: str, record: Mapping[str, Any]) -> str:
         UserError: there is no such language; `place` is for the message.
     """
     try:
-        return language(record["language"]).code
+        return language(spelt).code
     except UserError as error:
         raise UserError(f"{place}: language: {error}") from None
 
@@ -119,7 +119,7 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
         if kept or CHECKSUM in record:
             record = without_checksum(place, record, remedy)
         check_fields(place, record, RESPONSE_FIELDS, empty=RESPONSE_FIELDS[3:])
-        record["language"] = language_of(place, record)
+        record["language"] = language_of(place, record["language"])
         key = record["language"], record["id"]
         if key in records:
             raise UserError(f"{place}: {key[0]} {key[1]!r} comes twice; keep one response of each")

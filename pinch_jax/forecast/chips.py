@@ -58,13 +58,9 @@ _WANTED = "write v5e:4x4, v5p:4x4x4*2 (two slices) or gpu:8xH100*4 (four hosts)"
 
 
 class Topology(NamedTuple):
-    """Slices of TPUs, or hosts of GPUs.
+    """Slices of TPUs, or hosts of GPUs, of chips of a `kind` of CHIPS.
 
-    Attributes:
-        name: as it is written.
-        kind: the chip, one of CHIPS.
-        shape: the chips of a slice along each axis.
-        slices: how many slices or hosts there are.
+    `shape` is how many of them a slice or host has along each axis.
     """
 
     name: str

@@ -182,13 +182,10 @@ def _in_background(compile_it: Callable[[], Any], about: str, expected: float | 
         if passed - told >= (1 if sys.stderr.isatty() else 30):
             told = passed
             left = ""
-            if expected is not None:
+            if expected is not None and passed < expected:
                 left = f", about {expected - passed:.0f} s left"
-                left = (
-                    left
-                    if passed < expected
-                    else f", longer than the {expected:.0f} s of a like one"
-                )
+            elif expected is not None:
+                left = f", longer than the {expected:.0f} s of a like one"
             begin, end = ("\r", " " * 8) if sys.stderr.isatty() else ("", "\n")
             print(f"{begin}{about}: {passed:.0f} s{left}", end=end, file=sys.stderr, flush=True)
     if told and sys.stderr.isatty():

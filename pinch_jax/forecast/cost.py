@@ -48,7 +48,6 @@ class Cost(NamedTuple):
     Attributes:
         seconds: of computing, by what it is spent on.
         kernel_flops: flops of a device in kernels that the compiler has no estimate for.
-        collectives: by kind.
         head_bytes: the largest array of the head that a device holds.
         unknown_loops: loops that do not say how often they run, and are counted once.
     """
@@ -173,16 +172,14 @@ def _between_slices(instruction: Instruction) -> str:
 def _sent(kind: str, size: float, devices: int) -> float:
     """Returns the bytes that a device sends in a ring; `size` is what it holds afterwards."""
     others = (devices - 1) / devices
-    return (
-        size
-        * {
-            "all-gather": others,
-            "all-reduce": 2 * others,
-            "reduce-scatter": devices - 1,
-            "all-to-all": others,
-            "collective-permute": 1,
-        }[kind]
-    )
+    sent = {
+        "all-gather": others,
+        "all-reduce": 2 * others,
+        "reduce-scatter": devices - 1,
+        "all-to-all": others,
+        "collective-permute": 1,
+    }
+    return size * sent[kind]
 
 
 def matmul_flops(program: Program) -> float:

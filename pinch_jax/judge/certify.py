@@ -28,13 +28,10 @@ _BLANK = " "
 
 
 class Trial(NamedTuple):
-    """A pair that is asked about in both orders.
+    """A pair that is asked `about` in both orders: KNOWN, EQUAL or the kind of an injection.
 
-    Attributes:
-        pair: what is known.
-        about: KNOWN, EQUAL or the kind of an injection.
-        asked: what is shown. The text that counts is the first, then the second: of a known pair
-            the pair's own first, of equal ones the one without a blank, or the injected one.
+    Of what is `asked` the text that counts is the first, then the second: of a known pair the
+    pair's own first, of equal ones the one without a blank, or the injected one.
     """
 
     pair: KnownPair

@@ -21,17 +21,7 @@ KINDS = {
 class JudgeConfig:
     """One judge; what its kind does not use is passed over.
 
-    Attributes:
-        kind: one of KINDS.
-        model: of a model what config.model.source can be; of a service the name of its model.
-        prompt_language: "en", or "instruction": the language of each instruction.
-        template: a file with words of one's own; "" is ours.
-        language_gate: whether language decides before anyone is asked.
-        certificate: the file that `pinch certify` wrote for it; "" is none.
-        dtype: of a model's arithmetic.
-        base_url: where a service is, if not at OpenAI.
-        price_per_million_tokens: of what a service reads, in the currency of the bill.
-        budget: what a service may cost in one call of ours; 0 is without an end.
+    `judge` in ml_collections_configs/base.py says what each field is.
     """
 
     kind: Literal[*KINDS]

@@ -91,7 +91,7 @@ def read_pairs(path: Path) -> list[KnownPair]:
         check_fields(place, held, fields, empty=("first", "second", *may_lack))
         if held["better"] not in OUTCOMES:
             raise UserError(f"{place}: better={held['better']!r} is none of {tuple(OUTCOMES)}")
-        held["language"] = language_of(place, held)
+        held["language"] = language_of(place, held["language"])
         if not alike(held["first"], held["second"]):
             pairs.append(KnownPair(**{name: held[name] for name in fields}))
     if not pairs:

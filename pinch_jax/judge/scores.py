@@ -94,14 +94,6 @@ def _pooled(
     return Mean(mean, moved, np.array([mean]), len(influence)), len(held)
 
 
-def score_verdicts(verdicts: Iterable[Verdict]) -> float:
-    """Returns the discounted-tie score in percent, the mean over the prompts of all languages."""
-    mean, prompts = _pooled(verdicts, outcomes)
-    if not prompts:
-        raise UserError("verdicts=[]: nothing to score; judge some responses first")
-    return mean.value
-
-
 def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
     """Returns the score of the candidate over so many prompts, in a line for people."""
     mean, held = _pooled(verdicts, outcomes)

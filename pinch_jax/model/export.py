@@ -91,7 +91,6 @@ def export_model(
 
     Args:
         config_json: what `write_config` returns, or the config.json that the model came with.
-        params: as of `write_weights`.
         companions: a directory whose tokenizer files and generation config go with the model.
         tokenizer: what is written of a model that has no such directory.
         max_shard_bytes: a file is closed before it grows beyond; one tensor may be larger.
@@ -130,9 +129,8 @@ def write_weights(
     process holds a piece at a time: a layer of a parameter, or some rows of a table. What is in
     which file does not depend on how many processes there are.
 
-    Args:
-        params: arrays of numpy or jax, or `StoredParameter`s.
-        dtype: of what is written; None keeps that of the parameters.
+    `params` are arrays of numpy or jax, or `StoredParameter`s; `dtype` is that of what is written,
+    None keeps theirs.
     """
     files = _files(_tensors(decoder, params, dtype), max_shard_bytes)
     written = from_all(f"writing {folder}", _write_files(folder, files))

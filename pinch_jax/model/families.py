@@ -213,11 +213,6 @@ class DecoderConfig:
         """Query heads for each key-value head, in layers with a window where these differ."""
         return self.heads // self.kv_heads
 
-    @property
-    def attention_scale(self) -> float:
-        """The factor on query . key, likewise."""
-        return self.attention_scale_of(self.head_dim)
-
     def attention_scale_of(self, head_dim: int) -> float:
         """Returns the factor on query . key for heads of a size."""
         return 1.0 / math.sqrt(self.query_scale or head_dim)

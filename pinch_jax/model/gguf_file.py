@@ -77,11 +77,7 @@ ROPE_FACTORS = "rope_freqs.weight"
 class GgufFile:
     """The config and the tensors of a GGUF file; `Tensors` of loading.py, read as float32.
 
-    Attributes:
-        files: the file, all that decides the weights.
-        has_tokenizer: whether it carries one.
-        config_json: what its metadata say, as a config.json.
-        decoder: the decoder that this describes.
+    `config_json` is what its metadata say, as a config.json.
     """
 
     places = staticmethod(places)

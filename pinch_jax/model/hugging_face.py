@@ -43,12 +43,7 @@ class HuggingFaceTensors(SafetensorsFiles):
 
 
 class HuggingFaceDirectory(HuggingFaceTensors):
-    """The tensors of a directory with a config.
-
-    Attributes:
-        config_json: its config.json.
-        decoder: the decoder that this describes.
-    """
+    """The tensors of a directory with a config, and the decoder that this describes."""
 
     def __init__(self, path: str | Path):
         path = as_path(path)

@@ -29,7 +29,7 @@ class Tensors(Protocol):
     """Tensors on disk, of which blocks can be read.
 
     Attributes:
-        path: where they are, for messages.
+        path: where they are, for messages; `files` beside it are all that decides the weights.
         shapes, dtypes: of each tensor by its name, without reading it.
         places: returns which of them each parameter of a decoder is.
     """

@@ -30,9 +30,8 @@ def write_tensors(
 ) -> str:
     """Writes a file of safetensors, which the library wants as a whole; returns its SHA-256.
 
-    Args:
-        tensors: the dtype and the shape of each by its name, in the order in which they come.
-        pieces: their elements in C order, in arrays of any size.
+    `tensors` are (dtype, shape) by name, in the order in which they come; `pieces` are their
+    elements in C order, in arrays of any size.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end, kinds = 0, {kind: name for name, kind in DTYPES.items()}
@@ -88,13 +87,7 @@ def own_places(config: DecoderConfig) -> dict[str, Place]:
 
 
 class SafetensorsFiles:
-    """Tensors in files of safetensors, by names of one's own; `Tensors` of loading.py.
-
-    Attributes:
-        path: where they are, for messages.
-        files: all that decides the weights.
-        shapes, dtypes: of each tensor, by name.
-    """
+    """Tensors in files of safetensors, by names of one's own; `Tensors` of loading.py."""
 
     places = staticmethod(own_places)
 

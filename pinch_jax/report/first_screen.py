@@ -14,6 +14,7 @@ from pinch_jax.report.outcome_section import left_out, mean_shares, unidentified
 from pinch_jax.report.sections import figure_of, ran
 from pinch_jax.report.tables import Section, ends, finding_number
 from pinch_jax.report.text_table import number
+from pinch_jax.study.comparisons import in_others
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, PRETRAINED
 from pinch_jax.study.experiments.figure import Bars, Curve
 from pinch_jax.study.experiments.interface import FAILS, HOLDS, UNDECIDED, Words
@@ -111,13 +112,7 @@ def _called(records: Records, what: str, run: str) -> str:
         return "No tuning" if what == "none" else f"{base} only"
     if what == "even":
         return f"Even split over {len(records.study['languages'])} languages"
-    return f"{_few(records, run)} examples in other languages"
-
-
-def _few(records: Records, run: str) -> str:
-    """Returns how many of a set's examples are not in the base language."""
-    held = records.examples_of(run)
-    return f"{sum(held.values()) - held.get(records.study['base'], 0):,} of {sum(held.values()):,}"
+    return f"{in_others(records.study, run)} examples in other languages"
 
 
 def _three(shares: Outcomes) -> list[tuple[str, str]]:
@@ -148,7 +143,7 @@ def _answer(records: Records, leading: Mapping[str, str], shares: Mapping[str, O
         return f"{right} % {whose}are right{wrong}."
 
     said = (
-        f"{start}: with {_few(records, leading['pinch'])} examples in other languages, "
+        f"{start}: with {in_others(records.study, leading['pinch'])} examples in other languages, "
         f"{told(pinch, 'of the answers ')} With {language(records.study['base']).name} examples "
         f"only, {told(base, '')}"
     )

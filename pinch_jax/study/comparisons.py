@@ -150,6 +150,13 @@ def examples_of(study: Mapping[str, Any], run: str) -> dict[str, int]:
     return {code: count for code, count in held.items() if count}
 
 
+def in_others(study: Mapping[str, Any], run: str) -> str:
+    """Returns how many of a set's examples are not in the base language: "40 of 4,640"."""
+    held = examples_of(study, run)
+    whole = sum(held.values())
+    return f"{whole - held.get(study['base'], 0):,} of {whole:,}"
+
+
 def draws_of(arm: Arm) -> Sequence[Arm]:
     """Returns the runs of each draw of an arm; a study from before there were draws has one."""
     return arm.get("draws", (arm,))

@@ -77,12 +77,9 @@ def _check_own_name(field: str, name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """Mixtures of one's own, side by side.
+    """Mixtures of one's own, side by side, against OWN, PRETRAINED or a mixture.
 
-    Attributes:
-        name: of its section and files, such as "mine".
-        against: what they are held against: OWN, PRETRAINED, or a mixture.
-        languages: that they are judged in; (): all.
+    `name` is that of its section and files; `languages` are those it is judged in, () being all.
     """
 
     name: str

@@ -58,11 +58,8 @@ def generate_answers(
 ) -> list[Record]:
     """Returns the prompts' records with a `response`, and writes them to `output`.
 
-    Args:
-        config: how it is answered; its model, unless `source` names another one.
-        source: what `open_model` takes.
-        prompts: records with a `prompt`.
-        output: JSON lines; beside it a stop leaves what another call goes on from.
+    The config says how, and by which model unless `source`, what `open_model` takes, names another.
+    Beside `output`, JSON lines, a stop leaves what another call goes on from.
     """
     # Prompts may need any token.
     model = dataclasses.replace(config.model, trim_vocabulary=False)

@@ -56,10 +56,8 @@ def check_divisible(mesh: MeshConfig, decoder: DecoderConfig, whose: str = "") -
 class Inputs:
     """The inputs of a config's runs, each made when it is first asked for.
 
-    Attributes:
-        config: what they are made from.
-        languages: of the corpus; by default all that a study of this config needs.
-        devices: of the mesh; by default all that there are.
+    `languages` are those of the corpus, by default all that a study of this config needs; `devices`
+    are those of the mesh, by default all that there are.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pinch_jax.evaluate.intervals import NOTHING, Contrast, Estimate, Mean, mean_of
-from pinch_jax.study.comparisons import Arm, Results, Scored
+from pinch_jax.study.comparisons import Arm, Results, Scored, in_others
 from pinch_jax.study.config import GAIN
 
 
@@ -57,10 +57,8 @@ def dose_name(arm: Arm) -> str:
 def first_dose(results: Results, experiment: str, language: str) -> str:
     """Returns of how many languages a mean is in this study, and how many examples P = 1 is."""
     entry = entries_of(results, experiment, language, x=1)[0]
-    budgets = results.study["runs"][entry.arm["run"]]["budgets"]
-    few = sum(count for code, count in budgets.items() if code != results.study["base"])
-    part = f"{few:,} of {sum(budgets.values()):,} examples"
-    return f" ({len(entry.languages)} of them); P = 1 is {part}"
+    part = in_others(results.study, entry.arm["run"])
+    return f" ({len(entry.languages)} of them); P = 1 is {part} examples"
 
 
 def mean_of_orders(entries: Iterable[Scored]) -> dict[int, Mean]:

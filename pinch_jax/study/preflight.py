@@ -28,10 +28,8 @@ def preflight(
 ) -> list[str]:
     """Returns what is left out or cut short all the same, in lines for people.
 
-    Args:
-        bench: of the runs.
-        plans: the batches of each tuning set, by its spec.
-        answered: the languages that held-out prompts are answered in.
+    `plans` are the batches of each tuning set, by its spec; `answered` are the languages that
+    held-out prompts are answered in.
 
     Raises:
         UserError: a set, or the held-out responses of a language, lose more examples than

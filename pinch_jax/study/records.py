@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_kept_lines, read_record
@@ -30,24 +30,11 @@ from pinch_jax.study.workdir import read_config
 
 # The folder of a work directory in which files of annotators are.
 ANNOTATIONS = "annotations"
-# The tables of a study, by the names of their files.
-ROWS: Mapping[str, type] = {
-    "scores": Score,
-    "draws": DrawScore,
-    "variance": Variance,
-    "judges": JudgeScore,
-    "agreement": Agreement,
-    "responses": ResponseShares,
-    "confusion": Confusion,
-    "outcomes": Outcomes,
-}
-# What `analyse` writes, all of it or nothing.
-TABLES = (*(f"{name}.csv" for name in ROWS), "findings.json")
 
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
-    """What `analyse` writes: a table each, and findings.json."""
+    """What `analyse` writes: a table each and, last, findings.json."""
 
     scores: tuple[Score, ...]
     draws: tuple[DrawScore, ...]
@@ -58,6 +45,14 @@ class Tables:
     outcomes: tuple[Outcomes, ...]
     confusion: tuple[Confusion, ...]
     findings: tuple[Finding, ...]
+
+
+# What a row of each table is, by the names of their files.
+ROWS: Mapping[str, type] = {
+    field.name: get_args(field.type)[0] for field in dataclasses.fields(Tables)[:-1]
+}
+# What `analyse` writes, all of it or nothing.
+TABLES = (*(f"{name}.csv" for name in ROWS), "findings.json")
 
 
 @dataclasses.dataclass(frozen=True)

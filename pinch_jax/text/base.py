@@ -26,11 +26,7 @@ SPECIAL = {
 class Tokenizer(abc.ABC):
     """Text to ids and back.
 
-    Attributes:
-        path: the file.
-        checksum: sha256 of what decides the ids, part of a run's fingerprint.
-        vocab_size: how many ids there are.
-        roles: what the model does with the tokens.
+    `checksum` is the sha256 of what decides the ids, part of a run's fingerprint.
     """
 
     path: Path

@@ -25,12 +25,9 @@ TEXT_TYPES = (ModelProto.SentencePiece.NORMAL, ModelProto.SentencePiece.USER_DEF
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A SentencePiece model.
+    """A SentencePiece model, made of the content of a `.model` file.
 
-    Args:
-        path: the file that it is from.
-        model: the content of a `.model` file.
-        roles: what the tokens are for, where the model itself does not say it.
+    `roles` are what the tokens are for, where the model itself does not say it.
     """
 
     FILE = "tokenizer.model"

@@ -27,13 +27,9 @@ BYTES = tuple(tokenizers.pre_tokenizers.ByteLevel.alphabet())
 
 
 class JsonTokenizer(Tokenizer):
-    """A tokenizer.json.
+    """A tokenizer.json, made of its content; `config` is what tokenizer_config.json beside it says.
 
-    Args:
-        path: the file that it is from.
-        content: of a `tokenizer.json`.
-        roles: what the tokens are for; by default, what their names suggest.
-        config: what the tokenizer_config.json beside it says.
+    `roles` are what the tokens are for; by default, what their names suggest.
 
     Raises:
         UserError: it is none, or its ids would not be those of transformers.

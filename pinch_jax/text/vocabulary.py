@@ -21,13 +21,9 @@ PLACEHOLDER = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|<SPECIAL
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Some tokens of a tokenizer: token `kept[i]` of its own has the id i here.
+    """Some tokens of a tokenizer: token `kept[i]` of its own has the id i here."""
 
-    Attributes:
-        kept: int32 [tokens], rising.
-    """
-
-    kept: np.ndarray
+    kept: np.ndarray  # int32 [tokens], rising
 
     @functools.cached_property
     def checksum(self) -> str:
@@ -84,11 +80,7 @@ def needed_tokens(texts: Iterable[np.ndarray], tokenizer: Tokenizer, vocab_size:
 
 
 class TrimmedTokenizer(Tokenizer):
-    """A tokenizer with the kept tokens alone; a text that needs another one is an error.
-
-    Attributes:
-        whole: the tokenizer that it is made of.
-    """
+    """A tokenizer with the kept tokens of a whole one; a text that needs another is an error."""
 
     def __init__(self, whole: Tokenizer, vocabulary: Vocabulary):
         self.whole, self.path = whole, whole.path

@@ -125,12 +125,9 @@ def open_trackers(
 ) -> list[Tracker]:
     """Returns the trackers of a run, each open.
 
-    Args:
-        kinds: those of config.track.
-        directory: that of the run, whose name is its own for good.
-        name: what the page calls the run.
-        told: what is told of it beside its metrics, such as its mixture.
-        done_steps: what later steps left is dropped, where a tracker can.
+    `kinds` are those of config.track. The name of a run's directory is its own for good, `name` is
+    what the page calls it, and `told` what is told of it beside its metrics, such as its mixture.
+    What steps after `done_steps` left is dropped, where a tracker can.
 
     Raises:
         UserError: a library is not installed.

@@ -148,7 +148,7 @@ class Case:
             random.standard_normal((self.rows, self.width, n, model.head_dim), np.float32)
             for n in heads
         ]
-        drawn[0] *= QUERY_FACTOR * model.attention_scale
+        drawn[0] *= QUERY_FACTOR * model.attention_scale_of(model.head_dim)
         return tuple(drawn)
 
     def errors(self, found: Sequence[np.ndarray]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, Estimate
 from pinch_jax.languages import language
-from pinch_jax.study.comparisons import Results
+from pinch_jax.study.comparisons import Results, in_others
 from pinch_jax.study.experiments.figure import BASE, Curve
 from pinch_jax.study.experiments.interface import (
     BANDS,
@@ -140,14 +140,12 @@ def first_dose_says(records: Records, experiment: str, mean: str, whose: str) ->
     if len(rows) < 2:
         return f"{whose} were judged at {'one P alone' if rows else 'no P'}."
     none, first, last = rows[0], rows[1], rows[-1]
-    held = records.examples_of(first.run)
-    few = sum(held.values()) - held.get(records.study["base"], 0)
     where = f"at P = {float(none.x):.3g}"
     if float(none.x) == 0:
         where = f"when all examples are {_base(records)}"
     said = (
         f"{whose} score {show(none.score)} {where}, and "
-        f"{show(first.score)} with {few:,} of {sum(held.values()):,} in other languages."
+        f"{show(first.score)} with {in_others(records.study, first.run)} in other languages."
     )
     if last is not first:
         said += f" At P = {float(last.x):g} they score {show(last.score)}."

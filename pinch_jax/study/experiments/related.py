@@ -84,7 +84,7 @@ def above_even(results: Results, experiment: str, *decisive: str) -> Decision:
 
 def series_scores(results: Results, experiment: str) -> str:
     """Returns the score of each series of an experiment, mean of its languages, as a sentence."""
-    means = [e for e in results.scored if (e.arm["experiment"], e.language) == (experiment, "mean")]
+    means = results.find(experiment, "mean")
     told = [f"{e.arm['series']} ({', '.join(e.languages)}): {show(e.score)}" for e in means]
     return f"{'; '.join(told)}."
 
