@@ -212,9 +212,25 @@ def test_the_parts_of_the_variance_are_those_that_were_put_in():
         held += parts.draw.low <= sd**2 <= parts.draw.high
     assert np.mean(found, axis=0) == pytest.approx((sd**2, 20**2 / 200, 10**2 / 200), rel=0.12)
     assert held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
-    silent = np.concatenate([values, np.full((1, 200), np.nan)])
-    again = components(means_over_prompts(silent[:, :, None])[0])
-    assert again.draw.value == pytest.approx(parts.draw.value, rel=0.1)
+    silent = means_over_prompts(np.concatenate([values, np.full((3, 200), np.nan)])[:, :, None])[0]
+    assert components(silent).draw.numbers == pytest.approx(parts.draw.numbers)
+    heard = means_over_prompts(values[:, :, None])[0]
+    assert silent.draw_variance == pytest.approx(heard.draw_variance)
+
+
+def test_several_draws_of_which_one_alone_has_a_value_have_no_interval():
+    values = made_up(np.random.default_rng(3), 3, 2, 0.3, 0.5)
+    whole = means_over_prompts(values)
+    # Each language is told in two draws, and both in one.
+    values[0, :, 0] = values[1, :, 1] = np.nan
+    parts = means_over_prompts(values)
+    assert all(np.isfinite(part.estimate().numbers).all() for part in parts)
+    for silent in (mean_of(parts), parts[0] - parts[1], mean_of(parts) - mean_of(whole)):
+        assert np.isnan(silent.estimate().numbers).all()
+    values[1, :, 0] = np.nan
+    one = means_over_prompts(values)[0]
+    assert np.isnan(one.estimate().numbers).all()
+    assert np.isfinite(one.over_prompts().estimate().numbers).all(), "one draw was not asked to"
 
 
 def test_more_draws_need_fewer_prompts_and_few_draws_may_never_do():

@@ -60,9 +60,10 @@ def test_p_is_small_exactly_where_the_interval_leaves_the_null_out(prompts):
 def coverage(prompts, win, tie):
     """Return how often the interval holds the true score, over all that can come out."""
     held = 0.0
-    truth, lose = 100 * (win + tie / 2), max(0.0, 1 - win - tie)
+    truth, lose = 100 * (win + tie / 2), round(1 - win - tie, 9)
     for wins in range(prompts + 1):
-        for ties in range(prompts - wins + 1) if tie else (0,):
+        least = 0 if lose else prompts - wins
+        for ties in range(least, prompts - wins + 1) if tie else (0,):
             counts = [wins, ties, prompts - wins - ties]
             found = of(wins, ties, prompts).estimate()
             if found.low <= truth <= found.high:
@@ -82,6 +83,10 @@ def coverage(prompts, win, tie):
         (20, 0.8, 0.2, 0.98),
         (20, 0.98, 0.02, 0.98),
         (20, 0.35, 0.3, 0.98),
+        # Nearly all tie, and who does not wins.
+        (24, 0.2, 0.8, 0.98),
+        (96, 0.05, 0.95, 0.98),
+        (320, 0.01, 0.99, 0.98),
     ],
 )
 def test_an_interval_holds_the_truth_in_93_of_100_studies_and_is_not_wider_than_it_must_be(

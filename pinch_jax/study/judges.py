@@ -77,7 +77,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
                 decided = judged.by_language[pair]
                 for part, of in enumerate(parts):
                     of.append({i: v for i, v in held.items() if (i in decided) == part})
-        if not parts[0]:
+        if len(parts[0]) < min(2, len(pairs)):
             return NOTHING
         sizes = np.array([[*map(len, of)] for of in parts], float)
         shares = sizes / sizes.sum(axis=0)
