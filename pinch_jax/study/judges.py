@@ -232,5 +232,6 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimat
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    kappa = ((end / 100 - chance) / room for end in raw.numbers)
-    return float(len(told)), raw, Estimate(*kappa)
+    # With other shares of the three than these, chance would be another: kappa is -1 or more.
+    kappa = np.maximum((np.array(raw.numbers) / 100 - chance) / room, -1.0)
+    return float(len(told)), raw, Estimate(*kappa.tolist())
