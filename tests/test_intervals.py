@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pinch_jax.evaluate.intervals import known, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import known, mean_by_prompt, mean_of, means_over_prompts
 
 
 def some_values(prompts=60, columns=3):
@@ -116,6 +116,23 @@ def test_a_mean_over_languages_is_as_sure_as_its_prompts_are_different():
     assert found.value == pytest.approx(alone.value)
     width = (found.estimate().high - found.estimate().low) / (alone.high - alone.low)
     assert 1 / np.sqrt(11) < width < 1.5 / np.sqrt(11)
+
+
+def test_values_that_share_few_prompts_are_not_surer_than_these_make_them():
+    column = some_values(columns=1)
+    alone, ids = means_over_prompts(column)[0].estimate(), [*map(str, range(60))]
+    assert mean_by_prompt(column[:, 0], ids).estimate() == alone
+    repeated = mean_by_prompt(np.repeat(column[:, 0], 11), np.repeat(ids, 11).tolist()).estimate()
+    assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high))
+    rng, ids, held = np.random.default_rng(0), np.repeat([*"abcdefgh"], 12).tolist(), 0
+    for _ in range(1000):
+        # Eight prompts in twelve languages, of which a judge of chance names both orders alike.
+        skill = np.sqrt(0.3) * rng.standard_normal((8, 1)) + np.sqrt(0.7) * rng.standard_normal(
+            (8, 12)
+        )
+        found = mean_by_prompt(np.where(skill < 0, 100.0, 0.0).ravel(), ids).estimate()
+        held += found.low <= 50 <= found.high
+    assert 0.93 < held / 1000 < 0.98
 
 
 def test_the_variance_of_a_mean_over_languages_is_that_of_the_prompts_means():

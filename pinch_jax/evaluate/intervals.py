@@ -11,7 +11,7 @@ import functools
 import math
 import operator
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import scipy.special
@@ -99,7 +99,7 @@ class Mean:
         part, squares = self.value / 100.0, self.over_draws**2
         if np.sum(squares) < ALIKE:
             return 1.0
-        telling = float(np.sum(squares) ** 2 / np.sum(squares**2))
+        telling = _telling(squares)
         lacking = 1 - telling / min(self.prompts * part * (1 - part), MANY)
         return 1 + max(0.0, lacking) * FEW / telling
 
@@ -294,9 +294,7 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     parts = np.sum(over_draws**2, axis=1).tolist()
     inflation = 1.0
     if squares.sum() > 1e-12:
-        share = squares.sum() / np.mean(parts)
-        telling = squares.sum() ** 2 / np.sum(squares**2)
-        inflation = share ** (-FEW / (telling + FEW))
+        inflation = _doubt(squares, np.mean(parts))
         inflation *= sum(map(operator.mul, (mean.inflation for mean in held), parts)) / sum(parts)
         most = max(mean.prompts for mean in held if math.isfinite(mean.prompts))
         few = [m for m in held if 0 < m.prompts < most and m.prompt_variance < ALIKE]
@@ -309,6 +307,38 @@ def mean_of(means: Iterable[Mean]) -> Mean:
         min(mean.prompts for mean in held),
         float(inflation),
     )
+
+
+def mean_by_prompt(values: np.ndarray, identities: Sequence[str]) -> Mean:
+    """Returns the mean of values, from 0 to 100, all of one weight; those of a prompt are one draw.
+
+    NaN is no value. How alike those of a prompt are is learned as in `mean_of`.
+    """
+    number = {identity: place for place, identity in enumerate(dict.fromkeys(identities))}
+    prompts, present = np.array([number[i] for i in identities], np.int64), np.isfinite(values)
+    if not present.any():
+        return Mean(math.nan, np.zeros((1, 0)), np.array([math.nan]), 0)
+    held = values[present]
+    mean, size = _rounded(float(held.mean())), len(set(prompts[present].tolist()))
+    influence = np.bincount(prompts, np.where(present, values - mean, 0.0)) / held.size
+    squares, inflation = influence**2, 1.0
+    if squares.sum() > 1e-12:
+        inflation = max(1.0, _doubt(squares, float(held.var()) / size))
+    return Mean(mean, influence[None], np.array([mean]), float(size), inflation)
+
+
+def _doubt(squares: np.ndarray, alike: float) -> float:
+    """Returns how much larger a variance may be than `squares` of influences say, of few prompts.
+
+    `alike` is the variance if all that is of a prompt were alike.
+    """
+    share, telling = float(squares.sum() / alike), _telling(squares)
+    return share ** (-FEW / (telling + FEW))
+
+
+def _telling(squares: np.ndarray) -> float:
+    """Returns how many prompts a variance rests on, by the squares of their influences."""
+    return float(squares.sum() ** 2 / np.sum(squares**2))
 
 
 def _rounded(value: float) -> float:

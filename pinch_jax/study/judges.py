@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
-from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_of
+from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_by_prompt, mean_of
 from pinch_jax.evaluate.records import own_texts
 from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
@@ -218,17 +218,12 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimat
 
     Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales.
     """
-    prompts = {identity: place for place, identity in enumerate(dict.fromkeys(i for i, *_ in told))}
-    counts = np.zeros((len(prompts), 3, 3))
-    for identity, mine, theirs in told:
-        counts[prompts[identity], OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
-    raw, size = NOTHING, max(len(told), 1)
-    if told:
-        same = 100 * counts.trace(axis1=1, axis2=2)
-        value = round(float(same.sum()) / size, 10)
-        moved = (same - value * counts.sum(axis=(1, 2))) / size
-        raw = Mean(value, moved[None], np.array([value]), float(len(prompts))).estimate()
-    shares = counts.sum(axis=0) / size
+    same = 100.0 * np.array([mine == theirs for _, mine, theirs in told], np.float64)
+    raw, size = mean_by_prompt(same, [i for i, *_ in told]).estimate(), max(len(told), 1)
+    counts = np.zeros((3, 3))
+    for _, mine, theirs in told:
+        counts[OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
+    shares = counts / size
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
