@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.registry import means_of
@@ -187,6 +188,17 @@ def test_an_interval_holds_the_truth_whatever_part_of_the_variance_is_draws(draw
     if by_draws == 0.0:  # what nothing varies with is worth no wide interval
         alone = mean_of(means_over_prompts(made_up(rng, 1, 4, 0.0, 0.5))).estimate()
         assert np.median(widths) < 1.2 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("draws", [2, 3, 5, 10])
+@pytest.mark.parametrize("errors", [0.5, 3.0, 8.0, 30.0])
+def test_p_of_few_draws_is_students_however_small_it_is(draws, errors):
+    apart = np.linspace(-0.1, 0.1, draws)
+    error = np.sqrt(np.var(apart, ddof=1) / draws)
+    # Nothing varies with prompts, and so many of them say so.
+    found = Mean(50 + errors * error, np.zeros((draws, 1)), 50 + errors * error + apart, 1e9)
+    expected = 2 * scipy.stats.t.sf(errors, draws - 1)
+    assert found.estimate().p == pytest.approx(expected, rel=0.03)
 
 
 def test_a_difference_of_paired_draws_is_told_where_the_scores_alone_are_not():

@@ -53,15 +53,22 @@ def noise(draws: np.ndarray, influence: np.ndarray) -> float:
     return float(np.sum(rest**2)) / (len(own) - 1)
 
 
-def reach(prompt_variance: float, draw_variance: float, draws: np.ndarray) -> float:
-    """Returns how many standard errors a 95 % interval reaches to either side.
+def reach(
+    prompt_variance: float, draw_variance: float, draws: np.ndarray, tail: float = TAIL
+) -> float:
+    """Returns how many standard errors an interval reaches to either side that leaves `tail` out.
 
     Normal as far as the variance comes from prompts, Student's as far as from draws.
 
     Source: Cochran and Cox (1957), Experimental Designs.
     """
     if draw_variance == 0.0:
-        return NORMAL
-    student = float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, 1 - TAIL))
-    both = prompt_variance * NORMAL + draw_variance * student
+        return normal(tail)
+    student = -float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, tail))
+    both = prompt_variance * normal(tail) + draw_variance * student
     return both / (prompt_variance + draw_variance)
+
+
+def normal(tail: float) -> float:
+    """Returns how many standard errors a normal interval reaches that leaves `tail` out."""
+    return NORMAL if tail == TAIL else -float(scipy.special.ndtri(tail))
