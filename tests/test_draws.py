@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.registry import means_of
@@ -189,6 +190,17 @@ def test_an_interval_holds_the_truth_whatever_part_of_the_variance_is_draws(draw
         assert np.median(widths) < 1.2 * (alone.high - alone.low)
 
 
+@pytest.mark.parametrize("draws", [2, 3, 5, 10])
+@pytest.mark.parametrize("errors", [0.5, 3.0, 8.0, 30.0])
+def test_p_of_few_draws_is_students_however_small_it_is(draws, errors):
+    apart = np.linspace(-0.1, 0.1, draws)
+    error = np.sqrt(np.var(apart, ddof=1) / draws)
+    # Nothing varies with prompts, and so many of them say so.
+    found = Mean(50 + errors * error, np.zeros((draws, 1)), 50 + errors * error + apart, 1e9)
+    expected = 2 * scipy.stats.t.sf(errors, draws - 1)
+    assert found.estimate().p == pytest.approx(expected, rel=0.03)
+
+
 def test_a_difference_of_paired_draws_is_told_where_the_scores_alone_are_not():
     rng = np.random.default_rng(0)
     first = made_up(rng, 3, 4, 0.2, 0.5)
@@ -212,9 +224,25 @@ def test_the_parts_of_the_variance_are_those_that_were_put_in():
         held += parts.draw.low <= sd**2 <= parts.draw.high
     assert np.mean(found, axis=0) == pytest.approx((sd**2, 20**2 / 200, 10**2 / 200), rel=0.12)
     assert held / 300 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
-    silent = np.concatenate([values, np.full((1, 200), np.nan)])
-    again = components(means_over_prompts(silent[:, :, None])[0])
-    assert again.draw.value == pytest.approx(parts.draw.value, rel=0.1)
+    silent = means_over_prompts(np.concatenate([values, np.full((3, 200), np.nan)])[:, :, None])[0]
+    assert components(silent).draw.numbers == pytest.approx(parts.draw.numbers)
+    heard = means_over_prompts(values[:, :, None])[0]
+    assert silent.draw_variance == pytest.approx(heard.draw_variance)
+
+
+def test_several_draws_of_which_one_alone_has_a_value_have_no_interval():
+    values = made_up(np.random.default_rng(3), 3, 2, 0.3, 0.5)
+    whole = means_over_prompts(values)
+    # Each language is told in two draws, and both in one.
+    values[0, :, 0] = values[1, :, 1] = np.nan
+    parts = means_over_prompts(values)
+    assert all(np.isfinite(part.estimate().numbers).all() for part in parts)
+    for silent in (mean_of(parts), parts[0] - parts[1], mean_of(parts) - mean_of(whole)):
+        assert np.isnan(silent.estimate().numbers).all()
+    values[1, :, 0] = np.nan
+    one = means_over_prompts(values)[0]
+    assert np.isnan(one.estimate().numbers).all()
+    assert np.isfinite(one.over_prompts().estimate().numbers).all(), "one draw was not asked to"
 
 
 def test_more_draws_need_fewer_prompts_and_few_draws_may_never_do():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pinch_jax.evaluate.intervals import known, mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import known, mean_by_prompt, mean_of, means_over_prompts
 
 
 def some_values(prompts=60, columns=3):
@@ -60,9 +60,10 @@ def test_p_is_small_exactly_where_the_interval_leaves_the_null_out(prompts):
 def coverage(prompts, win, tie):
     """Return how often the interval holds the true score, over all that can come out."""
     held = 0.0
-    truth, lose = 100 * (win + tie / 2), max(0.0, 1 - win - tie)
+    truth, lose = 100 * (win + tie / 2), round(1 - win - tie, 9)
     for wins in range(prompts + 1):
-        for ties in range(prompts - wins + 1) if tie else (0,):
+        least = 0 if lose else prompts - wins
+        for ties in range(least, prompts - wins + 1) if tie else (0,):
             counts = [wins, ties, prompts - wins - ties]
             found = of(wins, ties, prompts).estimate()
             if found.low <= truth <= found.high:
@@ -82,6 +83,10 @@ def coverage(prompts, win, tie):
         (20, 0.8, 0.2, 0.98),
         (20, 0.98, 0.02, 0.98),
         (20, 0.35, 0.3, 0.98),
+        # Nearly all tie, and who does not wins.
+        (24, 0.2, 0.8, 0.98),
+        (96, 0.05, 0.95, 0.98),
+        (320, 0.01, 0.99, 0.98),
     ],
 )
 def test_an_interval_holds_the_truth_in_93_of_100_studies_and_is_not_wider_than_it_must_be(
@@ -111,6 +116,23 @@ def test_a_mean_over_languages_is_as_sure_as_its_prompts_are_different():
     assert found.value == pytest.approx(alone.value)
     width = (found.estimate().high - found.estimate().low) / (alone.high - alone.low)
     assert 1 / np.sqrt(11) < width < 1.5 / np.sqrt(11)
+
+
+def test_values_that_share_few_prompts_are_not_surer_than_these_make_them():
+    column = some_values(columns=1)
+    alone, ids = means_over_prompts(column)[0].estimate(), [*map(str, range(60))]
+    assert mean_by_prompt(column[:, 0], ids).estimate() == alone
+    repeated = mean_by_prompt(np.repeat(column[:, 0], 11), np.repeat(ids, 11).tolist()).estimate()
+    assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high))
+    rng, ids, held = np.random.default_rng(0), np.repeat([*"abcdefgh"], 12).tolist(), 0
+    for _ in range(1000):
+        # Eight prompts in twelve languages, of which a judge of chance names both orders alike.
+        skill = np.sqrt(0.3) * rng.standard_normal((8, 1)) + np.sqrt(0.7) * rng.standard_normal(
+            (8, 12)
+        )
+        found = mean_by_prompt(np.where(skill < 0, 100.0, 0.0).ravel(), ids).estimate()
+        held += found.low <= 50 <= found.high
+    assert 0.93 < held / 1000 < 0.98
 
 
 def test_the_variance_of_a_mean_over_languages_is_that_of_the_prompts_means():

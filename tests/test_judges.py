@@ -254,6 +254,8 @@ def test_kappa_and_its_interval_are_those_of_the_textbook_and_of_simulation():
     *_, few = _agreement([(str(i), i % 2, i % 2) for i in range(5)])
     assert (few.value, few.high) == (1, 1) and few.low < 0.1, "five prompts prove little"
     assert all(map(math.isnan, _agreement([("a", 0.5, 0.5)])[2].numbers)), "nothing but ties"
+    *_, lopsided = _agreement([(str(i), 1.0, float(i > 0)) for i in range(30)])
+    assert (lopsided.value, lopsided.low) == pytest.approx((0, -1), abs=1e-6), "never below -1"
     # The same outcomes twice over are no more prompts.
     assert _agreement(held + held)[2].numbers == pytest.approx(kappa.numbers)
 

@@ -15,6 +15,14 @@ NOISE = 0.25
 """How much of what prompts add to the scatter of draws is taken off it."""
 
 
+def tell(draws: np.ndarray) -> bool:
+    """Returns whether an interval can hold for `draws` [draw]: there is one, or two have a value.
+
+    Of several draws of which one alone has a value, how far they lie apart is not known.
+    """
+    return len(draws) < 2 or int(np.isfinite(draws).sum()) > 1
+
+
 def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
     """Returns the variance of a mean of draws that the choice of examples gives; 0 of one draw.
 
@@ -30,27 +38,37 @@ def draw_variance(draws: np.ndarray, influence: np.ndarray) -> float:
     if count < 2:
         return 0.0
     scatter = float(np.var(draws[held], ddof=1))
-    return max(0.0, scatter - NOISE * noise(influence[held])) / count
+    return max(0.0, scatter - NOISE * noise(draws, influence)) / count
 
 
-def noise(influence: np.ndarray) -> float:
+def noise(draws: np.ndarray, influence: np.ndarray) -> float:
     """Returns how much draws of the same tuning set would scatter, since prompts are few.
 
-    `influence` is [draw, prompt]: what is left of it once the mean of the draws is taken off.
+    It is of `influence` [draw, prompt] what is left once the mean of the draws is taken off. Where
+    some of `draws` are NaN, the influences of the others make up for them, and are scaled back.
     """
-    rest = influence - influence.mean(axis=0)
-    return float(np.sum(rest**2)) / (len(influence) - 1)
+    held = np.isfinite(draws)
+    own = influence[held] * held.mean()
+    rest = own - own.mean(axis=0)
+    return float(np.sum(rest**2)) / (len(own) - 1)
 
 
-def reach(prompt_variance: float, draw_variance: float, draws: np.ndarray) -> float:
-    """Returns how many standard errors a 95 % interval reaches to either side.
+def reach(
+    prompt_variance: float, draw_variance: float, draws: np.ndarray, tail: float = TAIL
+) -> float:
+    """Returns how many standard errors an interval reaches to either side that leaves `tail` out.
 
     Normal as far as the variance comes from prompts, Student's as far as from draws.
 
     Source: Cochran and Cox (1957), Experimental Designs.
     """
     if draw_variance == 0.0:
-        return NORMAL
-    student = float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, 1 - TAIL))
-    both = prompt_variance * NORMAL + draw_variance * student
+        return normal(tail)
+    student = -float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, tail))
+    both = prompt_variance * normal(tail) + draw_variance * student
     return both / (prompt_variance + draw_variance)
+
+
+def normal(tail: float) -> float:
+    """Returns how many standard errors a normal interval reaches that leaves `tail` out."""
+    return NORMAL if tail == TAIL else -float(scipy.special.ndtri(tail))

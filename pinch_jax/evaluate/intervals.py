@@ -10,39 +10,19 @@ import dataclasses
 import functools
 import math
 import operator
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import scipy.special
 
-from pinch_jax.evaluate.draws import NORMAL, TAIL, draw_variance, reach
+from pinch_jax.evaluate.draws import NORMAL, TAIL, draw_variance, normal, reach, tell
+from pinch_jax.evaluate.few_prompts import doubt, rarity
+from pinch_jax.evaluate.jeffreys import NOTHING, Estimate, jeffreys
 
 Z2 = NORMAL**2
-FEW = 2.0
-"""So many telling prompts say as much of how alike languages are as what is assumed of them."""
 ALIKE = 1e-8
 """Where prompts give a mean less variance, in points², they all say the same."""
 EVEN = 50.0
 """The score of two models that cannot be told apart, in percent."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A number with the ends of its 95 % interval, and its two-sided p; NaN if none was asked."""
-
-    value: float
-    low: float
-    high: float
-    p: float = math.nan
-
-    @property
-    def numbers(self) -> tuple[float, float, float]:
-        """The number and the ends of its interval."""
-        return self.value, self.low, self.high
-
-
-NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,14 +70,14 @@ class Mean:
         fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
         return dataclasses.replace(self, **fixed)
 
-    @property
-    def effective_prompts(self) -> float:
-        """How many prompts, each won or lost and drawn once, tell as much as these values.
+    def effective_prompts(self, tail: float = TAIL) -> float:
+        """Returns how many prompts, each won or lost and drawn once, tell as much as these values.
 
         Ties, and languages that win and lose different prompts, tell more than one win or loss a
         prompt. Where all prompts are alike, nobody knows how much more: they count as they are at
-        0 and 100, and between as if one was won and one lost beside them. Few draws count for less,
-        as Student's t reaches further than the normal distribution.
+        0 and 100, and between as if one was won and one lost beside them; where nearly all are, see
+        `rarity`. Few draws count for less, as Student's t reaches further than the normal
+        distribution, and the further the less is left in its `tail`.
 
         Source: Korn and Graubard (1998), Confidence Intervals for Proportions with Small Expected
         Number of Positive Counts Estimated from Survey Data.
@@ -105,37 +85,30 @@ class Mean:
         part = self.value / 100.0
         if part in (0.0, 1.0):
             return self.prompts
-        by_prompts, by_draws = self.prompt_variance, self.draw_variance
-        if by_prompts < ALIKE:
-            by_prompts = self.unseen_variance(self.prompts)
-        far = reach(by_prompts, by_draws, self.draws) ** 2 / Z2
+        by_prompts, by_draws = self._variances
+        far = (reach(by_prompts, by_draws, self.draws, tail) / normal(tail)) ** 2
         return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
 
+    @functools.cached_property
+    def _variances(self) -> tuple[float, float]:
+        """What prompts and what draws give to the variance of the mean."""
+        by_prompts = self.prompt_variance
+        if by_prompts < ALIKE:
+            by_prompts = self.unseen_variance(self.prompts)
+        most = self.prompts * self.value / 100.0 * (1 - self.value / 100.0)
+        return by_prompts * rarity(self.over_draws**2, most), self.draw_variance
+
     def estimate(self, null: float = EVEN) -> Estimate:
-        """Returns the mean with Jeffreys' interval, and p against `null`.
+        """Returns the mean with its interval and p against `null`, as `jeffreys` has them.
 
-        At 0 and 100 the exact interval takes its place. p is below 0.05 exactly where the
-        interval leaves `null` out.
-
-        Source: Brown, Cai and DasGupta (2001), Interval Estimation for a Binomial Proportion,
-        section 4.1.2, with the ends of the modified Jeffreys interval.
+        There is nothing where draws do not `tell`.
         """
-        if math.isnan(self.value):
+        if math.isnan(self.value) or not tell(self.draws):
             return NOTHING
         if math.isinf(self.prompts):
             return Estimate(self.value, self.value, self.value, float(self.value == null))
-        part, at, size = self.value / 100.0, null / 100.0, self.effective_prompts
-        if part in (0.0, 1.0):
-            # Whatever is further off would give nothing but losses (or wins) more rarely than TAIL.
-            far = 1 - TAIL ** (1 / size)
-            low, high = (0.0, far) if part == 0.0 else (1 - far, 1.0)
-            tail = (1 - abs(part - at)) ** size
-        else:
-            a, b = size * part + 0.5, size * (1 - part) + 0.5
-            low, high = scipy.special.betaincinv(a, b, TAIL), scipy.special.betainccinv(a, b, TAIL)
-            tail = min(scipy.special.betainc(a, b, at), scipy.special.betaincc(a, b, at))
-        p = min(1.0, max(2 * float(tail), sys.float_info.min))
-        return Estimate(self.value, 100 * float(low), 100 * float(high), p)
+        certain = not self._variances[1]
+        return jeffreys(self.value, null, self.effective_prompts, certain)
 
     def __sub__(self, other: "Mean | Contrast") -> "Contrast":
         """Returns the paired difference of two means over the same prompts."""
@@ -179,7 +152,7 @@ class Contrast:
         Confidence Limits about Effect Measures, for sums of any number.
         """
         means, value = list(self.weights), self.value
-        if math.isnan(value):
+        if math.isnan(value) or not tell(self.draws):
             return NOTHING
         weights = np.array([*self.weights.values()])
         ends = [mean.over_prompts().estimate() for mean in means]
@@ -274,9 +247,7 @@ def mean_of(means: Iterable[Mean]) -> Mean:
     parts = np.sum(over_draws**2, axis=1).tolist()
     inflation = 1.0
     if squares.sum() > 1e-12:
-        share = squares.sum() / np.mean(parts)
-        telling = squares.sum() ** 2 / np.sum(squares**2)
-        inflation = share ** (-FEW / (telling + FEW))
+        inflation = doubt(squares, np.mean(parts))
         inflation *= sum(map(operator.mul, (mean.inflation for mean in held), parts)) / sum(parts)
         most = max(mean.prompts for mean in held if math.isfinite(mean.prompts))
         few = [m for m in held if 0 < m.prompts < most and m.prompt_variance < ALIKE]
@@ -289,6 +260,24 @@ def mean_of(means: Iterable[Mean]) -> Mean:
         min(mean.prompts for mean in held),
         float(inflation),
     )
+
+
+def mean_by_prompt(values: np.ndarray, identities: Sequence[str]) -> Mean:
+    """Returns the mean of values, from 0 to 100, all of one weight; those of a prompt are one draw.
+
+    NaN is no value. How alike those of a prompt are is learned as in `mean_of`.
+    """
+    number = {identity: place for place, identity in enumerate(dict.fromkeys(identities))}
+    prompts, present = np.array([number[i] for i in identities], np.int64), np.isfinite(values)
+    if not present.any():
+        return Mean(math.nan, np.zeros((1, 0)), np.array([math.nan]), 0)
+    held = values[present]
+    mean, size = _rounded(float(held.mean())), len(set(prompts[present].tolist()))
+    influence = np.bincount(prompts, np.where(present, values - mean, 0.0)) / held.size
+    squares, inflation = influence**2, 1.0
+    if squares.sum() > 1e-12:
+        inflation = max(1.0, doubt(squares, float(held.var()) / size))
+    return Mean(mean, influence[None], np.array([mean]), float(size), inflation)
 
 
 def _rounded(value: float) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.draws import NORMAL
-from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean
+from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_by_prompt
 from pinch_jax.files import read_record
 from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
@@ -217,12 +217,7 @@ def _length_coefficient(results: Sequence[Result]) -> Estimate:
 def _mean(results: Sequence[Result], value: Callable[[Result], float]) -> Mean:
     """Returns the mean in percent over results, drawn by prompt; NaN is no value."""
     values = 100.0 * np.array([value(result) for result in results], np.float64)
-    present, prompts = np.isfinite(values), _prompts(results)
-    if not present.any():
-        return Mean(math.nan, np.zeros((1, 0)), np.array([math.nan]), 0)
-    mean = round(float(values[present].mean()), 10)
-    influence = np.bincount(prompts, np.where(present, values - mean, 0.0)) / present.sum()
-    return Mean(mean, influence[None], np.array([mean]), float(len(set(prompts[present]))))
+    return mean_by_prompt(values, [result.trial.pair.id for result in results])
 
 
 def _prompts(results: Sequence[Result]) -> np.ndarray:

@@ -4,10 +4,11 @@ Of a pair of which one response is better, each verdict names it with the chance
 together; it names either of two equally good responses in half of the verdicts. So a model whose
 true score is t has the expected score A t + (1 - A)(1 - t), whether it ties much or little: its
 distance from even is shortened by 2 A - 1, which is kappa. Both orders are judged, so a place that
-the judge prefers takes no part in that, and what is said of the candidate and of the baseline is
-wrong equally often: the specificity and the sensitivity of Lee et al. are the same number.
+the judge prefers takes no part in that. What is said of the candidate and of the baseline is taken
+to be wrong equally often: the specificity and the sensitivity of Lee et al. are one number then.
 
-It holds as far as the pairs of the certificate are as hard to judge as those of the study.
+It holds as far as the pairs of the certificate are as hard to judge as those of the study, and as
+neither side has more of what the judge likes beside the answer: that stays in, and is magnified.
 
 Source: Lee et al. (2025), How to Correctly Report LLM-as-a-Judge Evaluations, arXiv 2511.21140;
 Rogan and Gladen (1978), Estimating Prevalence from the Results of a Screening Test.

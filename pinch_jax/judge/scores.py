@@ -1,13 +1,12 @@
 """From verdicts to scores: discounted ties, probabilities, and Holm's correction."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.special
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import Mean
+from pinch_jax.evaluate.intervals import Mean, mean_by_prompt
 from pinch_jax.judge.records import ORDERS, Verdict
 
 
@@ -85,13 +84,8 @@ def _pooled(
     for verdict in verdicts:
         by_language.setdefault(verdict.language, []).append(verdict)
     held = [item for own in by_language.values() for item in of(own).items()]
-    mean = 100 * float(np.mean([value for _, value in held])) if held else math.nan
-    influence: dict[str, float] = {}
-    for identity, value in held:
-        moved = (100 * value - mean) / len(held)
-        influence[identity] = influence.get(identity, 0.0) + moved
-    moved = np.array([[*influence.values()]])
-    return Mean(mean, moved, np.array([mean]), len(influence)), len(held)
+    values = 100.0 * np.array([value for _, value in held], np.float64)
+    return mean_by_prompt(values, [identity for identity, _ in held]), len(held)
 
 
 def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:

@@ -218,7 +218,8 @@ def _score_table(records: Records) -> Table:
     return Table(
         "the same means by each judge",
         "By probability: the mean of the judge's own probabilities. Corrected: without the errors "
-        "that its certificate knows of, as far as those pairs are as hard as these. Of equal "
+        "that its certificate knows of, as far as those pairs are as hard as these and neither "
+        "model has more of what the judge likes beside the answer, such as length. Of equal "
         "length: where both responses have as many tokens, in the units of their language.",
         ("experiment", "tuned on", "languages", "judge", *kinds),
         rows,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.corpus.fertility import Tokenizer
-from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_of
+from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_by_prompt, mean_of
 from pinch_jax.evaluate.records import own_texts
 from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
@@ -77,7 +77,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
                 decided = judged.by_language[pair]
                 for part, of in enumerate(parts):
                     of.append({i: v for i, v in held.items() if (i in decided) == part})
-        if not parts[0]:
+        if len(parts[0]) < min(2, len(pairs)):
             return NOTHING
         sizes = np.array([[*map(len, of)] for of in parts], float)
         shares = sizes / sizes.sum(axis=0)
@@ -218,19 +218,15 @@ def _agreement(told: Sequence[tuple[str, float, float]]) -> tuple[float, Estimat
 
     Source: Cohen (1960), A Coefficient of Agreement for Nominal Scales.
     """
-    prompts = {identity: place for place, identity in enumerate(dict.fromkeys(i for i, *_ in told))}
-    counts = np.zeros((len(prompts), 3, 3))
-    for identity, mine, theirs in told:
-        counts[prompts[identity], OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
-    raw, size = NOTHING, max(len(told), 1)
-    if told:
-        same = 100 * counts.trace(axis1=1, axis2=2)
-        value = round(float(same.sum()) / size, 10)
-        moved = (same - value * counts.sum(axis=(1, 2))) / size
-        raw = Mean(value, moved[None], np.array([value]), float(len(prompts))).estimate()
-    shares = counts.sum(axis=0) / size
+    same = 100.0 * np.array([mine == theirs for _, mine, theirs in told], np.float64)
+    raw, size = mean_by_prompt(same, [i for i, *_ in told]).estimate(), max(len(told), 1)
+    counts = np.zeros((3, 3))
+    for _, mine, theirs in told:
+        counts[OUTCOMES.index(mine), OUTCOMES.index(theirs)] += 1
+    shares = counts / size
     chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
     # Where both always say the same one thing, chance alone would agree.
     room = 1 - chance if chance < 1 else math.nan
-    kappa = ((end / 100 - chance) / room for end in raw.numbers)
-    return float(len(told)), raw, Estimate(*kappa)
+    # With other shares of the three than these, chance would be another: kappa is -1 or more.
+    kappa = np.maximum((np.array(raw.numbers) / 100 - chance) / room, -1.0)
+    return float(len(told)), raw, Estimate(*kappa.tolist())

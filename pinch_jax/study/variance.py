@@ -65,7 +65,7 @@ def components(number: Mean | Contrast) -> Components:
     Williams's, what prompts add being known much better.
     """
     told = np.isfinite(number.draws)
-    count, both = int(told.sum()), noise(number.influence[told])
+    count, both = int(told.sum()), noise(number.draws, number.influence)
     scatter = float(np.var(number.draws[told], ddof=1))
     low, high = (
         scatter * (count - 1) / scipy.special.chdtri(count - 1, tail) for tail in (TAIL, 1 - TAIL)

@@ -20,6 +20,7 @@ import scipy.stats
 from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
 
 SCORES, TIES = (0.5, 0.9, 0.99), (0.0, 0.3, 0.8)
+FEW = (0.01, 0.02, 0.05, 0.1, 0.2)
 RNG = np.random.default_rng(0)
 
 
@@ -117,7 +118,7 @@ def print_draws(studies):
 
 
 def main():
-    """Print the four tables."""
+    """Print the five tables."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     if sys.argv[2:] == ["draws"]:
         print_draws(studies)
@@ -126,6 +127,10 @@ def main():
     for prompts, score in itertools.product((5, 20, 96, 300), SCORES):
         row = (exact(prompts, score, ties) for ties in TIES)
         print(f"{prompts:7} {score:6}", *(f"{value:9.1f}" for value in row), flush=True)
+    print("one language, exact, all others tie\nprompts" + "".join(f" {w:8} won" for w in FEW))
+    for prompts in (24, 96, 320):
+        row = (exact(prompts, (1 + won) / 2, 1.0) for won in FEW)
+        print(f"{prompts:7}", *(f"{value:11.1f}" for value in row), flush=True)
     columns = list(itertools.product(TIES, (0.0, 0.3, 0.6)))
     names = "".join(f"  {ties}/{alike}" for ties, alike in columns)
     print(f"\nmeans over languages\nlanguages prompts  score{names}  (ties/alike)")
