@@ -38,7 +38,8 @@ def jeffreys(value: float, null: float, size: Callable[[float], float], certain:
     `size` says how many prompts it counts for where so much is left out beyond either end; they are
     as many for any where that is `certain`. At 0 and 100 the exact interval takes the place.
     p is what the widest interval leaves out that leaves `null` out, so that it is below 0.05
-    exactly where this one does, and few draws have Student's tails however small it is.
+    exactly where this one does, and few draws have Student's tails however small it is. There is
+    none against NaN.
 
     Source: Brown, Cai and DasGupta (2001), Interval Estimation for a Binomial Proportion,
     section 4.1.2, with the ends of the modified Jeffreys interval.
@@ -52,8 +53,10 @@ def jeffreys(value: float, null: float, size: Callable[[float], float], certain:
     else:
         a, b = count * part + 0.5, count * (1 - part) + 0.5
         low, high = scipy.special.betaincinv(a, b, TAIL), scipy.special.betainccinv(a, b, TAIL)
-        p = _beyond(part, at, count) if certain else _left_out(part, at, size)
-    return Estimate(value, 100 * float(low), 100 * float(high), min(1.0, p))
+        known = certain or math.isnan(null)
+        p = _beyond(part, at, count) if known else _left_out(part, at, size)
+    p = math.nan if math.isnan(null) else min(1.0, p)
+    return Estimate(value, 100 * float(low), 100 * float(high), p)
 
 
 def _beyond(part: float, at: float, count: float) -> float:
