@@ -131,7 +131,8 @@ def test_the_page_fetches_nothing_and_lets_only_its_own_script_run(page):
         if tag == "link":
             assert held["href"].startswith("data:")
         if "href" in held and tag != "link":
-            assert re.match(r"#|data/[a-z_]+\.csv$|figures/[\w-]+\.(svg|png|pdf)$", held["href"]), held
+            beside = r"#|data/[a-z_]+\.csv$|figures/[\w-]+\.(svg|png|pdf)$"
+            assert re.match(beside, held["href"]), held
     style = page.find("style")[0][0]
     assert "@import" not in style and "url(" not in style
     (script,) = [text for text, held in page.find("script") if "type" not in held]
