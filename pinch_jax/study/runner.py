@@ -17,7 +17,7 @@ from pinch_jax.study.run import response_path
 from pinch_jax.study.tuning import complete_run, count_done, forget_weights
 from pinch_jax.study.workdir import claim_workdir, results_lock
 from pinch_jax.study.writing import AGAIN, write_study
-from pinch_jax.waiting import agreed, check_alike, is_primary, primary_alone
+from pinch_jax.waiting import agreed, is_primary, primary_alone
 
 
 def run_study(
@@ -31,7 +31,6 @@ def run_study(
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
     """
-    check_alike({"--shard": f"{shard[0]}/{shard[1]}"})
     claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
     total = sum(run.steps for run in mine)
