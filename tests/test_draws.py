@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gc
 import itertools
 
 import numpy as np
@@ -12,13 +13,15 @@ from small import small_study
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
+from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.sweep import with_sweeps
 from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.plan import plan_study
+from pinch_jax.study.reading import read_results
+from pinch_jax.study.records import read_study
 from pinch_jax.study.runner import run_study
 from pinch_jax.study.variance import components
 
@@ -109,6 +112,15 @@ def test_a_score_is_the_mean_of_its_draws_recomputed_from_the_files(studies):
                 100 * (new.wins + new.ties / 2) / (2 * new.prompts)
             )
     assert not before.draws and not before.variance
+
+
+def test_of_each_prompt_of_each_draw_scores_alone_keep_a_number(studies):
+    """Three were as many gigabytes where there are many draws, prompts and sets."""
+    workdir = studies[2].workdir
+    others = {id(one) for one in gc.get_objects() if type(one) is Mean}
+    results = read_results(workdir, read_study(workdir), means_of)
+    held = {id(one) for one in gc.get_objects() if type(one) is Mean} - others
+    assert held and held <= {id(entry.score) for entry in results.scored}
 
 
 def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):
