@@ -52,20 +52,16 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     judged = {}
     for judge in judges_of(study):
-        read = {
-            pair: _read_verdicts(workdir, judge, pair, answers)
-            for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file")
-            if pair.run != pair.baseline_run
-        }
-        verdicts = {pair: held for pair, (held, _) in read.items()}
-        values = {pair: held for pair, (_, held) in read.items()}
-        told = any(map(gives_odds, verdicts.values()))
-        odds = {pair: win_probabilities(held) if told else {} for pair, held in verdicts.items()}
-        scored = _scored(study, answers, prompts, means_of, values, odds)
-        decided = {
-            pair: frozenset(verdict.id for verdict in held if verdict.by == "language")
-            for pair, held in verdicts.items()
-        }
+        values, odds, decided, told = {}, {}, {}, False
+        for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file"):
+            if pair.run == pair.baseline_run:
+                continue
+            # Those of one file at a time: there may be millions.
+            verdicts, values[pair] = _read_verdicts(workdir, judge, pair, answers)
+            told = told or gives_odds(verdicts)
+            odds[pair] = win_probabilities(verdicts)
+            decided[pair] = frozenset(of.id for of in verdicts if of.by == "language")
+        scored = _scored(study, answers, prompts, means_of, values, odds if told else {})
         judged[judge["as"]] = Judged(scored, values, decided)
     return Results(study, answers, prompts, _drawn(study), judged, workdir)
 
@@ -139,6 +135,8 @@ def _read_answers(
                     "than in other runs, or has another reference, task or answer; run `pinch "
                     "study` again to its end"
                 )
+            # Of many runs, each text is held once.
+            record.update({field: one[field] for field in ASKED})
     words = words_of_records(asked.values())
     fields = ("response", "language", "reference", "answer")
     answers = {}
