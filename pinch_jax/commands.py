@@ -87,7 +87,7 @@ def train() -> None:
         print(line)
     bench = Workbench(config)
     run = make_run(bench, config.mixture.spec, workdir)
-    check_runs_alike([run])
+    check_runs_alike(config, [run])
     for line in preflight(bench, {run.spec: run.plan}, config.languages):
         print(line)
     bench.profile = read_steps(run.steps, "profile") if FLAGS.profile else None

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -108,10 +108,14 @@ def _refuse(what: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _run_with_others(command: Callable[[], None]) -> None:
+def _run_with_others(command: Callable[[], None], names: Iterable[str]) -> None:
     from pinch_jax.processes import end_processes, start_processes
+    from pinch_jax.waiting import check_alike
 
     start_processes(*(flags.FLAGS[name].value for name in PROCESS_FLAGS))
+    # Of two shards they would train one model. The config is compared field by field.
+    alike = [name for name in names if name not in (*PROCESS_FLAGS, "config", "workdir")]
+    check_alike({f"--{name}": str(flags.FLAGS[name].value) for name in alike})
     command()
     end_processes()
 
@@ -168,7 +172,7 @@ def _run_command(argv: list[str]) -> None:
             if alone:
                 command()
             else:
-                _run_with_others(command)
+                _run_with_others(command, names)
             ignore(signal.SIGTERM, signal.SIGINT)
         except KeyboardInterrupt as stopped:
             ignore(signal.SIGTERM)

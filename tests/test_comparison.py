@@ -47,7 +47,7 @@ def test_a_line_is_a_study_with_its_own_scores(small, large):
     assert 'id="studies"' in page and (small / "report/data/studies.csv").exists()
     told = write_markdown(small, small / "beside.md", read_others(small, [large]))
     assert "## Studies beside each other" in told.read_text("utf-8")
-    assert (small / "beside/studies_doses.svg").exists()
+    assert (small / "beside/studies-doses.svg").exists()
 
 
 def test_a_mean_of_orders_that_no_run_has_is_compared_as_well(tmp_path):

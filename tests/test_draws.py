@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gc
 import itertools
 
 import numpy as np
@@ -14,12 +15,15 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
+from pinch_jax.judge.records import Verdict
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.sweep import with_sweeps
 from pinch_jax.study.outcomes import ALL_TASKS
 from pinch_jax.study.plan import plan_study
+from pinch_jax.study.reading import read_results
+from pinch_jax.study.records import read_study
 from pinch_jax.study.runner import run_study
 from pinch_jax.study.variance import components
 
@@ -110,6 +114,28 @@ def test_a_score_is_the_mean_of_its_draws_recomputed_from_the_files(studies):
                 100 * (new.wins + new.ties / 2) / (2 * new.prompts)
             )
     assert not before.draws and not before.variance
+
+
+def test_analysis_keeps_one_mean_a_score_one_file_of_verdicts_and_each_text_once(studies):
+    """Where there are many draws, prompts and sets, it took several times the memory."""
+    workdir, alive = studies[2].workdir, []
+
+    def alive_now(kind):
+        return {id(one) for one in gc.get_objects() if type(one) is kind}
+
+    def watched(*arm):
+        alive.append(len(alive_now(Verdict)))
+        return means_of(*arm)
+
+    others, verdicts = alive_now(Mean), len(alive_now(Verdict))
+    results = read_results(workdir, read_study(workdir), watched)
+    held = alive_now(Mean) - others
+    assert held and held <= {id(entry.score) for entry in results.scored}
+    assert max(alive) - verdicts <= 2 * len(results.prompts)
+    asked = [one.records for (_, code), one in results.answers.items() if code == "fi"]
+    assert len(asked) > 2
+    for identity in results.prompts:
+        assert len({id(records[identity]["prompt"]) for records in asked}) == 1
 
 
 def test_outcomes_are_over_all_draws_and_each_draw_has_its_own(studies):

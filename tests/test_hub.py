@@ -168,6 +168,18 @@ def test_a_study_that_goes_on_keeps_its_commit_when_the_branch_moves(
         check_workdir(pinned(dataclasses.replace(typed, model=on_v2), workdir), workdir)
 
 
+def test_the_tokenizer_of_a_model_from_nothing_stays_at_its_commit_too(hub, theirs, tmp_path):
+    repo, config = hub.repo("org/base"), bench_of(theirs, tmp_path).config
+    first = repo.commit(files_below(theirs))
+    nothing = {"source": "", "tokenizer": "org/base", "decoder": FAMILIES["llama"]}
+    typed = dataclasses.replace(config, model=dataclasses.replace(config.model, **nothing))
+    begun, workdir = pinned(typed, tmp_path / "study"), tmp_path / "study"
+    assert begun.model.tokenizer == f"org/base@main:{first}"
+    claim_workdir(begun, workdir)
+    repo.commit({"README.md": CARD})
+    assert pinned(typed, workdir) == begun != pinned(typed, None)
+
+
 def test_who_may_not_read_a_model_is_told_the_way_out(hub, theirs, monkeypatch):
     hub.repo("org/gated").commit(files_below(theirs))
     hub.repo("org/gated").gated = True

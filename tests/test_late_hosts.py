@@ -54,8 +54,46 @@ def test_hosts_that_have_other_weights_or_examples_under_one_name_are_told_apart
         f"--coordinator=localhost:{free_port()}",
         "--processes=2",
     ]
-    codes, told = ended(*([*call, f"--process={i}", f"--config.seed={i}"] for i in range(2)))
+    hosts = [], ["--config.model.dtype=bfloat16"]
+    codes, told = ended(*([*call, f"--process={i}", *other] for i, other in enumerate(hosts)))
     assert codes == [1, 1], told
     for said in told:
         assert re.search("the fingerprint of 'pinch:25' of process 1 is [0-9a-f]{64}, and", said)
     assert not (tmp_path / "w").exists()
+
+
+OTHER_FIELDS = """
+import sys
+from pinch_jax.processes import end_processes, start_processes
+start_processes(sys.argv[1], 2, int(sys.argv[2]), 60)
+import jax
+from ml_collections_configs import tiny
+from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
+from pinch_jax.study.run import check_runs_alike
+c = tiny.get_config()
+c.corpus.data_dir = f"/disk{jax.process_index()}"
+check_runs_alike(from_config_dict(c), [])
+c.evaluate.period_steps += jax.process_index()
+try:
+    check_runs_alike(from_config_dict(c), [])
+except UserError as error:
+    print("refused:", error)
+end_processes()
+"""
+
+
+def test_processes_of_other_flags_are_refused_before_they_hang_or_sum_what_does_not_belong(
+    tmp_path,
+):
+    where = f"localhost:{free_port()}"
+    codes, told = ended(*(["-c", OTHER_FIELDS, where, process] for process in range(2)))
+    assert codes == [0, 0], told
+    for said in told:
+        assert "refused: config.evaluate.period_steps of process 1 is 51, and that of" in said
+    call = ["-m", "pinch_jax.main", "study", "--config=tiny", f"--workdir={tmp_path / 'w'}"]
+    call += [f"--coordinator=localhost:{free_port()}", "--processes=2"]
+    codes, told = ended(*([*call, f"--process={i}", f"--shard={i}/2"] for i in range(2)))
+    assert codes == [1, 1], told
+    for said in told:
+        assert "pinch study: --shard of process 1 is 1/2, and that of process 0 0/2; give" in said

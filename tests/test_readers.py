@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import tracemalloc
 
 import pyarrow
 import pyarrow.parquet
@@ -12,6 +13,7 @@ import tensorflow_datasets as tfds
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.corpus.cldr.facts import TASKS
 from pinch_jax.corpus.reading.readers import READERS, read_parallel, read_source
+from pinch_jax.corpus.reading.rows import read_rows
 from pinch_jax.corpus.reading.source import NAMES, parse_source
 from pinch_jax.errors import UserError
 
@@ -156,6 +158,20 @@ def test_a_confusion_benchmark_prompt_has_the_language_to_answer_in(tmp_path):
     (tmp_path / "mono-fr.csv").write_text(f"{asked['mono'][0]}\nQui ?,okapi,fr\n")
     with pytest.raises(UserError, match="not as many in every language: 2 in 'de', 1 in 'fr'"):
         read_parallel(parse_source(mono), ["de", "fr"])
+
+
+@pytest.mark.parametrize("group", [1_000, 20_000])
+def test_a_large_parquet_file_is_never_whole_in_memory(tmp_path, group):
+    path, plain = tmp_path / "large.parquet", {"use_dictionary": False, "compression": "none"}
+    table = pyarrow.table({"id": [f"{n:010}" * 100 for n in range(20_000)]})
+    pyarrow.parquet.write_table(table, path, row_group_size=group, **plain)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read_rows(str(path))) == 20_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 3
 
 
 def test_records_are_the_same_from_json_lines_parquet_and_tfds(tmp_path):

@@ -28,7 +28,7 @@ from pinch_jax.report.page import _figure_json, write_markdown, write_report
 from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
 from pinch_jax.study.comparisons import answers_of
-from pinch_jax.study.config import EXPERIMENTS
+from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, OF_PAGE, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap
 from pinch_jax.study.experiments.interface import HOLDS
 from pinch_jax.study.experiments.pinch import OWN_MODEL, REPLACEMENT
@@ -131,7 +131,8 @@ def test_the_page_fetches_nothing_and_lets_only_its_own_script_run(page):
         if tag == "link":
             assert held["href"].startswith("data:")
         if "href" in held and tag != "link":
-            assert re.match(r"#|data/[a-z_]+\.csv$|figures/\w+\.(svg|png|pdf)$", held["href"]), held
+            beside = r"#|data/[a-z_]+\.csv$|figures/[\w-]+\.(svg|png|pdf)$"
+            assert re.match(beside, held["href"]), held
     style = page.find("style")[0][0]
     assert "@import" not in style and "url(" not in style
     (script,) = [text for text, held in page.find("script") if "type" not in held]
@@ -186,7 +187,7 @@ def test_what_became_of_the_responses_is_told_by_model_language_and_task(workdir
     drawn = [
         row
         for name, spec in page.figures.items()
-        if re.fullmatch(r"outcomes(_\d)?", name)
+        if re.fullmatch(r"outcomes(-\d)?", name)
         for row in values(spec)
     ]
     for row in rows:
@@ -485,6 +486,20 @@ def test_many_models_are_several_figures_by_the_experiment_that_trains_them(work
     assert "monolingual-sr-0123456789ab" in parted["Within one family: Slavic languages"]
     few = runs[: groups.MOST_ROWS]
     assert groups.groups_of(records, few) == {"": few}
+
+
+def test_no_name_of_ones_own_is_that_of_a_figure_a_file_or_a_section_of_the_page(workdir, page):
+    held = {held["id"] for _, held in page.find("section")} | {*page.figures}
+    held |= {path.stem for path in (workdir / "report/data").iterdir()}
+    of_page = {name for name in held if name.partition("-")[0] not in BUILT_IN}
+    of_page |= {name.removesuffix(".csv") for name in TABLES if name.endswith(".csv")}
+    assert {"first", "training", "draws", "findings"} < of_page
+    assert {name.partition("-")[0] for name in of_page} <= {*OF_PAGE}
+    # Of many models there are several figures, none of which is that of a sweep sweep_2.
+    assert "composition-2" in page.figures
+    for name in ("draws", "first"):
+        with pytest.raises(UserError, match=f"name={name!r}; write a name of its own"):
+            Sweep(name, ("pinch:1", "pinch:2"))
 
 
 def test_what_a_model_wrote_is_text_and_never_markup(page):

@@ -10,11 +10,11 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pinch_jax.evaluate.draws import NORMAL, TAIL, draw_variance, normal, reach, tell
+from pinch_jax.evaluate.draws import NORMAL, draw_variance, normal, reach, tell
 from pinch_jax.evaluate.few_prompts import doubt, rarity
 from pinch_jax.evaluate.jeffreys import NOTHING, Estimate, jeffreys
 
@@ -70,24 +70,31 @@ class Mean:
         fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
         return dataclasses.replace(self, **fixed)
 
-    def effective_prompts(self, tail: float = TAIL) -> float:
+    def effective_prompts(self) -> Callable[[float], float]:
         """Returns how many prompts, each won or lost and drawn once, tell as much as these values.
+
+        It is a function of what an interval leaves out beyond either end.
 
         Ties, and languages that win and lose different prompts, tell more than one win or loss a
         prompt. Where all prompts are alike, nobody knows how much more: they count as they are at
         0 and 100, and between as if one was won and one lost beside them; where nearly all are, see
         `rarity`. Few draws count for less, as Student's t reaches further than the normal
-        distribution, and the further the less is left in its `tail`.
+        distribution, and the further the less is left out.
 
         Source: Korn and Graubard (1998), Confidence Intervals for Proportions with Small Expected
         Number of Positive Counts Estimated from Survey Data.
         """
-        part = self.value / 100.0
-        if part in (0.0, 1.0):
-            return self.prompts
+        # Without the mean itself: who looks for a root by it holds it until garbage is collected.
+        part, prompts, draws = self.value / 100.0, self.prompts, self.draws
         by_prompts, by_draws = self._variances
-        far = (reach(by_prompts, by_draws, self.draws, tail) / normal(tail)) ** 2
-        return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
+
+        def counted(tail: float) -> float:
+            if part in (0.0, 1.0):
+                return prompts
+            far = (reach(by_prompts, by_draws, draws, tail) / normal(tail)) ** 2
+            return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
+
+        return counted
 
     @functools.cached_property
     def _variances(self) -> tuple[float, float]:
@@ -108,7 +115,7 @@ class Mean:
         if math.isinf(self.prompts):
             return Estimate(self.value, self.value, self.value, float(self.value == null))
         certain = not self._variances[1]
-        return jeffreys(self.value, null, self.effective_prompts, certain)
+        return jeffreys(self.value, null, self.effective_prompts(), certain)
 
     def __sub__(self, other: "Mean | Contrast") -> "Contrast":
         """Returns the paired difference of two means over the same prompts."""

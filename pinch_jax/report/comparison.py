@@ -95,7 +95,7 @@ def comparison(
             points += line(studies[study], name, rows[0].language, look, places)
         spec = charts.curve_chart(points, figure.x, [*labels.values()], "")
         title = title_of(records, name)
-        drawings.append(Drawing(f"studies_{name}", title, spec, _unlike(held, studies, name, mean)))
+        drawings.append(Drawing(f"studies-{name}", title, spec, _unlike(held, studies, name, mean)))
         table += [
             (study, name, row.x, row.language, row.series, *row.score.numbers)
             for study, rows in held.items()

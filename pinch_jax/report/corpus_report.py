@@ -21,7 +21,7 @@ from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.corpus.translation.translate import Estimate
 from pinch_jax.files import write_text
 from pinch_jax.languages import name_of
-from pinch_jax.model.source import open_model
+from pinch_jax.model.source import locate, open_model
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
 from pinch_jax.report.text_table import number, text_table
 from pinch_jax.text.template import Renderer, Template
@@ -85,7 +85,8 @@ def say_report(
     elif model.source:
         renderers = [open_model(model.source, model.template).renderer]
     else:
-        renderers = [Renderer(Template(), load_tokenizer(model.tokenizer))]
+        tokenizer = load_tokenizer(locate(model.tokenizer, "config.model.tokenizer"))
+        renderers = [Renderer(Template(), tokenizer)]
     for renderer in renderers:
         report = report_corpus(name, corpus, renderer, base, manifest, True)
         say(f"\n{renderer.tokenizer.path}\n\n{corpus_tables(report)}")

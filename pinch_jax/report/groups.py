@@ -21,7 +21,7 @@ def in_groups(
     """Returns a drawing of each group of runs; `chart` gives its specification and a note."""
     drawings = []
     for number, (group, members) in enumerate(groups_of(records, runs).items(), 1):
-        own = name if number == 1 else f"{name}_{number}"
+        own = name if number == 1 else f"{name}-{number}"  # sweep_2 is another one's
         drawings.append(Drawing(own, f"{title}: {group}" if group else title, *chart(members)))
     return drawings
 

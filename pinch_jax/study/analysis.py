@@ -155,8 +155,8 @@ def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> 
         prompts=entry.prompts,
         score=estimate,
         p=estimate.p,
-        score_same_language=entry.same_language.estimate(),
-        score_by_probability=entry.probability.estimate(),
+        score_same_language=entry.same_language,
+        score_by_probability=entry.probability,
         no_verdict=asked - len(held),
     )
     if entry.is_itself:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import Mean, means_over_prompts
+from pinch_jax.evaluate.intervals import Estimate, Mean, means_over_prompts
 from pinch_jax.evaluate.outcome import Outcome
 
 Arm = Mapping[str, Any]
@@ -48,8 +48,8 @@ class Scored:
     arm: Arm
     language: str
     score: Mean
-    same_language: Mean
-    probability: Mean
+    same_language: Estimate
+    probability: Estimate
     prompts: int
     values: tuple[float, ...]
     languages: tuple[str, ...]

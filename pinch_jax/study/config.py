@@ -45,6 +45,11 @@ RELATED = (
     "code_switching",
 )
 BUILT_IN = (*EXPERIMENTS, GAIN, HUMAN, *RELATED, *ANALYSES)
+# Sections, figures and files of the page beside those of experiments, which would be overwritten.
+OF_PAGE = (
+    *("agreement", "composition", "confusion", "draws", "exact_match", "findings", "first"),
+    *("judges", "outcomes", "provenance", "responses", "scores", "studies", "training", "variance"),
+)
 # The model before tuning, where a comparison names a tuning set.
 PRETRAINED = "pretrained"
 # What is kept of the weights of a run.
@@ -68,7 +73,7 @@ def experiment_name(named: str) -> str:
 
 
 def _check_own_name(field: str, name: str) -> None:
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in BUILT_IN:
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in (*BUILT_IN, *OF_PAGE):
         raise UserError(
             f"{field}: name={name!r}; write a name of its own in small letters, digits and _, "
             "such as 'mine'"

@@ -47,7 +47,7 @@ def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
                     judge=judge["as"],
                     verdicts=len(entry.values),
                     score=entry.score.estimate(),
-                    score_by_probability=entry.probability.estimate(),
+                    score_by_probability=entry.probability,
                     score_corrected=_corrected(results, judge, entry),
                     score_of_equal_length=equal.estimate() if equal else NOTHING,
                 )

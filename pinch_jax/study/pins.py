@@ -52,7 +52,8 @@ def pinned(config: Config, workdir: Path | None) -> Config:
     corpus = dataclasses.replace(
         corpus, train=tuple(map(source, corpus.train)), heldout=tuple(map(source, corpus.heldout))
     )
-    tuned = dataclasses.replace(c.model, source=model(c.model.source))
+    named_by = {"source": model(c.model.source), "tokenizer": model(c.model.tokenizer)}
+    tuned = dataclasses.replace(c.model, **named_by)
     return dataclasses.replace(c, model=tuned, judges=judges, corpus=corpus)
 
 
@@ -64,7 +65,8 @@ def _typed(repository: Repository) -> Repository:
 def _named(config: Mapping[str, Any]) -> dict[str, Repository]:
     """Returns what a config, as JSON has it, names that may be of the hub."""
     judges = config.get("judges", {}).values()
-    models = [config["model"]["source"], *(j["model"] for j in judges if j.get("kind") == "model")]
+    models = [config["model"]["source"], config["model"]["tokenizer"]]
+    models += [j["model"] for j in judges if j.get("kind") == "model"]
     sources = [*config["corpus"]["train"], *config["corpus"]["heldout"]]
     parsed = {text: parse_source(text) for text in sources}
     named = {name: model_named(name) for name in models}

@@ -91,7 +91,7 @@ def plan_study(
         runs[spec].append(run)
         languages.setdefault(run.directory.name, {}).update(dict.fromkeys(needed[spec]))
     _check_draws(runs)
-    check_runs_alike(by_fingerprint.values())
+    check_runs_alike(config, by_fingerprint.values())
     warnings = preflight(bench, plans, judged)
     codes = {name: list(own) for name, own in languages.items()}
     return Study(bench, workdir, arms, runs, codes, warnings)

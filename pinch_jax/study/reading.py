@@ -1,12 +1,12 @@
 """The scores of a finished study, read from its responses and its verdicts."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.intervals import EVEN, Mean, known, mean_of
+from pinch_jax.evaluate.intervals import EVEN, NOTHING, Mean, known, mean_of
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import (
     ASKED,
@@ -52,20 +52,16 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     prompts = tuple(sorted({identity for held in answers.values() for identity in held.records}))
     judged = {}
     for judge in judges_of(study):
-        read = {
-            pair: _read_verdicts(workdir, judge, pair, answers)
-            for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file")
-            if pair.run != pair.baseline_run
-        }
-        verdicts = {pair: held for pair, (held, _) in read.items()}
-        values = {pair: held for pair, (_, held) in read.items()}
-        told = any(map(gives_odds, verdicts.values()))
-        odds = {pair: win_probabilities(held) if told else {} for pair, held in verdicts.items()}
-        scored = _scored(study, answers, prompts, means_of, values, odds)
-        decided = {
-            pair: frozenset(verdict.id for verdict in held if verdict.by == "language")
-            for pair, held in verdicts.items()
-        }
+        values, odds, decided, told = {}, {}, {}, False
+        for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file"):
+            if pair.run == pair.baseline_run:
+                continue
+            # Those of one file at a time: there may be millions.
+            verdicts, values[pair] = _read_verdicts(workdir, judge, pair, answers)
+            told = told or gives_odds(verdicts)
+            odds[pair] = win_probabilities(verdicts)
+            decided[pair] = frozenset(of.id for of in verdicts if of.by == "language")
+        scored = _scored(study, answers, prompts, means_of, values, odds if told else {})
         judged[judge["as"]] = Judged(scored, values, decided)
     return Results(study, answers, prompts, _drawn(study), judged, workdir)
 
@@ -78,38 +74,45 @@ def _scored(
     values: Mapping[Comparison, Mapping[str, float]],
     odds: Mapping[Comparison, Mapping[str, float]],
 ) -> list[Scored]:
-    """Returns a judge's scores of all arms, in each language and in the means."""
-    same = {pair: _same_language(held, pair, answers) for pair, held in values.items()}
+    """Returns a judge's scores of all arms, in each language and in the means.
+
+    Of the means that findings do not compare, estimates alone are kept: each holds a number for
+    each prompt of each draw.
+    """
     # A judge that gives no log-odds has no such mean, not even of a run against itself.
     told = any(odds.values())
 
-    @functools.cache
-    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, Mean, Mean]:
-        """Returns the score of the draws of a comparison, that of one language, and by odds."""
+    def mean(pairs: tuple[Comparison, ...], of: Callable[[Comparison], Mapping]) -> Mean:
+        """Returns the mean over the draws of a comparison; of a run against itself it is even."""
         if not any(pair in values for pair in pairs):
-            itself = known(EVEN, len(prompts), len(pairs))
-            return itself, itself, itself if told else mean_of_draws([{}] * len(pairs), prompts)
+            return known(EVEN, len(prompts), len(pairs))
         even = dict.fromkeys(answers[pairs[0].run, pairs[0].language].records, EVEN / 100)
+        return mean_of_draws([of(p) if p in values else even for p in pairs], prompts)
 
-        def mean(of: Mapping[Comparison, Mapping[str, float]]) -> Mean:
-            held = [of.get(pair, even) for pair in pairs]
-            return mean_of_draws(held, prompts)
+    @functools.cache
+    def score(pairs: tuple[Comparison, ...]) -> Mean:
+        return mean(pairs, values.__getitem__)
 
-        by_odds = mean(odds) if told else mean_of_draws([{}] * len(pairs), prompts)
-        return mean(values), mean(same), by_odds
+    def means(pairs: tuple[Comparison, ...]) -> tuple[Mean, ...]:
+        """Returns the score, that of one language, and by odds if there are any."""
+        same = mean(pairs, lambda pair: _same_language(values[pair], pair, answers))
+        return score(pairs), same, *([mean(pairs, odds.__getitem__)] if told else ())
 
-    def scored(arm: Arm, language: str) -> Scored:
-        pairs = compared(arm, language)
+    def scored(arm: Arm, name: str, languages: Sequence[str], of: Sequence[Mean]) -> Scored:
+        pairs = [pair for language in languages for pair in compared(arm, language)]
         held = tuple(value for pair in pairs for value in values.get(pair, {}).values())
-        size = len(answers[pairs[0].run, language].records)
-        return Scored(arm, language, *means(pairs), size, held, (language,))
+        size = sum(len(answers[arm["run"], language].records) for language in languages)
+        others = [one.estimate() for one in of[1:]]
+        probability = others[1] if told else NOTHING
+        return Scored(arm, name, of[0], others[0], probability, size, held, tuple(languages))
 
     entries = []
     for arm in study["arms"]:
-        cells = {language: scored(arm, language) for language in arm["baseline_runs"]}
-        entries += cells.values()
+        cells = {code: means(compared(arm, code)) for code in arm["baseline_runs"]}
+        entries += [scored(arm, code, [code], of) for code, of in cells.items()]
         for name, languages in means_of(study, arm).items():
-            entries.append(_mean(arm, name, [cells[language] for language in languages]))
+            columns = zip(*(cells[code] for code in languages), strict=True)
+            entries.append(scored(arm, name, languages, [mean_of(column) for column in columns]))
     return entries
 
 
@@ -132,6 +135,8 @@ def _read_answers(
                     "than in other runs, or has another reference, task or answer; run `pinch "
                     "study` again to its end"
                 )
+            # Of many runs, each text is held once.
+            record.update({field: one[field] for field in ASKED})
     words = words_of_records(asked.values())
     fields = ("response", "language", "reference", "answer")
     answers = {}
@@ -198,16 +203,3 @@ def _same_language(
         for identity, value in values.items()
         if not any(run[identity].wrong_language for run in runs)
     }
-
-
-def _mean(arm: Arm, name: str, cells: Sequence[Scored]) -> Scored:
-    return Scored(
-        arm,
-        name,
-        mean_of(cell.score for cell in cells),
-        mean_of(cell.same_language for cell in cells),
-        mean_of(cell.probability for cell in cells),
-        sum(cell.prompts for cell in cells),
-        tuple(value for cell in cells for value in cell.values),
-        tuple(cell.language for cell in cells),
-    )

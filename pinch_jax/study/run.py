@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -10,11 +11,13 @@ from typing import Any
 
 import jax
 
+from pinch_jax.config import Config
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
+from pinch_jax.study.workdir import flat, outside
 from pinch_jax.train.lora import check_rank
 from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import check_alike, is_primary
@@ -22,6 +25,8 @@ from pinch_jax.waiting import check_alike, is_primary
 DESCRIPTION = "run.json"
 # Every code_version() that worked on a run, and every machine; they are no part of its fingerprint.
 CODE, MACHINES = "code", "machines"
+# Hosts may have the same under other names: the fingerprints of runs say whether it is.
+OF_HOST = ("corpus", "model", "judges", "study.experiments")
 XLA_OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
@@ -70,11 +75,19 @@ def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     return Run(spec, plan, fingerprint, directory, draw)
 
 
-def check_runs_alike(runs: Iterable[Run]) -> None:
-    """Raises UserError where processes would make something else of one of these runs."""
+def check_runs_alike(config: Config, runs: Iterable[Run]) -> None:
+    """Raises UserError where processes would make something else of one of these runs.
+
+    All compute the same at the same time: one that evaluates at other steps would hang the others,
+    or sum what is none of theirs.
+    """
+    fields = flat(json.loads(config.to_json()))
+    told = {f"config.{field}": json.dumps(fields[field]) for field in outside(fields, OF_HOST)}
     made_by = {f"the version of {name}": version for name, version in library_versions().items()}
     made_by |= {"the code": code_version()}
-    check_alike(made_by | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs})
+    check_alike(
+        made_by | told | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs}
+    )
 
 
 def response_path(run: Run, language: str) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,7 @@ def check_workdir(config: Config, workdir: Path) -> None:
     if ours.keys() - theirs.keys():
         # A field that is younger than the study decides nothing as long as nobody sets it.
         theirs = _usual() | theirs
-    for field in sorted(ours.keys() | theirs.keys()):
-        if any(field == free or field.startswith(f"{free}.") for free in FREE_FIELDS):
-            continue
+    for field in sorted(outside(ours.keys() | theirs.keys(), FREE_FIELDS)):
         a, b = ours.get(field, "absent"), theirs.get(field, "absent")
         if a != b:
             told = f"config.{field} is {b!r} there and {a!r} here; choose another --workdir"
@@ -139,3 +137,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         nested = isinstance(value, Mapping) and value
         found |= flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
     return found
+
+
+def outside(fields: Iterable[str], tables: Iterable[str]) -> list[str]:
+    """Returns the dotted names that are none of these fields, and in none of these tables."""
+    return [f for f in fields if not any(f == one or f.startswith(f"{one}.") for one in tables)]

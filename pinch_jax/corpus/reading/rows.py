@@ -22,6 +22,7 @@ import numpy as np
 from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
+from pinch_jax.files import PART_BYTES
 from pinch_jax.json_input import check_encodable, parse_json, read_values
 from pinch_jax.languages import spellings
 
@@ -212,7 +213,9 @@ def _parquet_records(file: Path) -> Iterator[tuple[str, Any]]:
 
     with file.open("rb") as stream:
         try:
-            batches = pyarrow.parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+            # Unless told otherwise it holds all that it has read until the end.
+            held = {"pre_buffer": False, "buffer_size": PART_BYTES}
+            batches = pyarrow.parquet.ParquetFile(stream, **held).iter_batches(_ROWS_AT_ONCE)
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from ((f"{file}, row {number}", row) for number, row in enumerate(rows, start=1))
         except pyarrow.ArrowInvalid as error:
