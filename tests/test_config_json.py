@@ -315,7 +315,9 @@ def test_layers_of_another_kind_or_pattern_are_an_error(kinds, message):
 
 @pytest.mark.parametrize("family", SMALL)
 def test_a_decoder_of_our_own_is_written_as_the_family_that_has_it(family):
-    decoder = dataclasses.replace(SMALL[family], attention_softcap=0.0)
+    # Heads of the same size are no difference between layers.
+    same = {"global_head_dim": SMALL[family].head_dim, "global_kv_heads": SMALL[family].kv_heads}
+    decoder = dataclasses.replace(SMALL[family], attention_softcap=0.0, **same)
     written = write_config(decoder)
     assert written["model_type"] == {"gemma": "gemma3_text", "llama": "qwen2"}[family]
     shared = read_config(written)
@@ -334,6 +336,22 @@ def test_a_decoder_that_transformers_does_not_have_says_in_what_it_differs():
         write_config(fraction)
 
 
+def test_a_file_that_transformers_would_refuse_is_not_written():
+    """Found by decoders drawn at random: what it asks of sizes, and the mask it always makes."""
+    windowless = dataclasses.replace(
+        GEMMA_LIKE, attention_softcap=0.0, window=0, window_pattern=1, rope_local_theta=10_000.0
+    )
+    written = write_config(windowless)
+    assert (written["model_type"], written["sliding_window"]) == ("gemma3_text", 4096)
+    assert read_config(written) == windowless
+    with pytest.raises(ValueError, match="embed_dim=18 is 'a multiple of 4 heads'"):
+        write_config(dataclasses.replace(windowless, embed_dim=18))
+    uneven = dataclasses.replace(read_config(LLAMA31_8B), embed_dim=4100)
+    written = write_config(uneven)
+    assert (written["model_type"], written["sliding_window"]) == ("mistral", None)
+    assert read_config(written) == uneven
+
+
 def test_scaled_rotations_turn_as_their_paper_says():
     base, size = 500_000.0, 64
     scaling = RopeScaling("llama3", factor=8.0, low_turns=1.0, high_turns=4.0, original_tokens=8192)
@@ -349,6 +367,9 @@ def test_scaled_rotations_turn_as_their_paper_says():
     assert np.all(np.diff(ratio) <= 1e-5)
     linear = rotation(np.array([[8]]), size, base, RopeScaling("linear", 4.0))
     np.testing.assert_allclose(linear, rotation(np.array([[2]]), size, base), atol=1e-6)
+    # No pair turns so often in so short a text: transformers lowers none.
+    short = rotation(positions, size, base, RopeScaling("yarn", 4.0, 1.0, 5.0, original_tokens=4))
+    np.testing.assert_array_equal(short, rotation(positions, size, base))
 
 
 @pytest.mark.parametrize(

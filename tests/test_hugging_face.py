@@ -298,6 +298,9 @@ def test_the_bundled_model_becomes_one_of_theirs_and_gives_the_same(tmp_path):
     models = open_model("tiny"), open_model(tmp_path / "tiny")
     told = json.loads((tmp_path / "tiny/config.json").read_text())
     assert (told["model_type"], told["tie_word_embeddings"]) == ("llama", False)
+    tokenizer = models[0].tokenizer
+    ids = told["bos_token_id"], told["eos_token_id"], told["pad_token_id"]
+    assert ids == (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id)
     texts = [model.renderer.tokenizer.encode("Mikä on Kenian valuutta? " * 3) for model in models]
     assert texts[0] == texts[1]
     logits = [

@@ -19,6 +19,7 @@ class Family:
         ends_globally: whether the last layer is without a window, whatever a file says.
         query_scale: what query . key is divided by, squared; None where files say it, or it is the
             size of a head.
+        even_heads: whether transformers refuses heads that do not divide `hidden_size`.
     """
 
     model_type: str
@@ -29,6 +30,7 @@ class Family:
     rotates_globals: bool = True
     ends_globally: bool = False
     query_scale: float | None = None
+    even_heads: bool = False
 
 
 def _family(
@@ -37,6 +39,7 @@ def _family(
     fixed: Mapping[str, bool],
     local_rope_theta: float | None = None,
     rotates_globals: bool = True,
+    even_heads: bool = False,
     **fields: Any,
 ) -> Family:
     usual = {} if "layer_norm_eps" in fields else {"rms_norm_eps": 1e-6}
@@ -51,7 +54,8 @@ def _family(
         "rope_parameters": None,
     }
     fields = usual | fields
-    return Family(model_type, architecture, fixed, fields, local_rope_theta, rotates_globals)
+    family = Family(model_type, architecture, fixed, fields, local_rope_theta, rotates_globals)
+    return dataclasses.replace(family, even_heads=even_heads)
 
 
 _PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}
@@ -140,6 +144,7 @@ FAMILIES: tuple[Family, ...] = (
         "Gemma3ForCausalLM",
         _GEMMA | {"qk_norm": True},
         local_rope_theta=10_000.0,
+        even_heads=True,
         **_GEMMA_FIELDS,
         vocab_size=262_208,
         max_position_embeddings=131_072,
@@ -172,6 +177,7 @@ FAMILIES: tuple[Family, ...] = (
         "gemma2",
         "Gemma2ForCausalLM",
         _GEMMA | {"qk_norm": False},
+        even_heads=True,
         **_GEMMA_FIELDS | {"layer_types": ("sliding_attention", "full_attention")},
         vocab_size=256_000,
         max_position_embeddings=8192,
@@ -191,6 +197,7 @@ FAMILIES: tuple[Family, ...] = (
         "llama",
         "LlamaForCausalLM",
         _PLAIN | {"qk_norm": False, "qkv_bias": False},
+        even_heads=True,
         vocab_size=32_000,
         intermediate_size=11_008,
         num_key_value_heads=None,

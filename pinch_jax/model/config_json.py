@@ -209,6 +209,8 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
         except UserError:  # such windows or rotations this family has none of
             continue
         wrong = {name: theirs[name] for name in ours if ours[name] != theirs[name]}
+        if family.even_heads and decoder.embed_dim % decoder.heads:
+            wrong["embed_dim"] = f"a multiple of {decoder.heads} heads"
         if not wrong:
             return written | others
         differences[family.model_type] = wrong
@@ -253,7 +255,7 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
         "final_logit_softcapping": decoder.logit_softcap or None,
         # transformers takes whole numbers only.
         "query_pre_attn_scalar": round(divisor),
-        "sliding_window": decoder.window if windowed else None,
+        "sliding_window": decoder.window if windowed else _unused_window(family),
         "use_sliding_window": windowed,
         "max_window_layers": decoder.full_layers if windowed else decoder.layers,
         "layer_types": [GLOBAL if every else LOCAL for every in decoder.global_layers],
@@ -265,6 +267,16 @@ def _write(decoder: DecoderConfig, family: Family) -> dict[str, Any]:
     chosen = {name: value for name, value in known.items() if name in family.fields}
     named = {"architectures": [family.architecture], "model_type": family.model_type}
     return named | chosen
+
+
+def _unused_window(family: Family) -> int | None:
+    """Returns the window of a file no layer of which has one.
+
+    Where kinds of layers are named, transformers makes the mask of windows whether or not it is
+    needed; elsewhere null says that there is none.
+    """
+    named = "layer_types" in family.fields and "use_sliding_window" not in family.fields
+    return family.fields.get("sliding_window") if named else None
 
 
 def read_ids(told: int | Sequence[int] | None) -> list[int]:

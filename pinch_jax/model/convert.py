@@ -12,7 +12,7 @@ import numpy as np
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
 from pinch_jax.folders import seal, whole_folder
-from pinch_jax.model.config_json import write_config, write_ids
+from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, save_model
 from pinch_jax.model.export import MAX_SHARD_BYTES, export_model
@@ -83,14 +83,13 @@ def _export_own(target: Path, model: Model, max_shard_bytes: int) -> None:
     decoder, params = model.decoder, model.weights.stored()
     if model.trimming:
         decoder, params = _made_whole(model, params)
-    details = {**model.details, "eos_token_id": write_ids(model.end_ids)}
     try:
-        config_json = write_config(decoder, **details)
+        config_json = write_config(decoder, **model.config_details)
     except UserError:
         if decoder.norm_offset or not decoder.scale_embeddings:
             raise
         decoder, params = _with_scaled_rows(decoder, params)
-        config_json = write_config(decoder, **details)
+        config_json = write_config(decoder, **model.config_details)
     export_model(target, config_json, params, None, model.tokenizer, max_shard_bytes)
 
 

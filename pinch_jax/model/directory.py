@@ -15,7 +15,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import read_array, write_array
 from pinch_jax.folders import check_sealed, seal
 from pinch_jax.json_input import read_object
-from pinch_jax.model.config_json import write_config, write_ids
+from pinch_jax.model.config_json import write_config
 from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import HuggingFaceTensors
@@ -74,8 +74,7 @@ def save_model(directory: Path, model: Model, params: Params, dtype: Any = np.fl
     if not model.trimming:
         # What transformers has no decoder for, `pinch convert` may make one of theirs.
         with contextlib.suppress(UserError):
-            ends = {"eos_token_id": write_ids(model.end_ids)}
-            config_json = write_config(model.decoder, **model.details | ends)
+            config_json = write_config(model.decoder, **model.config_details)
             describe_theirs(directory, config_json, dtype or params["embedding"].dtype)
     seal(directory, known=checksums)
 

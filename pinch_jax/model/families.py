@@ -220,8 +220,9 @@ class DecoderConfig:
     @property
     def has_kinds(self) -> bool:
         """Whether layers differ in the shapes of their parameters."""
-        heads = self.global_head_dim or self.global_kv_heads or self.keys_as_values
-        return bool(heads or self.sharing_layers)
+        differs = self.global_head_dim not in (None, self.head_dim)
+        differs = differs or self.global_kv_heads not in (None, self.kv_heads)
+        return bool(differs or self.keys_as_values or self.sharing_layers)
 
     @property
     def global_layers(self) -> tuple[bool, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.files import file_checksum
 from pinch_jax.mesh import check_finite
-from pinch_jax.model.config_json import read_ids
+from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params, stored_params
 from pinch_jax.sharding import parameter_shardings
@@ -154,6 +154,18 @@ class Model:
             return self.end_ids
         vocabulary = self.trimming.vocabulary
         return tuple(vocabulary.trim(list(filter(vocabulary.has, self.end_ids))).tolist())
+
+    @property
+    def config_details(self) -> dict[str, Any]:
+        """What its config.json says beside the decoder: `details`, and the ids of its tokenizer.
+
+        Without them transformers assumes those of the family, which a small table has no row for.
+        """
+        tokenizer, ids = self.tokenizer, {}
+        if not self.details:
+            bos_id = None if tokenizer.roles.bos is None else tokenizer.bos_id
+            ids = {"bos_token_id": bos_id, "pad_token_id": tokenizer.pad_id}
+        return {**ids, **self.details, "eos_token_id": write_ids(self.end_ids)}
 
     @property
     def tokenizer(self) -> Tokenizer:

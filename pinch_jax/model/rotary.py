@@ -47,7 +47,8 @@ def lowering(scaling: RopeScaling, frequency: jax.Array, base: float) -> jax.Arr
 
         first = max(math.floor(pair(scaling.high_turns)), 0)
         last = min(math.ceil(pair(scaling.low_turns)), 2 * pairs - 1)
-        lowered = jnp.clip((jnp.arange(pairs) - first) / max(last - first, 1e-3), 0.0, 1.0)
+        # Not above 0 where all turn less often: transformers then lowers none.
+        lowered = jnp.clip((jnp.arange(pairs) - first) / ((last - first) or 1e-3), 0.0, 1.0)
         return 1.0 - lowered + lowered / scaling.factor
     turns = scaling.original_tokens * frequency / (2 * math.pi)
     kept = (turns - scaling.low_turns) / (scaling.high_turns - scaling.low_turns)
