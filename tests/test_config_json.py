@@ -350,6 +350,9 @@ def test_a_file_that_transformers_would_refuse_is_not_written():
     written = write_config(uneven)
     assert (written["model_type"], written["sliding_window"]) == ("mistral", None)
     assert read_config(written) == uneven
+    sharing = read_config(GEMMA4 | {"hidden_size_per_layer_input": 0})
+    written = write_config(sharing)
+    assert (written["model_type"], read_config(written)) == ("gemma4_unified_text", sharing)
 
 
 def test_scaled_rotations_turn_as_their_paper_says():

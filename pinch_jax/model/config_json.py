@@ -211,6 +211,9 @@ def write_config(decoder: DecoderConfig, **others: Any) -> dict[str, Any]:
         wrong = {name: theirs[name] for name in ours if ours[name] != theirs[name]}
         if family.even_heads and decoder.embed_dim % decoder.heads:
             wrong["embed_dim"] = f"a multiple of {decoder.heads} heads"
+        shares_alone = decoder.sharing_layers and not decoder.layer_embed_dim
+        if shares_alone and "hidden_size_per_layer_input" in family.fields:
+            wrong["layer_embed_dim"] = "above 0"  # transformers 5.24 slices what is None
         if not wrong:
             return written | others
         differences[family.model_type] = wrong
