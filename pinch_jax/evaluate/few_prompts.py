@@ -17,9 +17,10 @@ def telling(squares: np.ndarray) -> float:
 def doubt(squares: np.ndarray, alike: float) -> float:
     """Returns how much larger the variance may be, as what is of a prompt may be more alike.
 
-    `alike` is the variance if all of it were.
+    `alike` is the variance if all of it were. It is 1 where no prompt tells anything.
     """
-    return float(squares.sum() / alike) ** (-FEW / (telling(squares) + FEW))
+    held = telling(squares)
+    return float(squares.sum() / alike) ** (-FEW / (held + FEW)) if held else 1.0
 
 
 def rarity(squares: np.ndarray, most: float) -> float:

@@ -108,12 +108,14 @@ class Mean:
     def estimate(self, null: float = EVEN) -> Estimate:
         """Returns the mean with its interval and p against `null`, as `jeffreys` has them.
 
-        There is nothing where draws do not `tell`.
+        There is nothing where draws do not `tell`, and no p against NaN: with several draws it is
+        looked for.
         """
         if math.isnan(self.value) or not tell(self.draws):
             return NOTHING
         if math.isinf(self.prompts):
-            return Estimate(self.value, self.value, self.value, float(self.value == null))
+            p = math.nan if math.isnan(null) else float(self.value == null)
+            return Estimate(self.value, self.value, self.value, p)
         certain = not self._variances[1]
         return jeffreys(self.value, null, self.effective_prompts(), certain)
 
@@ -274,17 +276,20 @@ def mean_by_prompt(values: np.ndarray, identities: Sequence[str]) -> Mean:
 
     NaN is no value. How alike those of a prompt are is learned as in `mean_of`.
     """
-    number = {identity: place for place, identity in enumerate(dict.fromkeys(identities))}
-    prompts, present = np.array([number[i] for i in identities], np.int64), np.isfinite(values)
+    prompts, present = numbers_of(identities), np.isfinite(values)
     if not present.any():
         return Mean(math.nan, np.zeros((1, 0)), np.array([math.nan]), 0)
     held = values[present]
     mean, size = _rounded(float(held.mean())), len(set(prompts[present].tolist()))
     influence = np.bincount(prompts, np.where(present, values - mean, 0.0)) / held.size
-    squares, inflation = influence**2, 1.0
-    if squares.sum() > 1e-12:
-        inflation = max(1.0, doubt(squares, float(held.var()) / size))
+    inflation = max(1.0, doubt(influence**2, float(held.var()) / size))
     return Mean(mean, influence[None], np.array([mean]), float(size), inflation)
+
+
+def numbers_of(identities: Iterable[str]) -> np.ndarray:
+    """Returns the number of each identity, from 0 as they come first: int64 [identity]."""
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(one, len(number)) for one in identities], np.int64)
 
 
 def _rounded(value: float) -> float:

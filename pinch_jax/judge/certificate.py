@@ -20,7 +20,7 @@ import numpy as np
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.draws import NORMAL
-from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_by_prompt
+from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_by_prompt, numbers_of
 from pinch_jax.files import read_record
 from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
@@ -209,7 +209,7 @@ def _length_coefficient(results: Sequence[Result]) -> Estimate:
             inputs.append((1.0, better, sign * _length(pair) / units[pair.language]))
             outcomes.append(float(judgement.choice == "first"))
     found, influence, _ = fit_logistic(np.array(inputs), np.array(outcomes), np.full(3, _SPREAD))
-    moved = np.bincount(_prompts(results), influence[:, 2].reshape(-1, 2).sum(axis=1))
+    moved = np.bincount(numbers_of(_prompts(results)), influence[:, 2].reshape(-1, 2).sum(axis=1))
     far = NORMAL * math.sqrt(np.sum(moved**2))
     return Estimate(float(found[2]), float(found[2]) - far, float(found[2]) + far)
 
@@ -217,13 +217,11 @@ def _length_coefficient(results: Sequence[Result]) -> Estimate:
 def _mean(results: Sequence[Result], value: Callable[[Result], float]) -> Mean:
     """Returns the mean in percent over results, drawn by prompt; NaN is no value."""
     values = 100.0 * np.array([value(result) for result in results], np.float64)
-    return mean_by_prompt(values, [result.trial.pair.id for result in results])
+    return mean_by_prompt(values, _prompts(results))
 
 
-def _prompts(results: Sequence[Result]) -> np.ndarray:
-    """Returns the number of each result's prompt, from 0."""
-    number: dict[str, int] = {}
-    return np.array([number.setdefault(r.trial.pair.id, len(number)) for r in results], np.int64)
+def _prompts(results: Sequence[Result]) -> list[str]:
+    return [result.trial.pair.id for result in results]
 
 
 def _nats(values: Sequence[float]) -> float | None:

@@ -53,9 +53,15 @@ def _family(
         "rope_scaling": None,
         "rope_parameters": None,
     }
-    fields = usual | fields
-    family = Family(model_type, architecture, fixed, fields, local_rope_theta, rotates_globals)
-    return dataclasses.replace(family, even_heads=even_heads)
+    return Family(
+        model_type,
+        architecture,
+        fixed,
+        usual | fields,
+        local_rope_theta,
+        rotates_globals,
+        even_heads=even_heads,
+    )
 
 
 _PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}

@@ -21,7 +21,6 @@ from pinch_jax.evaluate.text_match import names_only, normalise
 from pinch_jax.study.comparisons import Answers, Results, examples_of, slow
 
 ALL_TASKS, MEAN = "all", "mean"
-NAN = math.nan  # no share is held against one: a p of thousands takes seconds
 # In the place of a task: all of them, less what the model tuned on the base language alone gives.
 ABOVE_BASE = "above_base"
 # Every response is of one of these.
@@ -102,7 +101,9 @@ def outcome_rows(results: Results) -> tuple[Outcomes, ...]:
                 means = _means(columns)
                 if (name, task, draw) == (MEAN, ALL_TASKS, ""):
                     whole[run] = means
-                shares = {share: mean.estimate(NAN) for share, mean in means.items()} | hidden
+                shares = {
+                    share: mean.estimate(null=math.nan) for share, mean in means.items()
+                } | hidden
                 rows.append(Outcomes(run, spec, name, task, draw, size, **shares))
     return (*rows, *_above_base(results, rows, whole))
 

@@ -1,6 +1,7 @@
 """The scores of a finished study, read from its responses and its verdicts."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def _scored(
         pairs = [pair for language in languages for pair in compared(arm, language)]
         held = tuple(value for pair in pairs for value in values.get(pair, {}).values())
         size = sum(len(answers[arm["run"], language].records) for language in languages)
-        others = [one.estimate() for one in of[1:]]
+        others = [one.estimate(null=math.nan) for one in of[1:]]
         probability = others[1] if told else NOTHING
         return Scored(arm, name, of[0], others[0], probability, size, held, tuple(languages))
 
