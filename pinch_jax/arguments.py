@@ -89,6 +89,9 @@ _TEXTS = {
 for _name, _what in _TEXTS.items():
     flags.DEFINE_string(_name, None, _what)
 flags.DEFINE_string("shell", "bash", "bash, zsh, fish, tcsh or powershell")
+flags.DEFINE_integer(
+    "jobs", 1, "so many runs are made at once on a CPU, each on its share of the cores", 1
+)
 flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
 flags.DEFINE_string(
     "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
@@ -235,6 +238,14 @@ def _quoted(word: str) -> str:
     # Names in a tuple have single quotes, each of which shlex would write as '"'"'.
     plain_inside = "'" in word and not set(word) & set('"$`\\!')
     return f'"{word}"' if plain_inside else shlex.quote(word)
+
+
+def read_jobs() -> int:
+    """Returns how many runs are made at once; UserError beside flags that need one at a time."""
+    for name in ("profile", *PROCESS_FLAGS):
+        if FLAGS.jobs > 1 and FLAGS[name].present:
+            raise UserError(f"--jobs={FLAGS.jobs}: with --{name} runs are made one at a time")
+    return FLAGS.jobs
 
 
 def read_shard() -> tuple[int, int]:

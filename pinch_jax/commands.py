@@ -13,6 +13,7 @@ from pinch_jax.arguments import (
     input_path,
     output_path,
     read_config,
+    read_jobs,
     read_shard,
     read_steps,
     read_workdir,
@@ -28,13 +29,14 @@ RUN_FLAGS = ("profile", *PROCESS_FLAGS)
 command = COMMANDS.command
 
 
-@command("config", "workdir", "sweep", "shard", "dry_run", "answers", "yes", *RUN_FLAGS)
+@command("config", "workdir", "sweep", "jobs", "shard", "dry_run", "answers", "yes", *RUN_FLAGS)
 def study() -> None:
     """All experiments of a config, from tuning sets to the report."""
-    shard, workdir, config = read_shard(), read_workdir(), read_config()
+    jobs, shard, workdir, config = read_jobs(), read_shard(), read_workdir(), read_config()
     answers = input_path("answers") if FLAGS.answers is not None else None
 
     from pinch_jax.goodput import kept
+    from pinch_jax.study.completing import check_jobs
     from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.plan import describe, plan_study
     from pinch_jax.study.published import adopt_answers
@@ -42,6 +44,7 @@ def study() -> None:
     from pinch_jax.study.workdir import claim_workdir, read_command, write_command
     from pinch_jax.waiting import is_primary
 
+    check_jobs(jobs)
     keep_compiled(workdir)
     planned = plan_study(config, workdir)
     print(describe(planned))
@@ -58,7 +61,7 @@ def study() -> None:
         if answers:
             for name in adopt_answers(planned, answers):
                 print(f"answers taken over: {name}")
-        if run_study(planned, shard, yes=FLAGS.yes):
+        if run_study(planned, shard, yes=FLAGS.yes, jobs=jobs):
             # The page is of the last call that came to its end.
             if is_primary():
                 write_command(workdir, typed_command())
@@ -76,7 +79,7 @@ def train() -> None:
     from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import check_runs_alike, make_run
-    from pinch_jax.study.tuning import complete_run
+    from pinch_jax.study.tuning import complete_run, paced
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
     from pinch_jax.waiting import is_primary
@@ -95,7 +98,7 @@ def train() -> None:
     quiet = not is_primary()
     name = run.directory.name
     with tqdm(total=run.steps, unit="step", desc=name, disable=quiet, smoothing=0) as bar:
-        complete_run(bench, run, config.languages, bar)
+        complete_run(bench, run, config.languages, paced(bar), quiet)
     print(f"run: {run.directory}")
 
 

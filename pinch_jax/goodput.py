@@ -22,6 +22,8 @@ FOLDER = "goodput"
 # What a study is run for, and what else takes time; `redoing` is of steps that a kill had lost.
 USEFUL = ("training", "evaluating", "answering", "judging")
 OTHERS = ("preparing", "compiling", "waiting", "saving", "redoing", "reporting", "stopped")
+# What other processes do for a call, and count themselves.
+DELEGATING = "delegating"
 
 
 class _Clock:
@@ -166,7 +168,8 @@ def read_goodput(workdir: Path) -> tuple[int, dict[str, float]]:
         if end >= ended:
             ended, at_page = end, "reporting" in call["seconds"]
         for activity, took in call["seconds"].items():
-            seconds[activity] += took
+            if activity != DELEGATING:
+                seconds[activity] += took
     return len(calls), seconds
 
 

@@ -148,7 +148,7 @@ def _machine() -> str:
     devices = " and ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     shared = f" in {jax.process_count()} processes" * (jax.process_count() > 1)
     if jax.default_backend() == "cpu":
-        shared += f" (cores: {_cores()})"
+        shared += f" (cores: {cores()})"
     versions = (f"{name} {version}" for name, version in library_versions().items())
     flags = (flag for name in XLA_OPTIONS for flag in os.environ.get(name, "").split())
     told = sorted(
@@ -157,7 +157,7 @@ def _machine() -> str:
     return ", ".join((devices + shared, *versions, *told))
 
 
-def _cores() -> int:
+def cores() -> int:
     """Returns how many threads XLA starts on a CPU."""
     if (told := os.environ.get("NPROC", "")).isdigit():
         return int(told)

@@ -3,49 +3,38 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tqdm import tqdm
-
 from pinch_jax.files import digest, read_record
 from pinch_jax.goodput import doing
 from pinch_jax.locks import only_writer
 from pinch_jax.stops import stoppable
-from pinch_jax.study.config import NONE
+from pinch_jax.study.completing import complete_runs
 from pinch_jax.study.experiments.registry import experiments_of, own_files
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.plan import Study
 from pinch_jax.study.run import response_path
-from pinch_jax.study.tuning import complete_run, count_done, forget_weights
 from pinch_jax.study.workdir import claim_workdir, results_lock
 from pinch_jax.study.writing import AGAIN, write_study
 from pinch_jax.waiting import agreed, is_primary, primary_alone
 
 
 def run_study(
-    study: Study, shard: tuple[int, int] = (0, 1), progress: bool = True, yes: bool = False
+    study: Study,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+    yes: bool = False,
+    jobs: int = 1,
 ) -> bool:
     """Trains and answers the runs of a shard, judges what can be judged.
 
-    Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th. `yes`
-    agrees to what judges cost.
+    Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th.
+    `jobs` runs are made at once. `yes` agrees to what judges cost.
 
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
     """
     claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
-    total = sum(run.steps for run in mine)
-    quiet = not (progress and is_primary())
-    # The mean pace of this call: a set's steps are followed by its answers, which take time too.
-    with tqdm(total=total, unit="step", disable=quiet, smoothing=0) as bar:
-        for number, run in enumerate(mine, 1):
-            bar.set_description(f"run {number} of {len(mine)} {run.label}")
-            with stoppable(f"at run {number} of {len(mine)}, {run.label}"):
-                if study.lacks_answers(run):
-                    complete_run(study.bench, run, study.languages[run.directory.name], bar)
-                else:
-                    count_done(bar, run.steps)
-                if study.bench.config.study.keep_weights == NONE:
-                    forget_weights(run)
+    complete_runs(study, mine, jobs, quiet=not (progress and is_primary()))
     lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]
     if lacking:
         if is_primary():

@@ -29,20 +29,27 @@ from pinch_jax.train.trackers import open_trackers
 from pinch_jax.waiting import agreed, is_primary, primary_alone, wait_for_all
 
 
-def complete_run(bench: Workbench, run: Run, languages: Sequence[str], bar: tqdm) -> None:
+def complete_run(
+    bench: Workbench,
+    run: Run,
+    languages: Sequence[str],
+    progress: Callable[[int], None],
+    quiet: bool,
+) -> None:
     """Trains a run and lets it answer in these languages, as far as that is still to be done.
 
-    `bar` counts the steps; answers have one of their own.
+    `progress` hears of steps, first of those that were done before; answers have a bar of their
+    own, unless `quiet`.
     """
     with one_writer(run.directory / "lock", lambda: _tidy(run)):
-        params = tuned_params(bench, run, paced(bar))
+        params = tuned_params(bench, run, progress)
         # Asked for here: whoever wrote before may have answered some.
         if missing := missing_responses(bench, run, languages):
-            with response_bar(bench, missing, bar.disable) as responses:
+            with response_bar(bench, missing, quiet) as responses:
                 answer(bench, run, params, missing, responses.update)
 
 
-def count_done(bar: tqdm, steps: int) -> None:
+def _count_done(bar: tqdm, steps: int) -> None:
     """Tells a bar of steps that were done before: they say nothing of the time that is left."""
     if not bar.disable:
         bar.initial += steps
@@ -51,7 +58,7 @@ def count_done(bar: tqdm, steps: int) -> None:
 
 def paced(bar: tqdm) -> Callable[[int], None]:
     """Returns what a run tells a bar of its steps by; the first call is of those done before."""
-    tell = itertools.chain([functools.partial(count_done, bar)], itertools.repeat(bar.update))
+    tell = itertools.chain([functools.partial(_count_done, bar)], itertools.repeat(bar.update))
     return lambda steps: next(tell)(steps)
 
 
