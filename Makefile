@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKDIR ?= workdir/tiny
+# Runs at once; 0: as many as there are cores, up to 4.
+JOBS ?= 0
 BASE_WORKDIR ?= workdir/tiny_base
 BASE_CONFIG := ml_collections_configs/tiny_base.py
 PINCH := $(VENV)/bin/pinch
@@ -14,7 +16,7 @@ quick: $(VENV)/installed
 	    --workdir=workdir/quick
 
 study: $(VENV)/installed
-	$(PINCH) study --config=ml_collections_configs/tiny.py --workdir=$(WORKDIR)
+	$(PINCH) study --config=ml_collections_configs/tiny.py --jobs=$(JOBS) --workdir=$(WORKDIR)
 
 # A process more than there are cores, since some tests wait, for others of theirs or for a scheduler;
 # each takes a GB. What they compile is kept for the next time, for this machine: JAX does not ask of

@@ -90,7 +90,11 @@ for _name, _what in _TEXTS.items():
     flags.DEFINE_string(_name, None, _what)
 flags.DEFINE_string("shell", "bash", "bash, zsh, fish, tcsh or powershell")
 flags.DEFINE_integer(
-    "jobs", 1, "so many runs are made at once on a CPU, each on its share of the cores", 1
+    "jobs",
+    1,
+    "so many runs are made at once on a CPU, each on its share of the cores; 0: as many as there "
+    "are cores, up to 4, and one on other devices",
+    0,
 )
 flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
 flags.DEFINE_string(
@@ -243,7 +247,7 @@ def _quoted(word: str) -> str:
 def read_jobs() -> int:
     """Returns how many runs are made at once; UserError beside flags that need one at a time."""
     for name in ("profile", *PROCESS_FLAGS):
-        if FLAGS.jobs > 1 and FLAGS[name].present:
+        if FLAGS.jobs != 1 and FLAGS[name].present:
             raise UserError(f"--jobs={FLAGS.jobs}: with --{name} runs are made one at a time")
     return FLAGS.jobs
 

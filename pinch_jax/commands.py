@@ -36,7 +36,7 @@ def study() -> None:
     answers = input_path("answers") if FLAGS.answers is not None else None
 
     from pinch_jax.goodput import kept
-    from pinch_jax.study.completing import check_jobs
+    from pinch_jax.study.completing import jobs_at_once
     from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.plan import describe, plan_study
     from pinch_jax.study.published import adopt_answers
@@ -44,7 +44,7 @@ def study() -> None:
     from pinch_jax.study.workdir import claim_workdir, read_command, write_command
     from pinch_jax.waiting import is_primary
 
-    check_jobs(jobs)
+    jobs = jobs_at_once(jobs)
     keep_compiled(workdir)
     planned = plan_study(config, workdir)
     print(describe(planned))

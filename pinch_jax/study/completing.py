@@ -6,13 +6,13 @@ each are done sooner than one after the other on both.
 
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import jax
@@ -21,22 +21,33 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError
 from pinch_jax.goodput import DELEGATING, doing, kept
-from pinch_jax.stops import FAULT, GO_ON, ignore, listen, stoppable
+from pinch_jax.stops import FAULT, GO_ON, listen, stoppable
 from pinch_jax.study.config import NONE
 from pinch_jax.study.plan import Study, plan_study
 from pinch_jax.study.run import Run, cores
 from pinch_jax.study.tuning import complete_run, forget_weights, paced
 
+# Each takes a GB.
+SMALL_RUNS = 4
 
-def check_jobs(jobs: int) -> None:
-    """Raises UserError where so many runs cannot be made at once."""
-    if jobs > 1 and jax.default_backend() != "cpu":
+
+def jobs_at_once(asked: int) -> int:
+    """Returns how many runs are made at once; for 0 what suits this machine and a small model.
+
+    Raises:
+        UserError: so many cannot be.
+    """
+    backend = jax.default_backend()
+    if asked == 0:
+        return min(cores(), SMALL_RUNS) if backend == "cpu" else 1
+    if asked > 1 and backend != "cpu":
         raise UserError(
-            f"--jobs={jobs}: runs at once share no {jax.default_backend()}; leave it out, and give "
-            "each device a call with a --shard of its own"
+            f"--jobs={asked}: runs at once share no {backend}; leave it out, and give each device "
+            "a call with a --shard of its own"
         )
-    if jobs > cores():
-        raise UserError(f"--jobs={jobs}: there are {cores()} cores here; set --jobs={cores()}")
+    if asked > cores():
+        raise UserError(f"--jobs={asked}: there are {cores()} cores here; set --jobs={cores()}")
+    return asked
 
 
 def complete_runs(study: Study, mine: Sequence[Run], jobs: int, quiet: bool) -> None:
@@ -69,29 +80,39 @@ def _complete(study: Study, run: Run, progress: Callable[[int], None], quiet: bo
 
 
 def _delegate(study: Study, mine: Sequence[Run], jobs: int, bar: tqdm) -> None:
-    """Has the runs made by processes that each take the next one that nobody has taken."""
+    """Has the runs made by processes that each are given the next one when they have made one."""
     spawn = multiprocessing.get_context("spawn")
-    taken, names = spawn.Value("i", 0), [run.directory.name for run in mine]
-    workers = {}
+    workers: dict[Connection, multiprocessing.Process] = {}
+    begun: list[Run] = []
     try:
-        with stoppable(f"while {len(mine)} runs were made, {jobs} at once"):
-            for _ in range(jobs):
+        with stoppable(lambda: f"at run {len(begun)} of {len(mine)}, {jobs} at once"):
+            for _ in range(min(jobs, len(mine))):
                 ours, theirs = spawn.Pipe()
-                task = study.bench.config, study.workdir, names, taken, cores() // jobs, theirs
+                task = study.bench.config, study.workdir, max(cores() // jobs, 1), theirs
                 workers[ours] = spawn.Process(target=_work, args=task)
+                # A terminal sends Ctrl-C to all, and this process passes it on.
+                hear = signal.signal(signal.SIGINT, signal.SIG_IGN)
                 workers[ours].start()
+                signal.signal(signal.SIGINT, hear)
                 theirs.close()
-            _hear(dict(workers), mine, bar)
+            _hear(dict(workers), mine, begun, bar)
     finally:
         for ours, worker in workers.items():
             ours.close()  # by which it is told to stop, if it has not ended
             worker.join()
 
 
-def _hear(workers: dict[Connection, multiprocessing.Process], mine: Sequence[Run], bar: tqdm):
-    """Tells the bar what the workers tell, until all have ended."""
-    progress: dict[str, Callable[[int], None]] = {}
-    labels = {run.directory.name: run.label for run in mine}
+def _hear(
+    workers: dict[Connection, multiprocessing.Process],
+    mine: Sequence[Run],
+    begun: list[Run],
+    bar: tqdm,
+) -> None:
+    """Gives each worker that asks for one a run, and tells the bar of steps, until all have ended.
+
+    A worker says None where it asks, how many steps it has made, or what it failed by.
+    """
+    progress: dict[Connection, Callable[[int], None]] = {}
     while workers:
         for ours in wait([*workers]):
             try:
@@ -101,11 +122,15 @@ def _hear(workers: dict[Connection, multiprocessing.Process], mine: Sequence[Run
                 continue
             if isinstance(told, Exception):
                 raise told
-            name, steps = told
-            if name not in progress:
-                progress[name] = paced(bar)
-                bar.set_description(f"run {len(progress)} of {len(mine)} {labels[name]}")
-            progress[name](steps)
+            if told is not None:
+                progress[ours](told)
+                continue
+            following = mine[len(begun)] if len(begun) < len(mine) else None
+            ours.send(following and following.directory.name)
+            if following:
+                begun.append(following)
+                progress[ours] = paced(bar)
+                bar.set_description(f"run {len(begun)} of {len(mine)} {following.label}")
 
 
 def _check_end(worker: multiprocessing.Process) -> None:
@@ -120,20 +145,13 @@ def _check_end(worker: multiprocessing.Process) -> None:
         )
 
 
-def _work(
-    config: Config,
-    workdir: Path,
-    names: Sequence[str],
-    taken: Synchronized,
-    threads: int,
-    parent: Connection,
-) -> None:
-    """Makes one run after the other in a process of its own, and tells the parent how far it is."""
+def _work(config: Config, workdir: Path, threads: int, parent: Connection) -> None:
+    """Makes the runs that the parent names, in a process of its own, and tells it of each step."""
     os.environ["NPROC"] = str(threads)
-    ignore(signal.SIGINT)  # a terminal sends it to all, and the parent passes it on
     listen()
     tqdm.set_lock(threading.RLock())  # its own would be left behind where this process ends at once
-    threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
+    names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen_to, args=(parent, names), daemon=True).start()
 
     def tell(said: object) -> None:
         try:
@@ -146,8 +164,10 @@ def _work(
         with kept(workdir):
             study = plan_study(config, workdir, progress=False)
             runs = {run.directory.name: run for run in study.distinct}
-            while name := _next(names, taken):
-                _complete(study, runs[name], lambda steps, of=name: tell((of, steps)), quiet=True)
+            tell(None)
+            while name := names.get():
+                _complete(study, runs[name], tell, quiet=True)
+                tell(None)
     except KeyboardInterrupt:
         code = GO_ON
     except Exception as error:
@@ -159,13 +179,10 @@ def _work(
     os._exit(code)  # a compilation under way would end the process by a signal of its own
 
 
-def _next(names: Sequence[str], taken: Synchronized) -> str | None:
-    with taken.get_lock():
-        taken.value += 1
-        return names[taken.value - 1] if taken.value <= len(names) else None
-
-
-def _stop_with(parent: Connection) -> None:
-    """Stops this process once the parent has closed its end, or is gone."""
-    wait([parent])
-    os.kill(os.getpid(), signal.SIGTERM)
+def _listen_to(parent: Connection, names: queue.SimpleQueue) -> None:
+    """Passes on what the parent names, and stops this process once the parent closes, or is gone."""
+    try:
+        while True:
+            names.put(parent.recv())
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)
