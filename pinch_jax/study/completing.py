@@ -180,7 +180,7 @@ def _work(config: Config, workdir: Path, threads: int, parent: Connection) -> No
 
 
 def _listen_to(parent: Connection, names: queue.SimpleQueue) -> None:
-    """Passes on what the parent names, and stops this process once the parent closes, or is gone."""
+    """Passes on what the parent names, and stops this process once it has closed, or is gone."""
     try:
         while True:
             names.put(parent.recv())
