@@ -19,7 +19,7 @@ import jax
 from tqdm import tqdm
 
 from pinch_jax.config import Config
-from pinch_jax.errors import UserError
+from pinch_jax.errors import UserError, is_of_input
 from pinch_jax.goodput import DELEGATING, doing, kept
 from pinch_jax.stops import FAULT, GO_ON, listen, stoppable
 from pinch_jax.study.config import NONE
@@ -59,7 +59,7 @@ def complete_runs(study: Study, mine: Sequence[Run], jobs: int, quiet: bool) -> 
     total = sum(run.steps for run in mine)
     # The mean pace of this call: a set's steps are followed by its answers, which take time too.
     with tqdm(total=total, unit="step", disable=quiet, smoothing=0) as bar:
-        if jobs > 1:
+        if jobs > 1 and any(map(study.lacks_answers, mine)):
             with doing(DELEGATING):
                 _delegate(study, mine, jobs, bar)
             return
@@ -171,8 +171,8 @@ def _work(config: Config, workdir: Path, threads: int, parent: Connection) -> No
     except KeyboardInterrupt:
         code = GO_ON
     except Exception as error:
-        error.add_note(traceback.format_exc())
-        tell(error)
+        # Not every fault of a library outlives the way to another process.
+        tell(error if is_of_input(error) else RuntimeError(traceback.format_exc()))
         code = FAULT
     sys.stdout.flush()
     sys.stderr.flush()
@@ -185,4 +185,4 @@ def _listen_to(parent: Connection, names: queue.SimpleQueue) -> None:
         while True:
             names.put(parent.recv())
     except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
