@@ -78,7 +78,7 @@ def read_wording(
     if by_language:
         found = {
             own.name.removeprefix(before).removesuffix(behind): own
-            for own in sorted(path.parent.glob(f"{before}*{behind}"))
+            for own in sorted(path.parent.glob(f"{before}?*{behind}"))
         }
     else:
         found = {"": path} if path.is_file() else {}

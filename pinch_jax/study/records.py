@@ -142,9 +142,16 @@ def read_study(workdir: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{path}: no such file; run `pinch study` to its end first")
     study = read_record(path, "delete it, and run `pinch study` again")
-    if any((workdir / ANNOTATIONS).glob("*.jsonl")):
+    if annotation_files(workdir):
         study["experiments"] = [*dict.fromkeys((*study["experiments"], HUMAN))]
     return study
+
+
+def annotation_files(workdir: Path) -> list[Path]:
+    """Returns the files of annotators; a folder that may not be read is an error, and not empty."""
+    folder = workdir / ANNOTATIONS
+    held = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in held if path.suffix == ".jsonl")
 
 
 def read_records(workdir: Path) -> Records:
