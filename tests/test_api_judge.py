@@ -288,7 +288,7 @@ def test_another_model_under_the_same_name_is_told(server, cache, caplog):
     assert "small-2 answers, and before it was small-1" in caplog.text
     server.plan["2"] = [refuses("temperature")]
     told = judge_of(server.url, cache).judge(pairs(3))
-    assert answered_by(told) == ["small-1", "small-1, at a temperature of its own", "small-2"]
+    assert answered_by(told) == ["small-1", "small-1 at a temperature of its own", "small-2"]
 
 
 def test_a_key_that_is_missing_is_one_line(cache, monkeypatch):

@@ -120,6 +120,11 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     assert rows["fi"].score_corrected.value == pytest.approx(expected)
     # Of one language its mean is the same.
     assert rows["mean_other"].score_corrected.value == pytest.approx(expected)
+    # People may certify the references too.
+    judge = REFERENCE | {"certificate": certificate}
+    write_record(tmp_path / "study.json", study | {"judges": [judge]})
+    rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
+    assert rows["fi"].score_corrected == cell.score_corrected
 
 
 def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_damage(

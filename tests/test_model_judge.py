@@ -111,6 +111,7 @@ def test_a_template_of_ones_own_has_all_its_parts_and_a_file_for_each_language(t
     with pytest.raises(UserError, match=r"has no words in 'sw'.*prompt_language='en'"):
         wording.ask(Pair({"id": "1", "language": "sw", "prompt": ""}, "x", "y"), ("A", "B"))
     mistakes = {"{mark}": r"\{a\} is missing", whole + "{c}": r"\{c\} is not known"}
+    mistakes["{mark} {prompt} {a}: {second} {b}: {first}"] = r"\{a\} is the label of \{first\}"
     for broken, told in (mistakes | {whole + "{first:.4}": "might cut"}).items():
         (tmp_path / "own.txt").write_text(broken, "utf-8")
         with pytest.raises(UserError, match=told):

@@ -25,7 +25,7 @@ from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 # Raised when answers are asked for or read otherwise than before.
-_READING = 2
+_READING = 3
 # Most tokenizers make fewer tokens: of Gemma 3's, in 12 languages, one holds 3.0 to 10.4 bytes.
 _TOKEN_BYTES = 3
 # A rough guide for the time before the first call.
@@ -167,7 +167,7 @@ class ApiJudge:
                 with self._lock:
                     self._spent += paid - expected
             if not way.temperature:
-                model = f"{reply.model}, at a temperature of its own"
+                model = f"{reply.model} at a temperature of its own"
                 reply = dataclasses.replace(reply, model=model)
             judgement = read_reply(reply, LABELS[0])
             if reply.finish_reason == "length" and not reply.text.strip():

@@ -122,7 +122,7 @@ def annotated(annotations: Iterable[Annotation], match: Match) -> Annotated:
 def _says_else(place: str, said: Annotation) -> str:
     return (
         f"{place}: {said.annotator!r} says something else of {said.language} {said.id!r} before "
-        "it; keep the later file of an annotator alone"
+        "it; keep the later file of an annotator alone; two people need two names"
     )
 
 
