@@ -264,6 +264,11 @@ def test_annotations_that_may_not_be_read_are_not_taken_for_none(tmp_path, monke
     write_record(tmp_path / "study.json", {"experiments": []})
     assert read_study(tmp_path)["experiments"] == []
     (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / ".DS_Store").touch()
+    assert read_study(tmp_path)["experiments"] == []
+    (tmp_path / "annotations" / "aino.jsonl.txt").touch()
+    with pytest.raises(UserError, match=r"aino\.jsonl\.txt: is no \.jsonl file"):
+        read_study(tmp_path)
 
     def refuse(*_):
         raise PermissionError("annotations")

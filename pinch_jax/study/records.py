@@ -148,10 +148,17 @@ def read_study(workdir: Path) -> dict[str, Any]:
 
 
 def annotation_files(workdir: Path) -> list[Path]:
-    """Returns the files of annotators; a folder that may not be read is an error, and not empty."""
+    """Returns the files of annotators; a folder that may not be read is an error, and not empty.
+
+    Raises:
+        UserError: something else is there, which somebody may take for annotations that count.
+    """
     folder = workdir / ANNOTATIONS
-    held = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in held if path.suffix == ".jsonl")
+    held = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = [path for path in held if not path.name.startswith(".")]
+    if other := [path for path in files if path.suffix != ".jsonl"]:
+        raise UserError(f"{other[0]}: is no .jsonl file of an annotator; rename it, or move it")
+    return files
 
 
 def read_records(workdir: Path) -> Records:
