@@ -155,7 +155,8 @@ def annotation_files(workdir: Path) -> list[Path]:
     """
     folder = workdir / ANNOTATIONS
     held = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = [path for path in held if not path.name.startswith(".")]
+    # Of a bucket's folder the folder itself may be an object in it.
+    files = [path for path in held if path != folder and not path.name.startswith(".")]
     if other := [path for path in files if path.suffix != ".jsonl"]:
         raise UserError(f"{other[0]}: is no .jsonl file of an annotator; rename it, or move it")
     return files
