@@ -270,6 +270,16 @@ CASES = {
         NONE + "cut off: 'A'",
         1,
     ),
+    "the same behind a label in quotes": (
+        [completion('"A"', tokens((('"', -0.1),), TOP[:2], (('"', -0.1),)), "length")],
+        NONE + "cut off: '\"A\"'",
+        1,
+    ),
+    "`model_length` (Mistral), `max_tokens` and `MAX_TOKENS` for `length`": (
+        [completion("A", tokens(TOP[:2]), "model_length")],
+        NONE + "cut off: 'A'",
+        1,
+    ),
     "a label and blanks up to the limit": (
         [completion("A\n\n", tokens(TOP, *[(("\n", 0.0),)] * 15), "length")],
         ODDS.format(1.5),
@@ -290,6 +300,11 @@ CASES = {
     ),
     "finish_reason content_filter": (
         [completion(None, None, "content_filter")],
+        NONE + "content filter",
+        1,
+    ),
+    "finish_reason SAFETY or RECITATION behind a label (Gemini)": (
+        [completion("A", tokens(TOP), "SAFETY")],
         NONE + "content filter",
         1,
     ),

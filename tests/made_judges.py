@@ -61,9 +61,10 @@ def values(held, *names):
 
 
 class Gated(Made):
-    """Lets language decide some pairs for the right answer, before anyone is asked."""
+    """Lets language decide some pairs for the right answer, before it is asked as `model`."""
 
     decides = staticmethod(lambda pair: pair.record["id"] < "2")
+    model = ""
 
     def judge(self, pairs):
         told = super().judge(pairs)
@@ -71,6 +72,6 @@ class Gated(Made):
         return [
             dataclasses.replace(one, choice=right["good" in p.first], by="language")
             if self.decides(p)
-            else one
+            else dataclasses.replace(one, model=self.model)
             for p, one in zip(pairs, told, strict=True)
         ]

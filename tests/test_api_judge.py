@@ -25,6 +25,7 @@ from judging_service import (
     judge_of,
     outcome,
     pair,
+    refuses,
     table,
     tokens,
 )
@@ -36,7 +37,7 @@ from pinch_jax.judge.protocol import Judgement, answered_by
 from pinch_jax.service.faults import ServiceError
 
 ROOT = Path(__file__).parent.parent
-GOOD = Judgement("first", 1.5)
+GOOD, PLAIN = (Judgement("first", odds, model="small-1") for odds in (1.5, None))
 
 
 def pairs(count):
@@ -89,7 +90,7 @@ def test_the_odds_are_those_of_all_tokens_that_are_a_label(server, cache):
 def test_tokens_that_are_not_those_of_the_text_have_no_odds(server, cache):
     # The text is A; these tokens say B, as those of a thought before it may.
     server.plan["0"] = [completion("A", tokens((("B", -0.1), ("A", -3.0))))]
-    assert judge_of(server.url, cache).judge([pair("0")]) == [Judgement("first")]
+    assert judge_of(server.url, cache).judge([pair("0")]) == [PLAIN]
 
 
 def test_no_verdict_is_paid_for_twice_and_none_is_asked_for_again(server, cache):
@@ -120,7 +121,7 @@ def test_the_version_is_that_of_model_service_and_words(server, cache, monkeypat
 def test_what_a_service_refuses_is_found_out_once(server, cache):
     server.plan["0"] = [NO_LOGPROBS, NO_LOGPROBS, NO_SCHEMA]
     told = judge_of(server.url, cache).judge(pairs(4))
-    assert told == [Judgement("first")] * 4
+    assert told == [PLAIN] * 4
     assert server.asked == Counter({"0": 4, "1": 1, "2": 1, "3": 1})
     asked = [(b.get("top_logprobs"), "response_format" in b) for b in server.bodies]
     assert asked == [(20, False), (5, False), (None, True), *[(None, False)] * 4]
@@ -133,13 +134,13 @@ def test_a_service_that_gave_log_probabilities_is_asked_for_them_again(server, c
     server.plan |= {"1": [bare], "2": [prose]}
     assert judge.judge(pairs(4)) == [
         GOOD,
-        Judgement("first"),
+        PLAIN,
         Judgement(None, trouble="no label: 'Both.'"),
         GOOD,
     ]
     server.plan["5"] = [bare]
     # What is kept says so too.
-    assert judge_of(server.url, cache).judge(pairs(7)[5:]) == [Judgement("first"), GOOD]
+    assert judge_of(server.url, cache).judge(pairs(7)[5:]) == [PLAIN, GOOD]
     assert all("top_logprobs" in body for body in server.bodies)
 
 
@@ -285,6 +286,9 @@ def test_another_model_under_the_same_name_is_told(server, cache, caplog):
     server.plan["1"] = [completion("A", tokens(TOP)) | {"model": "small-2"}]
     judge_of(server.url, cache).judge(pairs(2))
     assert "small-2 answers, and before it was small-1" in caplog.text
+    server.plan["2"] = [refuses("temperature")]
+    told = judge_of(server.url, cache).judge(pairs(3))
+    assert answered_by(told) == ["small-1", "small-1 at a temperature of its own", "small-2"]
 
 
 def test_a_key_that_is_missing_is_one_line(cache, monkeypatch):
@@ -300,6 +304,7 @@ def test_the_cache_is_json_lines_that_say_which_model_answered(server, cache):
     assert (told["model"], told["choice"], told["log_odds"]) == ("small-1", "first", 1.5)
     assert told["version"] == judge.version
     # Through the gate, and of those that were kept.
+    asked = pair("0")
+    asked.record.update(reference="", answer="")
     gated = LanguageGate(judge_of(server.url, cache), NO_WORDS)
-    gated.cost([])
-    assert answered_by(gated) == ["small-1"]
+    assert answered_by(gated.judge([asked])) == ["small-1"] and server.answered["0"] == 1

@@ -91,6 +91,10 @@ def test_other_mixtures_baselines_and_kinds_of_prompts_are_told(small, large):
         (drawing,) = compared(small, large).drawings
         assert drawing.note == f"Not like with like: {told}."
     write_record(large / "config.json", config)
+    judge = study["judges"][0] | {"answered_by": ["small-2"]}
+    write_record(large / "study.json", study | {"judges": [judge]})
+    (drawing,) = compared(small, large).drawings
+    assert drawing.note == "Not like with like: other models answered as the judge."
     for change in ({"spec": "pinch:1:en,fi"}, {"baselines": {"fi": "pretrained"}}):
         arms = [arm | change if arm["x"] == 1 else arm for arm in study["arms"]]
         write_record(large / "study.json", study | {"arms": arms})

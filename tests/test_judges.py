@@ -120,6 +120,11 @@ def test_what_language_decided_is_not_corrected_for_the_errors_of_a_judge(tmp_pa
     assert rows["fi"].score_corrected.value == pytest.approx(expected)
     # Of one language its mean is the same.
     assert rows["mean_other"].score_corrected.value == pytest.approx(expected)
+    # People may certify the references too.
+    judge = REFERENCE | {"certificate": certificate}
+    write_record(tmp_path / "study.json", study | {"judges": [judge]})
+    rows = {row.language: row for row in analyse(tmp_path).judges if row.spec == "monolingual:en"}
+    assert rows["fi"].score_corrected == cell.score_corrected
 
 
 def test_prompts_without_a_verdict_are_left_out_counted_and_never_mistaken_for_damage(
@@ -153,15 +158,24 @@ def test_a_study_counts_each_outcome_once_and_knows_who_answered(tmp_path, study
     decided = {record["id"] for record in records[:4]}
     silent = {record["response"] for record in records[4:14]}
     judge = Gated(lambda first, second: None if {first, second} & silent else 1.0)
-    judge.decides, judge.models = lambda pair: pair.record["id"] in decided, {"small-1", "large"}
-    entry = MODEL | {"as": "made", "name": "made", "no_verdict": {}}
-    entry |= dict.fromkeys(("outcomes", "asked", "with_log_odds"), 0)
-    matches = Matches(files, {"fi": [None] * len(records)})
-    _judge_by(judge, entry, tmp_path, matches, progress=False)
+    judge.decides = lambda pair: pair.record["id"] in decided
+
+    def judged(model, *pairs):
+        judge.model, entry = model, MODEL | {"as": "made", "name": "made", "no_verdict": {}}
+        entry |= dict.fromkeys(("outcomes", "asked", "with_log_odds"), 0) | {"answered_by": []}
+        matches = Matches({pair: files[pair] for pair in pairs}, {"fi": [None] * len(records)})
+        _judge_by(judge, entry, tmp_path, matches, progress=False)
+        return entry
+
+    assert judged("small-1", PAIR)["answered_by"] == ["small-1"]
+    # It is the verdicts that know, whatever became of the answers that were paid for.
+    entry = judged("large", *files)
     missing = sum(entry["no_verdict"].values())
     assert missing >= 20 and entry["outcomes"] == 2 * len(records) - missing
     assert entry["asked"] == entry["with_log_odds"] == 2 * (entry["outcomes"] - 8)
     assert entry["answered_by"] == ["large", "small-1"]
+    (other,) = files.keys() - {PAIR}
+    assert judged("small-2", other)["answered_by"] == ["large"]
 
 
 def test_the_page_says_who_answered_and_how_much_of_a_score_is_missing(tmp_path):
@@ -290,6 +304,9 @@ def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded
     held = {"format": FORMAT, "judge": {"name": "model", "identity": judge.identity}}
     write_record(tmp_path / "it.json", held)
     assert _described("model", config, judge)["certificate"] == held
+    # Renamed it is the same judge, and whoever has its old name is another one.
+    renamed = held | {"judge": held["judge"] | {"name": "renamed"}}
+    assert _described("renamed", config, judge)["certificate"] == renamed
     ungated = dataclasses.replace(config, language_gate=False)
     other = open_judge("model", ungated, NO_WORDS, shard, tmp_path / "paid")
     with pytest.raises(UserError, match=r"judges\.model\.certificate=.*is of another judge"):

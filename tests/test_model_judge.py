@@ -105,9 +105,13 @@ def test_a_template_of_ones_own_has_all_its_parts_and_a_file_for_each_language(t
     pair = Pair({"id": "1", "language": "fi", "prompt": "Miksi?"}, "x {mark}", "y")
     assert wording.ask(pair, ("A", "B")).endswith("] Miksi? x {mark} y A B")
     assert wording.ask(pair, ("A", "B")).startswith("Kumpi? [")
+    # A file beside them that is called so without a language is of none, and not of all.
+    (tmp_path / "ask-.txt").write_text(f"Which? {whole}", "utf-8")
+    assert read_wording(str(tmp_path / "ask-{language}.txt")) == wording
     with pytest.raises(UserError, match=r"has no words in 'sw'.*prompt_language='en'"):
         wording.ask(Pair({"id": "1", "language": "sw", "prompt": ""}, "x", "y"), ("A", "B"))
     mistakes = {"{mark}": r"\{a\} is missing", whole + "{c}": r"\{c\} is not known"}
+    mistakes["{mark} {prompt} {a}: {second} {b}: {first}"] = r"\{a\} is the label of \{first\}"
     for broken, told in (mistakes | {whole + "{first:.4}": "might cut"}).items():
         (tmp_path / "own.txt").write_text(broken, "utf-8")
         with pytest.raises(UserError, match=told):

@@ -139,6 +139,11 @@ def test_a_file_of_pairs_is_checked_line_by_line(tmp_path):
         write(path, [good | wrong])
         with pytest.raises(UserError, match=told):
             read_pairs(path)
+    # A judge is asked about a prompt by its id: two of one id would be asked as one of them.
+    for other in ({"prompt": "Why?"}, {"reference": "a"}):
+        write(path, [good, good | other])
+        with pytest.raises(UserError, match=r"pairs\.jsonl:2: nb '1' has another prompt"):
+            read_pairs(path)
     write(path, [good | {"second": "A."}])
     with pytest.raises(UserError, match="no pairs"):
         read_pairs(path)

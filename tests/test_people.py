@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 
@@ -12,7 +13,7 @@ import pytest
 from absl import flags
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest, file_checksum
+from pinch_jax.files import digest, file_checksum, write_record
 from pinch_jax.judge.annotation_page import write_page
 from pinch_jax.judge.people import (
     PeopleJudge,
@@ -29,6 +30,7 @@ from pinch_jax.main import main
 from pinch_jax.study.comparisons import Comparison, Judged, Results
 from pinch_jax.study.experiments.human import judge_agrees, ratings
 from pinch_jax.study.measures import NotRun
+from pinch_jax.study.records import read_study
 
 
 @pytest.fixture
@@ -163,6 +165,14 @@ def test_what_stands_in_two_files_counts_once_and_a_change_of_mind_is_refused(fi
         read_annotations([early, late])
 
 
+def test_nobody_has_two_voices_on_a_pair_that_pages_of_several_files_have(files):
+    later = [said(files, 0, "second", baseline_file=str(place) * 64) for place in (0, 1)]
+    other = said(files, 0, "first", "Boris")
+    assert judged(files, *later, other) == {"q0": 0.5}
+    with pytest.raises(UserError, match="'Aino' says something else of en 'q0' before it"):
+        judged(files, said(files, 0, "first"), *later)
+
+
 def test_alpha_is_that_of_krippendorffs_own_example():
     # Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, C: 0.815 for ordinal data.
     observers = ("123321412***", "1233224125*3", "*3332342251*", "12332441251*")
@@ -198,6 +208,7 @@ def test_the_commands_make_a_page_judge_by_people_and_write_pairs_to_certify_wit
         "second": theirs,
         "better": "first",
         "source": "people",
+        **dict.fromkeys(("reference", "answer", "task"), ""),
     }
     output = tmp_path / "verdicts.jsonl"
     told = call("judge", judge="people", annotations=path, output=output)
@@ -247,6 +258,26 @@ def test_a_study_shows_what_people_say_of_its_models_and_how_far_its_judge_agree
         "en: 1 pairs by 1 annotators, 0 by several; Krippendorff's alpha of their choices is not "
         "defined."
     ]
+
+
+def test_annotations_that_may_not_be_read_are_not_taken_for_none(tmp_path, monkeypatch):
+    write_record(tmp_path / "study.json", {"experiments": []})
+    assert read_study(tmp_path)["experiments"] == []
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / ".DS_Store").touch()
+    assert read_study(tmp_path)["experiments"] == []
+    (tmp_path / "annotations" / "aino.jsonl.txt").touch()
+    with pytest.raises(UserError, match=r"aino\.jsonl\.txt: is no \.jsonl file"):
+        read_study(tmp_path)
+
+    def refuse(*_):
+        raise PermissionError("annotations")
+
+    # Root, who runs some tests, may read all.
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(PermissionError):
+        read_study(tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")

@@ -57,6 +57,10 @@ def test_a_prompt_without_a_verdict_in_both_orders_has_no_outcome():
         "] % of 1 prompts; no verdict on 1 prompts, which another call asks again"
     )
     assert score_summary([], 2).startswith("no score")
+    for others, said in (("small-1", False), ("small-2", True)):
+        by = [dataclasses.replace(held[0], model="small-1")]
+        by += [dataclasses.replace(one, model=others) for one in held[1:]]
+        assert ("; several models answered: small-1; small-2" in score_summary(by, 2)) == said
 
 
 def told(verdicts):

@@ -20,7 +20,8 @@ from pinch_jax.service.faults import first_line
 # More than a label needs, so that prose that begins with "A" is seen to be prose.
 ANSWER_TOKENS = 16
 # Blanks, as tokenizers write them too, and quotes.
-_AROUND = " \t\r\n▁ĠĊ\"'`“”‘’«»"
+_QUOTES = "\"'`“”‘’«»"
+_AROUND = f" \t\r\n▁ĠĊ{_QUOTES}"
 # At or below it stands what a service writes for tokens that it says nothing of: -100, -9999 or
 # the least number of its type.
 _LEAST_LOGPROB = -100.0
@@ -91,7 +92,7 @@ def read_reply(reply: Reply, labels: tuple[str, str]) -> Judgement:
         return Judgement(None, trouble=trouble)
     label, cut = read_label(reply.text, labels), reply.finish_reason == "length"
     # "A" may be all that a service's own limit leaves of "A better answer would be …".
-    if label is None or (cut and reply.text.endswith(label)):
+    if label is None or (cut and reply.text.rstrip(_QUOTES).endswith(label)):
         told = repr(first_line(reply.text.strip())[:80])
         return Judgement(None, trouble=f"{'cut off' if cut else 'no label'}: {told}")
     try:

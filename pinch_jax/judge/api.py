@@ -25,7 +25,7 @@ from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 # Raised when answers are asked for or read otherwise than before.
-_READING = 2
+_READING = 3
 # Most tokenizers make fewer tokens: of Gemma 3's, in 12 languages, one holds 3.0 to 10.4 bytes.
 _TOKEN_BYTES = 3
 # A rough guide for the time before the first call.
@@ -81,7 +81,7 @@ class ApiJudge:
         self._read_bytes = 0
         self._spent = 0.0
         self._answered, self._missed, self._gave_logprobs = False, 0, False
-        self.models: set[str] = set()
+        self._models: set[str] = set()
 
     def cost(self, pairs: Iterable[Pair]) -> Cost:
         """Returns what it costs to judge pairs; what is kept, or comes twice, costs nothing."""
@@ -125,7 +125,8 @@ class ApiJudge:
                 key, prompt = item
                 judgement, reply = self._ask(prompt, patience, len(new))
                 if judgement.choice and reply:
-                    self._keep(key, judgement, reply, add_line)
+                    judgement = dataclasses.replace(judgement, model=reply.model)
+                    self._keep(key, judgement, add_line)
                 return key, judgement
 
             side_by_side(
@@ -165,6 +166,9 @@ class ApiJudge:
             finally:
                 with self._lock:
                     self._spent += paid - expected
+            if not way.temperature:
+                model = f"{reply.model} at a temperature of its own"
+                reply = dataclasses.replace(reply, model=model)
             judgement = read_reply(reply, LABELS[0])
             if reply.finish_reason == "length" and not reply.text.strip():
                 self._miss(f"{self._who}: {judgement.trouble}", pairs)
@@ -218,19 +222,19 @@ class ApiJudge:
             self._way = simpler
         logging.warning("%s: %s; asked by %s", self._who, first_line(why), [*simpler.options])
 
-    def _keep(self, key: str, judgement: Judgement, reply: Reply, add_line: AddLine) -> None:
-        told = {"choice": judgement.choice, "log_odds": judgement.log_odds}
-        line = {"key": key, "version": self.version, "model": reply.model, **told}
+    def _keep(self, key: str, judgement: Judgement, add_line: AddLine) -> None:
+        model, told = judgement.model, {"choice": judgement.choice, "log_odds": judgement.log_odds}
+        line = {"key": key, "version": self.version, "model": model, **told}
         added_bytes = add_line(line)
         with self._lock:
             self._read_bytes += added_bytes
             self._known[key] = judgement
-            if reply.model not in self.models and self.models:
-                before = ", ".join(sorted(self.models))
+            if model not in self._models and self._models:
+                before = ", ".join(sorted(self._models))
                 logging.warning(
-                    "%s: %s answers, and before it was %s; name one", self._who, reply.model, before
+                    "%s: %s answers, and before it was %s; name one", self._who, model, before
                 )
-            self.models.add(reply.model)
+            self._models.add(model)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[AddLine]:
@@ -241,13 +245,13 @@ class ApiJudge:
                 for place, line in read_kept_lines(self._cache, _REMEDY):
                     try:
                         key, version = line["key"], line["version"]
-                        judgement = Judgement(line["choice"], line["log_odds"])
+                        choice, log_odds, model = line["choice"], line["log_odds"], line["model"]
                     except KeyError as error:
                         raise UserError(f"{place}: no {error}: not a verdict; {_REMEDY}") from error
                     if version == self.version:
-                        self._known[key] = judgement
-                        self._gave_logprobs |= judgement.log_odds is not None
-                        self.models.add(line["model"])
+                        self._known[key] = Judgement(choice, log_odds, model=model)
+                        self._gave_logprobs |= log_odds is not None
+                        self._models.add(model)
             self._read_bytes = size_bytes
             yield add_line
 

@@ -51,7 +51,7 @@ def make_certificate(
     return {
         "format": FORMAT,
         "judge": {name: getattr(judge, name) for name in _JUDGE}
-        | {"answered_by": answered_by(judge)},
+        | {"answered_by": answered_by(one for result in results for one in result.told)},
         "pairs": {"source": source, "checksum": checksum(pairs), "count": len(pairs)},
         "battery": battery_checksum(),
         "languages": {code: _measures(held, plain) for code, held in of.items()},

@@ -26,11 +26,6 @@ class LanguageGate:
         self.version = digest([self.identity, judge.version, words.checksum])
         self.batch_size, self.everywhere = judge.batch_size, judge.everywhere
 
-    @property
-    def models(self) -> Iterable[str]:
-        """The models that a service has answered as."""
-        return getattr(self._judge, "models", ())
-
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Returns what language says of each pair, or else the judge."""
         told = {at: held for at, pair in enumerate(pairs) if (held := self._by_language(pair))}

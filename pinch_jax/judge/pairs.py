@@ -85,15 +85,21 @@ def read_pairs(path: Path) -> list[KnownPair]:
     """
     fields = tuple(field.name for field in dataclasses.fields(KnownPair))
     needed, may_lack = fields[:6], fields[6:]
-    pairs = []
+    pairs, known = [], {}
     for place, record in read_objects(path):
         held = dict.fromkeys(may_lack, "") | record
         check_fields(place, held, fields, empty=("first", "second", *may_lack))
         if held["better"] not in OUTCOMES:
             raise UserError(f"{place}: better={held['better']!r} is none of {tuple(OUTCOMES)}")
         held["language"] = language_of(place, held["language"])
-        if not alike(held["first"], held["second"]):
-            pairs.append(KnownPair(**{name: held[name] for name in fields}))
+        pair = KnownPair(**{name: held[name] for name in fields})
+        if known.setdefault((pair.language, pair.id), pair.record) != pair.record:
+            raise UserError(
+                f"{place}: {pair.language} {pair.id!r} has another prompt, reference, task or "
+                "answer in a line before; give each prompt an id of its own"
+            )
+        if not alike(pair.first, pair.second):
+            pairs.append(pair)
     if not pairs:
         raise UserError(f"--pairs={path}: no pairs; a line has the fields {', '.join(needed)}")
     return pairs

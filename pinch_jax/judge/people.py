@@ -10,6 +10,7 @@ from pathlib import Path
 import krippendorff
 
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.records import ASKED
 from pinch_jax.files import digest, write_text
 from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.judge.pairs import OUTCOMES
@@ -91,10 +92,7 @@ def read_annotations(paths: Iterable[Path]) -> list[Annotation]:
                 raise UserError(f"{place}: not an annotation ({error}); {remedy}") from None
             of = said.language, said.id, said.annotator, said.baseline_file, said.candidate_file
             if held.setdefault(of, said) != said:
-                raise UserError(
-                    f"{place}: {said.annotator!r} says something else of {said.language} "
-                    f"{said.id!r} before it; keep the later file of an annotator alone"
-                )
+                raise UserError(_says_else(place, said))
     if not held:
         raise UserError(f"{', '.join(map(str, paths))}: no annotations; {remedy}")
     return [*held.values()]
@@ -104,9 +102,10 @@ def annotated(annotations: Iterable[Annotation], match: Match) -> Annotated:
     """Returns (language, id) -> what was said of a pair of these files.
 
     Raises:
-        UserError: something was said of another pair than these files have.
+        UserError: something was said of another pair than these files have, or somebody says two
+            things of a pair, on pages of other files that have it too.
     """
-    held: dict[tuple[str, str], list[Annotation]] = {}
+    held: dict[tuple[str, str], dict[str, Annotation]] = {}
     for said in annotations:
         key = said.language, said.id
         there = checksums(texts_of(match, key)) if key in match.baseline else {"prompt": ""}
@@ -115,8 +114,16 @@ def annotated(annotations: Iterable[Annotation], match: Match) -> Annotated:
                 f"--annotations: {said.annotator!r} saw other texts of {said.language} {said.id!r} "
                 f"(page {said.page}); give the --baseline and --candidate that page was made of"
             )
-        held.setdefault(key, []).append(said)
-    return held
+        if held.setdefault(key, {}).setdefault(said.annotator, said).outcome != said.outcome:
+            raise UserError(_says_else("--annotations", said))
+    return {key: [*by.values()] for key, by in held.items()}
+
+
+def _says_else(place: str, said: Annotation) -> str:
+    return (
+        f"{place}: {said.annotator!r} says something else of {said.language} {said.id!r} before "
+        "it; keep the later file of an annotator alone; two people need two names"
+    )
 
 
 def texts_of(match: Match, key: tuple[str, str]) -> dict[str, str]:
@@ -172,7 +179,7 @@ def write_pairs(said: Annotated, match: Match, path: Path) -> None:
     lines = []
     for key, held in said.items():
         shown = texts_of(match, key)
-        pair = {"id": key[1], "language": key[0], "prompt": shown["prompt"]}
+        pair = {name: match.baseline[key][name] for name in ("id", "language", *ASKED)}
         pair |= {"first": shown["baseline"], "second": shown["candidate"]}
         pair |= {"better": better[majority(held)], "source": "people"}
         lines.append(json.dumps(pair, ensure_ascii=False) + "\n")

@@ -78,7 +78,7 @@ def read_wording(
     if by_language:
         found = {
             own.name.removeprefix(before).removesuffix(behind): own
-            for own in sorted(path.parent.glob(f"{before}*{behind}"))
+            for own in sorted(path.parent.glob(f"{before}?*{behind}"))
         }
     else:
         found = {"": path} if path.is_file() else {}
@@ -108,5 +108,10 @@ def _read_template(path: Path, field: str) -> str:
         raise UserError(
             f"{field}.template: {path}: {{{min(wrong)}}} {trouble}; it needs each of "
             + ", ".join(f"{{{name}}}" for name in _FIELDS)
+        )
+    if (names.index("a") < names.index("b")) != (names.index("first") < names.index("second")):
+        raise UserError(
+            f"{field}.template: {path}: {{a}} is the label of {{first}} and {{b}} of {{second}}, "
+            "but they come in other orders, as if each were the other's; name them in one order"
         )
     return text

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 Place = Literal["first", "second"]
@@ -26,12 +26,14 @@ class Judgement:
         choice: the better response; None is no verdict, and `trouble` says why there is none.
         log_odds: log P(first) - log P(second), in nats; None where the judge gives none.
         by: "judge", or "language": one response is in a wrong language, and nobody was asked.
+        model: what a service says that it answered as; "" where it is no service.
     """
 
     choice: Place | None
     log_odds: float | None = None
     trouble: str = ""
     by: Literal["judge", "language"] = "judge"
+    model: str = ""
 
 
 def by_odds(log_odds: float) -> Judgement:
@@ -41,9 +43,9 @@ def by_odds(log_odds: float) -> Judgement:
     return Judgement("first" if log_odds >= 0 else "second", float(log_odds))
 
 
-def answered_by(judge: "Judge") -> list[str]:
-    """Returns the models that a service says to have answered as, none of any other judge."""
-    return sorted(getattr(judge, "models", ()))
+def answered_by(told: Iterable[Any]) -> list[str]:
+    """Returns the models of judgements or verdicts, none where no service was asked."""
+    return sorted({one.model for one in told if one.model})
 
 
 class Judge(Protocol):

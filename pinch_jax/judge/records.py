@@ -23,6 +23,7 @@ class Verdict:
         responses: the checksums of the two responses, first and second.
         log_odds: log P(first) - log P(second) in nats; None where the judge gives none.
         by: "judge", or "language", where one response was in a wrong language and nobody was asked.
+        model: as `Judgement` has it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Verdict:
     responses: tuple[str, str] = ("", "")
     log_odds: float | None = None
     by: str = "judge"
+    model: str = ""
 
     def __post_init__(self) -> None:
         for field, values in (

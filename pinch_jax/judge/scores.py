@@ -7,6 +7,7 @@ import scipy.special
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Mean, mean_by_prompt
+from pinch_jax.judge.protocol import answered_by
 from pinch_jax.judge.records import ORDERS, Verdict
 
 
@@ -100,6 +101,8 @@ def score_summary(verdicts: Sequence[Verdict], prompts: int) -> str:
         told += f"; {_pooled(verdicts, win_probabilities)[0].value:.1f} % by probability"
     if gated := sum(verdict.by == "language" for verdict in verdicts):
         told += f"; {gated} of {len(verdicts)} verdicts by language alone"
+    if len(models := answered_by(verdicts)) > 1:
+        told += f"; several models answered: {'; '.join(models)}"
     if missing := prompts - held:
         told += f"; no verdict on {missing} prompts, which another call asks again"
     return told

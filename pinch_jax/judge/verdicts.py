@@ -114,6 +114,7 @@ def _verdict(judge: Judge, key: Key, pair: Pair, told: Judgement, seen: str) -> 
         (digest(pair.first), digest(pair.second)),
         told.log_odds,
         told.by,
+        told.model,
     )
 
 

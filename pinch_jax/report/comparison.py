@@ -126,6 +126,8 @@ def _unlike(
     for said, part, *fields in _SETTINGS:
         held_by = {str([config[part].get(name) or "" for name in fields]) for config in configs}
         reasons += [said] * (len(held_by) > 1)
+    answered = {str(studies[study].study["judges"][0].get("answered_by") or []) for study in held}
+    reasons += ["other models answered as the judge"] * (len(answered) > 1)
     mixtures = [_mixtures(studies[study], name) for study in held]
     if any(len({of[key] for of in mixtures}) > 1 for key in set.intersection(*map(set, mixtures))):
         reasons.append("mixtures at the same place, or what they are held against, are others")

@@ -25,6 +25,9 @@ from pinch_jax.service.faults import (
 
 _FILTERED = {"content_filter", "content_policy_violation"}
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+# What others call the same ends: Mistral, and services that pass on Anthropic's and Gemini's.
+_SAME_END = {"model_length": "length", "max_tokens": "length"}
+_SAME_END |= dict.fromkeys(("safety", "recitation"), "content_filter")
 _TOO_LONG = re.compile(r"context[ _](length|size|window)|prompt is too long", re.IGNORECASE)
 
 
@@ -128,9 +131,10 @@ def _reply(body: Mapping[str, Any]) -> Reply:
     choice = table(next(iter(body["choices"]), None))
     message, usage = table(choice.get("message")), table(body.get("usage"))
     text, counts = message.get("content"), (usage.get("prompt_tokens"), usage.get("total_tokens"))
+    reason = str(choice.get("finish_reason")) if choice else "no choice"
     return Reply(
         text if isinstance(text, str) else "",
-        str(choice.get("finish_reason")) if choice else "no choice",
+        _SAME_END.get(reason.lower(), reason),
         first_line(message.get("refusal") or ""),
         choice.get("logprobs"),
         *(count if type(count) is int and count > 0 else None for count in counts),

@@ -1,6 +1,6 @@
 """What each judge of a study says, beside each other: its scores, and how far two judges agree.
 
-judges.csv and agreement.csv have no rows where the references alone judged.
+judges.csv and agreement.csv have no rows where the references alone judged, without a certificate.
 """
 
 import itertools
@@ -29,7 +29,7 @@ OUTCOMES = (0.0, 0.5, 1.0)
 def judge_rows(results: Results, workdir: Path) -> tuple[JudgeScore, ...]:
     """Returns the rows of judges.csv; to the reference judge, no length counts."""
     judges = results.study["judges"]
-    if all(judge["kind"] == "reference" for judge in judges):
+    if all(judge["kind"] == "reference" and not judge.get("certificate") for judge in judges):
         return ()
     tokenizer = _tokenizer(workdir, results.study)
     lengths = _lengths(results, tokenizer) if tokenizer else {}

@@ -96,11 +96,15 @@ def _described(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]:
         "outcomes": 0,
         "asked": 0,
         "with_log_odds": 0,
+        "answered_by": [],
     }
 
 
 def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any] | None:
-    """Returns what `pinch certify` wrote of this very judge; None where no file is named."""
+    """Returns what `pinch certify` wrote of this very judge, by the name that it has today.
+
+    None where no file is named.
+    """
     if not config.certificate:
         return None
     certificate = read_certificate(as_path(config.certificate))
@@ -109,7 +113,7 @@ def _certificate(name: str, config: JudgeConfig, judge: Judge) -> dict[str, Any]
             f"config.judges.{name}.certificate={config.certificate!r}: is of another judge, "
             f"{certificate['judge']['name']!r}, or of other words or settings; certify this one"
         )
-    return certificate
+    return certificate | {"judge": certificate["judge"] | {"name": name}}
 
 
 def _judge_by(
@@ -131,4 +135,5 @@ def _judge_by(
         entry["outcomes"] += told
         entry["asked"] += len(asked)
         entry["with_log_odds"] += sum(asked)
-    entry["answered_by"] = answered_by(judge)
+        models = {*entry["answered_by"], *answered_by(verdicts)}
+        entry["answered_by"] = sorted(models)

@@ -142,9 +142,24 @@ def read_study(workdir: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{path}: no such file; run `pinch study` to its end first")
     study = read_record(path, "delete it, and run `pinch study` again")
-    if any((workdir / ANNOTATIONS).glob("*.jsonl")):
+    if annotation_files(workdir):
         study["experiments"] = [*dict.fromkeys((*study["experiments"], HUMAN))]
     return study
+
+
+def annotation_files(workdir: Path) -> list[Path]:
+    """Returns the files of annotators; a folder that may not be read is an error, and not empty.
+
+    Raises:
+        UserError: something else is there, which somebody may take for annotations that count.
+    """
+    folder = workdir / ANNOTATIONS
+    held = sorted(folder.iterdir()) if folder.is_dir() else []
+    # Of a bucket's folder the folder itself may be an object in it.
+    files = [path for path in held if path != folder and not path.name.startswith(".")]
+    if other := [path for path in files if path.suffix != ".jsonl"]:
+        raise UserError(f"{other[0]}: is no .jsonl file of an annotator; rename it, or move it")
+    return files
 
 
 def read_records(workdir: Path) -> Records:

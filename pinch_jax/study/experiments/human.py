@@ -21,7 +21,7 @@ from pinch_jax.study.comparisons import Comparison, Judged, Results, answers_of
 from pinch_jax.study.experiments.figure import Shares
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide
 from pinch_jax.study.measures import NotRun, show
-from pinch_jax.study.records import ANNOTATIONS, Records
+from pinch_jax.study.records import Records, annotation_files
 from pinch_jax.study.workdir import responses_path
 
 # The lowest of the paper's four: our choice, named in the rule.
@@ -48,7 +48,7 @@ class Said(NamedTuple):
 
 def annotations_of(workdir: Path, study: Mapping[str, Any]) -> tuple[list[Said], int]:
     """Returns what people say of the runs of a study, and how much is said of other answers."""
-    paths = sorted((workdir / ANNOTATIONS).glob("*.jsonl"))
+    paths = annotation_files(workdir)
     annotations = read_annotations(paths) if paths else []
     asked = {one.language for one in annotations}
     runs = {
