@@ -13,7 +13,9 @@ from small import small_study
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.errors import UserError
 from pinch_jax.files import CHECKSUM, read_record, write_record
+from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.study.analysis import analyse
@@ -193,7 +195,7 @@ def test_the_report_comes_from_the_study(study):
 
 
 def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
-    config, study, judge
+    config, study, judge, tmp_path
 ):
     before = files(study.workdir / "runs")
     other = config.copy_and_resolve_references()
@@ -219,6 +221,18 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     assert [row.score.value for row in by_model] == [
         row.score.value for row in analysis.scores if row.wins == row.wins
     ]
+    lost = next((study.workdir / "verdicts").glob("reference-*/*"))
+    verdicts = lost.read_bytes()
+    lost.unlink()
+    other.study.judge = "reference,model"
+    other.judges.model.certificate = str(tmp_path / "certificate.json")
+    of_another = {"format": FORMAT, "judge": {"name": "another", "identity": "another's"}}
+    write_record(tmp_path / "certificate.json", of_another)
+    refused = plan_study(from_config_dict(other), study.workdir, progress=False)
+    with pytest.raises(UserError, match="is of another judge, 'another'"):
+        run_study(refused, progress=False)
+    assert not lost.exists(), "the first judge, who may cost something, was asked before"
+    lost.write_bytes(verdicts)
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
     assert -1 <= all_languages.kappa.value < 1 and all_languages.outcomes >= PROMPTS * 4 * 3
     assert "model and reference say the same" in write_report(study.workdir).read_text("utf-8")

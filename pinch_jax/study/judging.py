@@ -63,21 +63,28 @@ def judge_study(
         for held in (folder, *folder.glob("*/")):
             delete_unfinished(held)
 
+    judges = {name: bench.config.judges[name] for name in bench.config.study.judges}
+
+    def described(name: str) -> tuple[Judge, dict[str, Any]]:
+        by = open_judge(name, judges[name], words, bench.shard, folder / f"{name}.paid.jsonl")
+        return by, _described(name, judges[name], by)
+
     with one_writer(folder / "lock", tidy):
-        for name in bench.config.study.judges:
+        for name, config in judges.items():
+            if config.certificate:  # that of a later judge may be another's
+                where_asked(config, f"opening {name}", lambda name=name: described(name))
+        for name, config in judges.items():
 
             def judge(name: str = name) -> None:
-                config, paid_for = bench.config.judges[name], folder / f"{name}.paid.jsonl"
-                by = open_judge(name, config, words, bench.shard, paid_for)
-                entry = _described(name, config, by)
+                by, entry = described(name)
                 agree_to_pay(by, matches.pairs(), yes)
                 _judge_by(by, entry, workdir, matches, progress)
                 told.append(entry)
 
-            if bench.config.judges[name].kind == "model":
+            if config.kind == "model":
                 # The weights of the runs and those of the judge need not fit together.
                 bench.release()
-            where_asked(bench.config.judges[name], f"judging by {name}", judge)
+            where_asked(config, f"judging by {name}", judge)
     return told
 
 
