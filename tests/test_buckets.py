@@ -15,9 +15,11 @@ from trees import assert_same
 
 from pinch_jax import bucket_locks
 from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
+from pinch_jax.corpus.reading.rows import read_rows
 from pinch_jax.errors import UserError
 from pinch_jax.files import appending, mend_last_line, write_bytes
 from pinch_jax.folders import is_there, seal, whole_folder
+from pinch_jax.json_input import read_objects
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors
@@ -79,6 +81,42 @@ def test_what_another_process_writes_is_seen_at_once(folder):
     assert sorted(p.name for p in folder.glob("*")) == ["a", "b"]
 
 
+def test_a_folder_that_a_console_has_made_is_not_inside_itself(folder):
+    fsspec.filesystem(folder.parts[1]).pipe_file(f"{folder}/", b"")
+    assert not [*folder.iterdir(), *folder.glob("*"), *files_below(folder)]
+    (folder / "a").write_text("")
+    for listed in (folder.iterdir(), folder.glob("*"), files_below(folder)):
+        assert list(listed) == [folder / "a"]
+    # As after an answer that was lost: the library asks again.
+    (folder / "a").unlink()
+    (folder / "a").unlink()
+
+
+@pytest.mark.parametrize("place", ["here", "gs", "s3"])
+def test_a_source_that_is_replaced_while_it_is_read_is_refused(place, servers, tmp_path):
+    """The first rows of one content, the others of another one of the same length."""
+    path = (tmp_path if place == "here" else as_path(f"{place}://{BUCKET}/replaced")) / "rows.jsonl"
+
+    def written(value):
+        content = b'{"n": %d}\n' % value * 20_000
+        path.write_bytes(content)
+        return content
+
+    size = len(written(1))
+    rows = read_rows(str(path))
+    assert next(rows).fields == {"n": 1}
+    assert len(written(2)) == size
+    with pytest.raises(UserError, match=r"rows\.jsonl has changed while it was read"):
+        list(rows)
+    assert {row.fields["n"] for row in read_rows(str(path))} == {2}
+    if place != "here":
+        answers = read_objects(path)
+        next(answers)
+        written(1)
+        with pytest.raises(UserError, match="has changed while it was read"):
+            list(answers)
+
+
 def test_what_cannot_be_asked_for_is_not_taken_for_absent(folder, monkeypatch):
     def out_of_reach(path, **options):
         raise PermissionError(path)
@@ -138,9 +176,10 @@ def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatc
     monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
     del codes[:]
     with only_writer(folder / "lock"):
-        # Another one has taken this process for dead.
-        next(folder.glob("lock-*")).unlink()
+        # Another one has taken this process for dead; what was on its way may come after that.
         while not codes:
+            for flag in folder.glob("lock-*"):
+                flag.unlink()
             time.sleep(0.02)
     assert codes[0] == GO_ON
 
