@@ -197,6 +197,19 @@ def test_a_writer_whose_renewal_hangs_stops_before_another_takes_it_for_dead(fol
     assert in_time
 
 
+def test_a_writer_that_cannot_say_that_it_lives_does_not_write(folder, monkeypatch):
+    def start(thread, start=threading.Thread.start):
+        if threading.current_thread() is threading.main_thread():  # others send the requests
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    assert not (folder / "lock").exists()  # the threads of the libraries are there
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"), only_writer(folder / "lock"):
+        pytest.fail("it writes")
+    assert not list(folder.glob("*"))
+
+
 def test_a_folder_is_there_when_its_seal_is(folder, tmp_path):
     for name in ("a", "b", CHECKSUMS):
         (tmp_path / name).write_text(name)
