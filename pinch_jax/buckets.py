@@ -148,8 +148,10 @@ def as_path(named: str | Path, field: str = "") -> Path:
     if not importlib.util.find_spec(LIBRARIES[scheme]):
         raise UserError(f"{told}: for buckets: pip install 'pinch_jax[buckets]'")
     path = BucketPath(named)
-    if len(path.parts) < 4:
-        raise UserError(f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH")
+    if len(path.parts) < 4 or ".." in path.parts:  # which would be the name of a folder
+        raise UserError(
+            f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH, no `..`"
+        )
     _check_reached(path.parents[-3])
     return path
 

@@ -132,8 +132,9 @@ def test_a_bucket_that_is_not_there_is_named_and_not_made(folder):
     with pytest.raises(FileNotFoundError) as told:
         (absent / "a").write_bytes(b"")
     assert told.value.filename == str(absent / "a")
-    with pytest.raises(UserError, match="name a place in a bucket"):
-        as_path("gs://bucket")
+    for no_place in ("gs://bucket", "s3://bucket/mine/../study"):
+        with pytest.raises(UserError, match="name a place in a bucket"):
+            as_path(no_place)
 
 
 def test_one_writes_at_a_time_and_says_that_it_lives(folder, monkeypatch):
