@@ -64,6 +64,18 @@ def test_lines_that_were_added_before_a_kill_are_there_once(folder, begin):
         part.write_bytes(content)
     mend_last_line(path)
     assert path.read_text() == "1\n2\n3\n"
+    # Lines that are not there are not passed over.
+    add = begin(path)
+    add("4\n")
+    between = path.with_name(f"{path.name}.added-{6:015}")
+    add("5\n")
+    content = between.read_bytes()
+    between.unlink()
+    with pytest.raises(UserError, match=r"does not go on where .* ends, at byte 6"):
+        mend_last_line(path)
+    between.write_bytes(content)
+    mend_last_line(path)
+    assert path.read_text() == "1\n2\n3\n4\n5\n" and list(folder.iterdir()) == [path]
     # Whoever deletes the file does not get its last lines back.
     begin(path)("4\n")
     path.unlink()
