@@ -202,7 +202,7 @@ def output_path(name: str, folder: bool = False) -> Path:
     path = as_path(required(name), f"--{name}")
     for read in ("prompts", "texts", "baseline", "candidate", "answers", "words", "pairs"):
         given = FLAGS[read].value
-        if given and as_path(given).resolve() == path.resolve():
+        if given and _is_same(as_path(given), path):
             raise UserError(f"--{name}={path} is --{read} too, and would be lost; name another")
     if path.exists() and path.is_dir() != folder:
         there, wanted = ("a file", "folder") if folder else ("a folder", "file")
@@ -215,6 +215,13 @@ def output_path(name: str, folder: bool = False) -> Path:
     if not os.access(there, os.W_OK):
         raise UserError(f"--{name}={path}: {there} may not be written; name another place")
     return path
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Returns whether two paths are of one file, also on a disk that knows no case of names."""
+    if in_bucket(first) or in_bucket(second) or not (first.exists() and second.exists()):
+        return first.resolve() == second.resolve()
+    return first.samefile(second)
 
 
 def read_workdir() -> Path:

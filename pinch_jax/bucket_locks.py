@@ -36,17 +36,19 @@ def flag_up(lock: Path, who: str) -> Iterator[None]:
     def renew() -> None:
         write_text(flag, json.dumps(told | {"renewed": time.time()}))
 
-    ended = threading.Event()
-    renewing = None
+    ended, over, started = threading.Event(), threading.Event(), []
     try:
-        args = flag, renew, ended, _put_up(flag, lock, renew)
-        renewing = threading.Thread(target=_keep_up, args=args, daemon=True)
-        renewing.start()
+        renewed = [_put_up(flag, lock, renew)]
+        # The one that watches ends last, and does not depend on the other.
+        for task in ((_keep_up, flag, renewed, ended, renew), (_watch, flag, renewed, over)):
+            thread = threading.Thread(target=task[0], args=task[1:], daemon=True)
+            thread.start()
+            started.append(thread)
         yield
     finally:
-        ended.set()
-        if renewing:
-            renewing.join()
+        for thread, event in zip(started, (ended, over), strict=False):
+            event.set()
+            thread.join()
         flag.unlink(missing_ok=True)
 
 
@@ -89,31 +91,33 @@ def _alive(lock: Path, flag: Path, seen: dict[Path, tuple[str, float]]) -> list[
     return told
 
 
-def _keep_up(flag: Path, renew: Callable[[], None], ended: threading.Event, renewed: float) -> None:
-    def stop() -> None:
-        say = f"{flag}: not renewed in time, and another call may write; run again"
-        print(say, file=sys.stderr, flush=True)
-        os._exit(GO_ON)
-
-    def watched(since: float) -> threading.Timer:
-        # A thread of its own: a request to the store may hang, or come to its end too late.
-        watch = threading.Timer(since + EXPIRED_SECONDS / 2 - time.monotonic(), stop)
-        watch.daemon = True
-        watch.start()
-        return watch
-
-    watch = watched(renewed)
+def _keep_up(
+    flag: Path, renewed: list[float], ended: threading.Event, renew: Callable[[], None]
+) -> None:
+    """Renews a flag; `renewed` is since when, by the monotonic clock, it is not."""
     while not ended.wait(RENEW_SECONDS):
         try:
             if not flag.exists():
-                stop()
+                _stop(flag)
             begun = time.monotonic()
             renew()
-            watch.cancel()
-            watch = watched(begun)
+            renewed[0] = begun
         except Exception as error:  # the network may come back
             print(f"{flag}: not renewed yet ({error})", file=sys.stderr, flush=True)
-    watch.cancel()
+
+
+def _watch(flag: Path, renewed: list[float], over: threading.Event) -> None:
+    """Stops the process once a flag is not renewed: a request may hang, or end too late."""
+    while (left := renewed[0] + EXPIRED_SECONDS / 2 - time.monotonic()) > 0:
+        if over.wait(left):
+            return
+    _stop(flag)
+
+
+def _stop(flag: Path) -> None:
+    say = f"{flag}: not renewed in time, and another call may write; run again"
+    print(say, file=sys.stderr, flush=True)
+    os._exit(GO_ON)
 
 
 def holder(told: str, lock: Path) -> str:

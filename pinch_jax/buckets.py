@@ -71,6 +71,13 @@ class BucketPath(PosixGPath):
     def is_file(self) -> bool:
         return self._kind() == "file"
 
+    def iterdir(self) -> Iterator["BucketPath"]:
+        for name in _system(self).ls(str(self), detail=False):
+            path = BucketPath(f"{self.parts[1]}://{name}")
+            # Consoles make a folder by an object that has its name and a slash.
+            if path != self:
+                yield path
+
     def glob(self, pattern: str) -> Iterator["BucketPath"]:
         first, _, rest = pattern.partition("/")
         named = [self / first]
@@ -118,11 +125,9 @@ class BucketPath(PosixGPath):
             path.unlink(missing_ok=True)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        try:
+        # Of an answer that is lost a store is asked again, when the object is gone already.
+        with contextlib.suppress(FileNotFoundError):
             _system(self).rm_file(str(self))
-        except FileNotFoundError:
-            if not missing_ok:
-                raise
 
 
 def as_path(named: str | Path, field: str = "") -> Path:
@@ -143,8 +148,10 @@ def as_path(named: str | Path, field: str = "") -> Path:
     if not importlib.util.find_spec(LIBRARIES[scheme]):
         raise UserError(f"{told}: for buckets: pip install 'pinch_jax[buckets]'")
     path = BucketPath(named)
-    if len(path.parts) < 4:
-        raise UserError(f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH")
+    if len(path.parts) < 4 or ".." in path.parts:  # which would be the name of a folder
+        raise UserError(
+            f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH, no `..`"
+        )
     _check_reached(path.parents[-3])
     return path
 
@@ -177,6 +184,15 @@ def content_id(path: Path) -> str:
     return f"{told.st_ino} {told.st_size} {told.st_mtime_ns}"
 
 
+@contextlib.contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """Lets a block read a file part by part; UserError if they are not of one content."""
+    before = content_id(path)
+    yield
+    if content_id(path) != before:
+        raise UserError(f"{path} has changed while it was read; run again once it is whole")
+
+
 def read_range(path: Path, start: int, stop: int) -> bytes:
     """Returns bytes of an object, and fetches no others."""
     return _system(path).cat_file(str(path), start=start, end=stop)
@@ -188,7 +204,8 @@ def files_below(folder: Path) -> Iterator[Path]:
         yield from (path for path in folder.rglob("*") if path.is_file())
         return
     for name in _system(folder).find(str(folder)):
-        yield BucketPath(f"{folder.parts[1]}://{name}")
+        if not name.endswith("/"):
+            yield BucketPath(f"{folder.parts[1]}://{name}")
 
 
 def copy_folder(

@@ -172,13 +172,20 @@ def _joined(path: Path) -> bytes:
     added = sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix))
     # Somebody has deleted the file; or a kill came before what is in it was deleted below.
     first = math.inf if content is None else len(content)
-    new = [p.read_bytes() for p in added if int(p.name.removeprefix(prefix)) >= first]
-    whole = b"".join([content or b"", *new])
-    if new:
-        write_bytes(path, whole)
+    whole = bytearray(content or b"")
+    for part in added:
+        if (start := int(part.name.removeprefix(prefix))) >= first:
+            if start != len(whole):
+                raise UserError(
+                    f"{part} does not go on where {path} ends, at byte {len(whole)}: lines are "
+                    f"gone, or not listed yet; run again, or delete all {prefix}*"
+                )
+            whole += part.read_bytes()
+    if len(whole) > first:
+        write_bytes(path, bytes(whole))
     for part in added:
         part.unlink()
-    return whole
+    return bytes(whole)
 
 
 def mend_last_line(path: Path) -> None:

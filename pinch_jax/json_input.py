@@ -4,6 +4,7 @@ UTF-8, with or without a byte-order mark; lines end at "\\n" alone, so that a te
 separators of Unicode; numbers are finite; texts can be written as UTF-8 again.
 """
 
+import contextlib
 import itertools
 import json
 import math
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pinch_jax.buckets import in_bucket, unchanged
 from pinch_jax.errors import UserError
 
 REPAIR = "repair or delete it"
@@ -56,7 +58,8 @@ def read_objects(path: Path, remedy: str = REPAIR) -> Iterator[tuple[str, dict[s
     """Yields (place, object) of a file as `read_values` does; UserError for what is no object."""
     if not path.exists():
         raise UserError(f"{path}: no such file; correct the path")
-    with path.open("rb") as file:
+    # On a disk it may grow meanwhile.
+    with path.open("rb") as file, unchanged(path) if in_bucket(path) else contextlib.nullcontext():
         for place, value in read_values(path, file, remedy):
             if not isinstance(value, dict):
                 raise UserError(f"{place}: not a JSON object; {remedy}")

@@ -15,9 +15,11 @@ from trees import assert_same
 
 from pinch_jax import bucket_locks
 from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
+from pinch_jax.corpus.reading.rows import read_rows
 from pinch_jax.errors import UserError
 from pinch_jax.files import appending, mend_last_line, write_bytes
 from pinch_jax.folders import is_there, seal, whole_folder
+from pinch_jax.json_input import read_objects
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import ranged_safetensors
@@ -62,6 +64,18 @@ def test_lines_that_were_added_before_a_kill_are_there_once(folder, begin):
         part.write_bytes(content)
     mend_last_line(path)
     assert path.read_text() == "1\n2\n3\n"
+    # Lines that are not there are not passed over.
+    add = begin(path)
+    add("4\n")
+    between = path.with_name(f"{path.name}.added-{6:015}")
+    add("5\n")
+    content = between.read_bytes()
+    between.unlink()
+    with pytest.raises(UserError, match=r"does not go on where .* ends, at byte 6"):
+        mend_last_line(path)
+    between.write_bytes(content)
+    mend_last_line(path)
+    assert path.read_text() == "1\n2\n3\n4\n5\n" and list(folder.iterdir()) == [path]
     # Whoever deletes the file does not get its last lines back.
     begin(path)("4\n")
     path.unlink()
@@ -79,6 +93,42 @@ def test_what_another_process_writes_is_seen_at_once(folder):
     assert sorted(p.name for p in folder.glob("*")) == ["a", "b"]
 
 
+def test_a_folder_that_a_console_has_made_is_not_inside_itself(folder):
+    fsspec.filesystem(folder.parts[1]).pipe_file(f"{folder}/", b"")
+    assert not [*folder.iterdir(), *folder.glob("*"), *files_below(folder)]
+    (folder / "a").write_text("")
+    for listed in (folder.iterdir(), folder.glob("*"), files_below(folder)):
+        assert list(listed) == [folder / "a"]
+    # As after an answer that was lost: the library asks again.
+    (folder / "a").unlink()
+    (folder / "a").unlink()
+
+
+@pytest.mark.parametrize("place", ["here", "gs", "s3"])
+def test_a_source_that_is_replaced_while_it_is_read_is_refused(place, servers, tmp_path):
+    """The first rows of one content, the others of another one of the same length."""
+    path = (tmp_path if place == "here" else as_path(f"{place}://{BUCKET}/replaced")) / "rows.jsonl"
+
+    def written(value):
+        content = b'{"n": %d}\n' % value * 20_000
+        path.write_bytes(content)
+        return content
+
+    size = len(written(1))
+    rows = read_rows(str(path))
+    assert next(rows).fields == {"n": 1}
+    assert len(written(2)) == size
+    with pytest.raises(UserError, match=r"rows\.jsonl has changed while it was read"):
+        list(rows)
+    assert {row.fields["n"] for row in read_rows(str(path))} == {2}
+    if place != "here":
+        answers = read_objects(path)
+        next(answers)
+        written(1)
+        with pytest.raises(UserError, match="has changed while it was read"):
+            list(answers)
+
+
 def test_what_cannot_be_asked_for_is_not_taken_for_absent(folder, monkeypatch):
     def out_of_reach(path, **options):
         raise PermissionError(path)
@@ -94,8 +144,9 @@ def test_a_bucket_that_is_not_there_is_named_and_not_made(folder):
     with pytest.raises(FileNotFoundError) as told:
         (absent / "a").write_bytes(b"")
     assert told.value.filename == str(absent / "a")
-    with pytest.raises(UserError, match="name a place in a bucket"):
-        as_path("gs://bucket")
+    for no_place in ("gs://bucket", "s3://bucket/mine/../study"):
+        with pytest.raises(UserError, match="name a place in a bucket"):
+            as_path(no_place)
 
 
 def test_one_writes_at_a_time_and_says_that_it_lives(folder, monkeypatch):
@@ -138,9 +189,10 @@ def test_a_dead_writer_is_not_waited_for_and_a_late_one_stops(folder, monkeypatc
     monkeypatch.setattr(bucket_locks, "RENEW_SECONDS", 0.05)
     del codes[:]
     with only_writer(folder / "lock"):
-        # Another one has taken this process for dead.
-        next(folder.glob("lock-*")).unlink()
+        # Another one has taken this process for dead; what was on its way may come after that.
         while not codes:
+            for flag in folder.glob("lock-*"):
+                flag.unlink()
             time.sleep(0.02)
     assert codes[0] == GO_ON
 
@@ -156,6 +208,19 @@ def test_a_writer_whose_renewal_hangs_stops_before_another_takes_it_for_dead(fol
         in_time = stopped.wait(10)
         answers.set()
     assert in_time
+
+
+def test_a_writer_that_cannot_say_that_it_lives_does_not_write(folder, monkeypatch):
+    def start(thread, start=threading.Thread.start):
+        if threading.current_thread() is threading.main_thread():  # others send the requests
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    assert not (folder / "lock").exists()  # the threads of the libraries are there
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"), only_writer(folder / "lock"):
+        pytest.fail("it writes")
+    assert not list(folder.glob("*"))
 
 
 def test_a_folder_is_there_when_its_seal_is(folder, tmp_path):

@@ -329,6 +329,25 @@ def test_a_corpus_of_the_hub_is_that_of_its_commit(hub, tmp_path):
         own_corpus.load_corpus(pinned(typed, None).corpus, own_corpus.LANGUAGES, False)
 
 
+def test_a_branch_that_moves_meanwhile_is_one_commit_in_all_of_a_study(hub, tmp_path):
+    class Moving(dict):
+        def get(self, branch, default=None):
+            commit = super().get(branch, default)
+            self["main"] = second
+            return commit
+
+    repo = hub.repo("org/data", "datasets")
+    first, second = repo.commit({"README.md": CARD}), repo.commit({"a": b""}, "next")
+    repo.branches = Moving(repo.branches)
+    train, heldout = (f"hub:org/data?split={split}&config={{language}}" for split in ("a", "b"))
+    typed = own_corpus.whole_config(tmp_path, train=(train,), heldout=(heldout,))
+    config = pinned(typed, tmp_path / "study")
+    sources = config.corpus.train + config.corpus.heldout
+    assert sources == tuple(f"{one}&revision=main:{first}" for one in (train, heldout))
+    claim_workdir(config, tmp_path / "study")
+    assert pinned(typed, tmp_path / "study") == config
+
+
 @pytest.mark.filterwarnings("ignore:the load_module")  # ml_collections
 @pytest.mark.filterwarnings("ignore:Use 'content=")  # huggingface_hub without Xet
 def test_a_tuned_model_goes_to_the_hub_with_its_card_and_comes_back(

@@ -34,7 +34,9 @@ def pinned(config: Config, workdir: Path | None) -> Config:
             for name, one in named.items()
             if one.kind == "dataset" or not as_path(name).exists()
         }
-        return {name: (kept.get(one) or one.pinned()).revision for name, one in on_hub.items()}
+        # Each once: a branch may move between two of its sources, and one call goes by one commit.
+        pins = {one: kept.get(one) or one.pinned() for one in dict.fromkeys(on_hub.values())}
+        return {name: pins[one].revision for name, one in on_hub.items()}
 
     found = agreed("finding commits on the hub", find)
 

@@ -168,6 +168,8 @@ def _write_texts(root: Path) -> None:
     (root / "latin.jsonl").write_bytes('{"prompt": "Käsi?"}\n'.encode("latin-1"))
     (root / "zeros.jsonl").write_bytes(bytes(64))
     (root / "good.jsonl").write_text(good)
+    # One file of two names, as on a disk that knows no case.
+    (root / "same.jsonl").hardlink_to(root / "good.jsonl")
     (root / "good_text.jsonl").write_text(good.replace("prompt", "text"))
     deep = "[" * 100_000 + "]" * 100_000
     (root / "deep.jsonl").write_text(good + '{"prompt": ' + deep + "}\n")

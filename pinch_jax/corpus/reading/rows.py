@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pinch_jax.buckets import as_path, in_bucket
+from pinch_jax.buckets import as_path, in_bucket, unchanged
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
 from pinch_jax.files import PART_BYTES
@@ -159,7 +159,8 @@ def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
             "the text ones also with .gz"
         )
     try:
-        yield from readers[suffix](file)
+        with unchanged(file):
+            yield from readers[suffix](file)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _broken(file, error) from error
 
