@@ -227,6 +227,18 @@ def test_p_of_few_draws_is_students_however_small_it_is(draws, errors):
     assert found.estimate().p == pytest.approx(expected, rel=0.03)
 
 
+def test_p_of_three_draws_that_lie_close_by_chance_is_not_small_for_it():
+    rng, shape = np.random.default_rng(0), (3, 96, 2000)
+    draw, prompt = rng.standard_normal((3, 1, 2000)), rng.standard_normal((1, 96, 2000))
+    place = np.sqrt(0.3) * (draw + prompt) + np.sqrt(0.4) * rng.standard_normal(shape)
+    found = [even.estimate() for even in means_over_prompts(np.where(place < 0, 100.0, 0.0))]
+    p = np.array([one.p for one in found])
+    assert 70 < np.sum(p < 0.05) < 130
+    # Two are expected; there were 11 while Student's tail had the weight of the variance.
+    assert np.sum(p < 0.001) < 7
+    assert all((one.p < 0.05) == (not one.low <= 50 <= one.high) for one in found)
+
+
 def test_a_difference_of_paired_draws_is_told_where_the_scores_alone_are_not():
     rng = np.random.default_rng(0)
     first = made_up(rng, 3, 4, 0.2, 0.5)

@@ -13,6 +13,10 @@ NORMAL = 1.959964
 """How many standard errors such an interval reaches, where the variance is known well."""
 NOISE = 0.25
 """How much of what prompts add to the scatter of draws is taken off it."""
+CHANCES = scipy.special.expit(np.arange(-60.0, 16.0))
+"""The chances of a smaller scatter than that of the draws, close to 0 and 1 too."""
+WEIGHTS = CHANCES * (1 - CHANCES) / np.sum(CHANCES * (1 - CHANCES))
+"""How much each of them stands for."""
 
 
 def tell(draws: np.ndarray) -> bool:
@@ -53,22 +57,30 @@ def noise(draws: np.ndarray, influence: np.ndarray) -> float:
     return float(np.sum(rest**2)) / (len(own) - 1)
 
 
-def reach(
-    prompt_variance: float, draw_variance: float, draws: np.ndarray, tail: float = TAIL
-) -> float:
-    """Returns how many standard errors an interval reaches to either side that leaves `tail` out.
+def reach(prompt_variance: float, draw_variance: float, draws: np.ndarray) -> float:
+    """Returns how many standard errors a 95 % interval reaches to either side.
 
     Normal as far as the variance comes from prompts, Student's as far as from draws.
 
     Source: Cochran and Cox (1957), Experimental Designs.
     """
     if draw_variance == 0.0:
-        return normal(tail)
-    student = -float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, tail))
-    both = prompt_variance * normal(tail) + draw_variance * student
+        return NORMAL
+    student = -float(scipy.special.stdtrit(np.isfinite(draws).sum() - 1, TAIL))
+    both = prompt_variance * NORMAL + draw_variance * student
     return both / (prompt_variance + draw_variance)
 
 
-def normal(tail: float) -> float:
-    """Returns how many standard errors a normal interval reaches that leaves `tail` out."""
-    return NORMAL if tail == TAIL else -float(scipy.special.ndtri(tail))
+def possible(draws: np.ndarray, influence: np.ndarray) -> np.ndarray:
+    """Returns what `draw_variance` may truly be where draws scatter so: [at each of `CHANCES`].
+
+    Few draws may lie close by chance, and what they then hide decides what is far off. All that
+    prompts add is taken off here: it is known well, and no quarter of it is needed.
+
+    Source: Weerahandi (1993), Generalized Confidence Intervals.
+    """
+    held = draws[np.isfinite(draws)]
+    free = len(held) - 1
+    chi2 = 2 * scipy.special.gammaincinv(free / 2, CHANCES)
+    scatter = float(np.var(held, ddof=1)) * free / chi2
+    return np.maximum(0.0, scatter - noise(draws, influence)) / len(held)

@@ -10,11 +10,11 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pinch_jax.evaluate.draws import NORMAL, draw_variance, normal, reach, tell
+from pinch_jax.evaluate.draws import NORMAL, draw_variance, possible, reach, tell
 from pinch_jax.evaluate.few_prompts import doubt, rarity
 from pinch_jax.evaluate.jeffreys import NOTHING, Estimate, jeffreys
 
@@ -70,31 +70,28 @@ class Mean:
         fixed = {"influence": self.over_draws[None], "draws": np.array([self.value])}
         return dataclasses.replace(self, **fixed)
 
-    def effective_prompts(self) -> Callable[[float], float]:
+    def effective_prompts(self) -> float:
         """Returns how many prompts, each won or lost and drawn once, tell as much as these values.
-
-        It is a function of what an interval leaves out beyond either end.
 
         Ties, and languages that win and lose different prompts, tell more than one win or loss a
         prompt. Where all prompts are alike, nobody knows how much more: they count as they are at
         0 and 100, and between as if one was won and one lost beside them; where nearly all are, see
         `rarity`. Few draws count for less, as Student's t reaches further than the normal
-        distribution, and the further the less is left out.
+        distribution.
 
         Source: Korn and Graubard (1998), Confidence Intervals for Proportions with Small Expected
         Number of Positive Counts Estimated from Survey Data.
         """
-        # Without the mean itself: who looks for a root by it holds it until garbage is collected.
-        part, prompts, draws = self.value / 100.0, self.prompts, self.draws
+        if self.value in (0.0, 100.0):
+            return self.prompts
         by_prompts, by_draws = self._variances
+        far = (reach(by_prompts, by_draws, self.draws) / NORMAL) ** 2
+        return self._worth((by_prompts + by_draws) * far)
 
-        def counted(tail: float) -> float:
-            if part in (0.0, 1.0):
-                return prompts
-            far = (reach(by_prompts, by_draws, draws, tail) / normal(tail)) ** 2
-            return 100.0**2 * part * (1 - part) / ((by_prompts + by_draws) * far)
-
-        return counted
+    def _worth(self, variance: float | np.ndarray) -> float | np.ndarray:
+        """How many prompts, each won or lost, give a mean so much variance."""
+        part = self.value / 100.0
+        return 100.0**2 * part * (1 - part) / variance
 
     @functools.cached_property
     def _variances(self) -> tuple[float, float]:
@@ -116,8 +113,10 @@ class Mean:
         if math.isinf(self.prompts):
             p = math.nan if math.isnan(null) else float(self.value == null)
             return Estimate(self.value, self.value, self.value, p)
-        certain = not self._variances[1]
-        return jeffreys(self.value, null, self.effective_prompts(), certain)
+        counts = None
+        if len(self.draws) > 1 and not math.isnan(null):
+            counts = self._worth(self._variances[0] + possible(self.draws, self.influence))
+        return jeffreys(self.value, null, self.effective_prompts(), counts)
 
     def __sub__(self, other: "Mean | Contrast") -> "Contrast":
         """Returns the paired difference of two means over the same prompts."""

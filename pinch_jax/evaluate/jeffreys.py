@@ -3,15 +3,11 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
 
-import scipy.optimize
+import numpy as np
 import scipy.special
 
-from pinch_jax.evaluate.draws import TAIL
-
-LEAST_P = 1e-30
-"""Where draws differ, no p is told below it."""
+from pinch_jax.evaluate.draws import TAIL, WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,47 +28,38 @@ class Estimate:
 NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
-def jeffreys(value: float, null: float, size: Callable[[float], float], certain: bool) -> Estimate:
+def jeffreys(value: float, null: float, count: float, counts: np.ndarray | None) -> Estimate:
     """Returns a share in percent with Jeffreys' interval, and p against `null`, in percent too.
 
-    `size` says how many prompts it counts for where so much is left out beyond either end; they are
-    as many for any where that is `certain`. At 0 and 100 the exact interval takes the place.
-    p is what the widest interval leaves out that leaves `null` out, so that it is below 0.05
-    exactly where this one does, and few draws have Student's tails however small it is. There is
-    none against NaN.
+    It counts for `count` prompts. At 0 and 100 the exact interval takes the place. p is twice what
+    lies beyond `null`. With several draws it is the mean over all `counts` [at each of `CHANCES`]
+    that it may be; its odds are then scaled so that it is 0.05 at the interval's ends, and below
+    exactly where the interval leaves `null` out. There is none against NaN.
 
     Source: Brown, Cai and DasGupta (2001), Interval Estimation for a Binomial Proportion,
     section 4.1.2, with the ends of the modified Jeffreys interval.
     """
-    part, at, count = value / 100.0, null / 100.0, size(TAIL)
+    part, at = value / 100.0, null / 100.0
     if part in (0.0, 1.0):
         # Whatever is further off would give nothing but losses (or wins) more rarely than TAIL.
         far = 1 - TAIL ** (1 / count)
         low, high = (0.0, far) if part == 0.0 else (1 - far, 1.0)
-        p = max(2 * (1 - abs(part - at)) ** count, sys.float_info.min)
+        p = 2 * (1 - abs(part - at)) ** count
     else:
         a, b = count * part + 0.5, count * (1 - part) + 0.5
         low, high = scipy.special.betaincinv(a, b, TAIL), scipy.special.betainccinv(a, b, TAIL)
-        known = certain or math.isnan(null)
-        p = _beyond(part, at, count) if known else _left_out(part, at, size)
-    p = math.nan if math.isnan(null) else min(1.0, p)
+        if counts is None or math.isnan(null):
+            p = float(_beyond(part, at, count))
+        else:
+            end = low if at < part else high
+            p, p_end = (float(WEIGHTS @ _beyond(part, x, counts)) for x in (at, end))
+            odds = 2 * TAIL / (1 - 2 * TAIL) * (1 - p_end) / p_end
+            p = odds * p / (1 + (odds - 1) * p)
+    p = math.nan if math.isnan(null) else min(1.0, max(p, sys.float_info.min))
     return Estimate(value, 100 * float(low), 100 * float(high), p)
 
 
-def _beyond(part: float, at: float, count: float) -> float:
-    """Returns twice what lies beyond `at` of the distribution of so many prompts."""
+def _beyond(part: float, at: float, count: float | np.ndarray) -> float | np.ndarray:
+    """Returns twice what lies beyond `at` of the distribution of so many prompts, each of them."""
     a, b = count * part + 0.5, count * (1 - part) + 0.5
-    sides = scipy.special.betainc(a, b, at), scipy.special.betaincc(a, b, at)
-    return max(2 * float(min(sides)), sys.float_info.min)
-
-
-def _left_out(part: float, at: float, size: Callable[[float], float]) -> float:
-    """Returns how much is left out by the widest interval that does not hold `at`."""
-
-    def lacking(log_p: float) -> float:
-        return math.log(_beyond(part, at, size(math.exp(log_p) / 2))) - log_p
-
-    least, most = math.log(LEAST_P), math.log(1 - 1e-9)
-    if lacking(least) <= 0:
-        return LEAST_P
-    return 1.0 if lacking(most) >= 0 else math.exp(scipy.optimize.brentq(lacking, least, most))
+    return 2 * np.minimum(scipy.special.betainc(a, b, at), scipy.special.betaincc(a, b, at))

@@ -1,13 +1,16 @@
 """How often a 95 % interval holds the truth: one language, means over languages, differences.
 
-    python tests/benchmarks/interval_coverage.py [studies [draws]]
+    python tests/benchmarks/interval_coverage.py [studies [draws | holm]]
 
 Prints percent of the made-up studies (1,000 unless told; about ten minutes). One language is exact,
 by enumeration, up to 300 prompts. `ties` is how much of what is not certain is a tie. `alike` is
 how alike the languages are in one prompt, as the correlation of what decides its win: 0 are
 languages that have nothing in common, which prompts of one corpus never are. Where tuning sets are
 drawn several times, a column is how much of what decides a win is how good the draw is; under it
-stands the percent of a score's variance that draws then give. With `draws` that table alone.
+stands the percent of a score's variance that draws then give. With `draws` that table alone. With
+`holm` another: of studies of 132 scores of one language, all even and independent, in what percent
+some score is marked after Holm's correction; and what percent of scores have p below 0.05, 0.01 and
+0.001.
 """
 
 import itertools
@@ -18,6 +21,7 @@ import scipy.special
 import scipy.stats
 
 from pinch_jax.evaluate.intervals import Mean, mean_of, means_over_prompts
+from pinch_jax.judge.scores import holm
 
 SCORES, TIES = (0.5, 0.9, 0.99), (0.0, 0.3, 0.8)
 FEW = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -117,11 +121,36 @@ def print_draws(studies):
         print(f"{draws:5} {languages:9} {score:5}{cells}", flush=True)
 
 
+def of_holm(studies, draws, by_draws, cells=132):
+    """Return the percent of studies with a marked score, and of scores with p below three ends."""
+    found = []
+    for _ in range(studies):
+        draw = np.sqrt(by_draws) * RNG.standard_normal((draws, 1, cells))
+        prompt = np.sqrt(0.3) * RNG.standard_normal((1, 96, cells))
+        own = np.sqrt(0.7 - by_draws) * RNG.standard_normal((draws, 96, cells))
+        values = np.where(draw + prompt + own < 0, 100.0, 0.0)
+        found.append([mean.estimate().p for mean in means_over_prompts(values)])
+    p = np.array(found)
+    marked = np.mean([holm(study).min() < 0.05 for study in p])
+    return 100 * np.array([marked, *(np.mean(p < end) for end in (0.05, 0.01, 0.001))])
+
+
+def print_holm(studies):
+    """Print the table of scores that are marked though all are even."""
+    parts = (0.0, 0.01, 0.03, 0.1, 0.3)
+    names = "".join(f"{part:>24}" for part in parts)
+    print(f"\nmarked after Holm (p below 0.05, 0.01, 0.001)\ndraws{names}")
+    for draws in (3, 4, 5, 10):
+        rows = (of_holm(studies, draws, part) for part in parts)
+        cells = "".join(f"  {a:5.1f} ({b:4.2f} {c:4.2f} {d:5.3f})" for a, b, c, d in rows)
+        print(f"{draws:5}{cells}", flush=True)
+
+
 def main():
     """Print the five tables."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    if sys.argv[2:] == ["draws"]:
-        print_draws(studies)
+    if sys.argv[2:]:
+        {"draws": print_draws, "holm": print_holm}[sys.argv[2]](studies)
         return
     print("one language, exact\nprompts  score " + "".join(f"  ties {t}" for t in TIES))
     for prompts, score in itertools.product((5, 20, 96, 300), SCORES):
