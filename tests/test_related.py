@@ -26,6 +26,8 @@ from pinch_jax.study.measures import NotRun
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.records import TABLES, read_study
 
+pytestmark = pytest.mark.usefixtures("figures_as_svg_alone")
+
 FOUR = ("en", "it", "ru", "sw")
 
 

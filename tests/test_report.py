@@ -37,6 +37,8 @@ from pinch_jax.study.records import TABLES, read_records, read_study
 from pinch_jax.study.rows import ALL_ORDERS, Finding
 from pinch_jax.study.workdir import verdict_path
 
+pytestmark = pytest.mark.usefixtures("figures_as_svg_alone")
+
 
 class Page(HTMLParser):
     """A parsed page: its elements as (tag, attributes, text directly inside)."""
@@ -97,12 +99,6 @@ def workdir(tmp_path_factory):
     path = made_up_study.write_workdir(tmp_path_factory.mktemp("study"))
     write_report(path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def figures_as_svg_alone(monkeypatch):
-    """What a test writes itself; the page of all tests is there before, with every format."""
-    monkeypatch.setattr(drawing, "SUFFIXES", (".svg",))
 
 
 @pytest.fixture(scope="module")
@@ -594,14 +590,20 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
 
 def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays(tmp_path):
     beside = []
-    for name, experiments in (("a", ("mixed", "doses")), ("a", ("mixed",)), ("b", ("mixed",))):
-        made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
-        report = write_report(tmp_path / name).parent
-        write_markdown(tmp_path / name, report / "page.md")
+    for experiments in (("mixed", "doses"), ("mixed",)):
+        made_up_study.write_workdir(tmp_path, prompts=2, experiments=experiments)
+        report = write_report(tmp_path).parent
+        write_markdown(tmp_path, report / "page.md")
         beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
         (report / "data" / "mine.csv").write_text("")
-    assert {"data/doses.csv", "figures/doses.svg", "page/doses.svg"} <= beside[0] - beside[1]
-    assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
+    # What only a curve has.
+    gone = {
+        f"{folder}/{name}.svg"
+        for folder in ("figures", "page")
+        for name in ("doses", "exact_match", "first")
+    }
+    assert beside[0] - beside[1] == gone | {"data/doses.csv", "data/exact_match.csv"}
+    assert beside[1] - beside[0] == {"data/mine.csv"}
 
 
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):

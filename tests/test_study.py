@@ -27,6 +27,8 @@ from pinch_jax.study.workdir import TOKENIZER, claim_workdir
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.version import code_version
 
+pytestmark = pytest.mark.usefixtures("figures_as_svg_alone")
+
 PROMPTS = 3
 
 
