@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import made_up_study
 import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
+from full_disk import files_of_at_most
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
@@ -604,6 +605,12 @@ def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays
     }
     assert beside[0] - beside[1] == gone | {"data/doses.csv", "data/exact_match.csv"}
     assert beside[1] - beside[0] == {"data/mine.csv"}
+    # A page that does not fit leaves the one before, not the first part of its own.
+    page = report / "index.html"
+    text = page.read_text("utf-8")
+    with files_of_at_most(page.stat().st_size - 1), pytest.raises(OSError, match=r"index\.html"):
+        write_report(tmp_path)
+    assert page.read_text("utf-8") == text
 
 
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
