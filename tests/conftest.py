@@ -84,7 +84,7 @@ def nothing_left_open():
 
 @pytest.fixture
 def figures_as_svg_alone(monkeypatch):
-    """Of pages that a test writes; the one of all tests of test_report is in every format."""
+    """Of pages that a test writes; that of two sweeps, in test_report, is in every format."""
     from pinch_jax.report import drawing
 
     monkeypatch.setattr(drawing, "SUFFIXES", (".svg",))
