@@ -24,6 +24,8 @@ study: $(VENV)/installed
 CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 TESTERS ?= $(shell echo $$(($(CORES) < 8 ? $(CORES) + 1 : 8)))
 test: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/compiled-$(shell uname -n)
+# Images of containers forbid to keep bytecode: each of sixty calls would compile the package anew.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/tested
 	$(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 

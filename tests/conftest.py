@@ -82,6 +82,14 @@ def nothing_left_open():
     freeze()
 
 
+@pytest.fixture
+def figures_as_svg_alone(monkeypatch):
+    """Of pages that a test writes; that of two sweeps, in test_report, is in every format."""
+    from pinch_jax.report import drawing
+
+    monkeypatch.setattr(drawing, "SUFFIXES", (".svg",))
+
+
 @pytest.fixture(autouse=True)
 def signals_taken_back():
     """Lets the tests hear the signals that a call has stopped listening to."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_analysis import LANGUAGES, table, write_study
+from test_analysis import LANGUAGES, findings, table, write_study
 
 from ml_collections_configs.related import get_config
 from pinch_jax.config import from_config_dict
@@ -15,7 +15,6 @@ from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.files import read_record, write_record
 from pinch_jax.study import runner
-from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments import accent
 from pinch_jax.study.experiments.accent import (
@@ -35,7 +34,7 @@ EXPERIMENTS = ("monolingual", "pinch", "clusters", "accent")
 
 
 def findings_of(workdir, name):
-    return [found for found in analyse(workdir).findings if found.experiment == name]
+    return [found for found in findings(workdir) if found.experiment == name]
 
 
 def clustered(workdir, alike, transfer, languages=EIGHT):

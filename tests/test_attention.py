@@ -83,7 +83,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# Windows are compared where a mesh is.
+@pytest.mark.parametrize("case", [case for case in CASES if case != "window"])
 def test_splash_attention_gives_the_values_and_gradients_of_the_einsum(case):
     config, is_global = CASES[case]
     qkv, seen = projections(config.heads, config.kv_heads), seen_by(is_global)

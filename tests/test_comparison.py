@@ -32,6 +32,7 @@ def compared(workdir, *others, curve="doses"):
     return comparison(records, read_others(workdir, list(others)), curves)
 
 
+@pytest.mark.usefixtures("figures_as_svg_alone")
 def test_a_line_is_a_study_with_its_own_scores(small, large):
     (drawing,) = compared(small, large).drawings
     lines = {

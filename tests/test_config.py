@@ -370,6 +370,11 @@ def test_what_starts_a_call_loads_no_library_that_it_does_not_need(work, unwante
     assert done.stdout.strip() == ""
 
 
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("corpora"))
+
+
 @pytest.mark.parametrize(
     ("spec", "needed"),
     [
@@ -379,9 +384,9 @@ def test_what_starts_a_call_loads_no_library_that_it_does_not_need(work, unwante
         ("pinch:10", 12),
     ],
 )
-def test_a_plan_needs_no_language_without_a_share(spec, needed, tmp_path):
+def test_a_plan_needs_no_language_without_a_share(spec, needed, corpora):
     values = tiny.get_config()
-    values.corpus.data_dir, values.mixture.spec = str(tmp_path), spec
+    values.corpus.data_dir, values.mixture.spec = corpora, spec
     values.mixture.examples = 200
     config = from_config_dict(values)
     assert len(config.mixture_languages) == needed

@@ -125,6 +125,7 @@ def test_who_reads_a_damaged_file_names_it(finished, damage):
     assert silent <= UNNOTICED.get(damage, set())
 
 
+@pytest.mark.usefixtures("figures_as_svg_alone")
 def test_what_is_no_source_of_a_result_changes_none(finished):
     study, _, root = finished
     results = [(root / "study" / name).read_bytes() for name in TABLES]

@@ -43,6 +43,18 @@ def answered(config, tmp_path_factory):
     return study
 
 
+@pytest.fixture(scope="module")
+def another(config, tmp_path_factory):
+    return plan_study(config, tmp_path_factory.mktemp("another") / "elsewhere", progress=False)
+
+
+@pytest.fixture
+def elsewhere(another):
+    """The same study in another directory, of which nothing has been done."""
+    yield another
+    shutil.rmtree(another.workdir, ignore_errors=True)
+
+
 @pytest.fixture
 def folder(answered, tmp_path):
     name = answered.runs["monolingual:fi"][0].directory.name
@@ -61,9 +73,8 @@ def rewritten(folder, change):
 
 
 def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
-    config, answered, folder, tmp_path
+    answered, folder, elsewhere
 ):
-    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
     run = elsewhere.runs["monolingual:fi"][0]
     assert missing_responses(elsewhere.bench, run, ANSWERED) == list(ANSWERED)
     assert adopt_answers(elsewhere, folder) == [run.directory.name]
@@ -86,8 +97,7 @@ def test_neither_a_prompt_nor_the_time_is_published(answered, folder):
     assert len(prompts) == PROMPTS * len(ANSWERED) and not any(prompt in text for prompt in prompts)
 
 
-def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, folder, tmp_path):
-    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
+def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, folder, elsewhere):
     rewritten(folder, lambda lines: lines[0].update(new_tokens=7))
     with pytest.raises(ValueError, match=r"new_tokens is 7 there and \d+ here; take the corpus"):
         adopt_answers(elsewhere, folder)
@@ -104,9 +114,8 @@ def test_answers_to_other_prompts_or_made_in_another_way_are_refused(config, fol
 
 
 def test_an_answer_that_was_changed_is_refused_where_the_folder_says_what_was_answered(
-    config, folder, tmp_path
+    folder, elsewhere
 ):
-    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
     run = elsewhere.runs["monolingual:fi"][0]
     rewritten(folder, lambda lines: lines[1].update(response="changed"))
     with pytest.raises(UserError, match=r"answers\.jsonl\.gz does not match its answers_sha256"):
@@ -142,12 +151,9 @@ def test_a_folder_of_another_study_says_how_runs_are_named(config, folder, tmp_p
         ('{}\n{"id": "1", "language": "en", "response": "\\ud800"}\n', ":2: response: character 0"),
     ],
 )
-def test_answers_that_somebody_broke_are_refused_with_their_line(
-    config, folder, tmp_path, content, told
-):
+def test_answers_that_somebody_broke_are_refused_with_their_line(folder, elsewhere, content, told):
     (path,) = folder.glob(f"*/{ANSWERS}")
     path.write_bytes(gzip.compress(content.encode()))
-    elsewhere = plan_study(config, tmp_path / "elsewhere", progress=False)
     with pytest.raises(UserError, match=re.escape(str(path)) + told):
         adopt_answers(elsewhere, folder)
     assert not elsewhere.workdir.exists()

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from made_up_study import write_workdir
-from test_analysis import PROMPTS, write_study
+from test_analysis import PROMPTS, findings, write_study
 
 from ml_collections_configs.related import STUDIES, get_config
 from pinch_jax.config import from_config_dict
@@ -18,7 +18,6 @@ from pinch_jax.evaluate.records import response_record, words_of_records
 from pinch_jax.files import write_record
 from pinch_jax.folders import seal
 from pinch_jax.report.page import write_report
-from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.config import RELATED
 from pinch_jax.study.experiments.registry import arms_of, experiment
@@ -26,6 +25,8 @@ from pinch_jax.study.experiments.related import right_share
 from pinch_jax.study.measures import NotRun
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.records import TABLES, read_study
+
+pytestmark = pytest.mark.usefixtures("figures_as_svg_alone")
 
 FOUR = ("en", "it", "ru", "sw")
 
@@ -117,7 +118,7 @@ def decided(workdir, name, right):
     rows = [(arm.experiment, arm.spec, arm.x, arm.series, arm.baselines) for arm in arms]
     tuned = {spec: {f"set {n}": 600} for n, spec in enumerate(answered)}
     write_study(workdir, rows, answered, tuned, experiments=(name,))
-    return analyse(workdir).findings
+    return findings(workdir)
 
 
 def score(more, less):

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import made_up_study
 import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
+from full_disk import files_of_at_most
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
@@ -21,6 +22,7 @@ from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
 from pinch_jax.report.content import _code
+from pinch_jax.report.drawing import SUFFIXES
 from pinch_jax.report.draws_section import draws_section
 from pinch_jax.report.first_screen import _answer, first_screen, leading_models
 from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_section
@@ -36,6 +38,8 @@ from pinch_jax.study.measures import show
 from pinch_jax.study.records import TABLES, read_records, read_study
 from pinch_jax.study.rows import ALL_ORDERS, Finding
 from pinch_jax.study.workdir import verdict_path
+
+pytestmark = pytest.mark.usefixtures("figures_as_svg_alone")
 
 
 class Page(HTMLParser):
@@ -95,14 +99,10 @@ def rewrite_scores(workdir, change):
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     path = made_up_study.write_workdir(tmp_path_factory.mktemp("study"))
-    write_report(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "SUFFIXES", (".svg",))
+        write_report(path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def figures_as_svg_alone(monkeypatch):
-    """What a test writes itself; the page of all tests is there before, with every format."""
-    monkeypatch.setattr(drawing, "SUFFIXES", (".svg",))
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +118,7 @@ def test_every_experiment_has_a_section_and_figures_for_those_without_script_or_
     told = [held["aria-label"] for _, held in page.find("svg", role="img")]
     assert len(told) == len(drawn) and all(told)
     for name in drawn:
-        for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
-            file = workdir / "report" / "figures" / f"{name}.{kind}"
-            assert file.read_bytes().startswith(start)
+        assert (workdir / "report" / "figures" / f"{name}.svg").read_bytes().startswith(b"<svg")
     assert "Not run" not in page.text
 
 
@@ -594,14 +592,26 @@ def test_a_study_without_some_experiments_still_has_a_page_that_says_so(tmp_path
 
 def test_what_another_page_had_is_not_beside_this_one_and_what_is_not_ours_stays(tmp_path):
     beside = []
-    for name, experiments in (("a", ("mixed", "doses")), ("a", ("mixed",)), ("b", ("mixed",))):
-        made_up_study.write_workdir(tmp_path / name, prompts=2, experiments=experiments)
-        report = write_report(tmp_path / name).parent
-        write_markdown(tmp_path / name, report / "page.md")
+    for experiments in (("mixed", "doses"), ("mixed",)):
+        made_up_study.write_workdir(tmp_path, prompts=2, experiments=experiments)
+        report = write_report(tmp_path).parent
+        write_markdown(tmp_path, report / "page.md")
         beside.append({str(path.relative_to(report)) for path in report.rglob("*.*")})
         (report / "data" / "mine.csv").write_text("")
-    assert {"data/doses.csv", "figures/doses.svg", "page/doses.svg"} <= beside[0] - beside[1]
-    assert beside[1] - {"data/mine.csv"} == beside[2] != beside[1]
+    # What only a curve has.
+    gone = {
+        f"{folder}/{name}.svg"
+        for folder in ("figures", "page")
+        for name in ("doses", "exact_match", "first")
+    }
+    assert beside[0] - beside[1] == gone | {"data/doses.csv", "data/exact_match.csv"}
+    assert beside[1] - beside[0] == {"data/mine.csv"}
+    # A page that does not fit leaves the one before, not the first part of its own.
+    page = report / "index.html"
+    text = page.read_text("utf-8")
+    with files_of_at_most(page.stat().st_size - 1), pytest.raises(OSError, match=r"index\.html"):
+        write_report(tmp_path)
+    assert page.read_text("utf-8") == text
 
 
 def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(tmp_path):
@@ -611,9 +621,15 @@ def test_a_work_directory_that_is_not_analysed_is_an_error_that_names_the_file(t
         write_report(tmp_path)
 
 
-def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path):
+def test_sweeps_alone_are_a_curve_or_a_table_and_no_findings(tmp_path, monkeypatch):
     made_up_study.write_workdir(tmp_path, prompts=2, experiments=("doses", "mixed"))
+    monkeypatch.setattr(drawing, "SUFFIXES", SUFFIXES)
     page = Page(write_report(tmp_path).read_text("utf-8"))
+    starts = {".svg": b"<svg", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    files = {f"{name}{suffix}": start for name in page.figures for suffix, start in starts.items()}
+    assert {path.name for path in (tmp_path / "report/figures").iterdir()} == {*files}
+    for name, start in files.items():
+        assert (tmp_path / "report/figures" / name).read_bytes().startswith(start)
     sections = [held["id"] for _, held in page.find("section")]
     assert "doses" in sections and "mixed" in sections and "findings" not in sections
     header = page.text.split("<header>")[1].split("</header>")[0]

@@ -92,7 +92,7 @@ def test_a_language_whose_words_cannot_be_told_apart_is_left_out(monkeypatch):
 
 
 def test_a_page_shows_the_rates_only_where_there_are_some(tmp_path):
-    records = read_records(write_workdir(tmp_path, experiments=("pinch",)))
+    records = read_records(write_workdir(tmp_path, prompts=3, experiments=("doses",)))
     section = confusion_section(records)
     (table,) = section.tables
     assert "confusion" in [one.id for one in make_sections(records)]

@@ -27,7 +27,8 @@ KINDS = {
 }
 FLAT = ((2, 4, 1), (4, 4, 1), (4, 8, 1), (8, 8, 1), (8, 16, 1), (16, 16, 1))
 SOLID = ((2, 2, 2), (2, 2, 4), (2, 4, 4), (4, 4, 4), (4, 4, 8), (4, 8, 8))
-SLICES = [(kind, torus) for kind in ("v5e", "v6e") for torus in FLAT]
+# JAX arranges a v6e as it does a v5e.
+SLICES = [("v6e", FLAT[0]), *(("v5e", torus) for torus in FLAT)]
 SLICES += [(kind, torus) for kind in ("v4", "v5p") for torus in SOLID]
 
 
