@@ -27,7 +27,8 @@ def run_study(
     """Trains and answers the runs of a shard, judges what can be judged.
 
     Returns whether the whole study is there. `shard` is (i, n): every n-th run from the i-th.
-    `jobs` runs are made at once. `yes` agrees to what judges cost.
+    `jobs` runs are made at once, by processes that import the script that calls this: such a call
+    is in its `if __name__ == "__main__":`. `yes` agrees to what judges cost.
 
     Raises:
         Interrupted: it was told to stop; another call goes on from there.
