@@ -1,5 +1,6 @@
 """The verdicts of a study: one judge after the other, over all comparisons."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,19 +65,22 @@ def judge_study(
             delete_unfinished(held)
 
     judges = {name: bench.config.judges[name] for name in bench.config.study.judges}
+    opened: dict[str, tuple[Judge, dict[str, Any]]] = {}
 
-    def described(name: str) -> tuple[Judge, dict[str, Any]]:
+    def open_one(name: str) -> None:
         by = open_judge(name, judges[name], words, bench.shard, folder / f"{name}.paid.jsonl")
-        return by, _described(name, judges[name], by)
+        opened[name] = by, _described(name, judges[name], by)
 
     with one_writer(folder / "lock", tidy):
         for name, config in judges.items():
             if config.certificate:  # that of a later judge may be another's
-                where_asked(config, f"opening {name}", lambda name=name: described(name))
+                where_asked(config, f"opening {name}", functools.partial(open_one, name))
         for name, config in judges.items():
 
             def judge(name: str = name) -> None:
-                by, entry = described(name)
+                if name not in opened:
+                    open_one(name)
+                by, entry = opened.pop(name)
                 agree_to_pay(by, matches.pairs(), yes)
                 _judge_by(by, entry, workdir, matches, progress)
                 told.append(entry)
