@@ -255,7 +255,9 @@ def read_jobs() -> int:
     """Returns how many runs are made at once; UserError beside flags that need one at a time."""
     for name in ("profile", *PROCESS_FLAGS):
         if FLAGS.jobs != 1 and FLAGS[name].present:
-            raise UserError(f"--jobs={FLAGS.jobs}: with --{name} runs are made one at a time")
+            raise UserError(
+                f"--jobs={FLAGS.jobs}: with --{name} runs are made one at a time; leave one out"
+            )
     return FLAGS.jobs
 
 
