@@ -1,6 +1,9 @@
 """Runs of a study made at once."""
 
+import errno
+import multiprocessing
 import re
+import signal
 
 import pytest
 from small import small_study
@@ -58,6 +61,21 @@ def test_what_a_worker_fails_by_is_what_the_study_fails_by(config, tmp_path):
     (broken / DESCRIPTION).write_text("no record")
     with pytest.raises(UserError, match=DESCRIPTION):
         run_study(study, (1, len(study.distinct)), progress=False, jobs=2)
+
+
+def test_a_worker_that_cannot_be_started_ends_the_study_by_what_the_system_says(
+    config, tmp_path, monkeypatch
+):
+    study = plan_study(config, tmp_path, progress=False)
+    hearing = signal.getsignal(signal.SIGINT)
+
+    def refuse(process):
+        raise BlockingIOError(errno.EAGAIN, "no process is left")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", refuse)
+    with pytest.raises(BlockingIOError, match="no process is left"):
+        run_study(study, progress=False, jobs=2)
+    assert signal.getsignal(signal.SIGINT) is hearing
 
 
 def test_more_at_once_than_there_are_cores_are_refused():

@@ -48,7 +48,7 @@ def jeffreys(value: float, null: float, count: float, counts: np.ndarray | None)
     else:
         a, b = count * part + 0.5, count * (1 - part) + 0.5
         low, high = scipy.special.betaincinv(a, b, TAIL), scipy.special.betainccinv(a, b, TAIL)
-        if counts is None or math.isnan(null):
+        if counts is None:
             p = float(_beyond(part, at, count))
         else:
             end = low if at < part else high

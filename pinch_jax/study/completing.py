@@ -81,25 +81,34 @@ def _complete(study: Study, run: Run, progress: Callable[[int], None], quiet: bo
 
 def _delegate(study: Study, mine: Sequence[Run], jobs: int, bar: tqdm) -> None:
     """Has the runs made by processes that each are given the next one when they have made one."""
-    spawn = multiprocessing.get_context("spawn")
     workers: dict[Connection, multiprocessing.Process] = {}
     begun: list[Run] = []
     try:
         with stoppable(lambda: f"at run {len(begun)} of {len(mine)}, {jobs} at once"):
             for _ in range(min(jobs, len(mine))):
-                ours, theirs = spawn.Pipe()
-                task = study.bench.config, study.workdir, max(cores() // jobs, 1), theirs
-                workers[ours] = spawn.Process(target=_work, args=task)
-                # A terminal sends Ctrl-C to all, and this process passes it on.
-                hear = signal.signal(signal.SIGINT, signal.SIG_IGN)
-                workers[ours].start()
-                signal.signal(signal.SIGINT, hear)
-                theirs.close()
+                ours, worker = _start(study, max(cores() // jobs, 1))
+                workers[ours] = worker
             _hear(dict(workers), mine, begun, bar)
     finally:
         for ours, worker in workers.items():
             ours.close()  # by which it is told to stop, if it has not ended
             worker.join()
+
+
+def _start(study: Study, threads: int) -> tuple[Connection, multiprocessing.Process]:
+    """Returns a process that works on a study, and what it is told and heard by."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    task = study.bench.config, study.workdir, threads, theirs
+    worker = spawn.Process(target=_work, args=task)
+    # A terminal sends Ctrl-C to all, and this process passes it on.
+    heard_by = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        worker.start()
+    finally:
+        signal.signal(signal.SIGINT, heard_by)
+        theirs.close()
+    return ours, worker
 
 
 def _hear(
