@@ -10,7 +10,7 @@ from pinch_jax.corpus.duplicates import folded
 from pinch_jax.corpus.normalisation import caseless, is_blank, normal_form
 from pinch_jax.corpus.reading.rows import check_text
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.text_match import chrf_score, normalise
+from pinch_jax.evaluate.text_match import chrf_score, highest_chrf, normalise
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.judge.reference import ReferenceJudge
 
@@ -100,6 +100,14 @@ def test_equal_wrong_answers_tie_in_whatever_form_they_are():
         assert chrf_score(other, composed) == 100.0
         assert normalise(other) == normalise(composed)
         assert folded(other) == folded(composed)
+
+
+@given(texts.filter(len), st.integers(0, 9), st.integers(0, 9))
+def test_chrf_is_never_above_what_the_sizes_allow(text, first, second):
+    reference = text * 3
+    said = reference[first:] + text[:second]
+    for pair in ((said, reference), (reference, said)):
+        assert chrf_score(*pair) <= highest_chrf(*pair)
 
 
 def test_what_is_not_seen_is_no_text():
