@@ -101,7 +101,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Tune and decode with only the tokens that the corpus needs: a fraction of the memory and, of a
     # small model, of the time. `pinch convert` puts the other rows back as they were.
     c.model.trim_vocabulary = False
-    # Arithmetic of the forward and backward pass; master weights are float32.
+    # Arithmetic of the forward and backward pass, or "bfloat16"; master weights are float32.
     c.model.dtype = "float32"
     # A tokenizer's file or that of a model, named as `source` is, and the decoder's fields
     # (pinch_jax/model/families.py): only for a model from nothing, both come with a source.
@@ -270,7 +270,7 @@ def judge(kind: str, **fields: Any) -> ml_collections.ConfigDict:
     j.language_gate = True
     # What `pinch certify` wrote about this judge, for the page; "": nothing.
     j.certificate = ""
-    # Arithmetic of a model.
+    # Arithmetic of a model, or "bfloat16", "float16".
     j.dtype = "float32"
     # Where a service is, if not at OpenAI; its key is OPENAI_API_KEY in the environment.
     j.base_url = ""
