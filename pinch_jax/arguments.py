@@ -131,7 +131,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer("sample", 0, "so many prompts of each language, drawn; 0: all", 0)
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
-flags.DEFINE_integer("start_timeout", 300, "seconds to wait for them at the start", 1)
+flags.DEFINE_integer("start_timeout", 300, "seconds to wait at the start for all to come", 1)
 
 PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout")
 
