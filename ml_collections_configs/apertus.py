@@ -1,7 +1,7 @@
-"""Apertus: --config=ml_collections_configs/apertus.py:SIZE, any field of it on top.
+"""Apertus: --config=apertus:SIZE, any field of it on top.
 
 SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
-the weights are: apertus.py:8b,v5e-16,/models/Apertus-8B-2509. Without them a model is made from
+the weights are: apertus:8b,v5e-16,/models/Apertus-8B-2509. Without them a model is made from
 nothing, with the bundled tokenizer.
 """
 

@@ -49,7 +49,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.corpus.translation.source = "en"
     # Of "jsonl": files with {language} in their path.
     c.corpus.translation.path = ""
-    # Of "openai" a model's name, and where it is asked if not at OpenAI; of "google" a path.
+    # Of "openai" a model's name, and where it is asked if not at OpenAI; of "google" a path ("":
+    # general/nmt), and the project that pays.
     c.corpus.translation.model = ""
     c.corpus.translation.base_url = ""
     c.corpus.translation.project = ""
@@ -100,7 +101,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Tune and decode with only the tokens that the corpus needs: a fraction of the memory and, of a
     # small model, of the time. `pinch convert` puts the other rows back as they were.
     c.model.trim_vocabulary = False
-    # Arithmetic of the forward and backward pass; master weights are float32.
+    # Arithmetic of the forward and backward pass, or "bfloat16"; master weights are float32.
     c.model.dtype = "float32"
     # A tokenizer's file or that of a model, named as `source` is, and the decoder's fields
     # (pinch_jax/model/families.py): only for a model from nothing, both come with a source.
@@ -126,17 +127,20 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch.max_dropped_fraction = 0.02
 
     c.train = ml_collections.ConfigDict()
+    # How often each example is seen.
     c.train.epochs = 2
     # The peak; linear warm-up, then a cosine to the final fraction of it. A step takes the rate of
     # its middle: step n of N that of (n - 1/2) / N.
     c.train.learning_rate = 1e-5
     c.train.warmup_fraction = 0.1
     c.train.final_rate_fraction = 0.0
+    # Adam's.
     c.train.beta1 = 0.9
     c.train.beta2 = 0.95
     c.train.epsilon = 1e-8
     # AdamW's, times the rate; norms and biases are not decayed.
     c.train.weight_decay = 0.0
+    # The largest norm that a step's gradient keeps.
     c.train.clip_norm = 1.0
     # What a layer saves for its backward pass: "save_everything", "save_projections" or
     # "save_nothing", from the most memory to the least. The update is the same.
@@ -236,6 +240,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.study.breadth_orders = ()
     # Draws the pairs of `pairs`.
     c.study.pair_seed = 0
+    # Those of `slavic`, with a monolingual model each; they may be others than c.languages.
     c.study.slavic_languages = ("ru", "sr", "hr", "sl", "pl", "sk", "cs")
     # How often each tuning set is drawn: other examples in another order, from the same weights.
     # With 1, intervals say nothing of what the choice of examples does; 3 or more tell it apart.
@@ -265,7 +270,7 @@ def judge(kind: str, **fields: Any) -> ml_collections.ConfigDict:
     j.language_gate = True
     # What `pinch certify` wrote about this judge, for the page; "": nothing.
     j.certificate = ""
-    # Arithmetic of a model.
+    # Arithmetic of a model, or "bfloat16", "float16".
     j.dtype = "float32"
     # Where a service is, if not at OpenAI; its key is OPENAI_API_KEY in the environment.
     j.base_url = ""
@@ -276,6 +281,7 @@ def judge(kind: str, **fields: Any) -> ml_collections.ConfigDict:
     j.wait_seconds = 1.0
     j.timeout_seconds = 60.0
     # In the currency of the bill; a call ends before it would cost more than the budget (0: none).
+    # OpenAI itself needs a price.
     j.price_per_million_tokens = 0.0
     j.budget = 0.0
     for name, value in fields.items():

@@ -1,7 +1,7 @@
-"""Aya Expanse, Tiny Aya and Command R7B: --config=ml_collections_configs/cohere.py:SIZE.
+"""Aya Expanse, Tiny Aya and Command R7B: --config=cohere:SIZE.
 
 SIZE is a published one. Behind it may stand a topology, which brings a mesh and a batch, and where
-the weights are: cohere.py:tiny-aya,v5e-16,/models/tiny-aya-base. Without them a model is made from
+the weights are: cohere:tiny-aya,v5e-16,/models/tiny-aya-base. Without them a model is made from
 nothing, with the bundled tokenizer.
 """
 

@@ -1,7 +1,7 @@
-"""OLMo 2 and 3: --config=ml_collections_configs/olmo.py:SIZE, any field of it on top.
+"""OLMo 2 and 3: --config=olmo:SIZE, any field of it on top.
 
 SIZE is a published one, those of OLMo 3 with a 3 before them. Behind it may stand a topology, which
-brings a mesh and a batch, and where the weights are: olmo.py:3-7b,v5e-16,/models/Olmo-3-1025-7B.
+brings a mesh and a batch, and where the weights are: olmo:3-7b,v5e-16,/models/Olmo-3-1025-7B.
 Without them a model is made from nothing, with the bundled tokenizer.
 """
 

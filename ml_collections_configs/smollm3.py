@@ -1,7 +1,7 @@
-"""SmolLM 3: --config=ml_collections_configs/smollm3.py:3b, any field of it on top.
+"""SmolLM 3: --config=smollm3:3b, any field of it on top.
 
 Behind the size may stand a topology, which brings a mesh and a batch, and where the weights are:
-smollm3.py:3b,v5e-16,/models/SmolLM3-3B-Base. Without them a model is made from nothing, with the
+smollm3:3b,v5e-16,/models/SmolLM3-3B-Base. Without them a model is made from nothing, with the
 bundled tokenizer.
 """
 

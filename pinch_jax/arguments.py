@@ -64,8 +64,8 @@ _TEXTS = {
     "plot": "file to draw the mixture into, such as mixture.png",
     "steps": "a:b: only these steps",
     "profile": "a:b: a profiler trace of these steps of the first run that trains",
-    "model": "what config.model.source can be, which it is unless told; a run's `model` too; of "
-    "judge: the model of the judge, as config.judges.NAME.model",
+    "model": "a model, as config.model.source names one; a run's `model` too. Unless told, of "
+    "generate that of the config, and of judge and certify that of config.judges.NAME",
     "prompts": "JSON lines with a `prompt`",
     "source": "the model to read, as config.model.source names it",
     "target": "directory to write; of convert: hub:ORG/NAME too, a new repository of the hub",
@@ -76,7 +76,7 @@ _TEXTS = {
     "markdown": "file to write the report into as Markdown too, with its figures beside it",
     "answers": "of study: a folder that `pinch publish` wrote, whose answers are taken over; of "
     "confusion: answers, as the benchmark's CSV (.gz too) or as JSON lines",
-    "words": "English words, one a line (.gz too), such as /usr/share/dict",
+    "words": "English words, one a line (.gz too), such as /usr/share/dict/words",
     "texts": "of corpus: files such as texts/{language}.txt, for --tokenizer; of score: JSON lines "
     "with a `text` or with `ids`",
     "annotations": "files that a page of `pinch annotate` gave, by commas",
@@ -92,11 +92,11 @@ flags.DEFINE_string("shell", "bash", "bash, zsh, fish, tcsh or powershell")
 flags.DEFINE_integer(
     "jobs",
     1,
-    "so many runs are made at once on a CPU, each on its share of the cores; 0: as many as there "
-    "are cores, up to 4, and one on other devices",
+    "so many runs are made at once on a CPU, each on its share of the cores, at most one a core; "
+    "0: as many as there are cores, up to 4, and one on other devices",
     0,
 )
-flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th")
+flags.DEFINE_string("shard", "0/1", "i/n: do every n-th run, from the i-th, which is 0 to n-1")
 flags.DEFINE_string(
     "format", "huggingface", "what --target is: huggingface, orbax, or model (a directory of ours)"
 )
@@ -109,7 +109,9 @@ flags.DEFINE_multi_string(
     "mixtures of your own in the place of the paper's experiments: pinch:0,1,2,5, or whole ones "
     "with ; between them; @pretrained or @SPEC behind them is what they are held against",
 )
-flags.DEFINE_list("tokenizer", None, "tokenizer.json or .model files, by commas")
+flags.DEFINE_list(
+    "tokenizer", None, "tokenizers, by commas: a tokenizer.json, .model or .gguf, or its folder"
+)
 flags.DEFINE_list(
     "program",
     None,
@@ -120,7 +122,7 @@ flags.DEFINE_bool("json", False, "JSON for a program in the place of lines for a
 flags.DEFINE_bool("dry_run", False, "say what would run and start nothing")
 flags.DEFINE_bool("table", False, "tables for a person in the place of JSON lines")
 flags.DEFINE_bool("yes", False, "begin what is paid for")
-flags.DEFINE_bool("report", False, "tokens and words per language, and what was dropped")
+flags.DEFINE_bool("report", False, "words and tokens of each language, and its share of tokens")
 flags.DEFINE_string(
     "judge",
     "reference",
@@ -129,7 +131,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer("sample", 0, "so many prompts of each language, drawn; 0: all", 0)
 flags.DEFINE_integer("processes", None, "how many processes there are")
 flags.DEFINE_integer("process", None, "which of them this is, from 0")
-flags.DEFINE_integer("start_timeout", 300, "seconds to wait for them at the start", 1)
+flags.DEFINE_integer("start_timeout", 300, "seconds to wait at the start for all to come", 1)
 
 PROCESS_FLAGS = ("coordinator", "processes", "process", "start_timeout")
 

@@ -179,7 +179,7 @@ def generate() -> None:
 
 @command("model", "texts", "output")
 def score() -> None:
-    """The log-probability of each id of texts, given those before it."""
+    """The log-probability (nats) of each id of texts but the first, given those before it."""
     from pinch_jax.study.scoring import score_file
 
     texts, output = input_path("texts"), output_path("output")

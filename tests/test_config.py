@@ -126,6 +126,7 @@ def built(changes, config=base):
         ({"study.judge": "model"}, r"config\.judges\.model\.model='': kind='model' needs it"),
         ({"study.judge": "reference,reference"}, r"'reference' stands twice"),
         ({"judges.api.base_url": "x", "judges.api.model": "m", "study.judge": "api"}, "https://"),
+        ({"judges.api.model": "m", "study.judge": "api"}, "tokens=0.0: OpenAI is paid for"),
     ],
 )
 def test_a_mistake_names_its_field_and_the_fix(changes, message):

@@ -389,3 +389,6 @@ def test_a_tuned_model_goes_to_the_hub_with_its_card_and_comes_back(
     assert str(tmp_path) not in card
     with pytest.raises(SystemExit, match="me/tuned has files already"):
         main(command)
+    hub.repo("me/open").commit({".gitattributes": b""})
+    with pytest.raises(SystemExit, match="me/open is there already, and public"):
+        main([*command[:-1], "--target=hub:me/open"])

@@ -253,7 +253,7 @@ def test_a_directory_that_cannot_be_read_says_why(tmp_path):
         HuggingFaceDirectory(tmp_path)
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match=r"not there: model-00001-of-00002\.safetensors"):
+    with pytest.raises(UserError, match=r"not there: model-00001-of-00002\.safetensors; bring"):
         HuggingFaceDirectory(tmp_path)
     save_file({"model.norm.weight": np.zeros(24)}, tmp_path / "model.safetensors")
     with pytest.raises(

@@ -250,7 +250,8 @@ def test_judges_whose_own_cost_is_not_counted_are_told(tmp_path):
     config = bench(tmp_path).config
     small = dataclasses.replace(config.judges["model"], model="tiny")
     judges = {"one": small, "same": small, "large": dataclasses.replace(small, model="gemma3-270m")}
-    judges["paid"] = dataclasses.replace(config.judges["api"], model="x")
+    priced = {"model": "x", "price_per_million_tokens": 1.0}
+    judges["paid"] = dataclasses.replace(config.judges["api"], **priced)
 
     def told(named):
         study = dataclasses.replace(config.study, judge=named)

@@ -62,7 +62,7 @@ def test_a_study_that_cannot_be_judged_is_refused_before_it_trains(tmp_path):
                 examples = examples[:3] + without(examples[3:])
             lines = [json.dumps(dataclasses.asdict(e)) + "\n" for e in examples]
             (tmp_path / f"{split}-{code}.jsonl").write_text("".join(lines), "utf-8")
-    told = r"config\.study\.judge='reference': 2 of 8 held-out prompts .* such as en '"
+    told = r"config\.study\.judge='reference': 2 of 8 held-out prompts .* en '.*set another judge"
     with pytest.raises(ValueError, match=told):
         plan_study(from_config_dict(config), tmp_path / "study", progress=False)
     config.evaluate.prompts = 6

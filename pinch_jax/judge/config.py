@@ -1,6 +1,7 @@
 """Who may judge: each of them by a name of its own, in `config.judges`."""
 
 import dataclasses
+import os
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -59,3 +60,9 @@ class JudgeConfig:
                 raise UserError(f"{field}.{file}={named!r}: no such file")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")
+        elsewhere = self.base_url or os.environ.get("OPENAI_BASE_URL")
+        if self.kind == "api" and not (elsewhere or self.price_per_million_tokens):
+            raise UserError(
+                f"{field}.price_per_million_tokens=0.0: OpenAI is paid for; set what it asks, so "
+                f"that the cost is told first, or {field}.base_url to another service"
+            )

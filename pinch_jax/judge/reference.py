@@ -57,6 +57,6 @@ def check_references(heldout: Iterable[Example]) -> None:
         raise UserError(
             f"config.study.judge='reference': {len(without)} of {len(examples)} "
             f"held-out prompts have no reference, such as {without[0].language} "
-            f"{without[0].id!r}; hold out examples with responses, or only `pinch train`, which "
-            "answers them without judging"
+            f"{without[0].id!r}; hold out examples with responses, or set another judge "
+            "(docs/judging.md)"
         )

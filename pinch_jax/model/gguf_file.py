@@ -141,7 +141,7 @@ class GgufFile:
         if self.architecture not in MODEL_TYPES:
             raise UserError(
                 f"{self.path}: general.architecture={self.architecture!r} is not supported: only "
-                f"{', '.join(MODEL_TYPES)}"
+                f"{', '.join(MODEL_TYPES)}; take its Hugging Face directory"
             )
         told = {
             ours: self._metadata[f"{self.architecture}.{theirs}"]

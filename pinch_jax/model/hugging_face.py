@@ -88,7 +88,8 @@ def _find_files(path: Path) -> list[Path]:
         raise UserError(f"{path / INDEX}: no weight_map in it; download it anew")
     files = [path / name for name in sorted(set(index["weight_map"].values()))]
     if absent := [file.name for file in files if not file.exists()]:
-        raise UserError(f"{INDEX} names files that are not there: {', '.join(absent)}")
+        told = ", ".join(absent)
+        raise UserError(f"{path / INDEX} names files that are not there: {told}; bring them too")
     return files
 
 

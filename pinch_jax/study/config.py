@@ -95,7 +95,9 @@ class Sweep:
     def __post_init__(self) -> None:
         _check_own_name("config.study.sweeps", self.name)
         if len(self.specs) < 2:
-            raise UserError(f"config.study.sweeps: {self.name!r} has fewer than two specs")
+            raise UserError(
+                f"config.study.sweeps: {self.name!r} has fewer than two specs; add some"
+            )
         check_distinct(f"config.study.sweeps: specs of {self.name!r}", self.specs)
         check_distinct(f"config.study.sweeps: languages of {self.name!r}", self.languages)
 

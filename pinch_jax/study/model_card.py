@@ -21,7 +21,7 @@ def upload(source: str, target: str, target_format: str) -> str:
     """Converts a model and puts it into a new private repository; returns where people see it.
 
     Raises:
-        UserError: the repository has files already, or the hub does not let us.
+        UserError: the repository has files already or is public, or the hub does not let us.
     """
     from huggingface_hub import HfApi
 
@@ -32,8 +32,10 @@ def upload(source: str, target: str, target_format: str) -> str:
     with told(repository):  # before what takes long
         api.create_repo(target, private=True, exist_ok=True)
         there = {*api.list_repo_files(target)} - {".gitattributes"}
-    if there:
-        raise UserError(f"--target=hub:{target} has files already; name a repository that has none")
+        is_private = api.repo_info(target).private
+    if there or not is_private:
+        trouble = "has files already" if there else "is there already, and public"
+        raise UserError(f"--target=hub:{target} {trouble}; name a repository that is not there")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "model"
         convert(path, folder, target_format)

@@ -45,8 +45,10 @@ Kinds = Mapping[tuple[str, str], Mapping[str, str]]
 class Outcomes:
     """A row of outcomes.csv: a field for each of SHARES, in percent of the prompts.
 
-    `prompts` are those of a language, also where the shares are means over the languages. `draw`
-    is "" where the shares are means over all draws of a tuning set, whose first one is `run`.
+    `other_language` is all that is in a wrong language: `right_elsewhere`, which has the right
+    answer there, and `wrong_language`, which has not; responses.csv calls all of it that. `prompts`
+    are those of a language, also where the shares are means over the languages. `draw` is "" where
+    the shares are means over all draws of a tuning set, whose first one is `run`.
     """
 
     untold = "nan"  # as this table always had it

@@ -50,7 +50,9 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
     for file in sorted(_answered(workdir)):
         answered.setdefault(file.parents[1], []).append(file)
     if not answered:
-        raise UserError(f"--workdir={workdir}: none of its runs has answered yet")
+        raise UserError(
+            f"--workdir={workdir}: none of its runs has answered yet; run `pinch study`"
+        )
     if (workdir / "runs").resolve() == folder.resolve():
         raise UserError(f"--output={folder}: the runs of this study are there; name another folder")
     for run, files in answered.items():

@@ -39,7 +39,10 @@ def run_study(
     lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]
     if lacking:
         if is_primary():
-            print(f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}")
+            print(
+                f"{len(lacking)} runs of other shards are not there yet, such as {lacking[0]}; "
+                "once they are, call without --shard for verdicts and page"
+            )
         return False
     with stoppable("while measuring the untuned model"), doing("evaluating"):
         measured = _measured(study)

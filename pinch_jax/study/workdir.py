@@ -126,7 +126,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """
     path = workdir / "config.json"
     if not path.exists():
-        raise UserError(f"--workdir={workdir} holds no study: it has no config.json")
+        raise UserError(f"--workdir={workdir} holds no study, no config.json; name that of one")
     return read_record(path, "delete it, and give the config of this study to `pinch study`")
 
 
