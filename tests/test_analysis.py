@@ -394,7 +394,7 @@ def test_finding_4_is_about_the_languages_no_arm_was_tuned_on(tmp_path, unseen, 
         ((5, 12, 18, 25, 25, 26), "holds"),
         ((25, 20, 15, 10, 10, 10), "does not hold"),
         ((5, 7, 9, 11, 22, 35), "does not hold"),
-        ((5, 12, 18, 25, 32, 39), "does not hold"),  # it goes on as it began
+        ((0, 8, 16, 24, 27, 31), "cannot tell"),  # it goes on, at nearly half of its pace
         ((5, 12, 18, 25, 14, 4), "does not hold"),  # what was won is lost again
         ((10, 10, 11, 11, 11, 11), "cannot tell"),
     ],

@@ -339,6 +339,14 @@ def test_forty_examples_and_one_percent_are_two_points_also_of_four_thousand(wor
     assert (line["1"], line["40 ex."]) == (scores["pinch:1"], scores["pinch:n40"])
 
 
+def test_what_is_judged_at_one_dose_alone_goes_nowhere(workdir):
+    records = read_records(workdir)
+    assert "English goes from" in section(records, "pinch").result
+    alone = [row for row in records.scores if row.experiment != "pinch" or row.x == "0"]
+    said = section(dataclasses.replace(records, scores=alone), "pinch").result
+    assert said == "The other languages were judged at one P alone."
+
+
 def test_a_heat_map_of_chrf_is_of_its_own_percent(workdir):
     records = read_records(workdir)
     (drawing, *_) = figures.heat_maps(records, "own", "chrF", HeatMap({}, of="chrf"))

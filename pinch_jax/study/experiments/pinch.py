@@ -178,6 +178,8 @@ def a_pinch_lifts(records: Records, experiment: str) -> str:
     said = first_dose_says(records, experiment, "mean_non_english", whose)
     rows = by_dose(records, experiment, base)
     first, last = rows[0], rows[-1]
+    if first is last:
+        return said
     return f"{said} {_base(records)} goes from {show(first.score)} to {show(last.score)}."
 
 

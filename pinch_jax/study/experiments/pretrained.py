@@ -57,8 +57,10 @@ def transfer(results: Results) -> Decision:
     order = sorted((e for e in found if _told(e.score.value)), key=lambda e: -e.score.value)
     if not order:
         return Decision(lowest, verdict, "", of)
-    best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
     last = order[-1]
+    best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
+    if order[0].score.value == last.score.value:
+        best = "none, all are alike"
     cells = [e for e in cells_of(results, "monolingual") if e.arm["x"] == last.arm["x"]]
     above = sum(cell.score.value > 30 for cell in cells)
     detail = (
