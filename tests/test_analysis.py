@@ -372,6 +372,7 @@ def test_finding_3_counts_languages_in_which_all_languages_equal_one(
     found = finding(tmp_path, 3)
     assert (found.verdict, found.value) == (verdict, value)
     assert found.unit.endswith("of 5; the paper's 8 of 12 would be 4")
+    assert ("tie in en, fi, it, sw, ru:" in found.detail) == (right == 30), "as many as its own"
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,9 @@ def replaces(results: Results) -> Decision:
     needed = math.ceil(len(cells) * 2 / 3)
     each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
     of = f", of {len(cells)}; the paper's 8 of 12 would be {needed}"
-    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.", of)
+    alike = ", ".join(cell.language for cell in cells if {*cell.values} == {EVEN / 100})
+    told = f" Every prompt is a tie in {alike}: both are as good, or as bad." if alike else ""
+    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.{told}", of)
 
 
 OWN_MODEL = "the model tuned on the language of the instructions alone"
