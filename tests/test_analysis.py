@@ -22,7 +22,13 @@ from pinch_jax.study.analysis import analyse, findings_of, majority_answers, res
 from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
-from pinch_jax.study.experiments.pretraining_share import pearson, share_correlation, unpredicted
+from pinch_jax.study.experiments.pretraining_share import (
+    LEAST_LANGUAGES,
+    PREDICTORS,
+    pearson,
+    share_correlation,
+    unpredicted,
+)
 from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.slavic import RELATIONS
 from pinch_jax.study.reading import read_results
@@ -308,6 +314,31 @@ def test_finding_1_needs_every_model_above_the_untuned_one(tmp_path, transfer, v
     assert found.value == pytest.approx(50 + 50 * (lowest - 6) / PROMPTS)
 
 
+def test_finding_1_fails_by_one_model_though_the_judge_is_silent_on_another(tmp_path):
+    arms, right, tuned = table("monolingual", LANGUAGES, lambda a, b: 0 if a == "en" else 20)
+    against = dict.fromkeys(LANGUAGES, "pretrained")
+    arms += [("pretrained", mono(code), code, "", against) for code in LANGUAGES]
+    right["pretrained"] = dict.fromkeys(LANGUAGES, 6)
+    write_study(tmp_path, arms, right, tuned)
+    results = read_results(tmp_path, read_study(tmp_path), means_of)
+
+    def silent_on(*models):
+        (judged,) = results.judged.values()
+        scored = [
+            dataclasses.replace(e, score=results.mean([{}])) if e.arm["x"] in models else e
+            for e in judged.scored
+        ]
+        judged = {"one": dataclasses.replace(judged, scored=scored)}
+        return findings_of(dataclasses.replace(results, judged=judged))[0]
+
+    found = silent_on("fi")
+    assert found.verdict == "does not hold"
+    assert found.value == pytest.approx(50 - 50 * 6 / PROMPTS)
+    assert found.unit.endswith("(5 of them, 1 without a number)")
+    assert silent_on("en").verdict == "cannot tell", "the others are above"
+    assert silent_on(*LANGUAGES).value is None
+
+
 @pytest.mark.parametrize(
     ("curves", "verdict"),
     [
@@ -333,10 +364,15 @@ def test_finding_2_needs_a_rise_above_what_english_loses(tmp_path, curves, verdi
 def test_finding_3_counts_languages_in_which_all_languages_equal_one(
     tmp_path, right, verdict, value
 ):
-    write_study(tmp_path, *doses("pinch", {100: (right, right)}))
+    arms, answers, tuned = doses("pinch", {100: (right, right)})
+    # Of forty examples, forty in other languages are all, and no P = 100.
+    arms.append(("pinch", "pinch:n40", 100.0, "", own(LANGUAGES)))
+    answers["pinch:n40"] = dict.fromkeys(LANGUAGES, 30)
+    write_study(tmp_path, arms, answers, tuned)
     found = finding(tmp_path, 3)
     assert (found.verdict, found.value) == (verdict, value)
     assert found.unit.endswith("of 5; the paper's 8 of 12 would be 4")
+    assert ("tie in en, fi, it, sw, ru:" in found.detail) == (right == 30), "as many as its own"
 
 
 @pytest.mark.parametrize(
@@ -359,6 +395,8 @@ def test_finding_4_is_about_the_languages_no_arm_was_tuned_on(tmp_path, unseen, 
         ((5, 12, 18, 25, 25, 26), "holds"),
         ((25, 20, 15, 10, 10, 10), "does not hold"),
         ((5, 7, 9, 11, 22, 35), "does not hold"),
+        ((0, 8, 16, 24, 27, 31), "cannot tell"),  # it goes on, at nearly half of its pace
+        ((5, 12, 18, 25, 14, 4), "does not hold"),  # what was won is lost again
         ((10, 10, 11, 11, 11, 11), "cannot tell"),
     ],
 )
@@ -412,6 +450,9 @@ def test_finding_6_is_decided_by_the_better_half(tmp_path, pair, verdict):
     found = finding(tmp_path, 6)
     assert found.verdict == verdict
     assert found.value == pytest.approx(50 + 50 * (pair - 20) / PROMPTS)
+    beat, lost = int(verdict == "holds"), int(verdict == "does not hold")
+    assert found.detail.startswith(f"{beat} of 1 pairs beat both halves")
+    assert f"; {lost} lose to one" in found.detail
 
 
 def same_script(a, b):
@@ -486,6 +527,17 @@ def test_finding_7_has_its_bounds_at_half_and_at_ten_points(r, highest, verdict)
     assert unpredicted(r, [*gains[:2], between(0.1, 5)]) == "does not hold"
 
 
+def test_finding_7_cannot_hold_with_fewer_languages_than_its_rule_says():
+    def uncorrelated(size):
+        x = np.arange(size) - (size - 1) / 2
+        return pearson(x, x**2)
+
+    gains = [between(-5, 5)] * len(RELATIONS)
+    assert unpredicted(uncorrelated(LEAST_LANGUAGES), gains) == "holds"
+    assert unpredicted(uncorrelated(LEAST_LANGUAGES - 1), gains) == "cannot tell"
+    assert f"fewer than {LEAST_LANGUAGES} languages" in PREDICTORS.rule
+
+
 def test_a_bound_is_passed_by_the_whole_interval_of_every_number():
     above, below, on = between(50.1, 60), between(40, 49.9), between(50, 60)
     assert decide((above, 50), (above, 0)) == "holds"
@@ -528,6 +580,19 @@ def test_finding_8_is_the_share_of_responses_in_the_language_asked(tmp_path, rig
     found = finding(tmp_path, 8)
     assert found.verdict == verdict
     assert found.value == pytest.approx(100 * right / PROMPTS)
+
+
+def test_finding_8_says_in_how_many_of_all_responses_a_language_shows(tmp_path):
+    write_study(tmp_path, *table("monolingual", ("en", "fi"), lambda a, b: 40))
+    results = read_results(tmp_path, read_study(tmp_path), means_of)
+    key = "monolingual-en", "fi"
+    held = results.answers[key]
+    short = {id: dataclasses.replace(of, language="too_short") for id, of in held.outcomes.items()}
+    answers = results.answers | {key: dataclasses.replace(held, outcomes=short)}
+    found = findings_of(dataclasses.replace(results, answers=answers))[7]
+    # As good as a model that says nothing in Finnish gets.
+    assert (found.verdict, found.value) == ("holds", 100)
+    assert found.unit.endswith("in which a language shows, 75 % of all")
 
 
 @pytest.fixture(scope="module")

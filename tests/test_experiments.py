@@ -192,6 +192,17 @@ def test_an_experiment_that_lacks_the_models_it_needs_says_which(experiment, own
         arms(experiment, monolingual_languages=own_models)
 
 
+def test_the_base_is_unseen_by_no_pinch_though_it_is_no_tuning_language():
+    mixture = dataclasses.replace(CONFIG.mixture, base="cs")
+    study = dataclasses.replace(CONFIG.study, tuning_languages=TUNED, experiments=("unseen",))
+    config = dataclasses.replace(CONFIG, languages=(*TUNED, "cs"), mixture=mixture, study=study)
+    with pytest.raises(UserError, match="'unseen' has no unseen language to judge in"):
+        arms_of(config)
+    breadth = dataclasses.replace(study, experiments=("breadth",))
+    held = arms_of(dataclasses.replace(config, study=breadth))
+    assert {code for arm in held for code in arm.baselines} == {"cs"}
+
+
 def swept(*specs, **how):
     study = dataclasses.replace(CONFIG.study, experiments=(), sweeps=(Sweep("mine", specs, **how),))
     return arms_of(dataclasses.replace(CONFIG, study=study))

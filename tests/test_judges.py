@@ -222,7 +222,7 @@ def test_scores_that_nobody_knows_are_in_no_order():
 
     def entry(experiment, code, language, score):
         known_by = Mean(score, np.zeros((1, 8)), np.array([score]), 8)
-        arm = {"experiment": experiment, "x": code, "baseline_runs": scores}
+        arm = {"experiment": experiment, "spec": "", "x": code, "baseline_runs": scores}
         values = () if math.isnan(score) else (1.0,)
         return Scored(arm, language, *[known_by] * 3, 8, values, (language,))
 

@@ -313,12 +313,39 @@ def test_nothing_is_best_where_no_mean_is_known_or_all_are_alike(workdir):
         said = section(told, name)
         assert "highest" not in said.result and "no number" not in said.result
         assert not said.beside, "the paper's best beside whoever comes first"
+    even = Estimate(50.0, 44.0, 56.0)
+    alike = [dataclasses.replace(r, score=even) if r.is_mean else r for r in records.scores]
+    told = dataclasses.replace(records, scores=alike)
+    for name, said in (("monolingual", "All models score 50.0"), ("gain", "All 15 sets score 50")):
+        assert section(told, name).result.startswith(said)
+    assert section(told, "monolingual").beside[0].here == "all alike"
+    assert section(records, "monolingual").beside[0].what == "best tuning languages, here of 12"
     first, second = list(records.runs)[:2]
     ends = Estimate(0.0, 0.0, 1.2)
     said = tables.most_and_least(records, "are right", {first: ends, second: ends})
     assert "most" not in said and "0 [0, 1] % are right whatever" in said
     said = tables.most_and_least(records, "are right", {first: ends})
     assert "least" not in said and f"after tuning on “{records.names[first]}”." in said
+
+
+def test_forty_examples_and_one_percent_are_two_points_also_of_four_thousand(workdir):
+    records = read_records(workdir)
+    x = {row.spec: row.x for row in records.experiment("pinch")}
+    one = {x["pinch:n40"]: x["pinch:1"]}
+    moved = [dataclasses.replace(row, x=one.get(row.x, row.x)) for row in records.scores]
+    told = dataclasses.replace(records, scores=moved)
+    spec = figures.curve(told, "pinch", figure_of(told, "pinch"))
+    line = {row["x"]: row["score"] for row in values(spec) if row.get("line") == "English"}
+    scores = {row.spec: row.score.value for row in told.experiment("pinch", "en")}
+    assert (line["1"], line["40 ex."]) == (scores["pinch:1"], scores["pinch:n40"])
+
+
+def test_what_is_judged_at_one_dose_alone_goes_nowhere(workdir):
+    records = read_records(workdir)
+    assert "English goes from" in section(records, "pinch").result
+    alone = [row for row in records.scores if row.experiment != "pinch" or not float(row.x)]
+    said = section(dataclasses.replace(records, scores=alone), "pinch").result
+    assert said == "The other languages were judged at one P alone."
 
 
 def test_a_heat_map_of_chrf_is_of_its_own_percent(workdir):

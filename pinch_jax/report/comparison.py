@@ -6,7 +6,7 @@ from pathlib import Path
 from pinch_jax.errors import UserError
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
-from pinch_jax.report.figures import dose_label, line
+from pinch_jax.report.figures import line, places_of
 from pinch_jax.report.groups import title_of
 from pinch_jax.report.tables import Section, csv_file, csv_table
 from pinch_jax.study.comparisons import judges_of
@@ -86,14 +86,12 @@ def comparison(
         held = {study: rows for study, rows in held.items() if rows}
         if len(held) < 2:
             continue
-        arms = sorted((row for rows in held.values() for row in rows), key=lambda r: float(r.x))
-        labels = {row.x: dose_label(row) for row in arms}
-        places = {x: at for at, x in enumerate(labels)}
+        places = places_of(row for rows in held.values() for row in rows)
         points = []
         for study, rows in held.items():
             look = {"kind": "thick", "line": study}
             points += line(studies[study], name, rows[0].language, look, places)
-        spec = charts.curve_chart(points, figure.x, [*labels.values()], "")
+        spec = charts.curve_chart(points, figure.x, [label for _, label in places], "")
         title = title_of(records, name)
         drawings.append(Drawing(f"studies-{name}", title, spec, _unlike(held, studies, name, mean)))
         table += [

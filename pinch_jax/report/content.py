@@ -38,7 +38,8 @@ PROSE = {
     "claim": "The paper's claim",
     "findings_lead": "The 95 % interval alone decides. A score compares a model with a baseline, "
     "prompt by prompt: a win is 1, a tie ½, a loss 0, in percent. 50 is as good as the baseline. "
-    "The paper's models are larger: what holds here holds for the model of this study.",
+    "The paper's models are larger, and its prompts and judge are others: what holds here holds "
+    "for the model, prompts and judge of this study.",
     "sample": "The same prompts in every language",
     "sample_caption": "The shortest held-out prompts of their tasks, and what these models "
     "answered. Not chosen by the answers.",

@@ -25,7 +25,7 @@ from pinch_jax.study.experiments.figure import (
 )
 from pinch_jax.study.measures import dose_name, show
 from pinch_jax.study.records import Records
-from pinch_jax.study.rows import ALL_ORDERS, Score
+from pinch_jax.study.rows import ALL_ORDERS, Row, Score
 
 SIGNIFICANT = 0.05
 ONE_DRAW = "one draw of the examples"
@@ -46,9 +46,7 @@ def draw(records: Records, experiment: str, title: str, figure: Figure) -> list[
 
 def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     """Returns the lines of a curve; of several arms at one place the mean is drawn."""
-    arms = sorted(records.experiment(experiment), key=lambda row: float(row.x))
-    places = {x: at for at, x in enumerate(dict.fromkeys(row.x for row in arms))}
-    labels = [dose_label(next(row for row in arms if row.x == x)) for x in places]
+    places = places_of(records.experiment(experiment))
     base = records.study["base"]
     lines = figure.lines.items()
     thick = dict((base, language(base).name) if name == BASE else (name, t) for name, t in lines)
@@ -59,7 +57,7 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
     first, shown = next(iter(thick)), figure.dots
     if figure.dots:
         rows += [
-            {"kind": "dot", "line": row.series, "of": thick[first], "at": places[row.x]}
+            {"kind": "dot", "line": row.series, "of": thick[first], "at": places[place_of(row)]}
             | plotted(row.score)
             for row in records.experiment(experiment, first)
             if row.series != ALL_ORDERS
@@ -68,13 +66,13 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
         shown = ONE_DRAW
         rows += [
             {"kind": "dot", "line": f"draw {row.draw}", "of": thick[row.language]}
-            | {"at": places[row.x], "score": row.score, "told": f"{row.score:.1f}"}
+            | {"at": places[place_of(row)], "score": row.score, "told": f"{row.score:.1f}"}
             for row in drawn
         ]
     for place, code in enumerate(thin if figure.each else ()):
         look = {"kind": "thin", "line": language(code).name, "ink": LINES[place % len(LINES)]}
         rows += line(records, experiment, code, look, places)
-    return charts.curve_chart(rows, figure.x, labels, shown, figure.y)
+    return charts.curve_chart(rows, figure.x, [label for _, label in places], shown, figure.y)
 
 
 def line(
@@ -82,12 +80,12 @@ def line(
     experiment: str,
     name: str,
     look: Mapping[str, str],
-    places: Mapping[str, int],
+    places: Mapping[tuple[str, str], int],
 ) -> list[dict[str, Any]]:
     """Returns the points of a line, which is a language or a mean."""
     rows = []
-    for x, at in places.items():
-        held = [row for row in records.experiment(experiment, name) if row.x == x]
+    for place, at in places.items():
+        held = [row for row in records.experiment(experiment, name) if place_of(row) == place]
         if whole := [row for row in held if row.series == ALL_ORDERS] or held[: len(held) == 1]:
             rows.append({**look, "at": at, **plotted(whole[0].score)})
         elif held:
@@ -98,10 +96,20 @@ def line(
     return rows
 
 
-def dose_label(row: Score) -> str:
-    """Returns what stands under an arm on the x axis."""
+def places_of(rows: Iterable[Row]) -> dict[tuple[str, str], int]:
+    """Returns the places that arms stand at, each with its number from the left."""
+    held = dict.fromkeys(map(place_of, sorted(rows, key=lambda row: float(row.x))))
+    return {place: at for at, place in enumerate(held)}
+
+
+def place_of(row: Row) -> tuple[str, str]:
+    """Returns the x of an arm, and what stands under it.
+
+    Of 4,000 examples forty are one percent, and P = 1, which has some of the base, is another set.
+    """
     counted = dose_name({"spec": row.spec, "x": float(row.x)})
-    return counted.replace("examples", "ex.") if "examples" in counted else f"{float(row.x):.3g}"
+    is_count = "examples" in counted
+    return row.x, counted.replace("examples", "ex.") if is_count else f"{float(row.x):.3g}"
 
 
 def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:

@@ -48,9 +48,14 @@ def dose(results: Results, experiment: str, language: str, percent: float) -> Me
     return entries_of(results, experiment, language, x=percent)[0].score
 
 
+def is_counted(arm: Arm) -> re.Match[str] | None:
+    """Returns the number of examples in other languages, where an arm's spec names that."""
+    return re.search(r":n(\d+)", arm["spec"])
+
+
 def dose_name(arm: Arm) -> str:
     """Returns an arm's P, or its number of examples where the spec names that, in words."""
-    counted = re.search(r":n(\d+)", arm["spec"])
+    counted = is_counted(arm)
     return f"{counted[1]} examples" if counted else f"P = {arm['x']:g}"
 
 
@@ -86,11 +91,12 @@ def where_own_models(results: Results) -> str:
 
 
 def against_untuned(results: Results, experiment: str) -> str:
-    """Returns the mean of all other languages against the untuned model at each P, if it ran."""
-    arms = [entry.arm for entry in results.find(experiment, results.study["base"])]
+    """Returns the mean of all but the base against the untuned model at each P, if it ran."""
+    base = results.study["base"]
+    arms = [entry.arm for entry in results.find(experiment, base)]
     found = {dose_name(arm): results.find(GAIN, "mean_non_english", run=arm["run"]) for arm in arms}
     told = "; ".join(f"{name}: {show(held[0].score)}" for name, held in found.items() if held)
-    return told and f" Mean of all other languages against the untuned model: {told}."
+    return told and f" Mean of all languages but {base} against the untuned model: {told}."
 
 
 def answered_by(results: Results, runs: Iterable[str]) -> list[tuple[str, str]]:

@@ -28,9 +28,10 @@ BREADTH = Claim(
     claim="The mean over unseen languages rises from 1 to 2, 3 and 4 tuning languages, to almost "
     "50, then saturates.",
     unit="points from 1 to 4 tuning languages, mean of the unseen languages",
-    rule="Means over the orders of adding languages: the rise from 1 to 4, and the rise for each "
-    "language up to 4 less the rise for each beyond. Holds if both intervals lie above 0; does "
-    "not hold if either lies below.",
+    rule="Means over the orders of adding languages: the rise from 1 to 4, and that a language "
+    "beyond 4 adds, or takes away, less than half of what one up to 4 adds (the half is ours). "
+    "Holds if the intervals of the rise, of that half less what one beyond adds, and of that half "
+    "and it lie above 0; does not hold if any lies below. What the mean is at 4 decides nothing.",
     against_own=True,
 )
 
@@ -49,17 +50,22 @@ def arms(config: Config) -> list[Arm]:
 
 
 def saturates(results: Results) -> Decision:
-    """Decides by the means over the orders: a rise up to 4 languages, and less of one beyond."""
+    """Decides by the means over the orders: a rise up to 4 languages, and little change beyond."""
     found = entries_of(results, "breadth", "mean_unseen")
     points, of = mean_of_orders(found), f" ({len(found[0].languages)} of them)"
     most = max(points)
     if not {1, 4} <= points.keys() or most == 4:
         raise NotRun("breadth with 1, 4 and more languages")
-    early, late = points[4] - points[1], points[most] - points[4]
-    bend = (early / 3 - late / (most - 4)).estimate()
+    rise, half = points[4] - points[1], (points[4] - points[1]) / 6
+    late, fall = ((points[a] - points[b]) / (most - 4) for a, b in ((most, 4), (4, most)))
+    rest = [(half - change).estimate() for change in (late, fall)]
     curve = ", ".join(f"{x}: {show(point)}" for x, point in points.items())
-    detail = f"By number of languages: {curve}. Rise per language, to 4 less beyond: {show(bend)}."
-    return Decision(early.estimate(), decide((early.estimate(), 0), (bend, 0)), detail, of)
+    detail = (
+        f"By number of languages: {curve}. A language beyond 4 adds {show(late)}; half of what one "
+        f"up to 4 adds, less that: {show(rest[0])}, and with that: {show(rest[1])}."
+    )
+    verdict = decide(*((number, 0) for number in (rise.estimate(), *rest)))
+    return Decision(rise.estimate(), verdict, detail, of)
 
 
 def rows_over_orders(results: Results) -> list[Score]:

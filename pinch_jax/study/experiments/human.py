@@ -34,7 +34,7 @@ AGREES = Claim(
     "calls it a tie, else 0; mean over the annotators of a prompt, then over the prompts. Holds if "
     f"the interval lies above {LEAST_PERCENT:g} %, the lowest of the paper's; does not hold if it "
     "lies below.",
-    paper="77.0",
+    paper="77.0 (en, es, ru, he)",
 )
 
 

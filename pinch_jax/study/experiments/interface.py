@@ -53,7 +53,7 @@ class Claim(NamedTuple):
 
     `rule` says in words what decides. `against_own`: it is about scores against the models of the
     languages themselves, which not every language may have. `paper` is the paper's own number,
-    where it gives one that is measured like this study's.
+    where it gives one by the same measure.
     """
 
     claim: str
@@ -115,7 +115,7 @@ class Words:
 
 
 class Beside(NamedTuple):
-    """A number of the paper beside this study's, measured alike."""
+    """A number of the paper beside this study's, by the same measure; its judge is another."""
 
     what: str
     paper: str

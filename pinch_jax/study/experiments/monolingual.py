@@ -42,6 +42,8 @@ def carries_over(records: Records, experiment: str) -> str:
     order = records.ranked(experiment, "mean_other")
     if len(order) < 2:
         return "Fewer than two models have a score in all other languages: none is the best."
+    if order[0].score.value == order[-1].score.value:
+        return f"All models score {order[0].score.value:.1f} in the other languages."
     best, last = ((language(row.x).name, show(row.score)) for row in (order[0], order[-1]))
     return (
         f"The model tuned on {best[0]} scores highest in the other languages: {best[1]}, mean of "
@@ -55,12 +57,18 @@ def beside(records: Records, experiment: str) -> list[Beside]:
         return []
     names = ", ".join(language(row.x).name for row in order[:3])
     last = order[-1].x
+    if order[0].score.value == order[-1].score.value:
+        names = "all alike"
     own = [row for row in records.experiment(experiment) if row.x == last and not row.is_mean]
     scores = [row.score.value for row in own if row.language != last]
     cells = [score for score in scores if not math.isnan(score)]
     above = f"{sum(score > 30 for score in cells)} of {len(cells)} ({language(last).name})"
     return [
-        Beside("best tuning languages", "English, then Italian and Spanish", names),
+        Beside(
+            f"best tuning languages, here of {len(order)}",
+            "English, then Italian and Spanish",
+            names,
+        ),
         Beside("languages in which the lowest model is above 30", "9 of 11 (Hindi)", above),
     ]
 

@@ -29,6 +29,7 @@ from pinch_jax.study.measures import (
     dose,
     dose_name,
     first_dose,
+    is_counted,
     lift,
     show,
 )
@@ -40,7 +41,7 @@ PINCH = Claim(
     unit="points from P = 0 to P = 1, mean of the other languages",
     rule="The rise of the other languages' mean from P = 0 to P = 1, and that rise less what "
     "the base language loses, English in the paper. Holds if both intervals lie above 0; does not "
-    "hold if either lies below.",
+    "hold if either lies below. What a larger P does to the base is told, and decides nothing.",
     against_own=True,
 )
 REPLACEMENT = Claim(
@@ -95,7 +96,7 @@ def lifts(results: Results) -> Decision:
         f"P = 1: {show(dose(results, 'pinch', 'mean_non_english', 1))}"
     )
     for entry in results.find("pinch", "mean_non_english"):
-        if entry.arm["spec"].startswith("pinch:n"):
+        if is_counted(entry.arm):
             detail += f", {dose_name(entry.arm)}: {show(entry.score)}"
     english = "; ".join(
         f"{dose_name(entry.arm)}: {show(entry.score)}" for entry in results.find("pinch", base)
@@ -105,7 +106,7 @@ def lifts(results: Results) -> Decision:
     verdict = decide((rise.estimate(), 0), (net, 0))
     of = first_dose(results, "pinch", "mean_non_english")
     for entry in results.find("pinch", "mean_non_english"):
-        if entry.arm["spec"].startswith("pinch:n"):
+        if is_counted(entry.arm):
             more = entry.score - dose(results, "pinch", "mean_non_english", 0)
             of += f"; with {dose_name(entry.arm)} it is {show(more.estimate())}"
     return Decision(rise.estimate(), verdict, detail, of)
@@ -113,9 +114,13 @@ def lifts(results: Results) -> Decision:
 
 def replaces(results: Results) -> Decision:
     """Decides by in how many languages P = 100 is as good as the own model."""
-    found = [e for e in results.scored if (e.arm["experiment"], e.arm["x"]) == ("pinch", 100)]
     # A language without any verdict is one of them too, and may be as good as not.
-    cells = [entry for entry in found if not entry.is_mean]
+    cells = [
+        entry
+        for entry in results.scored
+        if (entry.arm["experiment"], entry.arm["x"]) == ("pinch", 100)
+        and not (entry.is_mean or is_counted(entry.arm))
+    ]
     if not cells:
         raise NotRun("pinch at P = 100")
     scores = [cell.score.estimate() for cell in cells]
@@ -127,7 +132,9 @@ def replaces(results: Results) -> Decision:
     needed = math.ceil(len(cells) * 2 / 3)
     each = ", ".join(f"{cell.language} {show(cell.score)}" for cell in cells)
     of = f", of {len(cells)}; the paper's 8 of 12 would be {needed}"
-    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.", of)
+    alike = ", ".join(cell.language for cell in cells if {*cell.values} == {EVEN / 100})
+    told = f" Every prompt is a tie in {alike}: both are as good, or as bad." if alike else ""
+    return Decision(reach, decide((reach, needed - 0.5)), f"{each}.{told}", of)
 
 
 OWN_MODEL = "the model tuned on the language of the instructions alone"
@@ -173,6 +180,8 @@ def a_pinch_lifts(records: Records, experiment: str) -> str:
     said = first_dose_says(records, experiment, "mean_non_english", whose)
     rows = by_dose(records, experiment, base)
     first, last = rows[0], rows[-1]
+    if first is last:
+        return said
     return f"{said} {_base(records)} goes from {show(first.score)} to {show(last.score)}."
 
 
@@ -189,8 +198,8 @@ EXPERIMENT = Experiment(
         "English in the paper. The number of examples stays the same. How large must P be?",
         caption="The doses stand evenly spaced. A thin line is a language. The baseline is "
         + OWN_MODEL
-        + ". A label with “ex.” counts the examples in other languages; forty are the paper's "
-        "P = 1. " + BANDS,
+        + ". A label with “ex.” counts the examples in other languages; forty of 4,640 are the "
+        "paper's P = 1. " + BANDS,
         found="Forty of 4,640 examples (P = 1) lift the other languages sharply, and English falls "
         "slowly.",
     ),

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from pinch_jax.config import Config
-from pinch_jax.evaluate.intervals import EVEN, Estimate
+from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate
 from pinch_jax.study.comparisons import Results
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.figure import OWN, Bars
@@ -26,11 +26,12 @@ from pinch_jax.study.measures import cells_of, entries_of, show
 from pinch_jax.study.records import Records
 
 TRANSFER = Claim(
-    claim="Tuned on one language alone, a model follows instructions in the others too: every "
-    "monolingual model is better there than the untuned one.",
+    claim="Every model tuned on one language alone follows instructions in the other languages to "
+    "some degree.",
     unit="% against the untuned model, the lowest of the monolingual models",
-    rule="Each monolingual model against the untuned one, mean over the languages it was not tuned "
-    "on. Holds if every model's interval lies above 50; does not hold if any lies below. The "
+    rule="Whether a model follows instructions at all is asked here by the untuned one: each "
+    "monolingual model against it, mean over the languages it was not tuned on. Holds if every "
+    "model's interval lies above 50; does not hold if any lies below. The "
     "number and the ends shown are the lowest of all models.",
     against_own=True,
 )
@@ -45,15 +46,21 @@ def arms(config: Config) -> list[Arm]:
 def transfer(results: Results) -> Decision:
     """Decides by the lowest of the monolingual models."""
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
-    lowest = Estimate(*np.min([model.numbers for model in models], axis=0).tolist())
-    of = f" ({len(models)} of them)"
+    verdict = decide(*((model, EVEN) for model in models))
+    # A judge may be silent on one of them, which is not the lowest for it.
+    known = [model.numbers for model in models if _told(model.value)] or [NOTHING.numbers]
+    lowest = Estimate(*np.min(known, axis=0).tolist())
+    missing = sum(not _told(model.value) for model in models)
+    of = f" ({len(models)} of them{f', {missing} without a number' if missing else ''})"
     found = results.find("monolingual", "mean_other")
     # A judge may have no verdict on all that a mean is over.
     order = sorted((e for e in found if _told(e.score.value)), key=lambda e: -e.score.value)
     if not order:
-        return Decision(lowest, decide((lowest, EVEN)), "", of)
-    best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
+        return Decision(lowest, verdict, "", of)
     last = order[-1]
+    best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
+    if order[0].score.value == last.score.value:
+        best = "none, all are alike"
     cells = [e for e in cells_of(results, "monolingual") if e.arm["x"] == last.arm["x"]]
     above = sum(cell.score.value > 30 for cell in cells)
     detail = (
@@ -62,7 +69,7 @@ def transfer(results: Results) -> Decision:
         f"{len(cells)} languages. The paper has en, it and es best, and its lowest above 30 in 9 "
         "of 11."
     )
-    return Decision(lowest, decide((lowest, EVEN)), detail, of)
+    return Decision(lowest, verdict, detail, of)
 
 
 def _told(score: float) -> bool:

@@ -29,6 +29,8 @@ from pinch_jax.study.rows import Score, score_row
 # Where the paper has a word and no number: our choices, named in the rule.
 WEAK_CORRELATION = 0.5
 SMALL_DIFFERENCE_POINTS = 10.0
+# The fewest languages with which the interval of r = 0 is within the bound.
+LEAST_LANGUAGES = 3 + math.ceil(Z2 / math.atanh(WEAK_CORRELATION) ** 2)
 PREDICTORS = Claim(
     claim="Neither script nor family nor mutual intelligibility predicts transfer among Slavic "
     "languages; Pearson's correlation with the share in pretraining is weak, 0.22.",
@@ -37,7 +39,8 @@ PREDICTORS = Claim(
     f"branch, and mutually intelligible ones, than between the others. Does not hold if r's "
     f"interval lies beyond {WEAK_CORRELATION} on either side or that of a difference above 0; "
     f"holds if r's lies within and those of all differences below {SMALL_DIFFERENCE_POINTS:g} "
-    "points.",
+    f"points. With fewer than {LEAST_LANGUAGES} languages, the paper's 12 too, r's interval is "
+    "always too wide for that.",
     paper="0.22",
 )
 

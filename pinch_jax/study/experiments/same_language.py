@@ -32,6 +32,13 @@ def answers_in_language(results: Results) -> Decision:
     if not (table := answered_by(results, tuned)):
         raise NotRun("any tuned model")
     share = in_language(results, table)
+    shown = [
+        outcome.too_short is False
+        for run, code in table
+        for drawn in results.draws[run]
+        for outcome in results.answers[drawn, code].outcomes.values()
+    ]
+    of = f", {100 * np.mean(shown):.0f} % of all"
     models = {arm["x"]: arm["run"] for arm in arms if arm["experiment"] == "monolingual"}
     by_percent = [arm for arm in arms if arm["experiment"] in ("pinch", "unseen")]
     doses = [arm["run"] for arm in by_percent if arm["x"] != 0]
@@ -43,8 +50,8 @@ def answers_in_language(results: Results) -> Decision:
         "models with any P above 0": answered_by(results, doses),
     }
     told = [f"{name} {show(in_language(results, part))} %" for name, part in parts.items() if part]
-    detail = f"Of the {len({run for run, _ in table})} models: {'; '.join(told)}."
-    return Decision(share, decide((share, IN_LANGUAGE_PERCENT)), detail)
+    detail = f"{'; '.join((f'{len({run for run, _ in table})} models in all', *told))}."
+    return Decision(share, decide((share, IN_LANGUAGE_PERCENT)), detail, of)
 
 
 def in_which_language(records: Records, experiment: str) -> str:

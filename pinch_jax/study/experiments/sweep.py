@@ -35,6 +35,8 @@ def best_and_worst(records: Records, experiment: str) -> str:
         f"{show(row.score)}"
         for row in rows
     ]
+    if len(told) > 1 and rows[0].score.value == rows[-1].score.value:
+        told = [f"All {len(told)} sets score {rows[0].score.value:.1f}"]
     if len(told) > 3:
         told = [f"{told[0]}, the highest of {len(told)} sets", f"{told[-1]}, the lowest"]
     over = which_languages(records, experiment, set())

@@ -31,15 +31,18 @@ UNSEEN = Claim(
 
 def arms(config: Config) -> list[Arm]:
     """Returns an arm for each P, over config.study.tuning_languages alone."""
-    unseen_languages(config, "unseen")
+    unseen_languages(config, "unseen", config.mixture.base)
     doses = config.study.unseen_percents or config.study.percents
     return percents(config, "unseen", doses, ":" + ",".join(config.study.tuning_languages))
 
 
-def unseen_languages(config: Config, experiment: str) -> list[str]:
-    """Returns the languages that are not tuned on and have a model to be held against."""
+def unseen_languages(config: Config, experiment: str, *also: str) -> list[str]:
+    """Returns the languages that are not tuned on and have a model to be held against.
+
+    `also` are tuned on beside config.study.tuning_languages.
+    """
     tuned, own = config.study.tuning_languages, config.monolingual_languages
-    if unseen := [code for code in own if code not in tuned]:
+    if unseen := [code for code in own if code not in (*tuned, *also)]:
         return unseen
     raise UserError(
         f"config.study.tuning_languages={tuned}: {experiment!r} has no unseen language to judge in "
