@@ -14,6 +14,7 @@ from jax.sharding import AbstractMesh
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
+from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.recipes import heldout_by_recipe, parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
@@ -182,6 +183,14 @@ class Inputs:
             return judge_corpus(read, c.judge_pairs, Question(wording, labels))
 
         return primary_first("building the corpus", load)
+
+    def prompts(self, language: str) -> tuple[Example, ...]:
+        """Returns the held-out prompts that are answered in a language.
+
+        Raises:
+            UserError: the corpus has fewer than config.evaluate.prompts.
+        """
+        return self.corpus.prompts(language, self.config.evaluate.prompts)
 
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:

@@ -75,9 +75,8 @@ def plan_study(
     bench = bench or Workbench(config, progress)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
-    prompts = config.evaluate.prompts
     if any(config.judges[name].kind == "reference" for name in config.study.judges):
-        check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
+        check_references(e for code in judged for e in bench.prompts(code))
     runs: dict[str, list[Run]] = {spec: [] for spec in needed}
     plans: dict[str, BatchPlan] = {}
     by_fingerprint: dict[str, Run] = {}

@@ -49,7 +49,7 @@ def preflight(
         losses = bench.heldout_loss.plans
         heldout = {f"the held-out set of {code!r}": plan for code, plan in losses.items()}
         check_dropped(heldout, config.batch.max_dropped_fraction)
-    asked = {code: bench.corpus.prompts(code, config.evaluate.prompts) for code in answered}
+    asked = {code: bench.prompts(code) for code in answered}
     _check_prompts(bench, asked)
     lines = [
         f"{name}: {line}"
@@ -101,8 +101,7 @@ def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
 
 def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:
     """Returns language -> percent of the references that are in another one; none where few are."""
-    prompts = bench.config.evaluate.prompts
-    asked = {code: bench.corpus.prompts(code, prompts) for code in sorted(answered)}
+    asked = {code: bench.prompts(code) for code in sorted(answered)}
     words = Matches({}, asked).words
     found = {code: _foreign(some, words) for code, some in asked.items()}
     return {c: 100 * sum(own.values()) / len(asked[c]) for c, own in found.items() if own}

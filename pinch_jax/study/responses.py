@@ -39,16 +39,12 @@ def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
     if not path.exists():
         return False
     by = {"by": _made_by(bench, run)}
-    unanswered = [response_record(example, "") | by for example in _asked(bench, language)]
+    unanswered = [response_record(example, "") | by for example in bench.prompts(language)]
     held = read_responses(path, kept=True).values()
     if [record | {"response": ""} for record in held] == unanswered:
         return True
     logging.warning("%s: to other prompts, or made in another way; answered anew", path)
     return False
-
-
-def _asked(bench: Workbench, language: str) -> Sequence[Example]:
-    return bench.corpus.prompts(language, bench.config.evaluate.prompts)
 
 
 def _made_by(bench: Workbench, run: Run) -> str:
@@ -79,7 +75,7 @@ def answer(
     Every batch is kept as it comes, so that an interrupted call goes on behind the last one.
     `progress(n)` is told of n responses.
     """
-    examples = [e for code in languages for e in _asked(bench, code)]
+    examples = [e for code in languages for e in bench.prompts(code)]
     part = part_path(run, languages)
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
@@ -114,5 +110,5 @@ def part_path(run: Run, languages: Sequence[str]) -> Path:
 
 def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
     """Returns the progress bar of `answer`, with the time that is left."""
-    total = sum(len(_asked(bench, code)) for code in languages)
+    total = sum(len(bench.prompts(code)) for code in languages)
     return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)

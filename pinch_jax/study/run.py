@@ -65,7 +65,7 @@ def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     """
     c = bench.config
     for code in c.languages:
-        bench.corpus.prompts(code, c.evaluate.prompts)
+        bench.prompts(code)
     check_rank(bench.decoder, c.lora)
     plan = None if spec == PRETRAINED else bench.plan(spec, draw)
     fingerprint = bench.fingerprint(plan)

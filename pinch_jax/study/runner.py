@@ -82,12 +82,7 @@ def _judge(study: Study, measured: Mapping[str, Any], progress: bool, yes: bool)
         for candidate, baseline in zip(study.runs[arm.spec], study.runs[against], strict=True)
         if candidate is not baseline
     }
-    prompts = study.bench.config.evaluate.prompts
-    asked = {
-        code: study.bench.corpus.prompts(code, prompts)
-        for own in study.languages.values()
-        for code in own
-    }
+    asked = {code: study.bench.prompts(code) for own in study.languages.values() for code in own}
     judges = judge_study(study.bench, study.workdir, Matches(comparisons, asked), progress, yes)
 
     def record() -> None:
