@@ -137,11 +137,8 @@ def score_rows(results: Results) -> tuple[Score, ...]:
 def _asked(results: Results, entry: Scored) -> int:
     """Returns on how many answers of all draws there should be an outcome of a score."""
     pairs = [pair for code in entry.languages for pair in compared(entry.arm, code)]
-    return sum(
-        len(results.answers[pair.run, pair.language].records)
-        for pair in pairs
-        if pair.run != pair.baseline_run
-    )
+    asked = [pair for pair in pairs if not pair.is_itself]
+    return sum(len(results.answers[pair.run, pair.language].records) for pair in asked)
 
 
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> Score:

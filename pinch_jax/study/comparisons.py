@@ -25,6 +25,11 @@ class Comparison(NamedTuple):
     baseline_run: str
     language: str
 
+    @property
+    def is_itself(self) -> bool:
+        """Whether a run is held against itself, which no judge is asked about."""
+        return self.run == self.baseline_run
+
 
 @dataclasses.dataclass(frozen=True)
 class Answers:

@@ -68,7 +68,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
     judged, cells = results.judged[judge["as"]], []
     for code in entry.languages:
         pairs = compared(entry.arm, code)
-        if all(_even(pair) for pair in pairs):
+        if all(pair.is_itself for pair in pairs):
             cells.append(Estimate(EVEN, EVEN, EVEN))
             continue
         parts: list[list[dict[str, float]]] = [[], []]
@@ -90,11 +90,6 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         cells.append(with_decided(fair, by_language, float(shares[1].mean()), size))
     ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
-
-
-def _even(pair: Comparison) -> bool:
-    """Returns whether a run is held against itself, which no judge was asked about."""
-    return pair.run == pair.baseline_run
 
 
 def _weighted(results: Results, draws: Sequence[Mapping[str, float]], shares: np.ndarray) -> Mean:

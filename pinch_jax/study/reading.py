@@ -55,7 +55,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     for judge in judges_of(study):
         values, odds, decided, told = {}, {}, {}, False
         for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file"):
-            if pair.run == pair.baseline_run:
+            if pair.is_itself:
                 continue
             # Those of one file at a time: there may be millions.
             verdicts, values[pair] = _read_verdicts(workdir, judge, pair, answers)
