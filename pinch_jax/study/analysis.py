@@ -117,18 +117,14 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     """
     scored = results.scored
     estimates = [entry.score.estimate() for entry in scored]
-    p_holm = [NAN] * len(scored)
-    for name in dict.fromkeys(entry.arm["experiment"] for entry in scored):
-        cells = [
-            place
-            for place, entry in enumerate(scored)
-            if entry.arm["experiment"] == name and not (entry.is_mean or entry.is_itself)
-        ]
-        for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
-            p_holm[place] = p
+    cells = [not (entry.is_mean or entry.is_itself) for entry in scored]
+    p = np.where(cells, [estimate.p for estimate in estimates], NAN)
+    experiments = np.array([entry.arm["experiment"] for entry in scored])
+    for name in set(experiments):
+        p[experiments == name] = holm(p[experiments == name])
     rows = [
         _score_row(*row, _asked(results, row[0]))
-        for row in zip(scored, estimates, p_holm, strict=True)
+        for row in zip(scored, estimates, p.tolist(), strict=True)
     ]
     rows += [row for held in experiments_of(results.study).values() for row in held.rows(results)]
     return tuple(rows)
