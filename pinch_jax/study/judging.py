@@ -71,24 +71,21 @@ def judge_study(
         by = open_judge(name, judges[name], words, bench.shard, folder / f"{name}.paid.jsonl")
         opened[name] = by, _described(name, judges[name], by)
 
+    def judge(name: str) -> None:
+        by, entry = opened.pop(name)
+        agree_to_pay(by, matches.pairs(), yes)
+        _judge_by(by, entry, workdir, matches, progress)
+        told.append(entry)
+
     with one_writer(folder / "lock", tidy):
+        # Before one is paid for: a later one may not open, or have the certificate of another.
         for name, config in judges.items():
-            if config.certificate:  # that of a later judge may be another's
-                where_asked(config, f"opening {name}", functools.partial(open_one, name))
+            where_asked(config, f"opening {name}", functools.partial(open_one, name))
         for name, config in judges.items():
-
-            def judge(name: str = name) -> None:
-                if name not in opened:
-                    open_one(name)
-                by, entry = opened.pop(name)
-                agree_to_pay(by, matches.pairs(), yes)
-                _judge_by(by, entry, workdir, matches, progress)
-                told.append(entry)
-
             if config.kind == "model":
                 # The weights of the runs and those of the judge need not fit together.
                 bench.release()
-            where_asked(config, f"judging by {name}", judge)
+            where_asked(config, f"judging by {name}", functools.partial(judge, name))
     return told
 
 
