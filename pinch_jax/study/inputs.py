@@ -174,13 +174,13 @@ class Inputs:
                 return read
             from pinch_jax.judge.model import find_labels  # and with it what computes
             from pinch_jax.judge.prompt import read_wording
-            from pinch_jax.judge.tuning_pairs import Question, judge_corpus
+            from pinch_jax.judge.tuning_pairs import judge_corpus
 
             # As this model will be asked.
             judge = self.config.judges["model"]
             wording = read_wording(judge.template, judge.prompt_language)
             labels = find_labels(self._whole_model.renderer).names
-            return judge_corpus(read, c.judge_pairs, Question(wording, labels))
+            return judge_corpus(read, c.judge_pairs, wording, labels)
 
         return primary_first("building the corpus", load)
 
