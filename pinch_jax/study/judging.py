@@ -36,17 +36,17 @@ class Matches(NamedTuple):
     files: Mapping[tuple[str, str, str], tuple[Path, Path]]
     asked: Mapping[str, Sequence[Example]]
 
-    @property
-    def words(self) -> StudyWords:
-        """What is known of the languages."""
-        examples = (example for some in self.asked.values() for example in some)
-        return words_of_records(response_record(example, "") for example in examples)
-
     def pairs(self) -> Iterator[Pair]:
         """Yields all that a judge is shown."""
         for files in self.files.values():
             match = read_match(*files)
             yield from map(match.pair, match.keys)
+
+
+def words_of(asked: Mapping[str, Sequence[Example]]) -> StudyWords:
+    """Returns what the prompts that are answered in each language say of the languages."""
+    examples = (example for some in asked.values() for example in some)
+    return words_of_records(response_record(example, "") for example in examples)
 
 
 def judge_study(
@@ -58,7 +58,7 @@ def judge_study(
     `yes` agrees to what they cost.
     """
     told: list[dict[str, Any]] = []
-    folder, words = workdir / "verdicts", matches.words
+    folder, words = workdir / "verdicts", words_of(matches.asked)
 
     def tidy() -> None:
         for held in (folder, *folder.glob("*/")):

@@ -14,7 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.model.source import open_model
 from pinch_jax.study.inputs import check_divisible
-from pinch_jax.study.judging import Matches
+from pinch_jax.study.judging import words_of
 from pinch_jax.study.workbench import Workbench
 
 # Of fewer, what is known to be in another language may be known wrongly.
@@ -58,7 +58,7 @@ def preflight(
     ]
     told = {f"references in {code!r}": some for code, some in asked.items()}
     told |= {f"training responses in {c!r}": bench.corpus.train.get(c, ())[:_READ] for c in asked}
-    words = Matches({}, asked).words
+    words = words_of(asked)
     lines += [line for name, some in told.items() for line in _foreign_lines(name, some, words)]
     if more := sorted({*bench.corpus.made_in} - {*bench.languages}):
         lines.append(
@@ -102,7 +102,7 @@ def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
 def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:
     """Returns language -> percent of the references that are in another one; none where few are."""
     asked = {code: bench.prompts(code) for code in sorted(answered)}
-    words = Matches({}, asked).words
+    words = words_of(asked)
     found = {code: _foreign(some, words) for code, some in asked.items()}
     return {c: 100 * sum(own.values()) / len(asked[c]) for c, own in found.items() if own}
 
