@@ -49,7 +49,8 @@ def transfer(results: Results) -> Decision:
     of = f" ({len(models)} of them)"
     found = results.find("monolingual", "mean_other")
     # A judge may have no verdict on all that a mean is over.
-    order = sorted((e for e in found if _told(e.score.value)), key=lambda e: -e.score.value)
+    told = [entry for entry in found if not math.isnan(entry.score.value)]
+    order = sorted(told, key=lambda entry: -entry.score.value)
     if not order:
         return Decision(lowest, decide((lowest, EVEN)), "", of)
     best = ", ".join(f"{entry.arm['x']} {show(entry.score)}" for entry in order[:3])
@@ -65,13 +66,10 @@ def transfer(results: Results) -> Decision:
     return Decision(lowest, decide((lowest, EVEN)), detail, of)
 
 
-def _told(score: float) -> bool:
-    return not math.isnan(score)
-
-
 def tuning_changes(records: Records, experiment: str) -> str:
     """Says how the models do in their own language and in the others."""
-    rows = [r for r in records.experiment(experiment) if not r.is_mean and _told(r.score.value)]
+    rows = [row for row in records.experiment(experiment) if not row.is_mean]
+    rows = [row for row in rows if not math.isnan(row.score.value)]
     own = [row.score.value for row in rows if row.x == row.language]
     others = [row.score.value for row in rows if row.x != row.language]
     if not (own and others):
