@@ -27,7 +27,6 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
     """Returns the browser's data, the prompts it shows per language, and the prompts there are.
 
     Above `limit_bytes` of JSON fewer prompts are kept, spread evenly over those there are.
-    The JSON holds no "<", so no text can end the script element it stands in.
 
     Layout:
       languages   code -> [name, direction]
@@ -42,16 +41,17 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
     available = max((len(prompts) for prompts, _ in answers.values()), default=0)
     shown = available
     while True:
-        text = json.dumps(
-            _layout(records, answers, verdicts, shown),
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-        ).replace("<", "\\u003c")
+        text = script_json(_layout(records, answers, verdicts, shown))
         size = len(text.encode("utf-8"))
         if size <= limit_bytes or shown <= 1:
             return text, shown, available
         shown = min(shown - 1, max(1, int(0.95 * shown * limit_bytes / size)))
+
+
+def script_json(data: Any) -> str:
+    """Returns compact JSON without "<": no text can end the script element that it stands in."""
+    told = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return told.replace("<", "\\u003c")
 
 
 def _answers(records: Records, runs: Iterable[str]) -> Answers:
