@@ -1,5 +1,6 @@
 """The section of judges: who judged, how far each can be trusted, and how far they agree."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from pinch_jax.report.tables import (
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
+from pinch_jax.study.rows import JudgeScore
 
 WORDS = Words(
     short="Judges",
@@ -142,7 +144,7 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
     for name, certificate in certified.items():
         for code in certificate["languages"]:
             kappa = kappa_of(certificate, code)
-            if kappa.value == kappa.value:
+            if not math.isnan(kappa.value):
                 bar = {"name": name_of(code), "kind": name} | plotted(kappa)
                 bars.append(bar | {"told": interval(kappa, 2)})
     spec = charts.bar_chart(bars, "kappa", None) if bars else None
@@ -197,11 +199,12 @@ def _score_table(records: Records) -> Table:
     """Returns the means of each arm by each judge, a row a judge."""
     words = {spec: records.names[run] for run, spec in records.runs.items()}
     kinds = ("score", "by probability", "corrected", "equal length")
-    means = [row for row in records.judges if row.is_mean]
     # Judge by judge in the file; here what they say of a mean stands together.
-    named = [(row.experiment, row.spec, row.series, row.x, row.language) for row in means]
-    places = {name: place for place, name in enumerate(dict.fromkeys(named))}
-    order = sorted(range(len(means)), key=lambda at: places[named[at]])
+    by_mean: dict[tuple[str, ...], list[JudgeScore]] = {}
+    for row in records.judges:
+        if row.is_mean:
+            mean = row.experiment, row.spec, row.series, row.x, row.language
+            by_mean.setdefault(mean, []).append(row)
     rows = tuple(
         (
             row.experiment,
@@ -213,7 +216,7 @@ def _score_table(records: Records) -> Table:
             interval(row.score_corrected),
             interval(row.score_of_equal_length),
         )
-        for row in (means[at] for at in order)
+        for row in itertools.chain(*by_mean.values())
     )
     return Table(
         "the same means by each judge",

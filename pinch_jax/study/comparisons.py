@@ -137,10 +137,7 @@ def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         UserError: the study is from before its verdicts were kept by judge.
     """
     if "judges" not in study:
-        raise UserError(
-            "study.json: verdicts are kept by judge now; run `pinch study` again, which judges the "
-            "answers that are there"
-        )
+        raise UserError("study.json: verdicts are kept by judge now; run `pinch study` again")
     return study["judges"]
 
 

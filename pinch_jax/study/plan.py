@@ -121,6 +121,7 @@ def describe(study: Study) -> str:
     prompts = config.evaluate.prompts
     answers = sum(prompts * len(study.languages[run.directory.name]) for run in distinct)
     comparisons = sum(len(arm.baselines) for arm in study.arms) * config.study.draws
+    draws = f", each set drawn {config.study.draws} times" * (config.study.draws > 1)
     lines = [
         f"{run.directory.name:56} {run.steps:4} steps, {len(study.languages[run.directory.name])}"
         " languages"
@@ -133,9 +134,7 @@ def describe(study: Study) -> str:
             f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
             f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
-            f"{config.mixture.size} in each set, {config.train.epochs} epochs"
-            + f", each set drawn {config.study.draws} times"
-            * (config.study.draws > 1),
+            f"{config.mixture.size} in each set, {config.train.epochs} epochs{draws}",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
             *study.warnings,
