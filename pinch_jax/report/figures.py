@@ -115,23 +115,19 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
     own = [row for row in rows if row.x == row.language]
     own.sort(key=lambda row: math.inf if math.isnan(row.score.value) else -row.score.value)
     others = [row for row in rows if not row.is_mean and row.x != row.language]
-    order = dict.fromkeys(row.language for row in (*own, *others))
+    order = list(dict.fromkeys(row.language for row in (*own, *others)))
+    others.sort(key=lambda row: order.index(row.language))
     shown = [_bar(row, language(row.language).name, "tuned on this language") for row in own]
     dots = [
-        {**_bar(row, language(row.language).name, figure.dots), "told": _from(row)}
-        for code in order
+        _bar(row, language(row.language).name, figure.dots)
+        | {"told": f"{show(row.score)}, tuned on {language(row.x).name}"}
         for row in others
-        if row.language == code
     ]
     return charts.bar_chart(shown, figure.x, 50, dots if figure.dots else ())
 
 
 def _bar(row: Score, name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "kind": kind, **plotted(row.score)}
-
-
-def _from(row: Score) -> str:
-    return f"{show(row.score)}, tuned on {language(row.x).name}"
 
 
 def _arm_name(records: Records, row: Score) -> str:

@@ -135,8 +135,7 @@ def read_study(workdir: Path) -> dict[str, Any]:
     Where people have annotated its answers, that is one of its experiments.
 
     Raises:
-      UserError: there is none yet.
-      UserError: it is damaged.
+      UserError: there is none yet, or it is damaged.
     """
     path = workdir / "study.json"
     if not path.exists():
