@@ -6,7 +6,7 @@ Source: Papadimitriou, Lopez and Jurafsky (2022), arXiv 2210.05619.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import regex
@@ -141,31 +141,24 @@ def mixtures(results: Results) -> list[Arm]:
     return sorted(arms, key=lambda arm: arm["x"])
 
 
-def by_language(
-    results: Results, arm: Arm, has: Marked, codes: Iterable[str]
-) -> Mapping[str, Held]:
-    """Returns language -> `marked`, of those languages but English in which both answer."""
-    asked = [code for code in codes if code != ENGLISH and code in arm["baseline_runs"]]
-    held = {code: marked(results, arm, code, has) for code in asked}
-    return {code: of for code, of in held.items() if of}
-
-
-def first_pinch(results: Results) -> Arm:
-    """Returns the most English of the sets that have another language.
-
-    Raises:
-        NotRun: there is none.
-    """
+def by_mixture(
+    results: Results, has: Marked, codes: Collection[str]
+) -> Iterator[tuple[Arm, Mapping[str, Held]]]:
+    """Yields each mixture with language -> `marked`, of languages but English that both answer."""
     for arm in mixtures(results):
-        if arm["x"] > 0:
-            return arm
-    raise NotRun("pinch with a P above 0")
+        asked = [code for code in codes if code != ENGLISH and code in arm["baseline_runs"]]
+        held = {code: marked(results, arm, code, has) for code in asked}
+        yield arm, {code: of for code, of in held.items() if of}
+
+
+def both_means(held: Mapping[str, Held]) -> tuple[Mean, Mean]:
+    """Returns the means of the languages: of the mixture, and of their own models."""
+    return mean_of(of.arm for of in held.values()), mean_of(of.own for of in held.values())
 
 
 def english_words(results: Results) -> Decision:
     """Decides by how many more answers have an English word; the detail has each P."""
-    has = english_marks(results)
-    return _decided(results, has, results.study["languages"])
+    return _decided(results, english_marks(results), results.study["languages"])
 
 
 def subject_pronouns(results: Results) -> Decision:
@@ -188,18 +181,20 @@ def subject_pronouns(results: Results) -> Decision:
     return _decided(results, has_pronoun, codes)
 
 
-def _decided(results: Results, has: Marked, codes: Iterable[str]) -> Decision:
-    codes, first = list(codes), first_pinch(results)
-    held = by_language(results, first, has, codes)
+def _decided(results: Results, has: Marked, codes: Collection[str]) -> Decision:
+    """Decides by the most English of the mixtures that have another language."""
+    every = list(by_mixture(results, has, codes))
+    first, held = next(((arm, held) for arm, held in every if arm["x"] > 0), (None, {}))
+    if not first:
+        raise NotRun("pinch with a P above 0")
     if not held:
         raise NotRun("prompts that both a mixture and the language's own model answer in it")
-    arm, own = (mean_of(getattr(of, side) for of in held.values()) for side in ("arm", "own"))
     told = []
-    for mixture in mixtures(results):
-        if of := by_language(results, mixture, has, codes):
-            sides = [mean_of(getattr(x, side) for x in of.values()) for side in ("arm", "own")]
-            shares = " % against ".join(map(show, sides))
+    for mixture, of in every:
+        if of:
+            shares = " % against ".join(map(show, both_means(of)))
             told.append(f"{dose_name(mixture)}: {shares} % ({len(of)} languages)")
+    arm, own = both_means(held)
     more = (arm - own).estimate()
     number = sum(of.prompts for of in held.values())
     where = f" at {dose_name(first)}, mean of {len(held)} languages"
@@ -217,13 +212,11 @@ def rows(results: Results) -> list[Score]:
     except NotRun:
         return []
     found = []
-    for arm in mixtures(results):
-        held = by_language(results, arm, has, results.study["languages"])
+    for arm, held in by_mixture(results, has, results.study["languages"]):
         if not held:
             continue
         means = {code: of.arm for code, of in held.items()}
-        means["mean"] = mean_of(of.arm for of in held.values())
-        means[OWN_MODELS] = mean_of(of.own for of in held.values())
+        means["mean"], means[OWN_MODELS] = both_means(held)
         counts = {code: of.prompts for code, of in held.items()}
         found += [
             score_row(
