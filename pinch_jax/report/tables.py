@@ -13,7 +13,6 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.text_table import number
 from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.figure import Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -88,14 +87,6 @@ def score_file(records: Records, experiment: str) -> DataFile:
 def whole_file(path: Path) -> DataFile:
     """Returns a file of the work directory unchanged."""
     return DataFile(path.name, path.read_bytes())
-
-
-def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
-    """Returns the points of a scatter plot and their correlation as a CSV file."""
-    points = figure.points(records).items()
-    rows = [(code, x, *y.numbers) for code, (x, y) in points]
-    rows.append(("pearson_r", math.nan, *figure.r(records).numbers))
-    return csv_file(f"{experiment}.csv", figure.columns, rows)
 
 
 def csv_table(records: Records, file: DataFile) -> Table:

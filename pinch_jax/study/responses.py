@@ -27,11 +27,10 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
         UserError: a file of responses is damaged.
     """
 
-    def answered(code):
-        doing = f"reading {response_path(run, code)}"
-        return agreed(doing, lambda: _has_answered(bench, run, code))
+    def missing() -> list[str]:
+        return [code for code in languages if not _has_answered(bench, run, code)]
 
-    return [code for code in languages if not answered(code)]
+    return agreed(f"reading the responses of {run.label}", missing)
 
 
 def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
