@@ -12,9 +12,8 @@ from pinch_jax.study.comparisons import answers_of, judges_of
 from pinch_jax.study.records import Records
 from pinch_jax.study.workdir import responses_path, verdict_path
 
-# An outcome of the candidate as the page writes it.
+# An outcome of the candidate as the page writes it; "-" where there is none.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
-NOT_JUDGED = "-"
 # The model that the page opens with, if it ran.
 FIRST_SHOWN = ("pinch:1", "pinch:n40")
 
@@ -115,7 +114,7 @@ def _layout(
         data["texts"][code] = list(texts)
     for (candidate, baseline, code), letters in verdicts.items():
         if code in kept:
-            known = dict.fromkeys(kept[code], NOT_JUDGED) | letters
+            known = dict.fromkeys(kept[code], "-") | letters
             row = "".join(known[identity] for identity in kept[code])
             data["comparisons"].append([index[candidate], index[baseline], code, row])
     return data

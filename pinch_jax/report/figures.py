@@ -28,7 +28,6 @@ from pinch_jax.study.records import Records
 from pinch_jax.study.rows import ALL_ORDERS, Score
 
 SIGNIFICANT = 0.05
-ONE_DRAW = "one draw of the examples"
 FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a click keeps it."
 
 
@@ -65,7 +64,7 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
             if row.series != ALL_ORDERS
         ]
     elif drawn := [r for r in records.draws if r.experiment == experiment and r.language in thick]:
-        shown = ONE_DRAW
+        shown = "one draw of the examples"
         rows += [
             {"kind": "dot", "line": f"draw {row.draw}", "of": thick[row.language]}
             | {"at": places[row.x], "score": row.score, "told": f"{row.score:.1f}"}

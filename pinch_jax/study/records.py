@@ -28,9 +28,6 @@ from pinch_jax.study.rows import (
 from pinch_jax.study.tables import read_table
 from pinch_jax.study.workdir import read_config
 
-# The folder of a work directory in which files of annotators are.
-ANNOTATIONS = "annotations"
-
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
@@ -152,7 +149,7 @@ def annotation_files(workdir: Path) -> list[Path]:
     Raises:
         UserError: something else is there, which somebody may take for annotations that count.
     """
-    folder = workdir / ANNOTATIONS
+    folder = workdir / "annotations"
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     # Of a bucket's folder the folder itself may be an object in it.
     files = [path for path in held if path != folder and not path.name.startswith(".")]

@@ -27,6 +27,7 @@ DESCRIPTION = "run.json"
 CODE, MACHINES = "code", "machines"
 # Hosts may have the same under other names: the fingerprints of runs say whether it is.
 OF_HOST = ("corpus", "model", "judges", "study.experiments")
+# Environment variables that change what the compilers make.
 XLA_OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 

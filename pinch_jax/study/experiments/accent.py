@@ -135,17 +135,15 @@ def marked(results: Results, arm: Arm, code: str, has: Marked) -> Held | None:
     return Held(results.mean(by_arm), results.mean(by_own), sum(map(len, by_arm)))
 
 
-def mixtures(results: Results) -> list[Arm]:
-    """Returns the arms of the pinch experiment, from the most English down."""
-    arms = [arm for arm in results.study["arms"] if arm["experiment"] == "pinch"]
-    return sorted(arms, key=lambda arm: arm["x"])
-
-
 def by_mixture(
     results: Results, has: Marked, codes: Collection[str]
 ) -> Iterator[tuple[Arm, Mapping[str, Held]]]:
-    """Yields each mixture with language -> `marked`, of languages but English that both answer."""
-    for arm in mixtures(results):
+    """Yields the arms of the pinch experiment, from the most English down: (arm, its languages).
+
+    Language -> `marked`, of those languages but English that both models answer in.
+    """
+    arms = [arm for arm in results.study["arms"] if arm["experiment"] == "pinch"]
+    for arm in sorted(arms, key=lambda arm: arm["x"]):
         asked = [code for code in codes if code != ENGLISH and code in arm["baseline_runs"]]
         held = {code: marked(results, arm, code, has) for code in asked}
         yield arm, {code: of for code, of in held.items() if of}
