@@ -13,7 +13,7 @@ from pinch_jax.files import digest, json_line, write_text
 from pinch_jax.goodput import doing
 from pinch_jax.model.decoder import Params
 from pinch_jax.stops import stoppable
-from pinch_jax.study.run import Run, note_code, response_path
+from pinch_jax.study.run import Run, note_code
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.waiting import agreed, is_primary
 
@@ -34,7 +34,7 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
 
 
 def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
-    path = response_path(run, language)
+    path = run.responses_in(language)
     if not path.exists():
         return False
     by = {"by": _made_by(bench, run)}
@@ -59,7 +59,7 @@ def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Exampl
         line = json_line(response_record(example, response) | by)
         lines.setdefault(example.language, []).append(line)
     for code, some in lines.items():
-        write_text(response_path(run, code), "".join(some))
+        write_text(run.responses_in(code), "".join(some))
 
 
 def answer(

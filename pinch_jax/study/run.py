@@ -17,7 +17,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import flat, outside
+from pinch_jax.study.workdir import flat, outside, responses_path
 from pinch_jax.train.lora import check_rank
 from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import check_alike, is_primary
@@ -57,6 +57,10 @@ class Run:
         """Steps of training; none for the untuned model."""
         return self.plan.steps if self.plan else 0
 
+    def responses_in(self, language: str) -> Path:
+        """Returns where its responses in a language are kept."""
+        return responses_path(self.directory.parents[1], self.directory.name, language)
+
 
 def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     """Returns the run of a draw of a spec; nothing is started.
@@ -89,11 +93,6 @@ def check_runs_alike(config: Config, runs: Iterable[Run]) -> None:
     check_alike(
         made_by | told | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs}
     )
-
-
-def response_path(run: Run, language: str) -> Path:
-    """Returns where the run's responses in a language are kept."""
-    return run.directory / "responses" / f"{language}.jsonl"
 
 
 def planned(run: Run) -> dict[str, Any]:

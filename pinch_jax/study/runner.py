@@ -23,7 +23,7 @@ from pinch_jax.study.experiments.registry import experiments_of, own_files
 from pinch_jax.study.judging import Matches, judge_study
 from pinch_jax.study.plan import Study
 from pinch_jax.study.preflight import foreign_shares
-from pinch_jax.study.run import describe_run, response_path
+from pinch_jax.study.run import describe_run
 from pinch_jax.study.workdir import TOKENIZER, claim_workdir, results_lock
 from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import agreed, is_primary, primary_alone
@@ -81,8 +81,8 @@ def _judge(study: Study, measured: Mapping[str, Any], progress: bool, yes: bool)
     """Writes all verdicts of a study, and then what it is."""
     comparisons = {
         (candidate.directory.name, baseline.directory.name, language): (
-            response_path(baseline, language),
-            response_path(candidate, language),
+            baseline.responses_in(language),
+            candidate.responses_in(language),
         )
         for arm in study.arms
         for language, against in arm.baselines.items()
