@@ -8,11 +8,10 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, NOTHING, Mean, known, mean_of
-from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import (
     ASKED,
-    last_prompt,
     other_answers,
+    outcome_of,
     read_responses,
     words_of_records,
 )
@@ -139,15 +138,12 @@ def _read_answers(
             # Of many runs, each text is held once.
             record.update({field: one[field] for field in ASKED})
     words = words_of_records(asked.values())
-    fields = ("response", "language", "reference", "answer")
     answers = {}
     for key, records in slow(held.items(), "reading answers", "file"):
         own = {identity: record for (_, identity), record in records.items()}
         others = other_answers(own)
         outcomes = {
-            identity: classify(
-                last_prompt(record), *map(record.get, fields), others=others[identity], words=words
-            )
+            identity: outcome_of(record, record["response"], words, others[identity])
             for identity, record in own.items()
         }
         answers[key] = Answers(own, outcomes)
