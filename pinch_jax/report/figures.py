@@ -261,7 +261,6 @@ def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
             (name, *(shown(arm, column) for column in columns))
             for arm, name in _row_names(records, held).items()
         ),
-        tuple(range(1, len(columns) + 1)),
     )
 
 

@@ -129,10 +129,8 @@ def judge_section(records: Records) -> Section | None:
     for name, certificate in certified.items():
         trust, _ = certificate_of(certificate)
         for what, rows in (("what is known", trust), ("injections", injection_table(certificate))):
-            heading, *body = rows
-            numeric = tuple(range(1, len(heading)))
-            summary = f"{name} against {what}"
-            tables.append(Table(summary, "", tuple(heading), tuple(map(tuple, body)), numeric))
+            heading, *body = map(tuple, rows)
+            tables.append(Table(f"{name} against {what}", "", heading, tuple(body)))
     file = whole_file(records.workdir / "judges.csv")
     if records.judges:
         tables.append(csv_table(records, file))
@@ -190,7 +188,7 @@ def _judge_table(records: Records) -> Table:
         "did not give; by probability the others are certain.",
         (*columns, "with log-odds (%)", "version"),
         tuple(rows),
-        (5, 6, 7),
+        left=(0, 1, 2, 3, 4, 8),
         open=True,
     )
 
@@ -226,7 +224,7 @@ def _score_table(records: Records) -> Table:
         "length: where both responses have as many tokens, in the units of their language.",
         ("experiment", "tuned on", "languages", "judge", *kinds),
         rows,
-        (4, 5, 6, 7),
+        left=(0, 1, 2, 3),
         open=True,
     )
 
@@ -243,4 +241,4 @@ def _agreement_table(records: Records) -> Table:
         for row in records.agreement
     )
     columns = ("judges", "language", "outcomes", "the same (%)", "kappa")
-    return Table("how far judges agree", "", columns, rows, (2, 3, 4))
+    return Table("how far judges agree", "", columns, rows, left=(0, 1))
