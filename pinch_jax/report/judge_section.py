@@ -7,7 +7,7 @@ from typing import Any
 
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import tells
-from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
+from pinch_jax.judge.telling import injection_table, name_of, sentence, trust_table
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.tables import (
@@ -127,9 +127,9 @@ def judge_section(records: Records) -> Section | None:
     if records.agreement:
         tables.append(_agreement_table(records))
     for name, certificate in certified.items():
-        trust, _ = certificate_of(certificate)
-        for what, rows in (("what is known", trust), ("injections", injection_table(certificate))):
-            heading, *body = map(tuple, rows)
+        against = {"what is known": trust_table, "injections": injection_table}
+        for what, table_of in against.items():
+            heading, *body = map(tuple, table_of(certificate))
             tables.append(Table(f"{name} against {what}", "", heading, tuple(body)))
     file = whole_file(records.workdir / "judges.csv")
     if records.judges:
