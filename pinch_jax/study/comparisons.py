@@ -1,6 +1,7 @@
 """Every comparison of a study as a score, all over the same draws and prompts and so paired."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -102,6 +103,14 @@ class Results:
     def scored(self) -> Sequence[Scored]:
         """The scores by the first judge, whose the figures are."""
         return next(iter(self.judged.values())).scored
+
+    @functools.cached_property
+    def asked(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """Language -> prompt id -> a record of it: all runs were asked the same."""
+        asked: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for (_, code), answers in self.answers.items():
+            asked.setdefault(code, {}).update(answers.records)
+        return asked
 
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
         """Returns the scores of an experiment in a language or mean, of arms with these fields."""

@@ -117,10 +117,10 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
     How many tokens a text usually has in a language, its prompts say, which are parallel; where
     they are in another language, its references.
     """
-    asked: dict[str, dict[str, str]] = {}
-    for (_, code), answers in results.answers.items():
-        own = {i: own_texts(r)[-1] or r["prompt"] for i, r in answers.records.items()}
-        asked.setdefault(code, {}).update(own)
+    asked = {
+        code: {i: own_texts(record)[-1] or record["prompt"] for i, record in of.items()}
+        for code, of in results.asked.items()
+    }
     common = set.intersection(*({*held} for held in asked.values())) or None
     texts = {
         code: [text for i, text in held.items() if common is None or i in common]

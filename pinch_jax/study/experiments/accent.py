@@ -6,7 +6,7 @@ Source: Papadimitriou, Lopez and Jurafsky (2022), arXiv 2210.05619.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import regex
@@ -73,17 +73,6 @@ class Held(NamedTuple):
 Marked = Callable[[str, str], bool]
 
 
-def texts_of(results: Results, code: str) -> Iterable[str]:
-    """Returns the prompts and references in a language of the study."""
-    records = {
-        id: record
-        for (_, answered), answers in results.answers.items()
-        if answered == code
-        for id, record in answers.records.items()
-    }
-    return (text for one in records.values() for text in own_texts(one))
-
-
 def english_marks(results: Results) -> Marked:
     """Returns what tells whether an answer (its text, its language) has an English word.
 
@@ -93,7 +82,9 @@ def english_marks(results: Results) -> Marked:
 
     @functools.cache
     def words(code: str) -> frozenset[str]:
-        return frozenset(word for text in texts_of(results, code) for word in latin_words(text))
+        """Returns those of the prompts and references in a language."""
+        texts = (text for one in results.asked.get(code, {}).values() for text in own_texts(one))
+        return frozenset(word for text in texts for word in latin_words(text))
 
     if results.study["base"] != ENGLISH or not words(ENGLISH):
         raise NotRun("English as config.mixture.base, with prompts")
