@@ -220,13 +220,19 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     verdicts = lost.read_bytes()
     lost.unlink()
     other.study.judge = "reference,model"
-    other.judges.model.certificate = str(tmp_path / "certificate.json")
     of_another = {"format": FORMAT, "judge": {"name": "another", "identity": "another's"}}
     write_record(tmp_path / "certificate.json", of_another)
-    refused = plan_study(from_config_dict(other), study.workdir, progress=False)
-    with pytest.raises(UserError, match="is of another judge, 'another'"):
-        run_study(refused, progress=False)
-    assert not lost.exists(), "the first judge, who may cost something, was asked before"
+    (tmp_path / "words.txt").write_text("Which is better?")
+    for field, file, trouble in (
+        ("certificate", "certificate.json", "is of another judge, 'another'"),
+        ("template", "words.txt", "is missing; it needs each of"),
+    ):
+        wrong = other.copy_and_resolve_references()
+        wrong.judges.model[field] = str(tmp_path / file)
+        refused = plan_study(from_config_dict(wrong), study.workdir, progress=False)
+        with pytest.raises(UserError, match=trouble):
+            run_study(refused, progress=False)
+        assert not lost.exists(), "the first judge, who may cost something, was asked before"
     lost.write_bytes(verdicts)
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
     assert -1 <= all_languages.kappa.value < 1 and all_languages.outcomes >= PROMPTS * 4 * 3
