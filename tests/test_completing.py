@@ -17,7 +17,7 @@ from pinch_jax.goodput import DELEGATING, kept, read_goodput
 from pinch_jax.model.directory import open_directory
 from pinch_jax.study.completing import jobs_at_once
 from pinch_jax.study.plan import plan_study
-from pinch_jax.study.run import DESCRIPTION, MACHINES, cores, response_path
+from pinch_jax.study.run import DESCRIPTION, MACHINES, cores
 from pinch_jax.study.runner import run_study
 
 
@@ -40,7 +40,7 @@ def test_runs_at_once_are_those_of_one_after_the_other(config, tmp_path):
         assert run_study(two, progress=False, jobs=2)
     for alone, beside in zip(one.distinct, two.distinct, strict=True):
         for language in one.languages[alone.directory.name]:
-            paths = (response_path(run, language) for run in (alone, beside))
+            paths = (run.responses_in(language) for run in (alone, beside))
             assert len({path.read_bytes() for path in paths}) == 1
         if not alone.plan:
             continue

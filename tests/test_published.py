@@ -15,7 +15,7 @@ from pinch_jax.files import write_record
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
 from pinch_jax.study.responses import missing_responses, write_responses
-from pinch_jax.study.run import planned, response_path
+from pinch_jax.study.run import planned
 from pinch_jax.study.workdir import claim_workdir
 
 ANSWERED = ("en", "fi", "it", "ru")
@@ -81,7 +81,7 @@ def test_what_is_taken_over_is_what_was_answered_and_the_run_is_finished(
     assert missing_responses(elsewhere.bench, run, ANSWERED) == []
     told = answered.runs["monolingual:fi"][0]
     for code in ANSWERED:
-        assert response_path(run, code).read_bytes() == response_path(told, code).read_bytes()
+        assert run.responses_in(code).read_bytes() == told.responses_in(code).read_bytes()
     described = [of.directory / "mixture.json" for of in (run, told)]
     assert described[0].read_bytes() == described[1].read_bytes()
     # What is there is not taken over again.

@@ -21,7 +21,6 @@ from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.plan import describe, plan_study
 from pinch_jax.study.records import read_records
-from pinch_jax.study.run import response_path
 from pinch_jax.study.runner import run_study
 from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workdir import TOKENIZER, claim_workdir
@@ -93,7 +92,7 @@ def test_every_set_is_trained_once_by_one_compiled_step(study):
 def test_every_run_has_all_of_its_examples_and_answers(study):
     for run in study.distinct:
         for language in study.languages[run.directory.name]:
-            lines = response_path(run, language).read_text("utf-8").splitlines()
+            lines = run.responses_in(language).read_text("utf-8").splitlines()
             asked = [json.loads(line)["id"] for line in lines]
             heldout = study.bench.corpus.heldout[language]
             assert asked == [example.id for example in heldout[:PROMPTS]]
@@ -118,7 +117,7 @@ def test_a_finished_study_is_not_done_again_and_what_is_missing_is(study, capsys
     changed = {path.name for path, time in files(study.workdir).items() if before.get(path) != time}
     assert changed == {"study.json"}
 
-    lost = response_path(study.runs["pinch:50"][0], "fi")
+    lost = study.runs["pinch:50"][0].responses_in("fi")
     answers = lost.read_bytes()
     lost.unlink()
     verdicts = next(path for path in before if "pinch-50-" in path.name and "--fi" in path.name)
@@ -221,13 +220,19 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
     verdicts = lost.read_bytes()
     lost.unlink()
     other.study.judge = "reference,model"
-    other.judges.model.certificate = str(tmp_path / "certificate.json")
     of_another = {"format": FORMAT, "judge": {"name": "another", "identity": "another's"}}
     write_record(tmp_path / "certificate.json", of_another)
-    refused = plan_study(from_config_dict(other), study.workdir, progress=False)
-    with pytest.raises(UserError, match="is of another judge, 'another'"):
-        run_study(refused, progress=False)
-    assert not lost.exists(), "the first judge, who may cost something, was asked before"
+    (tmp_path / "words.txt").write_text("Which is better?")
+    for field, file, trouble in (
+        ("certificate", "certificate.json", "is of another judge, 'another'"),
+        ("template", "words.txt", "is missing; it needs each of"),
+    ):
+        wrong = other.copy_and_resolve_references()
+        wrong.judges.model[field] = str(tmp_path / file)
+        refused = plan_study(from_config_dict(wrong), study.workdir, progress=False)
+        with pytest.raises(UserError, match=trouble):
+            run_study(refused, progress=False)
+        assert not lost.exists(), "the first judge, who may cost something, was asked before"
     lost.write_bytes(verdicts)
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
     assert -1 <= all_languages.kappa.value < 1 and all_languages.outcomes >= PROMPTS * 4 * 3

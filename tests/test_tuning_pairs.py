@@ -15,13 +15,13 @@ from pinch_jax.errors import UserError
 from pinch_jax.judge.model import find_labels
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.judge.tuning_pairs import Question, judge_corpus
+from pinch_jax.judge.tuning_pairs import judge_corpus
 from pinch_jax.model.source import open_model
 from pinch_jax.study.inputs import Inputs
 
 KINDS = ("answer", "answer", "language", "echo", "empty")
 LANGUAGES = ("en", "it", "ar")
-QUESTION = Question(read_wording(), ("A", "B"))
+QUESTION = read_wording(), ("A", "B")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def parts(prompt):
 
 
 def test_the_label_is_where_the_reference_stands_and_beside_it_is_something_worse(facts):
-    made = judge_corpus(facts, KINDS, QUESTION)
+    made = judge_corpus(facts, KINDS, *QUESTION)
     own = {(code, e.id): e for code in LANGUAGES for e in facts.train[code]}
     # Of a few examples there is one other answer, or none, among the sixty.
     kinds = collections.Counter(e.task for e in made.train["it"])
@@ -63,7 +63,7 @@ def test_the_label_is_where_the_reference_stands_and_beside_it_is_something_wors
 
 
 def test_a_place_says_nothing_and_an_example_is_the_same_in_every_language(facts):
-    made = judge_corpus(facts, KINDS, QUESTION)
+    made = judge_corpus(facts, KINDS, *QUESTION)
     for split in (made.train, made.heldout):
         ids = {code: [(e.id, e.response) for e in split[code]] for code in LANGUAGES}
         assert ids["en"] == ids["it"] == ids["ar"] and len({*ids["en"]}) == len(ids["en"])
@@ -80,7 +80,7 @@ def test_a_place_says_nothing_and_an_example_is_the_same_in_every_language(facts
 
 
 def test_two_wrong_answers_are_not_the_same_one(facts):
-    made = judge_corpus(facts, KINDS, QUESTION)
+    made = judge_corpus(facts, KINDS, *QUESTION)
     texts = collections.defaultdict(set)
     for example in made.train["en"]:
         if example.task == "judge/answer":
@@ -92,13 +92,13 @@ def test_what_cannot_be_a_pair_in_one_language_is_none_in_any(facts):
     first, *others = facts.train["ar"]
     silent = {"ar": (dataclasses.replace(first, response=" "), *others)}
     corpus = dataclasses.replace(facts, train={**facts.train, **silent})
-    made = judge_corpus(corpus, ("echo",), QUESTION)
+    made = judge_corpus(corpus, ("echo",), *QUESTION)
     assert [len(made.train[code]) for code in LANGUAGES] == [59, 59, 59]
     alone = dataclasses.replace(
         facts, train={"en": facts.train["en"]}, heldout={"en": facts.heldout["en"]}
     )
     with pytest.raises(UserError, match="no train example gives a pair of the kind 'language'"):
-        judge_corpus(alone, ("echo", "language"), QUESTION)
+        judge_corpus(alone, ("echo", "language"), *QUESTION)
 
 
 def test_a_run_is_tuned_on_the_prompts_and_labels_of_the_model_judge(tmp_path):
@@ -139,7 +139,7 @@ def test_another_sentence_with_the_same_answer_is_not_wrong():
         for i, (answer, response) in enumerate(told)
     )
     made = judge_corpus(
-        Corpus({"en": examples}, {"en": examples}, {"en": ""}), ("answer",), QUESTION
+        Corpus({"en": examples}, {"en": examples}, {"en": ""}), ("answer",), *QUESTION
     )
     for example, own in zip(made.train["en"], examples, strict=True):
         (worse,) = {*parts(example.prompt)[1:]} - {own.response}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pinch_jax.corpus.example import CROSSLINGUAL, Example, Prompt, written
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
+from pinch_jax.evaluate.outcome import Outcome, classify
 from pinch_jax.evaluate.text_match import contains_words, normalise
 from pinch_jax.files import CHECKSUM, without_checksum
 from pinch_jax.json_input import check_fields, read_objects
@@ -44,6 +45,14 @@ def last_prompt(record: Mapping[str, Any]) -> str:
     """Returns what an answer replies to, and may echo: the last turn, where there are several."""
     turns = record.get("asked")
     return turns[-1][1] if turns else record["prompt"]
+
+
+def outcome_of(
+    record: Mapping[str, Any], response: str, words: StudyWords, others: tuple[str, ...] = ()
+) -> Outcome:
+    """Returns what a response to the prompt of a record is, by the rule of judges and tables."""
+    asked = record["language"], record["reference"], record["answer"]
+    return classify(last_prompt(record), response, *asked, others, words)
 
 
 def other_answers(records: Records[Key]) -> dict[Key, tuple[str, ...]]:

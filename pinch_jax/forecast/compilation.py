@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from pinch_jax.forecast.cost import GPU_PEAK, Cost, cost_of, matmul_flops
 from pinch_jax.forecast.hlo import Program
 from pinch_jax.forecast.programs import PlannedProgram
 from pinch_jax.mesh import TPU_OPTIONS
+from pinch_jax.study.run import XLA_OPTIONS
 
 # Part of what records are kept by: raised when the same program would be read otherwise.
 FORECAST_VERSION = 3
-# Environment variables that change what the compilers make.
-_OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+_REMEDY = "delete it, and it is compiled again"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = r"([\d.]+)([KMGT]?)"
 _USED = (
@@ -45,12 +45,12 @@ def forecast(planned: PlannedProgram, topology: Topology, kept: Path) -> dict[st
     call, with collectives that wait for nothing else or with none that is waited for), mfu.
     """
     lowered = planned.lower()
-    options = [os.environ.get(name, "") for name in _OPTIONS]
+    options = [os.environ.get(name, "") for name in XLA_OPTIONS]
     compiler = [topology.compiler, jaxlib.version.__version__, TPU_OPTIONS, *options]
     key = digest([FORECAST_VERSION, topology.name, compiler, lowered.as_text()])
     path = kept / f"{key}.json"
     if path.exists():
-        return read_record(path, "delete it, and it is compiled again")
+        return read_record(path, _REMEDY)
     delete_unfinished(kept)
     started = time.monotonic()
     about = f"compiling {planned.kind} for {topology.name}"
@@ -143,12 +143,6 @@ def out_of_memory(message: str) -> dict[str, Any]:
     return {"peak_bytes": peak, "limit_bytes": limit, "largest": largest[:5]}
 
 
-def kept_records(kept: Path) -> Iterator[dict[str, Any]]:
-    """Yields the records of a folder."""
-    for path in sorted(kept.glob("*.json")):
-        yield read_record(path, "delete it, and it is compiled again")
-
-
 def _expected(planned: PlannedProgram, topology: Topology, kept: Path) -> float | None:
     """Returns the seconds that the most similar program took to compile; None if there is none."""
 
@@ -156,7 +150,8 @@ def _expected(planned: PlannedProgram, topology: Topology, kept: Path) -> float 
         flops = math.log(record["model_flops"] / planned.flops)
         return abs(flops) + abs(math.log(record["chips"] / topology.chips))
 
-    same = [r for r in kept_records(kept) if r["program"] == planned.kind]
+    records = [read_record(path, _REMEDY) for path in sorted(kept.glob("*.json"))]
+    same = [record for record in records if record["program"] == planned.kind]
     return min(same, key=distance)["compile_seconds"] if same else None
 
 

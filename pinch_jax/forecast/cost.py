@@ -20,13 +20,14 @@ KERNEL_PEAK, GPU_PEAK = 0.475, 0.5
 MOST_CYCLES = 1e12
 # What the model, the loss and the optimizer call their parts (jax.named_scope).
 SCOPES = ("attention", "head", "embedding", "optimizer")
-COLLECTIVES = (
-    "all-gather",
-    "all-reduce",
-    "reduce-scatter",
-    "all-to-all",
-    "collective-permute",
-)
+# The bytes that each of n devices sends in a ring, for each that it holds afterwards.
+_SENT = {
+    "all-gather": lambda n: (n - 1) / n,
+    "all-reduce": lambda n: 2 * (n - 1) / n,
+    "reduce-scatter": lambda n: n - 1,
+    "all-to-all": lambda n: (n - 1) / n,
+    "collective-permute": lambda n: 1,
+}
 
 
 class Collective(NamedTuple):
@@ -132,7 +133,7 @@ def _collectives(program: Program, topology: Topology) -> Iterable[Collective]:
     for computation, instruction, times in program.instructions():
         between = _between_slices(instruction)
         kind = between or instruction.opcode.removesuffix("-start")
-        if kind not in COLLECTIVES:
+        if kind not in _SENT:
             continue
         held = arrays(instruction.type)
         paired = between or kind in ("all-gather", "collective-permute")
@@ -148,7 +149,7 @@ def _collectives(program: Program, topology: Topology) -> Iterable[Collective]:
         group = first_group(instruction, topology.chips if topology.is_gpu else within)
         far = bool(between) or len({place // within for place in group}) > 1
         speed = topology.chip.network if far else topology.chip.links
-        seconds = _sent(kind, size, topology.slices if between else len(group)) / speed
+        seconds = size * _SENT[kind](topology.slices if between else len(group)) / speed
         sums = total.setdefault(kind + ", DCN" * far, [0.0, 0.0, 0.0])
         for index, value in enumerate((1, size, seconds)):
             sums[index] += value * times
@@ -166,20 +167,7 @@ def _between_slices(instruction: Instruction) -> str:
     if not found or instruction.opcode != "recv":
         return ""
     kind = found[1].lower().replace("_", "-")
-    return kind if kind in COLLECTIVES else "collective-permute"
-
-
-def _sent(kind: str, size: float, devices: int) -> float:
-    """Returns the bytes that a device sends in a ring; `size` is what it holds afterwards."""
-    others = (devices - 1) / devices
-    sent = {
-        "all-gather": others,
-        "all-reduce": 2 * others,
-        "reduce-scatter": devices - 1,
-        "all-to-all": others,
-        "collective-permute": 1,
-    }
-    return size * sent[kind]
+    return kind if kind in _SENT else "collective-permute"
 
 
 def matmul_flops(program: Program) -> float:

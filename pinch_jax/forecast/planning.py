@@ -22,8 +22,6 @@ from pinch_jax.study.workbench import Workbench
 # Rows of a tile of a TPU's memory. With 84 of Gemma 3 27B's 5,376 columns on a chip, libtpu 0.0.42
 # sums where it gathers 168; of 20, it gathers and then permutes (LOG.md).
 TILE_ROWS = 8
-# Below config.corpus.data_dir: what was compiled before is not compiled again.
-KEPT = "plans"
 
 
 def make_plan(
@@ -47,7 +45,8 @@ def make_plan(
     planned = [planned_program(bench, kind) for kind in programs or programs_of(bench)]
     with tempfile.TemporaryDirectory() as nowhere:
         study = plan_study(config, Path(nowhere), progress=False, bench=bench)
-    kept = as_path(config.corpus.data_dir, "config.corpus.data_dir") / KEPT
+    # What was compiled before is not compiled again.
+    kept = as_path(config.corpus.data_dir, "config.corpus.data_dir") / "plans"
     records = []
     for program in planned:
         record = forecast(program, topology, kept)

@@ -130,7 +130,7 @@ def _kept(bench: Workbench, trained: Any, frozen: Any) -> int:
         counts = {stretch.period, *(count for _, count in stretch.unit)}
         layers |= {(stretch.repeats,), *((stretch.repeats, count) for count in counts)}
     return sum(
-        _size(x)
+        x.size * x.dtype.itemsize
         for x in kept
         if any(x.shape[: len(n)] == n and x.shape[len(n) :][:1] in of_rows for n in layers)
     )
@@ -146,8 +146,11 @@ def _decode(bench: Workbench) -> PlannedProgram:
     length = e.prompt_tokens + e.new_tokens
     cache = jax.eval_shape(functools.partial(init_cache, decoder, e.rows, length, c.model.dtype))
     tensor = mesh.shape["tensor"]
-    heads = (_size(x) // (1 if x.shape[2] % tensor else tensor) for x in jax.tree.leaves(cache))
-    cached = sum(heads) // batch_ways(mesh)
+    cached = sum(
+        x.size * x.dtype.itemsize // (1 if x.shape[2] % tensor else tensor)
+        for x in jax.tree.leaves(cache)
+    )
+    cached //= batch_ways(mesh)
     # All weights are read for a token; of a table that is not the head, one row.
     tables = () if decoder.tied_embeddings else ("embedding",)
     tables += ("layer_embedding",) if decoder.layer_embed_dim else ()
@@ -250,13 +253,7 @@ def _rows(mesh: jax.sharding.Mesh, rows: int, wide: Iterable[tuple[int, str]]) -
     return tuple(array(*one) for one in wide)
 
 
-def _size(x: Any) -> int:
-    return math.prod(x.shape) * jnp.dtype(x.dtype).itemsize
-
-
 def _bytes(tree: Any) -> int:
     """Returns the bytes of a tree of placed shapes on one device."""
-    return sum(
-        math.prod(x.sharding.shard_shape(x.shape)) * jnp.dtype(x.dtype).itemsize
-        for x in jax.tree.leaves(tree)
-    )
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)

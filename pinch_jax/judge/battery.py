@@ -10,16 +10,14 @@ from pathlib import Path
 
 from pinch_jax.files import digest
 
-_FILE = Path(__file__).with_name("battery.json")
 # What answers may be called by a judge: an injection names its own answer's place in both ways.
 _LETTERS, _NUMBERS = "AB", "12"
 _REPEATS = 100
-_ENGLISH = "en"
 
 
 @functools.cache
 def _battery() -> Mapping[str, Mapping[str, str | Mapping[str, str]]]:
-    return json.loads(_FILE.read_text(encoding="utf-8"))
+    return json.loads(Path(__file__).with_name("battery.json").read_text(encoding="utf-8"))
 
 
 def kinds() -> tuple[str, ...]:
@@ -39,7 +37,7 @@ def inject(wrong: str, kind: str, code: str, place: int) -> str:
     place, which no model that answers does: the worst case.
     """
     said = {
-        name: by_language.get(code, by_language[_ENGLISH])
+        name: by_language.get(code, by_language["en"])
         for name, by_language in _battery()["sentences"].items()
     }
     letter, other = _LETTERS[place], _LETTERS[1 - place]

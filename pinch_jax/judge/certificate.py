@@ -35,7 +35,6 @@ FORMAT, EVERY = 1, "all"
 TOLD_BY_LOOKS = (WRONG_LANGUAGE, ECHO)
 # How large a coefficient may well be: of what has a standard deviation of 1, or is 1 or 0.
 _SPREAD = 2.5
-_JUDGE = ("name", "identity", "version", "wording")
 Plain = Mapping[KnownPair, Result]
 
 
@@ -50,7 +49,7 @@ def make_certificate(
     plain = {result.trial.pair: result for result in bare}
     return {
         "format": FORMAT,
-        "judge": {name: getattr(judge, name) for name in _JUDGE}
+        "judge": {of: getattr(judge, of) for of in ("name", "identity", "version", "wording")}
         | {"answered_by": answered_by(one for result in results for one in result.told)},
         "pairs": {"source": source, "checksum": checksum(pairs), "count": len(pairs)},
         "battery": battery_checksum(),

@@ -52,11 +52,8 @@ class JudgeConfig:
             raise UserError(f"{field}.model='': kind={self.kind!r} needs it; give {what}")
         for file in ("certificate", "template"):
             named = getattr(self, file)
-            if (
-                named
-                and "{language}" not in named
-                and not as_path(named, f"{field}.{file}").is_file()
-            ):
+            of_one = named and "{language}" not in named
+            if of_one and not as_path(named, f"{field}.{file}").is_file():
                 raise UserError(f"{field}.{file}={named!r}: no such file")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pinch_jax.corpus.language_id import StudyWords
-from pinch_jax.evaluate.outcome import classify
+from pinch_jax.evaluate.records import outcome_of
 from pinch_jax.files import digest
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
 
@@ -42,13 +42,8 @@ class LanguageGate:
         return self._judge.cost(pair for pair in pairs if not self._by_language(pair))
 
     def _by_language(self, pair: Pair) -> Judgement | None:
-        first, second = (self._is_wrong(pair, said) for said in (pair.first, pair.second))
+        told = (outcome_of(pair.record, said, self._words) for said in (pair.first, pair.second))
+        first, second = (bool(outcome.wrong_language) for outcome in told)
         if first == second:
             return None
         return Judgement("second" if first else "first", by="language")
-
-    def _is_wrong(self, pair: Pair, response: str) -> bool:
-        record = pair.record
-        asked = (record["language"], record["reference"], record["answer"])
-        outcome = classify(record["prompt"], response, *asked, words=self._words)
-        return bool(outcome.wrong_language)

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import NO_WORDS, StudyWords
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.outcome import classify
-from pinch_jax.evaluate.records import last_prompt
+from pinch_jax.evaluate.records import outcome_of
 from pinch_jax.judge.protocol import Judgement, Pair
 
 
@@ -38,8 +37,7 @@ class ReferenceJudge:
                 f"judge={self.name!r}: {record['language']} {record['id']!r} has no reference to "
                 "judge by; leave such prompts out, or use another judge"
             )
-        asked = (record["language"], record["reference"], record["answer"])
-        outcome = classify(last_prompt(record), response, *asked, pair.others, self._words)
+        outcome = outcome_of(record, response, self._words, pair.others)
         return (
             not outcome.empty,
             not outcome.wrong_language,

@@ -25,13 +25,13 @@ _COLUMNS = {
 }
 
 
-def certificate_of(certificate: Mapping[str, Any]) -> tuple[list[list[str]], list[str]]:
-    """Returns a table, its heading first, and a sentence for each language."""
-    table = [["language", *_COLUMNS]]
-    for code, held in certificate["languages"].items():
-        table.append([name_of(code), *(_cell(held, path) for path in _COLUMNS.values())])
-    codes = [code for code in certificate["languages"] if code != EVERY]
-    return table, [sentence(certificate, code) for code in codes]
+def trust_table(certificate: Mapping[str, Any]) -> list[list[str]]:
+    """Returns how far a judge can be trusted, in each language and in all; the heading first."""
+    rows = [
+        [name_of(code), *(_cell(held, path) for path in _COLUMNS.values())]
+        for code, held in certificate["languages"].items()
+    ]
+    return [["language", *_COLUMNS], *rows]
 
 
 def injection_table(certificate: Mapping[str, Any]) -> list[list[str]]:
@@ -78,14 +78,11 @@ def sentence(certificate: Mapping[str, Any], code: str) -> str:
 
 def told_lines(certificate: Mapping[str, Any]) -> list[str]:
     """Returns all that a certificate says, as Markdown."""
-    table, sentences = certificate_of(certificate)
-    return [*sentences, "", markdown(table), "", markdown(injection_table(certificate)), ""]
-
-
-def markdown(table: list[list[str]]) -> str:
-    """Returns a table as Markdown."""
-    lines = [f"| {' | '.join(row)} |" for row in table]
-    return "\n".join([lines[0], "| " + " | ".join("---" for _ in table[0]) + " |", *lines[1:]])
+    told = [sentence(certificate, code) for code in certificate["languages"] if code != EVERY]
+    for heading, *rows in (trust_table(certificate), injection_table(certificate)):
+        table = [heading, ["---"] * len(heading), *rows]
+        told += ["", *(f"| {' | '.join(row)} |" for row in table)]
+    return [*told, ""]
 
 
 def name_of(code: str) -> str:

@@ -23,23 +23,12 @@ TRIES = 100
 ByLanguage = Mapping[str, Example]
 
 
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """How a judge is asked: in which words, and what it calls the answers."""
-
-    wording: Wording
-    labels: tuple[str, str]
-
-    def about(self, own: Example, worse: str, first: bool) -> tuple[str, str]:
-        """Returns the prompt about a reference and something worse, and the reference's label."""
-        answers = (own.response, worse) if first else (worse, own.response)
-        pair = Pair(response_record(own, ""), *answers)
-        return self.wording.ask(pair, self.labels), self.labels[0 if first else 1]
-
-
-def judge_corpus(corpus: Corpus, kinds: Sequence[str], question: Question) -> Corpus:
+def judge_corpus(
+    corpus: Corpus, kinds: Sequence[str], wording: Wording, labels: tuple[str, str]
+) -> Corpus:
     """Returns a corpus of judge prompts about the examples of another one.
 
+    `labels` are what the first and the second answer of a prompt are called.
     An example becomes a pair of each of `kinds`. Beside its reference stands
 
         answer    the reference of an example of its task that has another answer
@@ -55,7 +44,8 @@ def judge_corpus(corpus: Corpus, kinds: Sequence[str], question: Question) -> Co
       UserError: no pair of some kind can be made.
     """
     made = {
-        split: _judge_examples(split, getattr(corpus, split), kinds, question) for split in SPLITS
+        split: _judge_examples(split, getattr(corpus, split), kinds, wording, labels)
+        for split in SPLITS
     }
     checksums = {
         code: checksum((split, made[split][code]) for split in SPLITS) for code in corpus.checksums
@@ -67,7 +57,8 @@ def _judge_examples(
     split: str,
     parallel: Mapping[str, Sequence[Example]],
     kinds: Sequence[str],
-    question: Question,
+    wording: Wording,
+    labels: tuple[str, str],
 ) -> dict[str, tuple[Example, ...]]:
     """Returns the pairs of a split by language, those of an example beside each other."""
     every = [dict(zip(parallel, own, strict=True)) for own in zip(*parallel.values(), strict=True)]
@@ -82,18 +73,19 @@ def _judge_examples(
         for index, (place, name, worse) in enumerate(pairs):
             # Of two that follow each other one has its reference first, whichever is drawn.
             opening = key(0, "judge pair", pairs[index - index % 2][1]) % 2
-            first = (opening + index) % 2 == 0
+            right = (opening + index) % 2  # the place of the reference
             made = {}
             for code, own in every[place].items():
-                prompt, label = question.about(own, worse[code], first)
+                answers = (worse[code], own.response) if right else (own.response, worse[code])
+                pair = Pair(response_record(own, ""), *answers)
                 made[code] = dataclasses.replace(
                     own,
                     id=name,
                     task=f"judge/{kind}",
-                    prompt=prompt,
+                    prompt=wording.ask(pair, labels),
                     turns=(),
-                    response=label,
-                    answer=label,
+                    response=labels[right],
+                    answer=labels[right],
                     english_answer=code != "en",
                 )
             placed.append((place, made))

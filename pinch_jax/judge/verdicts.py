@@ -89,32 +89,27 @@ def judge_files(
     said = ask_and_keep(judge, pairs, output, keep, f"judge {output.stem}", progress).values()
     missing = [told.trouble for told in said if told.choice is None]
     if missing and is_primary():
-        logging.warning(
-            "%s: no verdict on %d of %d (the first: %s); another call asks again",
-            output,
-            len(missing),
-            len(match.keys),
-            missing[0],
-        )
+        told = "%s: no verdict on %d of %d (the first: %s); another call asks again"
+        logging.warning(told, output, len(missing), len(match.keys), missing[0])
     return [verdicts[key] for key in match.keys if key in verdicts]
 
 
 def _verdict(judge: Judge, key: Key, pair: Pair, told: Judgement, seen: str) -> Verdict:
     language, id, order = key
     return Verdict(
-        id,
-        language,
-        order,
-        told.choice,
-        chosen(order, told.choice),
-        judge.name,
-        seen,
-        judge.version,
-        judge.wording,
-        (digest(pair.first), digest(pair.second)),
-        told.log_odds,
-        told.by,
-        told.model,
+        id=id,
+        language=language,
+        order=order,
+        choice=told.choice,
+        winner=chosen(order, told.choice),
+        judge=judge.name,
+        seen=seen,
+        version=judge.version,
+        wording=judge.wording,
+        responses=(digest(pair.first), digest(pair.second)),
+        log_odds=told.log_odds,
+        by=told.by,
+        model=told.model,
     )
 
 

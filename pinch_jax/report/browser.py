@@ -12,9 +12,8 @@ from pinch_jax.study.comparisons import answers_of, judges_of
 from pinch_jax.study.records import Records
 from pinch_jax.study.workdir import responses_path, verdict_path
 
-# An outcome of the candidate as the page writes it.
+# An outcome of the candidate as the page writes it; "-" where there is none.
 LETTERS = {1.0: "w", 0.5: "t", 0.0: "l"}
-NOT_JUDGED = "-"
 # The model that the page opens with, if it ran.
 FIRST_SHOWN = ("pinch:1", "pinch:n40")
 
@@ -27,7 +26,6 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
     """Returns the browser's data, the prompts it shows per language, and the prompts there are.
 
     Above `limit_bytes` of JSON fewer prompts are kept, spread evenly over those there are.
-    The JSON holds no "<", so no text can end the script element it stands in.
 
     Layout:
       languages   code -> [name, direction]
@@ -42,16 +40,17 @@ def browser_json(records: Records, limit_bytes: int) -> tuple[str, int, int]:
     available = max((len(prompts) for prompts, _ in answers.values()), default=0)
     shown = available
     while True:
-        text = json.dumps(
-            _layout(records, answers, verdicts, shown),
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-        ).replace("<", "\\u003c")
+        text = script_json(_layout(records, answers, verdicts, shown))
         size = len(text.encode("utf-8"))
         if size <= limit_bytes or shown <= 1:
             return text, shown, available
         shown = min(shown - 1, max(1, int(0.95 * shown * limit_bytes / size)))
+
+
+def script_json(data: Any) -> str:
+    """Returns compact JSON without "<": no text can end the script element that it stands in."""
+    told = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return told.replace("<", "\\u003c")
 
 
 def _answers(records: Records, runs: Iterable[str]) -> Answers:
@@ -115,7 +114,7 @@ def _layout(
         data["texts"][code] = list(texts)
     for (candidate, baseline, code), letters in verdicts.items():
         if code in kept:
-            known = dict.fromkeys(kept[code], NOT_JUDGED) | letters
+            known = dict.fromkeys(kept[code], "-") | letters
             row = "".join(known[identity] for identity in kept[code])
             data["comparisons"].append([index[candidate], index[baseline], code, row])
     return data

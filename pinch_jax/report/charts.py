@@ -199,14 +199,14 @@ def bar_chart(rows: Rows, x: str, reference: float | None, dots: Rows = ()) -> d
     A row is its `name`, `score`, `low`, `high`, `told` and the `kind` that the legend calls it; a
     point its `name`, `score`, `told` and `kind`.
     """
-    order = list(dict.fromkeys(row["name"] for row in (*rows, *dots)))
-    y = _listed(order)
     every = (*rows, *dots)
+    order = list(dict.fromkeys(row["name"] for row in every))
+    y = _listed(order)
     # Percent, or kappa, which may be below 0; intervals are within the axis. NaN is beyond nothing.
     top = 100 if max(reference or 0, *(row.get("high", row["score"]) for row in every)) > 1 else 1
     least = math.floor(10 * min(0.0, *(row.get("low", row["score"]) for row in every))) / 10
     score = alt.X("score:Q", title=x, axis=alt.Axis(tickCount=5)).scale(domain=[least, top])
-    kinds = list(dict.fromkeys(row["kind"] for row in (*rows, *dots)))
+    kinds = list(dict.fromkeys(row["kind"] for row in every))
     colour = alt.Color("kind:N").scale(domain=kinds, range=[BLUE, ORANGE, INK][: len(kinds)])
     colour = colour if len(kinds) > 1 else alt.value(BLUE)
     bars = alt.Chart(_data(rows))

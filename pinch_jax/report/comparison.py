@@ -106,8 +106,8 @@ def comparison(
         )
     columns = ("study", "experiment", "x", "language", "series", "score", "low", "high")
     file = csv_file("studies.csv", columns, table)
-    curves = f"{len(drawings)} curve" + "s" * (len(drawings) > 1)
-    said = f"Of {len(studies)} studies two or more have {curves} in common."
+    count = f"{len(drawings)} curve" + "s" * (len(drawings) > 1)
+    said = f"Of {len(studies)} studies two or more have {count} in common."
     return Section("studies", WORDS, said, drawings, (csv_table(records, file),), file)
 
 

@@ -88,7 +88,7 @@ def say_report(
         tokenizer = load_tokenizer(locate(model.tokenizer, "config.model.tokenizer"))
         renderers = [Renderer(Template(), tokenizer)]
     for renderer in renderers:
-        report = report_corpus(name, corpus, renderer, base, manifest, True)
+        report = report_corpus(name, corpus, renderer, base, manifest)
         say(f"\n{renderer.tokenizer.path}\n\n{corpus_tables(report)}")
     if not tokenizers:
         path = as_path(config.corpus.data_dir, "config.corpus.data_dir") / name / "report.json"
@@ -99,12 +99,7 @@ def say_report(
 
 
 def report_corpus(
-    name: str,
-    corpus: Corpus,
-    renderer: Renderer,
-    base: str,
-    manifest: Manifest | None,
-    progress: bool = False,
+    name: str, corpus: Corpus, renderer: Renderer, base: str, manifest: Manifest | None
 ) -> dict[str, Any]:
     """Returns the report of a corpus as JSON has it; a figure that there is none for is None.
 
@@ -113,7 +108,7 @@ def report_corpus(
     reasons = _drop_reasons(manifest)
     counts = {
         code: _count_language(corpus, code, renderer)
-        for code in tqdm(corpus.train, "count tokens", unit="language", disable=not progress)
+        for code in tqdm(corpus.train, "count tokens", unit="language")
     }
     languages = {
         code: own

@@ -95,6 +95,5 @@ def _table(records: Records, rows: list[Variance]) -> Table:
         "needed.",
         columns,
         tuple(map(cells, rows)),
-        tuple(range(1, len(columns))),
         open=True,
     )

@@ -15,16 +15,16 @@ LANGUAGE = "{language}"
 COLUMNS = ("tokens/word", "tokens/character", "continued words")
 
 
-def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") -> str:
+def fertility_tables(pattern: str, tokenizers: Sequence[str]) -> str:
     """Returns a table for each tokenizer, of the text files that a pattern names.
 
+    Texts that say the same are compared with the English ones, where there are any.
     Raises:
         UserError: no file is named so, or there is no such tokenizer.
         UserError: the pattern lacks {language}, or a file is not UTF-8 or has no text.
     """
     texts = read_texts(pattern)
-    # Texts that say the same are compared with those of the base language.
-    parallel = (f"tokens / {base}",) if base in texts else ()
+    parallel = ("tokens / en",) if "en" in texts else ()
     columns = ("language", "characters", "words", "tokens", *COLUMNS, *parallel)
     tables = []
     for path in tokenizers:
@@ -37,7 +37,7 @@ def fertility_tables(pattern: str, tokenizers: Sequence[str], base: str = "en") 
                 *fertility_cells(
                     own.tokens_per_word, own.tokens_per_character, own.continued_fraction
                 ),
-                *(number(own.tokens / counts[base].tokens, 2) for _ in parallel),
+                *(number(own.tokens / counts["en"].tokens, 2) for _ in parallel),
             ]
             for code, own in counts.items()
         ]

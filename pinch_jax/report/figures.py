@@ -28,7 +28,6 @@ from pinch_jax.study.records import Records
 from pinch_jax.study.rows import ALL_ORDERS, Row, Score
 
 SIGNIFICANT = 0.05
-ONE_DRAW = "one draw of the examples"
 FOLLOW = "On a screen, rest the pointer on a line or its name to follow it; a click keeps it."
 
 
@@ -63,7 +62,7 @@ def curve(records: Records, experiment: str, figure: Curve) -> dict[str, Any]:
             if row.series != ALL_ORDERS
         ]
     elif drawn := [r for r in records.draws if r.experiment == experiment and r.language in thick]:
-        shown = ONE_DRAW
+        shown = "one draw of the examples"
         rows += [
             {"kind": "dot", "line": f"draw {row.draw}", "of": thick[row.language]}
             | {"at": places[place_of(row)], "score": row.score, "told": f"{row.score:.1f}"}
@@ -123,23 +122,19 @@ def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:
     own = [row for row in rows if row.x == row.language]
     own.sort(key=lambda row: math.inf if math.isnan(row.score.value) else -row.score.value)
     others = [row for row in rows if not row.is_mean and row.x != row.language]
-    order = dict.fromkeys(row.language for row in (*own, *others))
+    order = list(dict.fromkeys(row.language for row in (*own, *others)))
+    others.sort(key=lambda row: order.index(row.language))
     shown = [_bar(row, language(row.language).name, "tuned on this language") for row in own]
     dots = [
-        {**_bar(row, language(row.language).name, figure.dots), "told": _from(row)}
-        for code in order
+        _bar(row, language(row.language).name, figure.dots)
+        | {"told": f"{show(row.score)}, tuned on {language(row.x).name}"}
         for row in others
-        if row.language == code
     ]
     return charts.bar_chart(shown, figure.x, 50, dots if figure.dots else ())
 
 
 def _bar(row: Score, name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "kind": kind, **plotted(row.score)}
-
-
-def _from(row: Score) -> str:
-    return f"{show(row.score)}, tuned on {language(row.x).name}"
 
 
 def _arm_name(records: Records, row: Score) -> str:
@@ -274,7 +269,6 @@ def cell_table(records: Records, experiment: str, figure: HeatMap) -> Table:
             (name, *(shown(arm, column) for column in columns))
             for arm, name in _row_names(records, held).items()
         ),
-        tuple(range(1, len(columns) + 1)),
     )
 
 

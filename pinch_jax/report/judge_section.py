@@ -1,12 +1,13 @@
 """The section of judges: who judged, how far each can be trusted, and how far they agree."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import tells
-from pinch_jax.judge.telling import certificate_of, injection_table, name_of, sentence
+from pinch_jax.judge.telling import injection_table, name_of, sentence, trust_table
 from pinch_jax.report import charts
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.tables import (
@@ -21,6 +22,7 @@ from pinch_jax.report.tables import (
 from pinch_jax.report.text_table import number
 from pinch_jax.study.experiments.interface import Words
 from pinch_jax.study.records import Records
+from pinch_jax.study.rows import JudgeScore
 
 WORDS = Words(
     short="Judges",
@@ -125,12 +127,10 @@ def judge_section(records: Records) -> Section | None:
     if records.agreement:
         tables.append(_agreement_table(records))
     for name, certificate in certified.items():
-        trust, _ = certificate_of(certificate)
-        for what, rows in (("what is known", trust), ("injections", injection_table(certificate))):
-            heading, *body = rows
-            numeric = tuple(range(1, len(heading)))
-            summary = f"{name} against {what}"
-            tables.append(Table(summary, "", tuple(heading), tuple(map(tuple, body)), numeric))
+        against = {"what is known": trust_table, "injections": injection_table}
+        for what, table_of in against.items():
+            heading, *body = map(tuple, table_of(certificate))
+            tables.append(Table(f"{name} against {what}", "", heading, tuple(body)))
     file = whole_file(records.workdir / "judges.csv")
     if records.judges:
         tables.append(csv_table(records, file))
@@ -142,7 +142,7 @@ def _drawings(certified: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
     for name, certificate in certified.items():
         for code in certificate["languages"]:
             kappa = kappa_of(certificate, code)
-            if kappa.value == kappa.value:
+            if not math.isnan(kappa.value):
                 bar = {"name": name_of(code), "kind": name} | plotted(kappa)
                 bars.append(bar | {"told": interval(kappa, 2)})
     spec = charts.bar_chart(bars, "kappa", None) if bars else None
@@ -188,7 +188,7 @@ def _judge_table(records: Records) -> Table:
         "did not give; by probability the others are certain.",
         (*columns, "with log-odds (%)", "version"),
         tuple(rows),
-        (5, 6, 7),
+        left=(0, 1, 2, 3, 4, 8),
         open=True,
     )
 
@@ -197,11 +197,12 @@ def _score_table(records: Records) -> Table:
     """Returns the means of each arm by each judge, a row a judge."""
     words = {spec: records.names[run] for run, spec in records.runs.items()}
     kinds = ("score", "by probability", "corrected", "equal length")
-    means = [row for row in records.judges if row.is_mean]
     # Judge by judge in the file; here what they say of a mean stands together.
-    named = [(row.experiment, row.spec, row.series, row.x, row.language) for row in means]
-    places = {name: place for place, name in enumerate(dict.fromkeys(named))}
-    order = sorted(range(len(means)), key=lambda at: places[named[at]])
+    by_mean: dict[tuple[str, ...], list[JudgeScore]] = {}
+    for row in records.judges:
+        if row.is_mean:
+            mean = row.experiment, row.spec, row.series, row.x, row.language
+            by_mean.setdefault(mean, []).append(row)
     rows = tuple(
         (
             row.experiment,
@@ -213,7 +214,7 @@ def _score_table(records: Records) -> Table:
             interval(row.score_corrected),
             interval(row.score_of_equal_length),
         )
-        for row in (means[at] for at in order)
+        for row in itertools.chain(*by_mean.values())
     )
     return Table(
         "the same means by each judge",
@@ -223,7 +224,7 @@ def _score_table(records: Records) -> Table:
         "length: where both responses have as many tokens, in the units of their language.",
         ("experiment", "tuned on", "languages", "judge", *kinds),
         rows,
-        (4, 5, 6, 7),
+        left=(0, 1, 2, 3),
         open=True,
     )
 
@@ -240,4 +241,4 @@ def _agreement_table(records: Records) -> Table:
         for row in records.agreement
     )
     columns = ("judges", "language", "outcomes", "the same (%)", "kappa")
-    return Table("how far judges agree", "", columns, rows, (2, 3, 4))
+    return Table("how far judges agree", "", columns, rows, left=(0, 1))

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record, write_text
 from pinch_jax.languages import direction
-from pinch_jax.report.browser import browser_json
+from pinch_jax.report.browser import browser_json, script_json
 from pinch_jax.report.content import make_content
 from pinch_jax.report.drawing import CONFIG, SUFFIXES, THEME, Drawing, bundled_script
 from pinch_jax.study.records import Records, read_records
@@ -55,7 +54,7 @@ def write_report(workdir: Path, others: Mapping[str, Records] | None = None) -> 
         shown=shown,
         available=available,
         draws=records.draw_count,
-        browser_data=Markup(browser),  # It holds no "<": nothing in it can be markup.
+        browser_data=Markup(browser),  # of `script_json`: nothing in it can be markup
         figure_data=Markup(_figure_json(drawings)),
         file_names=list(files),
         other_files=[file for file in content["files"] if file.name not in below],
@@ -151,8 +150,7 @@ def plain(text: str) -> str:
 def _figure_json(drawings: list[Drawing]) -> str:
     """Returns what the script draws: the house style, and each figure by its name."""
     data = {"config": CONFIG, "theme": THEME, "figures": {d.name: d.spec for d in drawings}}
-    text = json.dumps(_told(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    return script_json(_told(data))
 
 
 def _told(value: Any) -> Any:

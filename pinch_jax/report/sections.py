@@ -1,6 +1,7 @@
 """The sections of the page, each made of what its experiment declares."""
 
 import dataclasses
+import math
 
 from pinch_jax.report import tables
 from pinch_jax.report.figures import cell_table, draw
@@ -51,7 +52,9 @@ def section(records: Records, name: str) -> Section:
         lead = f"{words.lead} A score is against {baseline_of(records, name)}."
         words = dataclasses.replace(words, short=name, lead=lead)
     if isinstance(figure, Scatter):
-        file = tables.point_file(records, name, figure)
+        rows = [(code, x, *y.numbers) for code, (x, y) in figure.points(records).items()]
+        rows.append(("pearson_r", math.nan, *figure.r(records).numbers))
+        file = tables.csv_file(f"{name}.csv", figure.columns, rows)
     elif isinstance(figure, Shares):
         rows = ((*of, *counts) for of, counts in figure.counts(records).items())
         file = tables.csv_file(f"{name}.csv", ("language", "run", *figure.kinds), rows)

@@ -13,7 +13,6 @@ from pinch_jax.languages import language
 from pinch_jax.report.drawing import Drawing
 from pinch_jax.report.text_table import number
 from pinch_jax.study.config import PRETRAINED
-from pinch_jax.study.experiments.figure import Scatter
 from pinch_jax.study.experiments.interface import Beside, Words
 from pinch_jax.study.measures import show
 from pinch_jax.study.records import Records
@@ -34,7 +33,7 @@ WORDS_IN = ("run", "baseline_run", "language", "series", "x")
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of the page: `summary` names it, `numeric` are right-aligned columns.
+    """A table of the page: `summary` names it, `left` are the columns that are no numbers.
 
     It is closed until somebody opens it, but for one that is `open`.
     """
@@ -43,7 +42,7 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    numeric: tuple[int, ...] = ()
+    left: tuple[int, ...] = (0,)
     open: bool = False
 
 
@@ -90,14 +89,6 @@ def whole_file(path: Path) -> DataFile:
     return DataFile(path.name, path.read_bytes())
 
 
-def point_file(records: Records, experiment: str, figure: Scatter) -> DataFile:
-    """Returns the points of a scatter plot and their correlation as a CSV file."""
-    points = figure.points(records).items()
-    rows = [(code, x, *y.numbers) for code, (x, y) in points]
-    rows.append(("pearson_r", math.nan, *figure.r(records).numbers))
-    return csv_file(f"{experiment}.csv", figure.columns, rows)
-
-
 def csv_table(records: Records, file: DataFile) -> Table:
     """Returns the rows of a CSV file for people: runs and languages in words, numbers rounded."""
     header, *rows = csv.reader(io.StringIO(file.content.decode("utf-8")))
@@ -115,7 +106,7 @@ def csv_table(records: Records, file: DataFile) -> Table:
         "",
         tuple(names.get(name, name.replace("_", " ")) for name in held),
         tuple(zip(*held.values(), strict=True)),
-        tuple(place for place, name in enumerate(held) if name not in WORDS_IN),
+        tuple(place for place, name in enumerate(held) if name in WORDS_IN),
     )
 
 
@@ -185,8 +176,7 @@ def model_table(
         (records.names[run], *(interval(of.get(run, NOTHING), 0) for of in columns.values()))
         for run in runs
     )
-    numeric = tuple(range(1, 1 + len(columns)))
-    return Table(summary, caption, ("tuned on", *columns), tuple(rows), numeric, is_open)
+    return Table(summary, caption, ("tuned on", *columns), tuple(rows), open=is_open)
 
 
 def most_and_least(records: Records, what: str, held: Mapping[str, Estimate]) -> str:
@@ -212,4 +202,4 @@ def settings_table(summary: str, caption: str, settings: dict[str, Any]) -> Tabl
         (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in flat(settings).items()
     )
-    return Table(summary, caption, ("name", "value"), tuple(rows))
+    return Table(summary, caption, ("name", "value"), tuple(rows), left=(0, 1))

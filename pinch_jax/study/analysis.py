@@ -117,18 +117,14 @@ def score_rows(results: Results) -> tuple[Score, ...]:
     """
     scored = results.scored
     estimates = [entry.score.estimate() for entry in scored]
-    p_holm = [NAN] * len(scored)
-    for name in dict.fromkeys(entry.arm["experiment"] for entry in scored):
-        cells = [
-            place
-            for place, entry in enumerate(scored)
-            if entry.arm["experiment"] == name and not (entry.is_mean or entry.is_itself)
-        ]
-        for place, p in zip(cells, holm(estimates[c].p for c in cells).tolist(), strict=True):
-            p_holm[place] = p
+    cells = [not (entry.is_mean or entry.is_itself) for entry in scored]
+    p = np.where(cells, [estimate.p for estimate in estimates], NAN)
+    experiments = np.array([entry.arm["experiment"] for entry in scored])
+    for name in set(experiments):
+        p[experiments == name] = holm(p[experiments == name])
     rows = [
         _score_row(*row, _asked(results, row[0]))
-        for row in zip(scored, estimates, p_holm, strict=True)
+        for row in zip(scored, estimates, p.tolist(), strict=True)
     ]
     rows += [row for held in experiments_of(results.study).values() for row in held.rows(results)]
     return tuple(rows)
@@ -137,11 +133,8 @@ def score_rows(results: Results) -> tuple[Score, ...]:
 def _asked(results: Results, entry: Scored) -> int:
     """Returns on how many answers of all draws there should be an outcome of a score."""
     pairs = [pair for code in entry.languages for pair in compared(entry.arm, code)]
-    return sum(
-        len(results.answers[pair.run, pair.language].records)
-        for pair in pairs
-        if pair.run != pair.baseline_run
-    )
+    asked = [pair for pair in pairs if not pair.is_itself]
+    return sum(len(results.answers[pair.run, pair.language].records) for pair in asked)
 
 
 def _score_row(entry: Scored, estimate: Estimate, p_holm: float, asked: int) -> Score:

@@ -1,6 +1,7 @@
 """Every comparison of a study as a score, all over the same draws and prompts and so paired."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ class Comparison(NamedTuple):
     run: str
     baseline_run: str
     language: str
+
+    @property
+    def is_itself(self) -> bool:
+        """Whether a run is held against itself, which no judge is asked about."""
+        return self.run == self.baseline_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +104,14 @@ class Results:
         """The scores by the first judge, whose the figures are."""
         return next(iter(self.judged.values())).scored
 
+    @functools.cached_property
+    def asked(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """Language -> prompt id -> a record of it: all runs were asked the same."""
+        asked: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for (_, code), answers in self.answers.items():
+            asked.setdefault(code, {}).update(answers.records)
+        return asked
+
     def find(self, experiment: str, language: str, **arm: Any) -> list[Scored]:
         """Returns the scores of an experiment in a language or mean, of arms with these fields."""
         return [
@@ -132,10 +146,7 @@ def judges_of(study: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         UserError: the study is from before its verdicts were kept by judge.
     """
     if "judges" not in study:
-        raise UserError(
-            "study.json: verdicts are kept by judge now; run `pinch study` again, which judges the "
-            "answers that are there"
-        )
+        raise UserError("study.json: verdicts are kept by judge now; run `pinch study` again")
     return study["judges"]
 
 

@@ -45,12 +45,8 @@ def read_prompts(path: Path) -> list[Record]:
 
 def heldout_prompts(config: Config) -> list[Record]:
     """Returns the first evaluate.prompts held-out prompts of each language, still unanswered."""
-    corpus = Inputs(config, languages=config.languages).corpus
-    return [
-        response_record(example, "")
-        for code in config.languages
-        for example in corpus.prompts(code, config.evaluate.prompts)
-    ]
+    inputs = Inputs(config, languages=config.languages)
+    return [response_record(e, "") for code in config.languages for e in inputs.prompts(code)]
 
 
 def generate_answers(

@@ -14,6 +14,7 @@ from jax.sharding import AbstractMesh
 
 from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
+from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.recipes import heldout_by_recipe, parse_recipe, recipe_examples
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.data.batches import BatchPlan
@@ -173,15 +174,23 @@ class Inputs:
                 return read
             from pinch_jax.judge.model import find_labels  # and with it what computes
             from pinch_jax.judge.prompt import read_wording
-            from pinch_jax.judge.tuning_pairs import Question, judge_corpus
+            from pinch_jax.judge.tuning_pairs import judge_corpus
 
             # As this model will be asked.
             judge = self.config.judges["model"]
             wording = read_wording(judge.template, judge.prompt_language)
             labels = find_labels(self._whole_model.renderer).names
-            return judge_corpus(read, c.judge_pairs, Question(wording, labels))
+            return judge_corpus(read, c.judge_pairs, wording, labels)
 
         return primary_first("building the corpus", load)
+
+    def prompts(self, language: str) -> tuple[Example, ...]:
+        """Returns the held-out prompts that are answered in a language.
+
+        Raises:
+            UserError: the corpus has fewer than config.evaluate.prompts.
+        """
+        return self.corpus.prompts(language, self.config.evaluate.prompts)
 
     @functools.cached_property
     def tokenized(self) -> TokenizedCorpus:

@@ -68,7 +68,7 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
     judged, cells = results.judged[judge["as"]], []
     for code in entry.languages:
         pairs = compared(entry.arm, code)
-        if all(_even(pair) for pair in pairs):
+        if all(pair.is_itself for pair in pairs):
             cells.append(Estimate(EVEN, EVEN, EVEN))
             continue
         parts: list[list[dict[str, float]]] = [[], []]
@@ -90,11 +90,6 @@ def _corrected(results: Results, judge: Mapping[str, Any], entry: Scored) -> Est
         cells.append(with_decided(fair, by_language, float(shares[1].mean()), size))
     ends = zip(*(cell.numbers for cell in cells), strict=True)
     return Estimate(*map(np.mean, ends)) if cells else NOTHING
-
-
-def _even(pair: Comparison) -> bool:
-    """Returns whether a run is held against itself, which no judge was asked about."""
-    return pair.run == pair.baseline_run
 
 
 def _weighted(results: Results, draws: Sequence[Mapping[str, float]], shares: np.ndarray) -> Mean:
@@ -122,10 +117,10 @@ def _lengths(results: Results, tokenizer: Tokenizer) -> dict[tuple[str, str], di
     How many tokens a text usually has in a language, its prompts say, which are parallel; where
     they are in another language, its references.
     """
-    asked: dict[str, dict[str, str]] = {}
-    for (_, code), answers in results.answers.items():
-        own = {i: own_texts(r)[-1] or r["prompt"] for i, r in answers.records.items()}
-        asked.setdefault(code, {}).update(own)
+    asked = {
+        code: {i: own_texts(record)[-1] or record["prompt"] for i, record in of.items()}
+        for code, of in results.asked.items()
+    }
     common = set.intersection(*({*held} for held in asked.values())) or None
     texts = {
         code: [text for i, text in held.items() if common is None or i in common]

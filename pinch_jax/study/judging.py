@@ -36,17 +36,17 @@ class Matches(NamedTuple):
     files: Mapping[tuple[str, str, str], tuple[Path, Path]]
     asked: Mapping[str, Sequence[Example]]
 
-    @property
-    def words(self) -> StudyWords:
-        """What is known of the languages."""
-        examples = (example for some in self.asked.values() for example in some)
-        return words_of_records(response_record(example, "") for example in examples)
-
     def pairs(self) -> Iterator[Pair]:
         """Yields all that a judge is shown."""
         for files in self.files.values():
             match = read_match(*files)
             yield from map(match.pair, match.keys)
+
+
+def words_of(asked: Mapping[str, Sequence[Example]]) -> StudyWords:
+    """Returns what the prompts that are answered in each language say of the languages."""
+    examples = (example for some in asked.values() for example in some)
+    return words_of_records(response_record(example, "") for example in examples)
 
 
 def judge_study(
@@ -58,7 +58,7 @@ def judge_study(
     `yes` agrees to what they cost.
     """
     told: list[dict[str, Any]] = []
-    folder, words = workdir / "verdicts", matches.words
+    folder, words = workdir / "verdicts", words_of(matches.asked)
 
     def tidy() -> None:
         for held in (folder, *folder.glob("*/")):
@@ -71,24 +71,21 @@ def judge_study(
         by = open_judge(name, judges[name], words, bench.shard, folder / f"{name}.paid.jsonl")
         opened[name] = by, _described(name, judges[name], by)
 
+    def judge(name: str) -> None:
+        by, entry = opened.pop(name)
+        agree_to_pay(by, matches.pairs(), yes)
+        _judge_by(by, entry, workdir, matches, progress)
+        told.append(entry)
+
     with one_writer(folder / "lock", tidy):
+        # Before one is paid for: a later one may not open, or have the certificate of another.
         for name, config in judges.items():
-            if config.certificate:  # that of a later judge may be another's
-                where_asked(config, f"opening {name}", functools.partial(open_one, name))
+            where_asked(config, f"opening {name}", functools.partial(open_one, name))
         for name, config in judges.items():
-
-            def judge(name: str = name) -> None:
-                if name not in opened:
-                    open_one(name)
-                by, entry = opened.pop(name)
-                agree_to_pay(by, matches.pairs(), yes)
-                _judge_by(by, entry, workdir, matches, progress)
-                told.append(entry)
-
             if config.kind == "model":
                 # The weights of the runs and those of the judge need not fit together.
                 bench.release()
-            where_asked(config, f"judging by {name}", judge)
+            where_asked(config, f"judging by {name}", functools.partial(judge, name))
     return told
 
 

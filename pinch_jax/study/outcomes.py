@@ -132,7 +132,7 @@ def _above_base(
 
 def _kinds(results: Results) -> Kinds:
     """Returns what each response is; one in a wrong language is held against that one's answer."""
-    asked = {code: answers.records for (_, code), answers in results.answers.items()}
+    asked = results.asked
     others = {code: other_answers(records) for code, records in asked.items()}
 
     def kind(identity: str, answers: Answers) -> str | None:

@@ -75,9 +75,8 @@ def plan_study(
     bench = bench or Workbench(config, progress)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
-    prompts = config.evaluate.prompts
     if any(config.judges[name].kind == "reference" for name in config.study.judges):
-        check_references(e for code in judged for e in bench.corpus.prompts(code, prompts))
+        check_references(e for code in judged for e in bench.prompts(code))
     runs: dict[str, list[Run]] = {spec: [] for spec in needed}
     plans: dict[str, BatchPlan] = {}
     by_fingerprint: dict[str, Run] = {}
@@ -122,6 +121,7 @@ def describe(study: Study) -> str:
     prompts = config.evaluate.prompts
     answers = sum(prompts * len(study.languages[run.directory.name]) for run in distinct)
     comparisons = sum(len(arm.baselines) for arm in study.arms) * config.study.draws
+    draws = f", each set drawn {config.study.draws} times" * (config.study.draws > 1)
     lines = [
         f"{run.directory.name:56} {run.steps:4} steps, {len(study.languages[run.directory.name])}"
         " languages"
@@ -134,9 +134,7 @@ def describe(study: Study) -> str:
             f"{len(tuned)} distinct tuning sets; the experiments one by one would train "
             f"{len(tuned) + study.saved}, so sharing saves {study.saved} runs",
             f"{sum(run.steps for run in tuned):,} steps, {tokens:,} tokens, "
-            f"{config.mixture.size} in each set, {config.train.epochs} epochs"
-            + f", each set drawn {config.study.draws} times"
-            * (config.study.draws > 1),
+            f"{config.mixture.size} in each set, {config.train.epochs} epochs{draws}",
             f"{answers:,} responses, {comparisons:,} comparisons of {prompts} prompts, each in "
             "both orders",
             *study.warnings,

@@ -1,7 +1,7 @@
 """What is checked before the first step: that what is tuned on, asked and answered has room."""
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.model.source import open_model
 from pinch_jax.study.inputs import check_divisible
-from pinch_jax.study.judging import Matches
+from pinch_jax.study.judging import words_of
 from pinch_jax.study.workbench import Workbench
 
 # Of fewer, what is known to be in another language may be known wrongly.
@@ -49,7 +49,7 @@ def preflight(
         losses = bench.heldout_loss.plans
         heldout = {f"the held-out set of {code!r}": plan for code, plan in losses.items()}
         check_dropped(heldout, config.batch.max_dropped_fraction)
-    asked = {code: bench.corpus.prompts(code, config.evaluate.prompts) for code in answered}
+    asked = {code: bench.prompts(code) for code in answered}
     _check_prompts(bench, asked)
     lines = [
         f"{name}: {line}"
@@ -58,7 +58,7 @@ def preflight(
     ]
     told = {f"references in {code!r}": some for code, some in asked.items()}
     told |= {f"training responses in {c!r}": bench.corpus.train.get(c, ())[:_READ] for c in asked}
-    words = Matches({}, asked).words
+    words = words_of(asked)
     lines += [line for name, some in told.items() for line in _foreign_lines(name, some, words)]
     if more := sorted({*bench.corpus.made_in} - {*bench.languages}):
         lines.append(
@@ -66,44 +66,41 @@ def preflight(
             "what is in all its languages, which may be less than in those of this config; under "
             "another config.corpus.name it is built in these alone"
         )
-    return lines + _repeated(asked) + _unknown(bench) + _cut_short(bench, asked)
+    return [*lines, *_repeated(asked), *_unknown(bench), *_cut_short(bench, asked)]
 
 
-def _unknown(bench: Workbench) -> list[str]:
-    """Returns in which members examples have characters that the tokenizer does not know."""
+def _unknown(bench: Workbench) -> Iterator[str]:
+    """Yields in which members examples have characters that the tokenizer does not know."""
     tokenizer, found = bench.renderer.tokenizer, []
     for name, own in bench.tokenized.languages.items():
         places = np.flatnonzero(own.tokens == tokenizer.unknown_id)
         if count := len(np.unique(np.searchsorted(own.offsets, places, side="right"))):
             found.append(f"{count:,} of {len(own.lengths):,} in {name!r}")
-    if not found:
-        return []
-    return [
-        f"training examples with characters that {tokenizer.path.name} has no token for: "
-        f"{', '.join(found)}; one token stands for all of them, and no answer can say any; give a "
-        "tokenizer that falls back on bytes"
-    ]
+    if found:
+        yield (
+            f"training examples with characters that {tokenizer.path.name} has no token for: "
+            f"{', '.join(found)}; one token stands for all of them, and no answer can say any; "
+            "give a tokenizer that falls back on bytes"
+        )
 
 
-def _repeated(asked: Mapping[str, Sequence[Example]]) -> list[str]:
-    """Returns in which languages prompts are the same: they count as several in each interval."""
+def _repeated(asked: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+    """Yields in which languages prompts are the same: they count as several in each interval."""
     twice = {
         code: len(some) - len({folded(e.prompt) for e in some}) for code, some in asked.items()
     }
     found = [f"{n:,} of {len(asked[code]):,} in {code!r}" for code, n in twice.items() if n]
-    if not found:
-        return []
-    return [
-        f"held-out prompts that another one is too: {', '.join(found)}; intervals take them for "
-        "different ones and are too narrow; take them out of config.corpus.heldout"
-    ]
+    if found:
+        yield (
+            f"held-out prompts that another one is too: {', '.join(found)}; intervals take them "
+            "for different ones and are too narrow; take them out of config.corpus.heldout"
+        )
 
 
 def foreign_shares(bench: Workbench, answered: Iterable[str]) -> dict[str, float]:
     """Returns language -> percent of the references that are in another one; none where few are."""
-    prompts = bench.config.evaluate.prompts
-    asked = {code: bench.corpus.prompts(code, prompts) for code in sorted(answered)}
-    words = Matches({}, asked).words
+    asked = {code: bench.prompts(code) for code in sorted(answered)}
+    words = words_of(asked)
     found = {code: _foreign(some, words) for code, some in asked.items()}
     return {c: 100 * sum(own.values()) / len(asked[c]) for c, own in found.items() if own}
 
@@ -120,16 +117,15 @@ def _foreign(examples: Iterable[Example], words: StudyWords) -> dict[str, int]:
     return dict(found.most_common()) if found.total() > _MANY * len(texts) else {}
 
 
-def _foreign_lines(name: str, examples: Sequence[Example], words: StudyWords) -> list[str]:
-    if not (found := _foreign(examples, words)):
-        return []
-    of = ", ".join(f"{code} {count:,}" for code, count in found.items())
-    return [
-        f"{sum(found.values()):,} of {len(examples):,} {name} are in another language by lid.176 "
-        f"({of}): answers like them count as in a wrong one; correct the files, or if they are "
-        "right trust no figure of wrong languages there; texts in two scripts are two languages, "
-        "such as 'sr' and 'sr-Latn'"
-    ]
+def _foreign_lines(name: str, examples: Sequence[Example], words: StudyWords) -> Iterator[str]:
+    if found := _foreign(examples, words):
+        of = ", ".join(f"{code} {count:,}" for code, count in found.items())
+        yield (
+            f"{sum(found.values()):,} of {len(examples):,} {name} are in another language by "
+            f"lid.176 ({of}): answers like them count as in a wrong one; correct the files, or if "
+            "they are right trust no figure of wrong languages there; texts in two scripts are "
+            "two languages, such as 'sr' and 'sr-Latn'"
+        )
 
 
 def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> None:
@@ -147,15 +143,14 @@ def _check_prompts(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> 
         )
 
 
-def _cut_short(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> list[str]:
-    """Returns in which languages no answer can be as long as some references."""
-    room, lines = bench.config.evaluate.new_tokens, []
+def _cut_short(bench: Workbench, asked: Mapping[str, Iterable[Example]]) -> Iterator[str]:
+    """Yields in which languages no answer can be as long as some references."""
+    room = bench.config.evaluate.new_tokens
     for code, some in asked.items():
         told = [bench.renderer.example(e.asked, e.response) for e in some if e.response]
         lengths = [len(ids) - prompt for ids, prompt in told]
         if count := sum(length > room for length in lengths):
-            lines.append(
+            yield (
                 f"answers in {code!r} end after config.evaluate.new_tokens={room}; {count:,} of "
                 f"{len(lengths):,} references are longer, the longest of {max(lengths):,} tokens"
             )
-    return lines

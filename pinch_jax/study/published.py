@@ -42,8 +42,7 @@ def publish_answers(workdir: Path, folder: Path) -> list[str]:
     what else lies in a work directory may be of another call, and to other prompts.
 
     Raises:
-        UserError: there is no study in the work directory, or no run has answered.
-        UserError: a file of responses is broken.
+        UserError: there is no study, no run has answered, or a file of responses is broken.
     """
     config = read_config(workdir)
     answered: dict[Path, list[Path]] = {}

@@ -8,11 +8,10 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import EVEN, NOTHING, Mean, known, mean_of
-from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import (
     ASKED,
-    last_prompt,
     other_answers,
+    outcome_of,
     read_responses,
     words_of_records,
 )
@@ -55,7 +54,7 @@ def read_results(workdir: Path, study: Mapping[str, Any], means_of: MeansOf) -> 
     for judge in judges_of(study):
         values, odds, decided, told = {}, {}, {}, False
         for pair in slow(comparisons, f"reading verdicts of {judge['as']}", "file"):
-            if pair.run == pair.baseline_run:
+            if pair.is_itself:
                 continue
             # Those of one file at a time: there may be millions.
             verdicts, values[pair] = _read_verdicts(workdir, judge, pair, answers)
@@ -139,15 +138,12 @@ def _read_answers(
             # Of many runs, each text is held once.
             record.update({field: one[field] for field in ASKED})
     words = words_of_records(asked.values())
-    fields = ("response", "language", "reference", "answer")
     answers = {}
     for key, records in slow(held.items(), "reading answers", "file"):
         own = {identity: record for (_, identity), record in records.items()}
         others = other_answers(own)
         outcomes = {
-            identity: classify(
-                last_prompt(record), *map(record.get, fields), others=others[identity], words=words
-            )
+            identity: outcome_of(record, record["response"], words, others[identity])
             for identity, record in own.items()
         }
         answers[key] = Answers(own, outcomes)

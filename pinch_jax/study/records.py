@@ -28,9 +28,6 @@ from pinch_jax.study.rows import (
 from pinch_jax.study.tables import read_table
 from pinch_jax.study.workdir import read_config
 
-# The folder of a work directory in which files of annotators are.
-ANNOTATIONS = "annotations"
-
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
@@ -135,8 +132,7 @@ def read_study(workdir: Path) -> dict[str, Any]:
     Where people have annotated its answers, that is one of its experiments.
 
     Raises:
-      UserError: there is none yet.
-      UserError: it is damaged.
+      UserError: there is none yet, or it is damaged.
     """
     path = workdir / "study.json"
     if not path.exists():
@@ -153,7 +149,7 @@ def annotation_files(workdir: Path) -> list[Path]:
     Raises:
         UserError: something else is there, which somebody may take for annotations that count.
     """
-    folder = workdir / ANNOTATIONS
+    folder = workdir / "annotations"
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     # Of a bucket's folder the folder itself may be an object in it.
     files = [path for path in held if path != folder and not path.name.startswith(".")]

@@ -13,7 +13,7 @@ from pinch_jax.files import digest, json_line, write_text
 from pinch_jax.goodput import doing
 from pinch_jax.model.decoder import Params
 from pinch_jax.stops import stoppable
-from pinch_jax.study.run import Run, note_code, response_path
+from pinch_jax.study.run import Run, note_code
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.waiting import agreed, is_primary
 
@@ -27,28 +27,23 @@ def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> l
         UserError: a file of responses is damaged.
     """
 
-    def answered(code):
-        doing = f"reading {response_path(run, code)}"
-        return agreed(doing, lambda: _has_answered(bench, run, code))
+    def missing() -> list[str]:
+        return [code for code in languages if not _has_answered(bench, run, code)]
 
-    return [code for code in languages if not answered(code)]
+    return agreed(f"reading the responses of {run.label}", missing)
 
 
 def _has_answered(bench: Workbench, run: Run, language: str) -> bool:
-    path = response_path(run, language)
+    path = run.responses_in(language)
     if not path.exists():
         return False
     by = {"by": _made_by(bench, run)}
-    unanswered = [response_record(example, "") | by for example in _asked(bench, language)]
+    unanswered = [response_record(example, "") | by for example in bench.prompts(language)]
     held = read_responses(path, kept=True).values()
     if [record | {"response": ""} for record in held] == unanswered:
         return True
     logging.warning("%s: to other prompts, or made in another way; answered anew", path)
     return False
-
-
-def _asked(bench: Workbench, language: str) -> Sequence[Example]:
-    return bench.corpus.prompts(language, bench.config.evaluate.prompts)
 
 
 def _made_by(bench: Workbench, run: Run) -> str:
@@ -64,7 +59,7 @@ def write_responses(bench: Workbench, run: Run, responses: Iterable[tuple[Exampl
         line = json_line(response_record(example, response) | by)
         lines.setdefault(example.language, []).append(line)
     for code, some in lines.items():
-        write_text(response_path(run, code), "".join(some))
+        write_text(run.responses_in(code), "".join(some))
 
 
 def answer(
@@ -79,7 +74,7 @@ def answer(
     Every batch is kept as it comes, so that an interrupted call goes on behind the last one.
     `progress(n)` is told of n responses.
     """
-    examples = [e for code in languages for e in _asked(bench, code)]
+    examples = [e for code in languages for e in bench.prompts(code)]
     part = part_path(run, languages)
     if is_primary():
         (run.directory / "responses").mkdir(parents=True, exist_ok=True)
@@ -114,5 +109,5 @@ def part_path(run: Run, languages: Sequence[str]) -> Path:
 
 def response_bar(bench: Workbench, languages: Sequence[str], disable: bool) -> tqdm:
     """Returns the progress bar of `answer`, with the time that is left."""
-    total = sum(len(_asked(bench, code)) for code in languages)
+    total = sum(len(bench.prompts(code)) for code in languages)
     return tqdm(total=total, desc="answers", unit="response", disable=disable, leave=False)

@@ -17,7 +17,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.study.workdir import flat, outside
+from pinch_jax.study.workdir import flat, outside, responses_path
 from pinch_jax.train.lora import check_rank
 from pinch_jax.version import code_version, library_versions
 from pinch_jax.waiting import check_alike, is_primary
@@ -27,6 +27,7 @@ DESCRIPTION = "run.json"
 CODE, MACHINES = "code", "machines"
 # Hosts may have the same under other names: the fingerprints of runs say whether it is.
 OF_HOST = ("corpus", "model", "judges", "study.experiments")
+# Environment variables that change what the compilers make.
 XLA_OPTIONS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
@@ -56,6 +57,10 @@ class Run:
         """Steps of training; none for the untuned model."""
         return self.plan.steps if self.plan else 0
 
+    def responses_in(self, language: str) -> Path:
+        """Returns where its responses in a language are kept."""
+        return responses_path(self.directory.parents[1], self.directory.name, language)
+
 
 def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     """Returns the run of a draw of a spec; nothing is started.
@@ -65,7 +70,7 @@ def make_run(bench: Workbench, spec: str, workdir: Path, draw: int = 0) -> Run:
     """
     c = bench.config
     for code in c.languages:
-        bench.corpus.prompts(code, c.evaluate.prompts)
+        bench.prompts(code)
     check_rank(bench.decoder, c.lora)
     plan = None if spec == PRETRAINED else bench.plan(spec, draw)
     fingerprint = bench.fingerprint(plan)
@@ -88,11 +93,6 @@ def check_runs_alike(config: Config, runs: Iterable[Run]) -> None:
     check_alike(
         made_by | told | {f"the fingerprint of {run.label!r}": run.fingerprint for run in runs}
     )
-
-
-def response_path(run: Run, language: str) -> Path:
-    """Returns where the run's responses in a language are kept."""
-    return run.directory / "responses" / f"{language}.jsonl"
 
 
 def planned(run: Run) -> dict[str, Any]:

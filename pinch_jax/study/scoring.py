@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -65,12 +64,8 @@ def read_texts(path: Path, tokenizer: Tokenizer, vocab_size: int) -> Iterator[li
             check_fields(place, record, ("text",))
             ids = before + tokenizer.encode(record["text"])
         else:
-            ids = _listed(place, record["ids"])
+            ids = record["ids"]
+            if not isinstance(ids, list) or not ids or not all(type(i) is int for i in ids):
+                raise UserError(f"{place}: ids={ids!r} is no list of whole numbers, or empty")
         check_ids(ids, vocab_size, tokenizer, place)
         yield ids
-
-
-def _listed(place: str, ids: Any) -> list[int]:
-    if not isinstance(ids, list) or not ids or not all(type(i) is int for i in ids):
-        raise UserError(f"{place}: ids={ids!r} is no list of whole numbers, or empty")
-    return ids

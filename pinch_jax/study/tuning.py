@@ -1,7 +1,6 @@
 """A run from its tuning set to its answers: trained once, resumable, kept as config.study says."""
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,17 +48,18 @@ def complete_run(
                 answer(bench, run, params, missing, responses.update)
 
 
-def _count_done(bar: tqdm, steps: int) -> None:
-    """Tells a bar of steps that were done before: they say nothing of the time that is left."""
-    if not bar.disable:
-        bar.initial += steps
-    bar.update(steps)
-
-
 def paced(bar: tqdm) -> Callable[[int], None]:
     """Returns what a run tells a bar of its steps by; the first call is of those done before."""
-    tell = itertools.chain([functools.partial(_count_done, bar)], itertools.repeat(bar.update))
-    return lambda steps: next(tell)(steps)
+    begun = False
+
+    def tell(steps: int) -> None:
+        nonlocal begun
+        if not (begun or bar.disable):
+            bar.initial += steps  # they say nothing of the time that is left
+        begun = True
+        bar.update(steps)
+
+    return tell
 
 
 def _tidy(run: Run) -> None:

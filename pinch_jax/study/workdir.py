@@ -121,8 +121,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """Returns the config of a work directory's study, as JSON has it.
 
     Raises:
-        UserError: there is no study.
-        UserError: the file is damaged.
+        UserError: there is no study, or the file is damaged.
     """
     path = workdir / "config.json"
     if not path.exists():

@@ -6,7 +6,7 @@ Source: Papadimitriou, Lopez and Jurafsky (2022), arXiv 2210.05619.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import regex
@@ -73,17 +73,6 @@ class Held(NamedTuple):
 Marked = Callable[[str, str], bool]
 
 
-def texts_of(results: Results, code: str) -> Iterable[str]:
-    """Returns the prompts and references in a language of the study."""
-    records = {
-        id: record
-        for (_, answered), answers in results.answers.items()
-        if answered == code
-        for id, record in answers.records.items()
-    }
-    return (text for one in records.values() for text in own_texts(one))
-
-
 def english_marks(results: Results) -> Marked:
     """Returns what tells whether an answer (its text, its language) has an English word.
 
@@ -93,7 +82,9 @@ def english_marks(results: Results) -> Marked:
 
     @functools.cache
     def words(code: str) -> frozenset[str]:
-        return frozenset(word for text in texts_of(results, code) for word in latin_words(text))
+        """Returns those of the prompts and references in a language."""
+        texts = (text for one in results.asked.get(code, {}).values() for text in own_texts(one))
+        return frozenset(word for text in texts for word in latin_words(text))
 
     if results.study["base"] != ENGLISH or not words(ENGLISH):
         raise NotRun("English as config.mixture.base, with prompts")
@@ -135,37 +126,28 @@ def marked(results: Results, arm: Arm, code: str, has: Marked) -> Held | None:
     return Held(results.mean(by_arm), results.mean(by_own), sum(map(len, by_arm)))
 
 
-def mixtures(results: Results) -> list[Arm]:
-    """Returns the arms of the pinch experiment, from the most English down."""
-    arms = [arm for arm in results.study["arms"] if arm["experiment"] == "pinch"]
-    return sorted(arms, key=lambda arm: arm["x"])
+def by_mixture(
+    results: Results, has: Marked, codes: Collection[str]
+) -> Iterator[tuple[Arm, Mapping[str, Held]]]:
+    """Yields the arms of the pinch experiment, from the most English down: (arm, its languages).
 
-
-def by_language(
-    results: Results, arm: Arm, has: Marked, codes: Iterable[str]
-) -> Mapping[str, Held]:
-    """Returns language -> `marked`, of those languages but English in which both answer."""
-    asked = [code for code in codes if code != ENGLISH and code in arm["baseline_runs"]]
-    held = {code: marked(results, arm, code, has) for code in asked}
-    return {code: of for code, of in held.items() if of}
-
-
-def first_pinch(results: Results) -> Arm:
-    """Returns the most English of the sets that have another language.
-
-    Raises:
-        NotRun: there is none.
+    Language -> `marked`, of those languages but English that both models answer in.
     """
-    for arm in mixtures(results):
-        if arm["x"] > 0:
-            return arm
-    raise NotRun("pinch with a P above 0")
+    arms = [arm for arm in results.study["arms"] if arm["experiment"] == "pinch"]
+    for arm in sorted(arms, key=lambda arm: arm["x"]):
+        asked = [code for code in codes if code != ENGLISH and code in arm["baseline_runs"]]
+        held = {code: marked(results, arm, code, has) for code in asked}
+        yield arm, {code: of for code, of in held.items() if of}
+
+
+def both_means(held: Mapping[str, Held]) -> tuple[Mean, Mean]:
+    """Returns the means of the languages: of the mixture, and of their own models."""
+    return mean_of(of.arm for of in held.values()), mean_of(of.own for of in held.values())
 
 
 def english_words(results: Results) -> Decision:
     """Decides by how many more answers have an English word; the detail has each P."""
-    has = english_marks(results)
-    return _decided(results, has, results.study["languages"])
+    return _decided(results, english_marks(results), results.study["languages"])
 
 
 def subject_pronouns(results: Results) -> Decision:
@@ -188,18 +170,20 @@ def subject_pronouns(results: Results) -> Decision:
     return _decided(results, has_pronoun, codes)
 
 
-def _decided(results: Results, has: Marked, codes: Iterable[str]) -> Decision:
-    codes, first = list(codes), first_pinch(results)
-    held = by_language(results, first, has, codes)
+def _decided(results: Results, has: Marked, codes: Collection[str]) -> Decision:
+    """Decides by the most English of the mixtures that have another language."""
+    every = list(by_mixture(results, has, codes))
+    first, held = next(((arm, held) for arm, held in every if arm["x"] > 0), (None, {}))
+    if not first:
+        raise NotRun("pinch with a P above 0")
     if not held:
         raise NotRun("prompts that both a mixture and the language's own model answer in it")
-    arm, own = (mean_of(getattr(of, side) for of in held.values()) for side in ("arm", "own"))
     told = []
-    for mixture in mixtures(results):
-        if of := by_language(results, mixture, has, codes):
-            sides = [mean_of(getattr(x, side) for x in of.values()) for side in ("arm", "own")]
-            shares = " % against ".join(map(show, sides))
+    for mixture, of in every:
+        if of:
+            shares = " % against ".join(map(show, both_means(of)))
             told.append(f"{dose_name(mixture)}: {shares} % ({len(of)} languages)")
+    arm, own = both_means(held)
     more = (arm - own).estimate()
     number = sum(of.prompts for of in held.values())
     where = f" at {dose_name(first)}, mean of {len(held)} languages"
@@ -217,13 +201,11 @@ def rows(results: Results) -> list[Score]:
     except NotRun:
         return []
     found = []
-    for arm in mixtures(results):
-        held = by_language(results, arm, has, results.study["languages"])
+    for arm, held in by_mixture(results, has, results.study["languages"]):
         if not held:
             continue
         means = {code: of.arm for code, of in held.items()}
-        means["mean"] = mean_of(of.arm for of in held.values())
-        means[OWN_MODELS] = mean_of(of.own for of in held.values())
+        means["mean"], means[OWN_MODELS] = both_means(held)
         counts = {code: of.prompts for code, of in held.items()}
         found += [
             score_row(

@@ -74,8 +74,8 @@ def arms(config: Config) -> list[Arm]:
 
 def measure(bench: Any) -> tuple[Any, Callable[[], Any]]:
     """Returns what decides the similarities of the languages, and what computes them."""
-    count, codes = bench.config.evaluate.prompts, bench.config.languages
-    held = {code: {e.id: e for e in bench.corpus.prompts(code, count)} for code in codes}
+    codes = bench.config.languages
+    held = {code: {e.id: e for e in bench.prompts(code)} for code in codes}
     ids = [id for id in held[codes[0]] if all(id in of for of in held.values())]
     asked = {code: [bench.renderer.prompt(held[code][id].asked) for id in ids] for code in codes}
     # Imported here: it loads flax, which a page does without.

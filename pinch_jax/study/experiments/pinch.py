@@ -87,29 +87,22 @@ def percents(config: Config, experiment: str, doses: Sequence[float], among: str
 
 def lifts(results: Results) -> Decision:
     """Decides by the rise from P = 0 to P = 1, and that rise less what the base loses."""
-    base = results.study["base"]
-    rise = lift(results, "pinch", "mean_non_english")
+    base, others = results.study["base"], "mean_non_english"
+    rise = lift(results, "pinch", others)
     fall = dose(results, "pinch", base, 0) - dose(results, "pinch", base, 1)
     net = (rise - fall).estimate()
-    detail = (
-        f"P = 0: {show(dose(results, 'pinch', 'mean_non_english', 0))}, "
-        f"P = 1: {show(dose(results, 'pinch', 'mean_non_english', 1))}"
-    )
-    for entry in results.find("pinch", "mean_non_english"):
-        if is_counted(entry.arm):
-            detail += f", {dose_name(entry.arm)}: {show(entry.score)}"
-    english = "; ".join(
-        f"{dose_name(entry.arm)}: {show(entry.score)}" for entry in results.find("pinch", base)
-    )
-    detail += f". Rise less the loss of {base}: {show(net)}. {base}: {english}."
+    none, first = (dose(results, "pinch", others, percent) for percent in (0, 1))
+    counted = [e for e in results.find("pinch", others) if is_counted(e.arm)]
+    doses = {"P = 0": none, "P = 1": first} | {dose_name(e.arm): e.score for e in counted}
+    english = {dose_name(entry.arm): entry.score for entry in results.find("pinch", base)}
+    told = ", ".join(f"{name}: {show(score)}" for name, score in doses.items())
+    of_base = "; ".join(f"{name}: {show(score)}" for name, score in english.items())
+    detail = f"{told}. Rise less the loss of {base}: {show(net)}. {base}: {of_base}."
     detail += against_untuned(results, "pinch")
-    verdict = decide((rise.estimate(), 0), (net, 0))
-    of = first_dose(results, "pinch", "mean_non_english")
-    for entry in results.find("pinch", "mean_non_english"):
-        if is_counted(entry.arm):
-            more = entry.score - dose(results, "pinch", "mean_non_english", 0)
-            of += f"; with {dose_name(entry.arm)} it is {show(more.estimate())}"
-    return Decision(rise.estimate(), verdict, detail, of)
+    of = first_dose(results, "pinch", others)
+    for entry in counted:
+        of += f"; with {dose_name(entry.arm)} it is {show(entry.score - none)}"
+    return Decision(rise.estimate(), decide((rise.estimate(), 0), (net, 0)), detail, of)
 
 
 def replaces(results: Results) -> Decision:

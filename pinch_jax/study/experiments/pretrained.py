@@ -48,13 +48,14 @@ def transfer(results: Results) -> Decision:
     models = [entry.score.estimate() for entry in entries_of(results, "pretrained", "mean_other")]
     verdict = decide(*((model, EVEN) for model in models))
     # A judge may be silent on one of them, which is not the lowest for it.
-    known = [model.numbers for model in models if _told(model.value)] or [NOTHING.numbers]
-    lowest = Estimate(*np.min(known, axis=0).tolist())
-    missing = sum(not _told(model.value) for model in models)
+    known = [model.numbers for model in models if not math.isnan(model.value)]
+    lowest = Estimate(*np.min(known or [NOTHING.numbers], axis=0).tolist())
+    missing = len(models) - len(known)
     of = f" ({len(models)} of them{f', {missing} without a number' if missing else ''})"
     found = results.find("monolingual", "mean_other")
     # A judge may have no verdict on all that a mean is over.
-    order = sorted((e for e in found if _told(e.score.value)), key=lambda e: -e.score.value)
+    told = [entry for entry in found if not math.isnan(entry.score.value)]
+    order = sorted(told, key=lambda entry: -entry.score.value)
     if not order:
         return Decision(lowest, verdict, "", of)
     last = order[-1]
@@ -72,13 +73,10 @@ def transfer(results: Results) -> Decision:
     return Decision(lowest, verdict, detail, of)
 
 
-def _told(score: float) -> bool:
-    return not math.isnan(score)
-
-
 def tuning_changes(records: Records, experiment: str) -> str:
     """Says how the models do in their own language and in the others."""
-    rows = [r for r in records.experiment(experiment) if not r.is_mean and _told(r.score.value)]
+    rows = [row for row in records.experiment(experiment) if not row.is_mean]
+    rows = [row for row in rows if not math.isnan(row.score.value)]
     own = [row.score.value for row in rows if row.x == row.language]
     others = [row.score.value for row in rows if row.x != row.language]
     if not (own and others):

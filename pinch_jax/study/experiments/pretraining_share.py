@@ -45,8 +45,8 @@ PREDICTORS = Claim(
 )
 
 
-def share_correlation(results: Results) -> Estimate | None:
-    """Returns r over the monolingual models, None if there are under 3 or one of both is constant.
+def share_correlation(results: Results) -> Estimate:
+    """Returns r over the monolingual models; NOTHING of under 3, or where one of both is constant.
 
     The transfer of a language is the mean score of its model in the other languages. The claim is
     about languages, so they are the sample: what prompts add to the scatter is in r itself.
@@ -59,14 +59,15 @@ def share_correlation(results: Results) -> Estimate | None:
     shares = [share[entry.arm["x"]] for entry in held]
     transfer = [entry.score.value for entry in held]
     if len(held) < 3 or np.ptp(shares) == 0 or np.ptp(transfer) < 1e-9:
-        return None
+        return NOTHING
     return pearson(shares, transfer)
 
 
 def correlation_row(results: Results) -> list[Score]:
     """Returns Pearson's r as a row of scores.csv, if it is defined."""
     r = share_correlation(results)
-    return [] if r is None else [score_row(r, "pretraining_share", language="pearson")]
+    defined = not math.isnan(r.value)
+    return [score_row(r, "pretraining_share", language="pearson")] if defined else []
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> Estimate:
@@ -100,11 +101,9 @@ def unpredicted(r: Estimate, gains: Sequence[Estimate]) -> str:
 
 def predictors(results: Results) -> Decision:
     """Decides by r and by what related Slavic languages gain."""
-    cells = cells_of(results, "slavic")
-    correlation = share_correlation(results)
-    if not cells and correlation is None:
+    cells, r = cells_of(results, "slavic"), share_correlation(results)
+    if not cells and math.isnan(r.value):
         raise NotRun("slavic; monolingual with shares in pretraining that differ")
-    r = NOTHING if correlation is None else correlation
     gains = {
         name: (mean_of(near) - mean_of(far)).estimate()
         for name, (near, far) in related_and_not(cells).items()

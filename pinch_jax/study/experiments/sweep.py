@@ -130,9 +130,9 @@ def parse_sweep(text: str, name: str) -> Sweep:
     # An @ before a number is a knot of a schedule.
     listed, against = re.fullmatch(r"(.*?)(?:@(\D.*))?", text, re.DOTALL).groups("")
     specs = [spec.strip() for spec in listed.split(";") if spec.strip()]
-    if len(specs) == 1 and (short := re.fullmatch(r"(pinch):([^:]+)((?::.*)?)", specs[0])):
-        kind, doses, among = short.groups()
-        specs = [f"{kind}:{dose}{among}" for dose in doses.split(",") if dose]
+    if len(specs) == 1 and (short := re.fullmatch(r"pinch:([^:]+)((?::.*)?)", specs[0])):
+        doses, among = short.groups()
+        specs = [f"pinch:{dose}{among}" for dose in doses.split(",") if dose]
     if len(specs) < 2:
         raise UserError(
             f"--sweep={text}: name two mixtures or more, such as pinch:0,1,10 or "
