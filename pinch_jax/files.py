@@ -92,10 +92,9 @@ def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict[str, Any]:
-    """Returns what `with_checksum` was given; `place` and `remedy` are for the message.
+    """Returns what `with_checksum` was given; UserError for none, or another object's, checksum.
 
-    Raises:
-        UserError: the object has no checksum, or another one's.
+    `place` and `remedy` are for the message.
     """
     plain = dict(record)
     found = plain.pop(CHECKSUM, None)

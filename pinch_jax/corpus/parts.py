@@ -25,8 +25,8 @@ def read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
     """Returns the sources as they are: a parallel one in all languages, another in its own.
 
     Raises:
-      UserError: a file is not there, or not what its reader expects.
-      UserError: what is tuned on has no response, or a language says what another one says.
+      UserError: a file is not there, or not what its reader expects; what is tuned on has no
+        response; a language says what another one says.
     """
     parts = []
     for split in SPLITS:

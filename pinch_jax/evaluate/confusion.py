@@ -98,8 +98,7 @@ def confusion(
 def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) -> Rates:
     """Returns the rates of one language's answers; those without a line that counts are left out.
 
-    Raises:
-        UserError: the words of this language are told apart by a library that is not installed.
+    UserError as of `counted_lines`.
     """
     told = [held for text in texts if (held := check_answer(text, code, english))]
     shares = [held.share for held in told]
@@ -128,8 +127,7 @@ class Checked(NamedTuple):
 def check_answer(text: str, code: str, english: frozenset[str] | None) -> Checked | None:
     """Returns what an answer that was asked for in a language is; None where no line counts.
 
-    Raises:
-        UserError: the words of this language are told apart by a library that is not installed.
+    UserError as of `counted_lines`.
     """
     counted = counted_lines(text, code)
     if not counted:

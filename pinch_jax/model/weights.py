@@ -53,10 +53,9 @@ def write_tensors(
 
 
 def open_safetensors(path: Path, content: str = "") -> Any:
-    """Returns an open file of safetensors, which is a context; `content` is its content_id.
+    """Returns an open file of safetensors, which is a context; UserError if it is none, or cut.
 
-    Raises:
-        UserError: it is not one, or not whole.
+    `content` is its content_id.
     """
     try:
         if in_bucket(path):

@@ -56,11 +56,7 @@ def system_turn(row: Row) -> list[Turn]:
 
 
 def check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
-    """Checks that no column beside what is read, the turns of `form` or these, says more of it.
-
-    Raises:
-      UserError: one does.
-    """
+    """Raises UserError where a column says more than what is read: turns of `form`, or `turns`."""
     beside = [name for name in BESIDE if name != form and row.fields.get(name)]
     if not beside:
         return

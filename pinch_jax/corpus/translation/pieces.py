@@ -55,22 +55,18 @@ def piece_key(identity: tuple[str, str, str], text: str) -> str:
 
 @contextlib.contextmanager
 def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
-    """Opens the pieces of a language to read and add to, for this process alone.
+    """Yields the pieces of a language, to read and to add to; UserError as of `read_pieces`.
 
-    It waits while another one translates into the file.
-
-    Raises:
-      UserError: a line before the last is broken.
+    They are this process's alone: it waits while another one translates into the file.
     """
     with open_lines(path) as add_line:
         yield PieceFile(add_line, read_pieces(path), identity)
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:
-    """Returns key -> answer of a file, {} if there is none; a last line that was cut is left out.
+    """Returns key -> answer of a file, {} if there is none.
 
-    Raises:
-      UserError: a line before the last is broken or damaged.
+    A last line that was cut is left out; UserError if one before it is broken or damaged.
     """
     if not path.exists():
         return {}
