@@ -149,9 +149,7 @@ def as_path(named: str | Path, field: str = "") -> Path:
         raise UserError(f"{told}: for buckets: pip install 'pinch_jax[buckets]'")
     path = BucketPath(named)
     if len(path.parts) < 4 or ".." in path.parts:  # which would be the name of a folder
-        raise UserError(
-            f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH, no `..`"
-        )
+        raise UserError(f"{told}: name a place in a bucket, {scheme}://BUCKET/PATH without `..`")
     _check_reached(path.parents[-3])
     return path
 
@@ -162,9 +160,7 @@ def _check_reached(bucket: BucketPath) -> None:
         (bucket / "pinch").exists()
     except Exception as error:  # each store, and each library before it, has errors of its own
         told = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(
-            f"{bucket}: not reached ({told}); check its name, and your credentials"
-        ) from error
+        raise UserError(f"{bucket}: not reached ({told}); check name and credentials") from error
 
 
 def in_bucket(path: Path) -> bool:

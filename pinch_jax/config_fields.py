@@ -62,9 +62,7 @@ def build(cls: type, values: Any, path: str) -> Any:
         if name not in values and field.default is dataclasses.MISSING
     ]
     if missing:
-        raise UserError(
-            f"{path}.{missing[0]} is missing; start from ml_collections_configs/base.py"
-        )
+        raise UserError(f"{path}.{missing[0]} is missing; see ml_collections_configs/base.py")
     return cls(**{name: _convert(kinds[name], v, f"{path}.{name}") for name, v in values.items()})
 
 

@@ -50,9 +50,8 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     slices = len({getattr(device, "slice_index", 0) for device in devices if _is_tpu(device)}) or 1
     if data % slices:
         raise UserError(
-            f"config.mesh: data={data} cannot be shared by {slices} slices; choose "
-            f"fsdp x context x tensor so that it divides the {len(devices) // slices} devices of "
-            "one"
+            f"config.mesh: data={data} cannot be shared by {slices} slices; let fsdp x context x "
+            f"tensor divide the {len(devices) // slices} devices of one"
         )
     shape = (data // slices, config.fsdp, config.context, config.tensor)
     # Any shape: two axes of the mesh may share one of the torus.

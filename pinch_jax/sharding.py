@@ -74,8 +74,7 @@ def parameter_spec(path: str) -> P:
     rows = [spec for pattern, spec in PARAMETER_AXES if re.fullmatch(pattern, path)]
     if len(rows) != 1:
         raise ValueError(
-            f"parameter {path!r} matches {len(rows)} rows of PARAMETER_AXES in sharding.py; "
-            "it must match exactly one"
+            f"parameter {path!r} matches {len(rows)} rows of PARAMETER_AXES, and must match one"
         )
     return rows[0]
 

@@ -65,8 +65,7 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
     for code in codes:
         if code not in languages:
             raise error(
-                f"names {code!r}, which is not in config.languages={list(languages)}; "
-                "use one of these or add it there"
+                f"names {code!r}, which is not in config.languages={list(languages)}; add it"
             )
     if codes[0] == codes[1]:
         raise error(f"names {codes[0]!r} twice; name two languages")
@@ -124,9 +123,8 @@ def heldout_by_recipe(
         asked[code] = tuple(map(crosslingual, asked[code]))
     if len(lost) == len(places):
         raise UserError(
-            f"config.evaluate.recipe={named!r}: no held-out prompt is left that is unlike others, "
-            f"and of a response in {source!r} that is none in training; set it to '', or hold out "
-            "other examples"
+            f"config.evaluate.recipe={named!r}: every held-out prompt is like another one, or of a "
+            f"response in {source!r} that is tuned on; set it to '', or hold out other examples"
         )
     return {
         code: tuple(one for number, one in enumerate(own) if number not in lost)
@@ -144,8 +142,7 @@ def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]
     source, target = (list(parallel[code]) for code in (recipe.source, recipe.target))
     if [example.id for example in source] != [example.id for example in target]:
         raise UserError(
-            f"the recipe {recipe.name!r} needs parallel examples, but {recipe.source!r} and "
-            f"{recipe.target!r} differ in their ids or in the order of them"
+            f"the recipe {recipe.name!r} needs parallel examples, alike in their ids and order"
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):

@@ -84,7 +84,6 @@ def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -
     if why := outdated(config, languages, standing):
         raise UserError(
             f"config.corpus.name={config.name!r}: the corpus in {config.directory} is not that of "
-            f"the config: {why}; run `pinch corpus --config=...` to build it anew, or choose "
-            "another name"
+            f"the config: {why}; run `pinch corpus --config=...` to build it anew, or name another"
         )
     return standing

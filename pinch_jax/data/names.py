@@ -111,14 +111,10 @@ class Names:
         if not re.fullmatch(r"\d+", count):
             raise _error(spec, f"n{count} is not a whole number; write e.g. 'pinch:n40'")
         if not self.examples:
-            raise _error(
-                spec, "counts examples; write 'pinch:1', or set config.mixture.examples instead"
-            )
+            raise _error(spec, "counts examples; write 'pinch:1', or set config.mixture.examples")
         if int(count) > self.examples:
             raise _error(
-                spec,
-                f"{count} examples are more than config.mixture.examples={self.examples}; raise "
-                f"that, or write at most 'pinch:n{self.examples}'",
+                spec, f"{count} is above config.mixture.examples={self.examples}; lower it"
             )
         others = self._others(spec, members)
         weights = dict.fromkeys(others, Fraction(int(count), len(others)))

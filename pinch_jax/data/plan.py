@@ -34,8 +34,7 @@ def plan_batches(
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
         raise UserError(
-            f"config.train.epochs={epochs}: a run holds fewer than 2**31 examples, counted in every"
-            " epoch; lower it or config.mixture.examples"
+            f"config.train.epochs={epochs}: a run has fewer than 2**31 examples over all; lower it"
         )
     language = mixture.turns(budgets, epochs)
     apart = mixture.granularity == "step"

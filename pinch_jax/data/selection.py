@@ -39,8 +39,7 @@ def select_languages(
         )
     if not 1 <= k <= len(languages):
         raise UserError(
-            f"config.mixture.spec: cannot select {k} of the {len(languages)} languages in "
-            f"config.languages; select 1 to {len(languages)}, or add languages there"
+            f"config.mixture.spec: cannot select {k} languages; write 1 to {len(languages)}"
         )
     others = shuffled((code for code in languages if code != base), seed, "selection")
     return STRATEGIES[strategy](base, others)[:k]
@@ -138,8 +137,7 @@ def _uriel() -> tuple[dict[str, str], np.ndarray, dict[str, int]]:
         folder = Path(distribution("lang2vec").locate_file("lang2vec/data"))
     except PackageNotFoundError:
         raise UserError(
-            "config.mixture.spec: a selection by 'typology' needs URIEL's vectors; "
-            "pip install 'pinch_jax[typology]'"
+            "config.mixture.spec: typology needs URIEL; pip install 'pinch_jax[typology]'"
         ) from None
     codes = json.loads((folder / "letter_codes.json").read_text(encoding="utf-8"))
     with np.load(folder / "feature_predictions.npz") as arrays:

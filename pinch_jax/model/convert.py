@@ -131,8 +131,7 @@ def _made_whole(model: Model, params: Params) -> tuple[DecoderConfig, Params]:
     trimming, whole = model.trimming, open_model(model.trimming.path)
     if whole.weights.checksum != trimming.checksum:
         raise UserError(
-            f"{model.path} was trimmed from another model than the one that is now at "
-            f"{trimming.path}; put that one back"
+            f"{model.path} was trimmed from another model than is at {trimming.path}; put it back"
         )
     kept, tensors = trimming.vocabulary.kept, whole.weights.tensors
     return whole.decoder, restore_rows(params, kept, tensors, whole.decoder)

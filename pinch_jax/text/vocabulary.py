@@ -43,9 +43,8 @@ class Vocabulary:
         ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
         if ids.size and ids.min() < 0:
             raise UserError(
-                f"config.model.trim_vocabulary=True: token {int(whole[ids < 0].flat[0])} of the "
-                "tokenizer is not among those that the corpus needs; set it to False, or make the "
-                "tuned model whole first: pinch convert"
+                f"config.model.trim_vocabulary=True: token {int(whole[ids < 0].flat[0])} is "
+                "not among those needed; set it to False, or make the model whole: pinch convert"
             )
         return ids
 

@@ -114,8 +114,7 @@ def _kept(source: Source, language: str, examples: Sequence[Example]) -> tuple[E
         )
     if not kept:
         raise UserError(
-            f"source={str(source)!r}: no example in language={language!r}; name a file that has "
-            "some, or leave the source out"
+            f"source={str(source)!r}: no example in language={language!r}; name another file"
         )
     return kept[: source.first]
 
@@ -124,8 +123,7 @@ def _check_ids(path: str, examples: Iterable[Example]) -> None:
     counts = collections.Counter(example.id for example in examples)
     if repeated := [identity for identity, count in counts.items() if count > 1]:
         raise UserError(
-            f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
-            "ids must be unique, so rename or delete their records"
+            f"{path}: {len(repeated)} ids come twice, such as {repeated[0]!r}; give each its own"
         )
 
 

@@ -149,8 +149,7 @@ def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
     suffix = suffix[suffix.rfind(".") :]
     if suffix not in readers:
         raise UserError(
-            f"{file}: no known format; its name has to end in one of {sorted(readers)}, "
-            "the text ones also with .gz"
+            f"{file}: no known format: it ends in none of {sorted(readers)} (text also in .gz)"
         )
     try:
         with unchanged(file):

@@ -54,8 +54,7 @@ class GoogleTranslator:
             from google.cloud import translate_v3
         except ImportError as error:
             raise UserError(
-                "google-cloud-translate is not installed; pip install 'pinch_jax[translate]' "
-                f"({error})"
+                f"google-cloud-translate: {error}; pip install 'pinch_jax[translate]'"
             ) from error
         transport = translate_v3.TranslationServiceClient.get_transport_class("rest")
         url = urlsplit(base_url or f"https://{transport.DEFAULT_HOST}")

@@ -146,8 +146,7 @@ def _check_not_copied(
 def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[str, str, str]:
     if language(target) == language(config.source):
         raise UserError(
-            f"config.corpus.translation.source={config.source!r}: nothing is translated from a "
-            "language into itself; leave it out of the targets"
+            f"config.corpus.translation.source={config.source!r} is a target too; leave it out"
         )
     return translator, config.source, target
 

@@ -56,9 +56,7 @@ class TranslationConfig:
         if needed and not getattr(self, needed):
             raise UserError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
         if self.by != "jsonl" and self.path:
-            raise UserError(
-                f"{_PATH}.path={self.path!r}: only by='jsonl' reads a file, and by={self.by!r}"
-            )
+            raise UserError(f"{_PATH}.path={self.path!r}: by={self.by!r} reads none; set it to ''")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{_PATH}.base_url={self.base_url!r}: start with https://")
         if self.by == "jsonl" and "{language}" not in self.path:
@@ -122,9 +120,7 @@ class JsonlTranslator:
         for row in read_rows(self._file(target)):
             source, translation = row.text("source"), row.text("translation", empty=True)
             if known.setdefault(normal_form(source), translation) != translation:
-                raise UserError(
-                    f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
-                )
+                raise UserError(f"{row.place}: a second translation of {source[:60]!r}; keep one")
         return known
 
 
