@@ -11,12 +11,12 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import about_commands, commands, judge_commands, plan_commands
+from pinch_jax import about_commands, commands, judge_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import ADVICE, is_of_input
 from pinch_jax.stops import FAULT, GO_ON, ignore, listen
 
-_PARTS = (commands, judge_commands, plan_commands, about_commands)
+_PARTS = (commands, judge_commands, about_commands)
 COMMANDS = {name: told for part in _PARTS for name, told in part.COMMANDS.items()}
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -43,10 +43,6 @@ def _told(error: Exception) -> str:
         advice = ADVICE.get(error.errno, "look at it")
         return f"{error.filename or 'the output'}: {error.strerror or error}; {advice}"
     return str(error)
-
-
-def _names_file(error: Exception) -> bool:
-    return isinstance(error, OSError) and bool(error.filename)
 
 
 def _told_of_config(arguments: list[str], error: Exception) -> str:
@@ -187,7 +183,8 @@ def _run_command(argv: list[str]) -> None:
         except Exception as error:
             of_input, is_told = is_of_input(error), flags.FLAGS.verbosity <= 0
             # Alone, whatever the system says of a file is one of what was asked for.
-            is_told &= of_input or isinstance(error, TimeoutError) or (alone and _names_file(error))
+            names_file = isinstance(error, OSError) and bool(error.filename)
+            is_told &= of_input or isinstance(error, TimeoutError) or (alone and names_file)
             told = f"pinch {argv[1]}: {_told(error)}"
             if alone or of_input:
                 if is_told:
