@@ -1,6 +1,6 @@
-"""Translated pieces on disk, a JSON line each: what was paid for is never paid for again.
+"""Pieces of texts: translated many at a time, and kept on disk, so that none is paid for twice.
 
-A line is written and flushed as soon as its piece is there. It holds what came back, word for
+A JSON line is written and flushed as soon as its piece is there. It holds what came back, word for
 word, so that a check that learns something new can look again without a call.
 """
 
@@ -8,12 +8,18 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
+from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
 from pinch_jax.errors import UserError
 from pinch_jax.files import is_whole, without_checksum
+from pinch_jax.service.faults import Refused
 from pinch_jax.service.kept import AddLine, open_lines
+from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 
@@ -84,3 +90,54 @@ def read_pieces(path: Path) -> dict[str, Answer]:
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}:{number}: not a piece ({error!r}); delete the line") from error
     return answers
+
+
+def translate_pieces(
+    pieces: Sequence[str],
+    target: str,
+    translator: Translator,
+    config: TranslationConfig,
+    file: PieceFile,
+    progress: bool,
+) -> None:
+    """Puts into the file what it lacks of some pieces, each as soon as it is there.
+
+    Many are translated at a time. Ctrl-C and errors end it when the requests under way are done.
+
+    Raises:
+      ServiceError: the translator cannot go on.
+    """
+    missing = [piece for piece in pieces if file.get(piece) is None]
+    stop = threading.Event()
+    pace = Pace(config.requests_per_second)
+    patience = Patience(pace, config.attempts, config.wait_seconds, stop)
+
+    def translate(piece: str) -> int:
+        call = lambda: ask(translator, piece, config.source, target)  # noqa: E731
+        file.add(piece, patience.request(translator.name, call))
+        return len(piece)
+
+    bar = tqdm(
+        desc=f"translate into {target}",
+        total=sum(map(len, missing)),
+        unit="character",
+        unit_scale=True,
+        disable=not progress,
+    )
+    with bar:
+        side_by_side(
+            translate,
+            missing,
+            config.concurrency,
+            stop,
+            done=bar.update,
+            leaving=lambda: bar.set_postfix_str("waiting for what is under way"),
+        )
+
+
+def ask(translator: Translator, text: str, source: str, target: str) -> Answer:
+    """Returns what a translator has to say to a text, also where it refuses."""
+    try:
+        return Answer(translator.translate(text, source, target), None)
+    except Refused as refused:
+        return Answer(None, str(refused))
