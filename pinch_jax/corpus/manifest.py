@@ -9,8 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from pinch_jax.corpus.duplicates import Duplicate
 from pinch_jax.corpus.example import SPLITS, Example, example_of
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
@@ -42,13 +43,9 @@ class Dropped:
 
 
 @dataclasses.dataclass(frozen=True)
-class Leak:
+class Leak(Duplicate):
     """A training prompt that is also a held-out one, in these languages, and at most so similar."""
 
-    train_id: str
-    heldout_id: str
-    kind: Literal["exact", "near"]
-    similarity: float
     languages: tuple[str, ...]
 
 

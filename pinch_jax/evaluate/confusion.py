@@ -54,8 +54,8 @@ def read_answers(path: Path) -> list[Answer]:
     """
     is_csv = path.name.removesuffix(".gz").endswith(".csv")
     answers = [
-        Answer(task, source, language_of(place, code), text)
-        for place, task, source, code, text in (_read_csv if is_csv else _read_json_lines)(path)
+        answer._replace(language=language_of(place, answer.language))
+        for place, answer in (_read_csv if is_csv else _read_json_lines)(path)
     ]
     if not answers:
         raise UserError(f"{path}: no answers; generate them first")
@@ -205,7 +205,7 @@ def _opened(path: Path) -> io.TextIOBase:
     return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:
+def _read_csv(path: Path) -> Iterator[tuple[str, Answer]]:
     csv.field_size_limit(1 << 24)  # an answer may be longer than the library's 128 KiB
     with _opened(path) as file:
         rows = csv.DictReader(file)
@@ -217,16 +217,11 @@ def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:
             place = f"{path}, answer {number}"
             if None in row or None in row.values():
                 raise UserError(f"{place}: not as many columns as names; repair it")
-            yield place, *(row[name] for name in _CSV_FIELDS)
+            yield place, Answer(*(row[name] for name in _CSV_FIELDS))
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[str, ...]]:
+def _read_json_lines(path: Path) -> Iterator[tuple[str, Answer]]:
     for place, record in read_objects(path):
         check_fields(place, record, ("language", "response"), empty=("response",))
-        yield (
-            place,
-            "answers",
-            record.get("task") or "answers",
-            record["language"],
-            record["response"],
-        )
+        source = record.get("task") or "answers"
+        yield place, Answer("answers", source, record["language"], record["response"])

@@ -201,11 +201,6 @@ class DecoderConfig:
         first = {name: old for old, name in self.FIRST_NAMES.items()}
         return {first.get(name, name): v for name, v in _described(self).items()}
 
-    @property
-    def groups(self) -> int:
-        """Query heads for each key-value head, in layers with a window where these differ."""
-        return self.heads // self.kv_heads
-
     def attention_scale_of(self, head_dim: int) -> float:
         """Returns the factor on query . key for heads of a size."""
         return 1.0 / math.sqrt(self.query_scale or head_dim)

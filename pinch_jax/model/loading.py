@@ -147,9 +147,7 @@ def _aligned(sizes: list[int], dtype: np.dtype) -> np.ndarray:
 
 def tensor_names(place: Place, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Returns the names and shapes of the tensors of a parameter."""
-    if not place.stacked:
-        return {place.name: place.stored_shape(shape)}
-    return dict.fromkeys(place.names, place.stored_shape(shape[1:]))
+    return dict.fromkeys(place.names, place.stored_shape(shape[place.stacked :]))
 
 
 def _stored_dtype(tensors: Tensors, place: Place, shape: tuple[int, ...]) -> np.dtype:

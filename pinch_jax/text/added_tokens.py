@@ -24,15 +24,8 @@ MARKS = range(0xFDD0, 0x110000)
 
 def added_token(id: int, content: str, special: bool, normalized: bool = False) -> dict[str, Any]:
     """Returns an entry of a tokenizer.json for a token that is found whole."""
-    return {
-        "id": id,
-        "content": content,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": normalized,
-        "special": special,
-    }
+    flags = dict.fromkeys(FLAGS, False) | {"normalized": normalized, "special": special}
+    return {"id": id, "content": content, **flags}
 
 
 def with_configured_tokens(told: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

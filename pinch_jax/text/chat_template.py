@@ -98,13 +98,9 @@ class ChatRenderer(Renderer):
         messages = [{"role": role, "content": text} for role, text in turns]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
-        template = self.template
-        tokens = {
-            "bos_token": template.bos_token,
-            "eos_token": template.eos_token,
-            "pad_token": template.pad_token,
-            **template.other_tokens,
-        }
+        roles = ("bos_token", "eos_token", "pad_token")
+        own = {role: getattr(self.template, role) for role in roles}
+        tokens = {**own, **self.template.other_tokens}
         try:
             return self._turns.render(
                 messages=messages,

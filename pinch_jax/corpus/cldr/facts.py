@@ -15,7 +15,7 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
 from pinch_jax.corpus.cldr import m49
-from pinch_jax.corpus.cldr.locale_names import MULTIPLES, UNIT_PAIRS, names, quantity_code
+from pinch_jax.corpus.cldr.locale_names import EQUAL, names, quantity_code
 from pinch_jax.corpus.normalisation import caseless
 
 # Those with phrases: the twelve of the paper, in the order of its tables, and
@@ -155,9 +155,6 @@ def _calendar() -> Iterator[Fact]:
 
 
 def _conversions() -> Iterator[Fact]:
-    for small, large, ratio in UNIT_PAIRS:
-        for multiple in MULTIPLES:
-            subject = quantity_code(multiple * ratio, small)
-            yield Fact(
-                "conversion", f"conversion.{subject}", subject, quantity_code(multiple, large)
-            )
+    for small, large in EQUAL:
+        subject = quantity_code(*small)
+        yield Fact("conversion", f"conversion.{subject}", subject, quantity_code(*large))

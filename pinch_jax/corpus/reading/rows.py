@@ -104,15 +104,15 @@ def read_rows(path: str, split: str = "") -> Iterator[Row]:
       UserError: a file is not there, broken, out of reach or of no known format; a record is not
         one; `split` is missing, unknown, or given for a file.
     """
-    files = _files(path)
+    files = files_of(path)
+    if not files or not files[0].exists():
+        raise UserError(f"{path}: no such file; correct the path of the source")
     if files[0].is_dir():
-        records = _tfds_records(files[0], split)
+        yield from _numbered(_tfds_records(files[0], split))
     elif split:
         raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
     else:
         yield from rows_of(files)
-        return
-    yield from _numbered(records)
 
 
 def rows_of(files: Iterable[Path]) -> Iterator[Row]:
@@ -125,13 +125,6 @@ def _numbered(records: Iterable[tuple[str, Any]]) -> Iterator[Row]:
         if not isinstance(record, Mapping):
             raise UserError(f"{place}: not an object with fields; repair or delete it")
         yield Row(place, index, record)
-
-
-def _files(path: str) -> list[Path]:
-    found = files_of(path)
-    if not found or not found[0].exists():
-        raise UserError(f"{path}: no such file; correct the path of the source")
-    return found
 
 
 def _file_records(file: Path) -> Iterator[tuple[str, Any]]:

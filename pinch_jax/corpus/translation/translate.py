@@ -102,7 +102,7 @@ def translate_examples(
 
     Raises:
       UserError: the languages are the same or unknown; the translator cannot go on
-        (`ServiceError`); another process is translating into the directory.
+        (`ServiceError`); most examples came back as they were.
     """
     identity, kept = _identity(translator.name, config, target), directory / f"{target}.jsonl"
     if translator.whole_texts:
