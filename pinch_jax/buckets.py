@@ -12,9 +12,10 @@ import glob
 import importlib.util
 import io
 import os
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import fsspec
 from etils.epath.gpath import PosixGPath
@@ -32,12 +33,6 @@ for _name in ("gs", "gcs", "s3"):
 # By which a folder is known, or checked: in a bucket it comes after all else.
 CHECKSUMS = "checksums.json"
 LAST = (CHECKSUMS, "config.json")
-
-
-class Size(NamedTuple):
-    """What `stat` says of an object."""
-
-    st_size: int
 
 
 class BucketPath(PosixGPath):
@@ -91,8 +86,8 @@ class BucketPath(PosixGPath):
             elif glob.has_magic(first) or path.exists():
                 yield path
 
-    def stat(self) -> Size:
-        return Size(_system(self).size(str(self)))
+    def stat(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(st_size=_system(self).size(str(self)))
 
     def open(self, mode: str = "r", encoding: str = "utf-8", **text: Any) -> IO:
         if "b" not in mode:
@@ -181,11 +176,14 @@ def content_id(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def unchanged(path: Path) -> Iterator[None]:
-    """Lets a block read a file part by part; UserError if they are not of one content."""
-    before = content_id(path)
+def unchanged(path: Path, content: str = "") -> Iterator[None]:
+    """Lets a block read a file part by part; UserError if they are not of one content.
+
+    By default that is what the file has now.
+    """
+    content = content or content_id(path)
     yield
-    if content_id(path) != before:
+    if content_id(path) != content:
         raise UserError(f"{path} has changed while it was read; run again once it is whole")
 
 

@@ -22,7 +22,7 @@ _NO_LANGUAGE = ("mis", "mul", "und", "zxx")
 # CLDR keeps `no` and `nb` apart; written Norwegian that is not nn is nb.
 _MORE_ALIASES = {"no": "nb"}
 # CLDR calls them "Simplified" and "Traditional", which means little alone.
-_CHINESE_SCRIPTS = {"Hans": "Simplified Chinese", "Hant": "Traditional Chinese"}
+CHINESE_SCRIPTS = {"Hans": "Simplified Chinese", "Hant": "Traditional Chinese"}
 # Source: CLDR's scriptMetadata.txt, of which Babel carries nothing; modern scripts alone.
 _RIGHT_TO_LEFT = frozenset(
     ["Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"]
@@ -94,7 +94,7 @@ def language(code: str) -> Language:
         code="-".join(shortest),
         name=_name(shortest),
         family=_FAMILY_OF.get(base, UNKNOWN_FAMILY),
-        script=_CHINESE_SCRIPTS.get(script) or english["scripts"].get(script, "unknown"),
+        script=CHINESE_SCRIPTS.get(script) or english["scripts"].get(script, "unknown"),
         direction="rtl" if script in _RIGHT_TO_LEFT else "ltr",
     )
 

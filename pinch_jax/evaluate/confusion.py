@@ -10,7 +10,6 @@ Source: Marchisio et al. 2024, Understanding and Mitigating Language Confusion i
 import collections
 import csv
 import functools
-import gzip
 import io
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pinch_jax.corpus.lid import code_of, line_label, script_of
+from pinch_jax.corpus.reading.rows import unpacked
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import language_of
 from pinch_jax.json_input import check_fields, read_objects
@@ -64,7 +64,7 @@ def read_answers(path: Path) -> list[Answer]:
 
 def read_english_words(path: Path) -> frozenset[str]:
     """Returns the words of a list, one a line, that show English among another script."""
-    with _opened(path) as file:
+    with unpacked(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as file:
         words = {line.strip() for line in file}
     return frozenset(word for word in words if word.islower() and len(word) >= LEAST_LETTERS)
 
@@ -199,15 +199,9 @@ def _tokenizer(base: str) -> Callable[[str], Sequence[str]]:
     return str.split
 
 
-def _opened(path: Path) -> io.TextIOBase:
-    content = path.read_bytes()
-    content = gzip.decompress(content) if path.suffix == ".gz" else content
-    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
-
-
 def _read_csv(path: Path) -> Iterator[tuple[str, Answer]]:
     csv.field_size_limit(1 << 24)  # an answer may be longer than the library's 128 KiB
-    with _opened(path) as file:
+    with unpacked(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as file:
         rows = csv.DictReader(file)
         if missing := set(_CSV_FIELDS) - set(rows.fieldnames or ()):
             raise UserError(

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from pinch_jax.buckets import content_id, in_bucket
+from pinch_jax.buckets import content_id, in_bucket, unchanged
 from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
@@ -118,13 +118,11 @@ class SafetensorsFiles:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor, read from disk when it is asked for."""
         path, stored = self._stored[name]
-        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with open_safetensors(path, self._content[path]) as file:
-            block = file.get_slice(stored)[index]
+        content = self._content[path]
         # Half of a model and half of another one are no model; nor is it that of the checksum.
-        if content_id(path) != self._content[path]:
-            raise UserError(f"{path} has changed while it was read; run again once it is whole")
-        return block
+        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
+        with unchanged(path, content), open_safetensors(path, content) as file:
+            return file.get_slice(stored)[index]
 
 
 def open_weights(path: Path) -> SafetensorsFiles:

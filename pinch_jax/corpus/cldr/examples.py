@@ -30,8 +30,7 @@ def phrases(language: str) -> Mapping[str, Mapping]:
     """Returns task -> {"statements", "questions", "response"}; UserError for other languages."""
     if language not in LANGUAGES:
         raise UserError(
-            f"language={language!r}: not one of the bundled corpus, which is in "
-            f"{', '.join(LANGUAGES)}; use these, or name a corpus of your own"
+            f"language={language!r}: not one of the bundled corpus; use {', '.join(LANGUAGES)}"
         )
     return json.loads((PHRASES / f"{language}.json").read_text(encoding="utf-8"))
 

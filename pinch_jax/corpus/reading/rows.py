@@ -156,7 +156,8 @@ def _broken(file: Path, error: Exception) -> UserError:
 
 
 @contextlib.contextmanager
-def _unpacked(file: Path) -> Iterator[BinaryIO]:
+def unpacked(file: Path) -> Iterator[BinaryIO]:
+    """Yields the content of a file, of a .gz what is packed in it."""
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(file.open("rb"))
         if file.name.endswith(".gz"):
@@ -165,7 +166,7 @@ def _unpacked(file: Path) -> Iterator[BinaryIO]:
 
 
 def _json_records(file: Path) -> Iterator[tuple[str, Any]]:
-    with _unpacked(file) as stream:
+    with unpacked(file) as stream:
         yield from read_values(file, stream)
 
 
@@ -173,7 +174,7 @@ def _table_records(file: Path, dialect: str) -> Iterator[tuple[str, Any]]:
     """Yields header -> cell of each row; a cell may be quoted as spreadsheets do."""
     # Some editors put a byte-order mark before the text, which is none of it.
     kind = "TSV" if dialect == "excel-tab" else "CSV"
-    with _unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
+    with unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, dialect=dialect, strict=True)
         try:
             for row in reader:
