@@ -1,18 +1,16 @@
 """What is left of examples where the same ids stand in the same order in every language."""
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
 from pinch_jax.corpus.duplicates import find_duplicates
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import ByLanguage, Example
 from pinch_jax.corpus.manifest import Dropped, Leak
 from pinch_jax.errors import UserError
 
 NOT_THERE = "not in the source"
-
-ByLanguage = Mapping[str, Sequence[Example]]
 
 
 def in_every_language(

@@ -17,12 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.duplicates import folded
-from pinch_jax.corpus.example import Example, crosslingual
+from pinch_jax.corpus.example import ByLanguage, Example, crosslingual
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.word_breaks import words
 from pinch_jax.errors import UserError
-
-ByLanguage = Mapping[str, Sequence[Example]]
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts

@@ -22,7 +22,7 @@ from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params, stored_params
 from pinch_jax.sharding import parameter_shardings
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary

@@ -32,7 +32,7 @@ from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.model.stacks import stacks
 from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens

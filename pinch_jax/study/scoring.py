@@ -15,7 +15,7 @@ from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.source import open_model
 from pinch_jax.sharding import activation_sharding
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.waiting import is_primary
 

@@ -171,10 +171,7 @@ class ChatRenderer(Renderer):
         return [(role, self._marked(text, mark)) for role, text in turns], mark
 
     def example(self, prompt: Prompt, response: str) -> tuple[list[int], int]:
-        """Returns (ids, length of the prompt in them); the ids behind it are supervised.
-
-        Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
-        """
+        """Returns (ids, length of the prompt in them), as `Renderer.example` does."""
         if not prompt:
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
         turns, mark = self._turns_of(prompt, response)

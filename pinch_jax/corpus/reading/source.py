@@ -128,9 +128,9 @@ def parse_source(text: str) -> Source:
     first = options["first"]
     if first and not (first.isdecimal() and int(first)):
         raise UserError(f"source={text!r}: first={first!r}: write a number from 1, as ?first=700")
-    turns, columns = options["turns"], {name: options[name] for name in COLUMNS if options[name]}
-    if turns and turns not in WHICH:
+    if (turns := options["turns"]) and turns not in WHICH:
         raise UserError(f"source={text!r}: turns={turns!r}: write one of {list(WHICH)}")
+    columns = {name: options[name] for name in COLUMNS if options[name]}
     given = {name: options[name] for name in ("split", "config", "revision", "turns")}
     number = int(first) if first else None
     source = Source(reader, path, without, first=number, columns=columns, **given)
