@@ -116,12 +116,6 @@ def _run_with_others(command: Callable[[], None], names: Iterable[str]) -> None:
     end_processes()
 
 
-def _leave_others(code: int) -> None:
-    from pinch_jax.processes import leave
-
-    leave(code)
-
-
 def _run_command(argv: list[str]) -> None:
     if sys.flags.optimize > 1:
         _refuse(
@@ -134,8 +128,7 @@ def _run_command(argv: list[str]) -> None:
         print(f"pinch_jax {code_version()}")
         return
     if len(argv) < 2 or argv[1] not in COMMANDS:
-        wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
-        if wanted_help:
+        if len(argv) < 2 or argv[1] in ("help", "--help", "-h"):
             print(USAGE)
             raise SystemExit(0)
         near = difflib.get_close_matches(argv[1], COMMANDS, 1)
@@ -175,7 +168,9 @@ def _run_command(argv: list[str]) -> None:
             said = str(stopped) or "stopped; run again to go on"
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
             if not alone:
-                _leave_others(GO_ON)
+                from pinch_jax.processes import leave
+
+                leave(GO_ON)
             sys.stdout.flush()
             sys.stderr.flush()
             # At once: a compilation under way would end the process by a signal of its own.
@@ -192,7 +187,9 @@ def _run_command(argv: list[str]) -> None:
                 raise
             # It may be that of a network, or of another process: the same call may go on.
             print(told if is_told else traceback.format_exc().rstrip(), file=sys.stderr)
-            _leave_others(FAULT)
+            from pinch_jax.processes import leave
+
+            leave(FAULT)
             raise SystemExit(FAULT) from None
 
     def parse(arguments):

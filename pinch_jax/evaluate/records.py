@@ -111,8 +111,6 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     Raises:
       UserError: the file is not there or empty, or a line is no record, damaged or of a known id.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
     remedy = "delete the file, and run again" if kept else "repair or delete it"
     for place, record in read_objects(path, remedy):

@@ -194,7 +194,7 @@ class Model:
         return dataclasses.replace(
             self,
             decoder=decoder,
-            renderer=self.renderer.bound_to(tokenizer),
+            renderer=dataclasses.replace(self.renderer, tokenizer=tokenizer),
             weights=self.weights.trimmed(decoder, vocabulary),
             trimming=Trimming(vocabulary, self.path, self.weights.checksum),
         )

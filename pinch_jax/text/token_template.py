@@ -45,10 +45,6 @@ class Renderer:
         """What a fingerprint knows the template by."""
         return dataclasses.asdict(self.template)
 
-    def bound_to(self, tokenizer: Tokenizer) -> "Renderer":
-        """Returns the same template with another tokenizer, which has its tokens."""
-        return dataclasses.replace(self, tokenizer=tokenizer)
-
     @property
     def stop_id(self) -> int:
         """The token at which decoding stops."""

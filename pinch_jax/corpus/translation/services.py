@@ -150,8 +150,7 @@ class OpenAITranslator:
 def _google_retry_delay(details: list[Any]) -> float:
     """Returns the delay of a google.rpc.RetryInfo among the details of an error, or 0."""
     for detail in details:
-        if isinstance(detail, Mapping) and str(detail.get("@type")).endswith(
-            "google.rpc.RetryInfo"
-        ):
+        kind = str(detail.get("@type")) if isinstance(detail, Mapping) else ""
+        if kind.endswith("google.rpc.RetryInfo"):
             return float(str(detail["retryDelay"]).removesuffix("s"))
     return 0.0
