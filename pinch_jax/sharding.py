@@ -136,8 +136,3 @@ class Shard:
 
 # On one device there is nothing to constrain.
 no_sharding = Shard()
-
-
-def activation_sharding(mesh: Mesh, attention: str = AUTO) -> Shard:
-    """Returns what the decoder calls on its activations, and asks which attention it runs."""
-    return Shard(mesh, attention)

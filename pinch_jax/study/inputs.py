@@ -31,7 +31,7 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.model.stacks import stacks
-from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
@@ -112,7 +112,7 @@ class Inputs:
     @functools.cached_property
     def shard(self) -> Shard:
         """What the decoder calls on its activations, and which attention it runs."""
-        return activation_sharding(self.mesh, self.config.mesh.attention)
+        return Shard(self.mesh, self.config.mesh.attention)
 
     @functools.cached_property
     def batch(self) -> BatchConfig:
