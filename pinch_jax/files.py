@@ -122,6 +122,14 @@ def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, An
         yield place, without_checksum(place, record, remedy)
 
 
+def mended_lines(path: Path, remedy: str) -> Iterator[dict[str, Any]]:
+    """Yields the objects of `read_kept_lines`, the last line mended first; none without a file."""
+    if path.exists():
+        mend_last_line(path)
+        for _, record in read_kept_lines(path, remedy):
+            yield record
+
+
 @contextlib.contextmanager
 def appending(path: Path, on_disk: bool = False) -> Iterator[Callable[[str], None]]:
     """Yields what adds lines to a file; they outlast a kill, and `on_disk` a power cut too.

@@ -20,14 +20,7 @@ from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.decode import make_decode, until_stop
 from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import sampling_keys
-from pinch_jax.files import (
-    appending,
-    digest,
-    json_line,
-    mend_last_line,
-    read_kept_lines,
-    write_text,
-)
+from pinch_jax.files import appending, digest, json_line, mended_lines, write_text
 from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision
@@ -250,9 +243,5 @@ def answer_prompts(
 
 def _read(part: Path, key: str) -> list[dict]:
     """Returns the batches of a file that was begun with the same key."""
-    if not part.exists():
-        return []
-    mend_last_line(part)
-    remedy = "delete the file, and all is answered anew"
-    lines = [line for _, line in read_kept_lines(part, remedy)]
+    lines = list(mended_lines(part, "delete the file, and all is answered anew"))
     return lines[1:] if lines and lines[0] == {"key": key} else []
