@@ -142,8 +142,7 @@ def _check_places(source: Source, examples: Mapping[str, Sequence[Example]]) -> 
         counts = ", ".join(f"{len(own)} in {code!r}" for code, own in examples.items())
         raise UserError(
             f"source={str(source)!r}: records without an `id` are paired by their place, and there "
-            f"are not as many in every language: {counts}; give each record the id that it has in "
-            "all of them, or fill in what is missing"
+            f"are not as many in every language: {counts}; give ids, or fill in what is missing"
         )
 
 
