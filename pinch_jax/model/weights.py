@@ -78,11 +78,8 @@ def own_places(config: DecoderConfig) -> dict[str, Place]:
     from pinch_jax.model.decoder import abstract_params
 
     leaves = jax.tree_util.tree_leaves_with_path(abstract_params(config))
-    shapes = {path_name(path): leaf.shape for path, leaf in leaves}
-    return {
-        name: Place(name, tuple((axis,) for axis in range(len(shape))))
-        for name, shape in shapes.items()
-    }
+    axes = {path_name(path): range(leaf.ndim) for path, leaf in leaves}
+    return {name: Place(name, tuple((axis,) for axis in own)) for name, own in axes.items()}
 
 
 class SafetensorsFiles:
