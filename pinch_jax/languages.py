@@ -164,10 +164,8 @@ def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
 def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
     """Removes the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
     whole = base, script, territory
-    for shorter in ((base, "", ""), (base, script, ""), (base, "", territory), whole):
-        if _maximal(*shorter) == whole:
-            return tuple(filter(None, shorter))
-    return tuple(filter(None, whole))
+    shorter = (base, "", ""), (base, script, ""), (base, "", territory)
+    return tuple(filter(None, next((s for s in shorter if _maximal(*s) == whole), whole)))
 
 
 def _name(parts: tuple[str, ...]) -> str:

@@ -129,9 +129,9 @@ class Names:
 
     def _list(self, spec: str, part: str) -> list[str]:
         if chosen := SELECTION.fullmatch(part):
-            count, strategy, seed = chosen.groups()
-            k, draw = int(count), int(seed or 0)
-            return list(select_languages(strategy, k, self.languages, self.base, draw))
+            k, strategy, seed = chosen.groups()
+            draw = int(seed or 0)
+            return list(select_languages(strategy, int(k), self.languages, self.base, draw))
         members = [member.strip() for member in part.split(",")]
         for member in members:
             self._check_known(spec, member)

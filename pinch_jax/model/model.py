@@ -175,10 +175,8 @@ class Model:
     def load_on(self, mesh: jax.sharding.Mesh, dtype: str = "float32", what: str = "") -> Params:
         """Returns the parameters, read straight to where they lie on a mesh.
 
-        `what` begins a message; by default it says whose weights they are.
-
-        Raises:
-            UserError: one of them is NaN or infinite, or they do not fit.
+        UserError if one of them is NaN or infinite, or they do not fit; `what` begins the message,
+        and says by default whose weights they are.
         """
         from pinch_jax.model.decoder import abstract_params
 

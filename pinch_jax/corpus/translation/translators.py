@@ -129,11 +129,7 @@ Translator = GoogleTranslator | OpenAITranslator | JsonlTranslator
 
 
 def make_translator(config: TranslationConfig) -> Translator:
-    """Returns the translator of a config.
-
-    Raises:
-      UserError: the config names none, its library is not installed, or a key is missing.
-    """
+    """Returns the translator of a config; UserError if it names none, or lacks a library or key."""
     c = config
     if c.by == "google":
         return GoogleTranslator(
