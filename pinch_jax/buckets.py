@@ -179,7 +179,7 @@ def content_id(path: Path) -> str:
 def unchanged(path: Path, content: str = "") -> Iterator[None]:
     """Lets a block read a file part by part; UserError if they are not of one content.
 
-    By default that is what the file has now.
+    `content` is its content_id, by default that of now.
     """
     content = content or content_id(path)
     yield

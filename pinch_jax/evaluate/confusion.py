@@ -53,10 +53,11 @@ def read_answers(path: Path) -> list[Answer]:
         UserError: a line lacks a field, or its language is none; the file has no answers.
     """
     is_csv = path.name.removesuffix(".gz").endswith(".csv")
-    answers = [
-        answer._replace(language=language_of(place, answer.language))
-        for place, answer in (_read_csv if is_csv else _read_json_lines)(path)
-    ]
+    answers = []
+    for place, answer in (_read_csv if is_csv else _read_json_lines)(path):
+        if answer.source == EVERY:
+            raise UserError(f"{place}: the source {EVERY!r} is that of means; give it another name")
+        answers.append(answer._replace(language=language_of(place, answer.language)))
     if not answers:
         raise UserError(f"{path}: no answers; generate them first")
     return answers
