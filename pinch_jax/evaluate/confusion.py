@@ -153,17 +153,13 @@ def counted_lines(text: str, code: str) -> list[tuple[str, Sequence[str]]]:
 
 def _with_means(of_task: Mapping[tuple[str, str], Rates]) -> dict[tuple[str, str], Rates]:
     """Returns the rates of a task with their means over languages, over sources and over all."""
-    sources, codes = ({names[i]: None for names in of_task} for i in (0, 1))
-    means = {
-        (source, EVERY): _mean([rates for (own, _), rates in of_task.items() if own == source])
-        for source in sources
-    }
-    by_language = {
-        (EVERY, code): _mean([rates for (_, own), rates in of_task.items() if own == code])
-        for code in codes
-    }
-    whole = {(EVERY, EVERY): _mean([*by_language.values()])}
-    return {**of_task, **means, **by_language, **whole}
+    groups: dict[tuple[str, str], list[Rates]] = collections.defaultdict(list)
+    for (source, code), rates in of_task.items():
+        groups[source, EVERY].append(rates)
+        groups[EVERY, code].append(rates)
+    means = {names: _mean(own) for names, own in groups.items()}
+    of_languages = [rates for (source, _), rates in means.items() if source == EVERY]
+    return {**of_task, **means, (EVERY, EVERY): _mean(of_languages)}
 
 
 def _mean(told: Sequence[Rates]) -> Rates:
