@@ -12,9 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import SPLITS, Example
 from pinch_jax.corpus.manifest import (
-    SPLITS,
     Dropped,
     Manifest,
     corpus_version,

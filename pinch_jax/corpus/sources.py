@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.cldr.examples import CONTENT
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.example import Example, checksum
-from pinch_jax.corpus.manifest import SPLITS, Manifest, read_manifest, read_split, split_path
+from pinch_jax.corpus.example import SPLITS, Example, checksum
+from pinch_jax.corpus.manifest import Manifest, read_manifest, read_split, split_path
 from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language as known_language

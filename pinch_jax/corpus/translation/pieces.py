@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -32,26 +32,24 @@ class Answer:
     refused: str | None
 
 
+@dataclasses.dataclass(frozen=True)
 class PieceFile:
     """The file of one target language, open for one process; made by `open_pieces`."""
 
-    def __init__(
-        self, add_line: AddLine, known: Mapping[str, Answer], identity: tuple[str, str, str]
-    ) -> None:
-        self._add_line = add_line
-        self._known = dict(known)
-        self._identity = identity
+    add_line: AddLine
+    known: dict[str, Answer]
+    identity: tuple[str, str, str]
 
     def get(self, text: str) -> Answer | None:
         """Returns the answer to a piece, or None if it was never asked."""
-        return self._known.get(piece_key(self._identity, text))
+        return self.known.get(piece_key(self.identity, text))
 
     def add(self, text: str, answer: Answer) -> None:
         """Keeps an answer, on disk before this returns; from any thread."""
-        key = piece_key(self._identity, text)
-        fields = {"key": key, "by": self._identity[0], "text": text}
-        self._add_line(fields | dataclasses.asdict(answer))
-        self._known[key] = answer
+        key = piece_key(self.identity, text)
+        fields = {"key": key, "by": self.identity[0], "text": text}
+        self.add_line(fields | dataclasses.asdict(answer))
+        self.known[key] = answer
 
 
 def piece_key(identity: tuple[str, str, str], text: str) -> str:
