@@ -366,11 +366,12 @@ def test_an_answer_that_the_response_no_longer_holds_rejects_the_example(server,
 
 # A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTED = """
-import signal, sys
+import pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, "tests")
 from test_translate import config_of, many, translate
-translate(config_of(sys.argv[1], sys.argv[2], concurrency=2), sys.argv[3], many(10))
+config = config_of(sys.argv[1], sys.argv[2], concurrency=2)
+translate(config, pathlib.Path(sys.argv[3]), many(10))
 """
 
 

@@ -119,8 +119,8 @@ def heldout_by_recipe(
         asked[code] = tuple(map(crosslingual, asked[code]))
     if len(lost) == len(places):
         raise UserError(
-            f"config.evaluate.recipe={named!r}: every held-out prompt is like another one, or of a "
-            f"response in {source!r} that is tuned on; set it to '', or hold out other examples"
+            f"config.evaluate.recipe={named!r}: no held-out prompt is left: each is like another, "
+            f"or of a response in {source!r} that is tuned on; set it to '', or hold out others"
         )
     return {
         code: tuple(one for number, one in enumerate(own) if number not in lost)
