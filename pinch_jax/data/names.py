@@ -114,7 +114,9 @@ class Names:
             raise _error(spec, "counts examples; write 'pinch:1', or set config.mixture.examples")
         if int(count) > self.examples:
             raise _error(
-                spec, f"{count} is above config.mixture.examples={self.examples}; lower it"
+                spec,
+                f"{count} examples are more than config.mixture.examples={self.examples}; raise "
+                f"that, or write at most 'pinch:n{self.examples}'",
             )
         others = self._others(spec, members)
         weights = dict.fromkeys(others, Fraction(int(count), len(others)))

@@ -39,7 +39,8 @@ def select_languages(
         )
     if not 1 <= k <= len(languages):
         raise UserError(
-            f"config.mixture.spec: cannot select {k} languages; write 1 to {len(languages)}"
+            f"config.mixture.spec: cannot select {k} of the {len(languages)} languages in "
+            f"config.languages; select 1 to {len(languages)}, or add languages there"
         )
     others = shuffled((code for code in languages if code != base), seed, "selection")
     return STRATEGIES[strategy](base, others)[:k]
