@@ -104,7 +104,7 @@ class SafetensorsFiles:
     def _enter(self, file: Path, stored: str, name: str, part: Any) -> None:
         if part.get_dtype() not in DTYPES:
             raise UserError(
-                f"{stored} in {file} is of type {part.get_dtype()}, not {', '.join(DTYPES)}"
+                f"{stored} in {file} is of type {part.get_dtype()}: only {', '.join(DTYPES)}"
             )
         if name in self._stored:
             raise UserError(f"{stored} in {file} is there twice; remove one of the two")
