@@ -52,7 +52,8 @@ def start_processes(
             )
     if processes is None or process is None or not 0 <= process < processes:
         raise UserError(
-            f"--processes={processes} --process={process}: give both, 0 <= process < processes"
+            f"--processes={processes} --process={process}: with --coordinator give both, "
+            "0 <= process < processes"
         )
     if processes == 1:
         return
