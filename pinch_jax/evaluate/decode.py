@@ -14,7 +14,7 @@ import numpy as np
 
 from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.evaluate.sampling import sample
-from pinch_jax.model.cache import Cache, init_cache, replaced, taken
+from pinch_jax.model.cache import Cache, init_cache, taken
 from pinch_jax.model.decoder import Shard, forward_cached, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.stacks import listed
@@ -100,7 +100,7 @@ class _Program:
         token = self._choose(hidden[:, -1], own.keys, one - 1)
         begins = state.time - self.width + own.padding
         new = _Rows(prompt, begins, own.keys, one, token, self._goes_on(token, one))
-        rows = _Rows(*(replaced(x, n, source) for x, n in zip(old, new, strict=True)))
+        rows = _Rows(*(_replaced(x, n, source) for x, n in zip(old, new, strict=True)))
         return _State(
             time=state.time,
             taken=state.taken + jnp.sum(takes, axis=1),
@@ -198,6 +198,12 @@ def make_decode(
 def refilled_rows(rows: int) -> int:
     """Returns how many of a group's rows take prompts at a time."""
     return max(int(rows * REFILLED), 1)
+
+
+def _replaced(old: jax.Array, new: jax.Array, source: jax.Array) -> jax.Array:
+    """Returns what rows [G, R] have once each has its source of `new` [G, n]; none from n on."""
+    takes = (source < new.shape[1]).reshape(*source.shape, *[1] * (old.ndim - 2))
+    return jnp.where(takes, taken(new, source), old)
 
 
 def _entered(output: jax.Array, rows: _Rows, is_new: jax.Array) -> jax.Array:

@@ -43,13 +43,16 @@ class Cache(NamedTuple):
         The rows of `fresh`, whose slots are in order, and our own are in G groups. source [G, rows]
         says which of the n rows of a group of `fresh` each of ours takes: none from n on.
         """
+        groups = len(source)
 
         def put(old, fresh):
             slots, width = old.shape[1], min(old.shape[1], fresh.shape[1])
             new = jnp.pad(fresh[:, -width:], ((0, 0), (0, slots - width), (0, 0), (0, 0)))
             new = jnp.roll(new, (end - width) % slots, axis=1)
-            grouped = (x.reshape(len(source), -1, *x.shape[1:]) for x in (old, new))
-            return replaced(*grouped, source).reshape(old.shape)
+            new = taken(new.reshape(groups, -1, *new.shape[1:]), source)
+            # Not by groups, as of the rows: that takes a copy of the cache.
+            takes = (source < fresh.shape[0] // groups).reshape(-1, 1, 1, 1)
+            return jnp.where(takes, new.reshape(old.shape), old)
 
         return jax.tree.map(put, self, fresh)
 
@@ -58,12 +61,6 @@ class Cache(NamedTuple):
 def taken(x: jax.Array, place: jax.Array) -> jax.Array:
     """Returns, in each group, what x has at these places; the last for those behind it."""
     return x.at[place].get(mode="clip")
-
-
-def replaced(old: jax.Array, new: jax.Array, source: jax.Array) -> jax.Array:
-    """Returns what rows [G, R] have once each has its source of `new` [G, n]; none from n on."""
-    takes = (source < new.shape[1]).reshape(*source.shape, *[1] * (old.ndim - 2))
-    return jnp.where(takes, taken(new, source), old)
 
 
 def init_cache(
