@@ -1,4 +1,4 @@
-"""What `pinch` can say of itself.
+"""What `pinch` can say of devices that are not there, and of itself.
 
 The docstrings are what `pinch --help` prints.
 """
@@ -7,12 +7,32 @@ import argparse
 import importlib
 import inspect
 
-from absl import flags
+from absl.flags import FLAGS
 
-from pinch_jax.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands
+from pinch_jax.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands, read_config, required
 from pinch_jax.config_fields import choose
 
 COMMANDS = Commands()
+
+
+@COMMANDS.command("config", "sweep", "topology", "program", "price", "json")
+def plan() -> None:
+    """What a study needs on TPUs or GPUs that are not there: memory, time and money."""
+    from pinch_jax.forecast.chips import devices_of, parse_topology, prepare_environment
+
+    topology, config = parse_topology(required("topology")), read_config()
+    for name in FLAGS.program or ():
+        choose("--program", name, ("train", "decode", "judge"))
+    prepare_environment()
+    devices = devices_of(topology)
+
+    import json
+
+    from pinch_jax.forecast.planning import make_plan
+    from pinch_jax.forecast.telling import plan_lines
+
+    planned = make_plan(config, topology, devices, FLAGS.program or (), FLAGS.price)
+    print(json.dumps(planned, indent=1) if FLAGS.json else "\n".join(plan_lines(planned, topology)))
 
 
 @COMMANDS.command()
@@ -48,14 +68,14 @@ def completion() -> None:
     from pinch_jax import main
     from pinch_jax.study.workdir import flat
 
-    choose("--shell", shell := flags.FLAGS.shell, shtab.SUPPORTED_SHELLS)
+    choose("--shell", shell := FLAGS.shell, shtab.SUPPORTED_SHELLS)
     configs = shtab.cmd(f"printf '%s\\n' {' '.join(CONFIG_NAMES)}; ls *.py 2>/dev/null")
     parser = argparse.ArgumentParser("pinch")
     parser.add_argument("--version", action="store_true")
     commands = parser.add_subparsers()
     for name, (function, takes) in main.COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
-        for flag in (flags.FLAGS[taken] for taken in takes):
+        for flag in (FLAGS[taken] for taken in takes):
             kind, is_config = "store_true" if flag.boolean else "store", flag.name in CONFIG_FLAGS
             option = command.add_argument(f"--{flag.name}", action=kind, help=flag.help)
             option.complete = configs if is_config else shtab.FILE

@@ -12,9 +12,10 @@ import glob
 import importlib.util
 import io
 import os
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import fsspec
 from etils.epath.gpath import PosixGPath
@@ -32,12 +33,6 @@ for _name in ("gs", "gcs", "s3"):
 # By which a folder is known, or checked: in a bucket it comes after all else.
 CHECKSUMS = "checksums.json"
 LAST = (CHECKSUMS, "config.json")
-
-
-class Size(NamedTuple):
-    """What `stat` says of an object."""
-
-    st_size: int
 
 
 class BucketPath(PosixGPath):
@@ -91,8 +86,8 @@ class BucketPath(PosixGPath):
             elif glob.has_magic(first) or path.exists():
                 yield path
 
-    def stat(self) -> Size:
-        return Size(_system(self).size(str(self)))
+    def stat(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(st_size=_system(self).size(str(self)))
 
     def open(self, mode: str = "r", encoding: str = "utf-8", **text: Any) -> IO:
         if "b" not in mode:
@@ -149,9 +144,7 @@ def as_path(named: str | Path, field: str = "") -> Path:
         raise UserError(f"{told}: for buckets: pip install 'pinch_jax[buckets]'")
     path = BucketPath(named)
     if len(path.parts) < 4 or ".." in path.parts:  # which would be the name of a folder
-        raise UserError(
-            f"{told}: name a place in a bucket, such as {scheme}://BUCKET/PATH, no `..`"
-        )
+        raise UserError(f"{told}: name a place in a bucket, {scheme}://BUCKET/PATH without `..`")
     _check_reached(path.parents[-3])
     return path
 
@@ -162,9 +155,7 @@ def _check_reached(bucket: BucketPath) -> None:
         (bucket / "pinch").exists()
     except Exception as error:  # each store, and each library before it, has errors of its own
         told = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(
-            f"{bucket}: not reached ({told}); check its name, and your credentials"
-        ) from error
+        raise UserError(f"{bucket}: not reached ({told}); check name and credentials") from error
 
 
 def in_bucket(path: Path) -> bool:
@@ -185,11 +176,14 @@ def content_id(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def unchanged(path: Path) -> Iterator[None]:
-    """Lets a block read a file part by part; UserError if they are not of one content."""
-    before = content_id(path)
+def unchanged(path: Path, content: str = "") -> Iterator[None]:
+    """Lets a block read a file part by part; UserError if they are not of one content.
+
+    `content` is its content_id, by default that of now.
+    """
+    content = content or content_id(path)
     yield
-    if content_id(path) != before:
+    if content_id(path) != content:
         raise UserError(f"{path} has changed while it was read; run again once it is whole")
 
 

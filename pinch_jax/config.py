@@ -128,9 +128,7 @@ class Config:
     def _check_judges(self) -> None:
         for name in self.judges:
             if not re.fullmatch("[a-z][a-z0-9_]*", name):
-                raise UserError(
-                    f"config.judges: {name!r}: write a name in small letters, digits and _"
-                )
+                raise UserError(f"config.judges: {name!r}: use small letters, digits and _")
         for name in self.study.judges:
             choose("config.study.judge", name, tuple(self.judges))
             self.judges[name].check(name)
@@ -176,8 +174,7 @@ class Config:
             if len(held) == 1 and m.examples > 1:
                 raise UserError(
                     f"config.mixture.examples={m.examples}: {spec!r} would be {held[0]!r} alone, "
-                    "since the part of each other language is below one example; raise the one or "
-                    "the other, or leave that mixture out"
+                    "since each other part is below one example; raise one of them, or leave it out"
                 )
         return mixture
 

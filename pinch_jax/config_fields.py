@@ -56,15 +56,9 @@ def build(cls: type, values: Any, path: str) -> Any:
         if renamed := getattr(cls, "FIRST_NAMES", {}).get(name):
             raise UserError(f"{path}.{name} is called {path}.{renamed} now; rename it")
         choose(path, name, tuple(fields))
-    missing = [
-        name
-        for name, field in fields.items()
-        if name not in values and field.default is dataclasses.MISSING
-    ]
-    if missing:
-        raise UserError(
-            f"{path}.{missing[0]} is missing; start from ml_collections_configs/base.py"
-        )
+    for name, field in fields.items():
+        if name not in values and field.default is dataclasses.MISSING:
+            raise UserError(f"{path}.{name} is missing; see ml_collections_configs/base.py")
     return cls(**{name: _convert(kinds[name], v, f"{path}.{name}") for name, v in values.items()})
 
 

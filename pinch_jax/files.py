@@ -86,16 +86,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a JSON object with its checksum as its last field."""
-    return {**record, CHECKSUM: digest(record)}
-
-
 def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict[str, Any]:
-    """Returns what `with_checksum` was given; `place` and `remedy` are for the message.
+    """Returns an object without its checksum; UserError if it has none, or another object's.
 
-    Raises:
-        UserError: the object has no checksum, or another one's.
+    `place` and `remedy` are for the message.
     """
     plain = dict(record)
     found = plain.pop(CHECKSUM, None)
@@ -107,7 +101,7 @@ def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Writes a JSON object with its checksum, whole or not at all."""
-    write_text(path, _json(with_checksum(record), indent=1) + "\n")
+    write_text(path, json_line(record, indent=1))
 
 
 def read_record(path: Path, remedy: str) -> dict[str, Any]:
@@ -115,20 +109,25 @@ def read_record(path: Path, remedy: str) -> dict[str, Any]:
     return without_checksum(path, read_object(path, remedy), remedy)
 
 
-def json_line(record: Mapping[str, Any]) -> str:
+def json_line(record: Mapping[str, Any], indent: int | None = None) -> str:
     """Returns a line of JSON with its checksum, for a file that `read_kept_lines` reads."""
-    return _json(with_checksum(record)) + "\n"
-
-
-def _json(value: Any, indent: int | None = None) -> str:
+    told = {**record, CHECKSUM: digest(record)}
     # Not a number is not JSON.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return json.dumps(told, ensure_ascii=False, allow_nan=False, indent=indent) + "\n"
 
 
 def read_kept_lines(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (place, object) for each line of `json_line`; raises UserError for another line."""
     for place, record in read_objects(path, remedy):
         yield place, without_checksum(place, record, remedy)
+
+
+def mended_lines(path: Path, remedy: str) -> Iterator[dict[str, Any]]:
+    """Yields the objects of `read_kept_lines`, the last line mended first; none without a file."""
+    if path.exists():
+        mend_last_line(path)
+        for _, record in read_kept_lines(path, remedy):
+            yield record
 
 
 @contextlib.contextmanager
@@ -230,8 +229,5 @@ def read_array(path: Path) -> np.ndarray:
 
 def file_checksum(path: Path) -> str:
     """Returns the SHA-256 of a file, as hexadecimal digits."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(PART_BYTES):
-            found.update(part)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

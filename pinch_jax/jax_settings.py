@@ -21,8 +21,7 @@ def check_settings() -> None:
     for name, usual in USUAL.items():
         if (found := getattr(jax.config, name, usual)) != usual:
             raise UserError(
-                f"{name.upper()}={found}: that makes other numbers of the same run; unset it for "
-                "this call"
+                f"{name.upper()}={found}: that makes other numbers of the same run; unset it"
             )
 
 

@@ -39,12 +39,12 @@ def judge() -> None:
     from pinch_jax.judge.verdicts import judge_files, read_match
     from pinch_jax.locks import lock_of, one_writer
     from pinch_jax.mesh import make_mesh
-    from pinch_jax.sharding import activation_sharding
+    from pinch_jax.sharding import Shard
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
     # All processes have to make it, whoever is asked.
-    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention) if config else None
+    shard = Shard(make_mesh(config.mesh), config.mesh.attention) if config else None
     match = read_match(*files)
 
     def work():
@@ -101,11 +101,11 @@ def certify() -> None:
     from pinch_jax.judge.telling import told_lines
     from pinch_jax.locks import lock_of, one_writer
     from pinch_jax.mesh import make_mesh
-    from pinch_jax.sharding import activation_sharding
+    from pinch_jax.sharding import Shard
     from pinch_jax.stops import stoppable
     from pinch_jax.waiting import is_primary
 
-    shard = activation_sharding(make_mesh(config.mesh), config.mesh.attention)
+    shard = Shard(make_mesh(config.mesh), config.mesh.attention)
     known = known_pairs(source, config)
     pairs = sampled(known, FLAGS.sample, config.seed)
     kept = output.with_name(f"{output.name}.verdicts.jsonl")

@@ -22,7 +22,7 @@ _NO_LANGUAGE = ("mis", "mul", "und", "zxx")
 # CLDR keeps `no` and `nb` apart; written Norwegian that is not nn is nb.
 _MORE_ALIASES = {"no": "nb"}
 # CLDR calls them "Simplified" and "Traditional", which means little alone.
-_CHINESE_SCRIPTS = {"Hans": "Simplified Chinese", "Hant": "Traditional Chinese"}
+CHINESE_SCRIPTS = {"Hans": "Simplified Chinese", "Hant": "Traditional Chinese"}
 # Source: CLDR's scriptMetadata.txt, of which Babel carries nothing; modern scripts alone.
 _RIGHT_TO_LEFT = frozenset(
     ["Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"]
@@ -94,7 +94,7 @@ def language(code: str) -> Language:
         code="-".join(shortest),
         name=_name(shortest),
         family=_FAMILY_OF.get(base, UNKNOWN_FAMILY),
-        script=_CHINESE_SCRIPTS.get(script) or english["scripts"].get(script, "unknown"),
+        script=CHINESE_SCRIPTS.get(script) or english["scripts"].get(script, "unknown"),
         direction="rtl" if script in _RIGHT_TO_LEFT else "ltr",
     )
 
@@ -164,10 +164,8 @@ def _maximal(base: str, script: str, territory: str) -> tuple[str, str, str]:
 def _shortest(base: str, script: str, territory: str) -> tuple[str, ...]:
     """Removes the likely subtags, the territory before the script, as in `zh-Hant` for `zh-TW`."""
     whole = base, script, territory
-    for shorter in ((base, "", ""), (base, script, ""), (base, "", territory), whole):
-        if _maximal(*shorter) == whole:
-            return tuple(filter(None, shorter))
-    return tuple(filter(None, whole))
+    shorter = (base, "", ""), (base, script, ""), (base, "", territory)
+    return tuple(filter(None, next((s for s in shorter if _maximal(*s) == whole), whole)))
 
 
 def _name(parts: tuple[str, ...]) -> str:

@@ -11,12 +11,12 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import about_commands, commands, judge_commands, plan_commands
+from pinch_jax import about_commands, commands, judge_commands
 from pinch_jax.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import ADVICE, is_of_input
 from pinch_jax.stops import FAULT, GO_ON, ignore, listen
 
-_PARTS = (commands, judge_commands, plan_commands, about_commands)
+_PARTS = (commands, judge_commands, about_commands)
 COMMANDS = {name: told for part in _PARTS for name, told in part.COMMANDS.items()}
 USAGE = """pinch COMMAND [--flag=value ...]
 
@@ -43,10 +43,6 @@ def _told(error: Exception) -> str:
         advice = ADVICE.get(error.errno, "look at it")
         return f"{error.filename or 'the output'}: {error.strerror or error}; {advice}"
     return str(error)
-
-
-def _names_file(error: Exception) -> bool:
-    return isinstance(error, OSError) and bool(error.filename)
 
 
 def _told_of_config(arguments: list[str], error: Exception) -> str:
@@ -120,12 +116,6 @@ def _run_with_others(command: Callable[[], None], names: Iterable[str]) -> None:
     end_processes()
 
 
-def _leave_others(code: int) -> None:
-    from pinch_jax.processes import leave
-
-    leave(code)
-
-
 def _run_command(argv: list[str]) -> None:
     if sys.flags.optimize > 1:
         _refuse(
@@ -138,8 +128,7 @@ def _run_command(argv: list[str]) -> None:
         print(f"pinch_jax {code_version()}")
         return
     if len(argv) < 2 or argv[1] not in COMMANDS:
-        wanted_help = len(argv) < 2 or argv[1] in ("help", "--help", "-h")
-        if wanted_help:
+        if len(argv) < 2 or argv[1] in ("help", "--help", "-h"):
             print(USAGE)
             raise SystemExit(0)
         near = difflib.get_close_matches(argv[1], COMMANDS, 1)
@@ -179,7 +168,9 @@ def _run_command(argv: list[str]) -> None:
             said = str(stopped) or "stopped; run again to go on"
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
             if not alone:
-                _leave_others(GO_ON)
+                from pinch_jax.processes import leave
+
+                leave(GO_ON)
             sys.stdout.flush()
             sys.stderr.flush()
             # At once: a compilation under way would end the process by a signal of its own.
@@ -187,7 +178,8 @@ def _run_command(argv: list[str]) -> None:
         except Exception as error:
             of_input, is_told = is_of_input(error), flags.FLAGS.verbosity <= 0
             # Alone, whatever the system says of a file is one of what was asked for.
-            is_told &= of_input or isinstance(error, TimeoutError) or (alone and _names_file(error))
+            names_file = isinstance(error, OSError) and bool(error.filename)
+            is_told &= of_input or isinstance(error, TimeoutError) or (alone and names_file)
             told = f"pinch {argv[1]}: {_told(error)}"
             if alone or of_input:
                 if is_told:
@@ -195,7 +187,9 @@ def _run_command(argv: list[str]) -> None:
                 raise
             # It may be that of a network, or of another process: the same call may go on.
             print(told if is_told else traceback.format_exc().rstrip(), file=sys.stderr)
-            _leave_others(FAULT)
+            from pinch_jax.processes import leave
+
+            leave(FAULT)
             raise SystemExit(FAULT) from None
 
     def parse(arguments):

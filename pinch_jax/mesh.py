@@ -47,12 +47,12 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
             f"tensor={config.tensor} does not make {len(devices)} devices; set config.mesh.data=-1 "
             "and choose the others so that their product divides them"
         )
-    slices = len({getattr(device, "slice_index", 0) for device in devices if _is_tpu(device)}) or 1
+    tpus = (device for device in devices if device.platform == "tpu")
+    slices = len({getattr(device, "slice_index", 0) for device in tpus}) or 1
     if data % slices:
         raise UserError(
-            f"config.mesh: data={data} cannot be shared by {slices} slices; choose "
-            f"fsdp x context x tensor so that it divides the {len(devices) // slices} devices of "
-            "one"
+            f"config.mesh: data={data} cannot be shared by {slices} slices; let fsdp x context x "
+            f"tensor divide the {len(devices) // slices} devices of one"
         )
     shape = (data // slices, config.fsdp, config.context, config.tensor)
     # Any shape: two axes of the mesh may share one of the torus.
@@ -88,10 +88,6 @@ def decoding_mesh(mesh: Mesh, tensor: int) -> Mesh:
         return mesh
     # In the same order: a program may then go from the one to the other.
     return Mesh(mesh.devices.reshape(shape), AXES, axis_types=mesh.axis_types)
-
-
-def _is_tpu(device: jax.Device) -> bool:
-    return device.platform == "tpu"
 
 
 def _all_devices() -> list[jax.Device]:

@@ -74,8 +74,7 @@ def parameter_spec(path: str) -> P:
     rows = [spec for pattern, spec in PARAMETER_AXES if re.fullmatch(pattern, path)]
     if len(rows) != 1:
         raise ValueError(
-            f"parameter {path!r} matches {len(rows)} rows of PARAMETER_AXES in sharding.py; "
-            "it must match exactly one"
+            f"parameter {path!r} matches {len(rows)} rows of PARAMETER_AXES, and must match one"
         )
     return rows[0]
 
@@ -122,12 +121,10 @@ class Shard:
 
     def spec(self, shape: tuple[int, ...], axes: str) -> P:
         """Returns how an activation with these axes is split; it takes a mesh."""
-        spec = []
-        for size, letter in zip(shape, axes, strict=True):
-            names = ACTIVATION_AXES[letter]
-            # Few key-value heads on many devices: every device then holds them all.
-            spec.append(names if size % ways(self.mesh, names) == 0 else None)
-        return P(*spec)
+        names = [ACTIVATION_AXES[letter] for letter in axes]
+        # Few key-value heads on many devices: every device then holds them all.
+        parts = zip(shape, names, strict=True)
+        return P(*(name if size % ways(self.mesh, name) == 0 else None for size, name in parts))
 
     def __call__(self, x: jax.Array, axes: str) -> jax.Array:
         """Returns x, pinned to the mesh; `axes` are its letters ("BTD")."""
@@ -139,8 +136,3 @@ class Shard:
 
 # On one device there is nothing to constrain.
 no_sharding = Shard()
-
-
-def activation_sharding(mesh: Mesh, attention: str = AUTO) -> Shard:
-    """Returns what the decoder calls on its activations, and asks which attention it runs."""
-    return Shard(mesh, attention)

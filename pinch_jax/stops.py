@@ -71,11 +71,7 @@ def ignore(*signals: int) -> None:
 
 @contextlib.contextmanager
 def stoppable(where: str | Callable[[], str]) -> Iterator[None]:
-    """Says `where` the block was stopped, unless a block in it did.
-
-    Raises:
-        Interrupted: in the place of KeyboardInterrupt.
-    """
+    """Raises Interrupted for KeyboardInterrupt: `where` the block was, unless one in it said so."""
     try:
         yield
     except Interrupted:

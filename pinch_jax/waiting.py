@@ -130,8 +130,7 @@ def check_alike(mine: Mapping[str, str]) -> None:
             if first.get(what) != held.get(what):
                 raise UserError(
                     f"{what} of process {process} is {held.get(what)}, and that of process 0 "
-                    f"{first.get(what)}; give all hosts the same flags, config, model, corpus and "
-                    "code"
+                    f"{first.get(what)}; give all the same flags, config, model, corpus and code"
                 )
 
 

@@ -22,7 +22,7 @@ from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
 from pinch_jax.mesh import MeshConfig, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig, RopeScaling
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import TrainState, init_state, make_train_step
@@ -226,9 +226,7 @@ def trainer(
 
     like = jax.eval_shape(start, abstract_params(GEMMA_LIKE))
     shardings = state_shardings(mesh, like)
-    step = make_train_step(
-        GEMMA_LIKE, OPTIMIZER, microbatches, jnp.float32, activation_sharding(mesh)
-    )
+    step = make_train_step(GEMMA_LIKE, OPTIMIZER, microbatches, jnp.float32, Shard(mesh))
     return Trainer(
         mesh,
         like,

@@ -6,7 +6,7 @@ import json
 import pytest
 from test_evaluators import HELDOUT, PARAMS, answers
 
-from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.evaluate.answers import answer_prompts
 from pinch_jax.evaluate.decode import Sampling
 from pinch_jax.files import CHECKSUM, json_line, write_text
 from pinch_jax.languages import _FAMILY_OF

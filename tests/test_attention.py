@@ -17,7 +17,7 @@ from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import attention
 from pinch_jax.model.attention import Seen, attend, check_attention, choose
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.train.step import summed_loss
 from tests.small import EVERY, FAMILIES, GEMMA_LIKE, random_params
 
@@ -56,7 +56,7 @@ def config_of(heads, kv_heads, window=0, cap=0.0):
 
 def on_devices(attention_name, *axes):
     mesh = make_mesh(MeshConfig(*axes), jax.devices()[: int(np.prod(axes))])
-    return activation_sharding(mesh, attention_name)
+    return Shard(mesh, attention_name)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -22,7 +22,7 @@ from pinch_jax.folders import is_there, seal, whole_folder
 from pinch_jax.json_input import read_objects
 from pinch_jax.locks import only_writer
 from pinch_jax.mesh import MeshConfig, make_mesh
-from pinch_jax.model import ranged_safetensors
+from pinch_jax.model import loading, ranged_safetensors
 from pinch_jax.model.weights import open_safetensors, open_weights
 from pinch_jax.stops import GO_ON
 from pinch_jax.train.checkpoint import Checkpoints
@@ -248,7 +248,7 @@ def test_blocks_of_safetensors_are_fetched_and_nothing_else(folder, tmp_path, mo
         return read(path, start, stop)
 
     monkeypatch.setattr(ranged_safetensors, "read_range", counted)
-    monkeypatch.setattr(ranged_safetensors, "FETCH_BYTES", 3 * 20 * 4)
+    monkeypatch.setattr(loading, "PART_BYTES", 3 * 20 * 4)
     with open_safetensors(folder / "w.safetensors") as file:
         assert sorted(file.keys()) == ["a", "b"]
         del fetched[:]

@@ -77,6 +77,8 @@ def test_the_benchmark_s_csv_and_json_lines_are_read_alike(tmp_path, capsys):
     [
         ("a.csv", "task,source,language\n", r"a\.csv: no column 'completion'"),
         ("a.csv", "task,source,language,completion\na,b,fi\n", r"answer 1: not as many columns"),
+        ("a.csv", "task,source,language,completion\na,all,fi,b\n", r"answer 1: the source 'all'"),
+        ("a.jsonl", '{"language": "fi", "response": "", "task": "all"}', r":1: the source 'all'"),
         ("a.csv", "task,source,language,completion\n", r"a\.csv: no answers"),
         ("a.jsonl", '{"language": "xx", "response": "a"}', r"a\.jsonl:1: language: .*'xx'"),
         ("a.jsonl", '{"language": "fi"}', r"a\.jsonl:1: no field 'response'"),

@@ -10,7 +10,7 @@ import pytest
 
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import no_sharding
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.train import cross_entropy
 
 ROWS, SLOTS, WIDTH = 8, 7, 6
@@ -20,7 +20,7 @@ VOCABULARIES = [32, 5, 37]
 
 
 def sharding(mesh):
-    return no_sharding if mesh is None else activation_sharding(make_mesh(MeshConfig(*mesh)))
+    return no_sharding if mesh is None else Shard(make_mesh(MeshConfig(*mesh)))
 
 
 def drawn(vocabulary):

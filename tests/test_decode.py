@@ -15,7 +15,7 @@ from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import MeshConfig, make_mesh, put_batch, replicated
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.stacks import in_order, kinds, outside, stacks
-from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
 LENGTHS = (8, 1, 5, 3)
@@ -92,7 +92,7 @@ def test_a_mesh_decodes_as_one_device_does(axes):
     c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(*axes))
     params = random_params(c)
     _, ids, padding = prompts_of(c.vocab_size)
-    decode = make_decode(c, NEW_TOKENS, NEVER, PAD, shard=activation_sharding(mesh))
+    decode = make_decode(c, NEW_TOKENS, NEVER, PAD, shard=Shard(mesh))
     ours = jax.jit(decode, out_shardings=replicated(mesh))(
         jax.device_put(params, parameter_shardings(mesh, params)),
         *put_batch(mesh, len(LENGTHS), (ids, padding, NO_KEYS)),
@@ -177,9 +177,7 @@ def test_rows_that_are_done_take_the_next_prompts_and_say_what_they_say_alone(fa
     inputs[1][21:24], alone[21:24] = WIDTH, PAD
     for shape in (MeshConfig(4, 1, 2), MeshConfig(2, 2, 2)):
         mesh = make_mesh(shape)
-        decode = make_decode(
-            c, NEW_TOKENS, stop_ids, PAD, sampling, shard=activation_sharding(mesh), rows=rows
-        )
+        decode = make_decode(c, NEW_TOKENS, stop_ids, PAD, sampling, shard=Shard(mesh), rows=rows)
         ours = jax.jit(decode, out_shardings=replicated(mesh))(
             jax.device_put(params, parameter_shardings(mesh, params)),
             *put_batch(mesh, count, inputs),

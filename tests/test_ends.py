@@ -19,7 +19,7 @@ from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.export import export_model
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens
@@ -68,7 +68,7 @@ def answer(directory):
         prompt_widths=1,
         new_tokens=8,
         sampling=Sampling(),
-        shard=activation_sharding(mesh),
+        shard=Shard(mesh),
         dtype=jnp.float32,
     )
     return answers(model.weights.load(), ["x"], seed=0)[0]

@@ -17,7 +17,7 @@ from pinch_jax.evaluate.evaluators import HeldoutLoss, answer_metrics
 from pinch_jax.forecast.hlo import Array, Program, arrays
 from pinch_jax.mesh import MeshConfig, decoding_mesh, decoding_tensor, make_mesh, put_batch
 from pinch_jax.model.decoder import forward, unembed
-from pinch_jax.sharding import activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -71,16 +71,14 @@ def answers():
         prompt_widths=2,
         new_tokens=NEW_TOKENS,
         sampling=Sampling(),
-        shard=activation_sharding(mesh),
+        shard=Shard(mesh),
         dtype=jnp.float32,
     )
 
 
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
     mesh = make_mesh(MeshConfig())
-    evaluate = HeldoutLoss(
-        MODEL, RENDERER, HELDOUT, SHAPE, mesh, activation_sharding(mesh), jnp.float32
-    )
+    evaluate = HeldoutLoss(MODEL, RENDERER, HELDOUT, SHAPE, mesh, Shard(mesh), jnp.float32)
     losses = evaluate(PARAMS, 0)
     assert set(losses) == {"eval/en/loss", "eval/fi/loss"}
     for language, examples in HELDOUT.items():
@@ -98,7 +96,7 @@ def test_the_loss_and_metrics_are_of_what_has_a_reference(answers):
     mesh = make_mesh(MeshConfig())
 
     def losses(heldout):
-        shard = activation_sharding(mesh)
+        shard = Shard(mesh)
         return HeldoutLoss(MODEL, RENDERER, heldout, SHAPE, mesh, shard, jnp.float32)(PARAMS, 0)
 
     untold = [dataclasses.replace(one, response="", answer="") for one in HELDOUT["en"]]
@@ -145,7 +143,7 @@ def test_weights_that_training_splits_are_placed_once_and_not_gathered_for_a_tok
     # Of eight ways, the two key-value heads can be split by two.
     own = decoding_mesh(mesh, decoding_tensor(0, 8, MODEL.kv_heads))
     assert own.devices.shape == (4, 1, 1, 2)
-    split = dataclasses.replace(answers, shard=activation_sharding(own), dtype=dtype)
+    split = dataclasses.replace(answers, shard=Shard(own), dtype=dtype)
     params = jax.device_put(PARAMS, parameter_shardings(mesh, PARAMS))
     placed = split.placed(params)
     assert jax.tree.map(jax.typeof, placed) == jax.tree.map(jax.typeof, split.shapes)

@@ -23,7 +23,7 @@ from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
 from pinch_jax.report.judge_section import _judge_table, _score_table, judge_sentence
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS
@@ -299,7 +299,7 @@ def test_a_certificate_of_another_judge_is_refused_before_any_weights_are_loaded
 ):
     config = from_config_dict(base.get_config()).judges["model"]
     config = dataclasses.replace(config, model="tiny", certificate=str(tmp_path / "it.json"))
-    shard = activation_sharding(make_mesh(MeshConfig()))
+    shard = Shard(make_mesh(MeshConfig()))
     judge = open_judge("model", config, NO_WORDS, shard, tmp_path / "paid")
     held = {"format": FORMAT, "judge": {"name": "model", "identity": judge.identity}}
     write_record(tmp_path / "it.json", held)

@@ -14,7 +14,7 @@ from trees import assert_close, pairs
 from pinch_jax.mesh import MeshConfig, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.sharding import activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, check_rank, combine, init_adapters, merge
 from pinch_jax.train.step import init_state, make_train_step, summed_loss
@@ -90,7 +90,7 @@ def trainer(axes, microbatches=1):
         GEMMA_LIKE,
         OPTIMIZER,
         microbatches,
-        shard=activation_sharding(mesh),
+        shard=Shard(mesh),
         lora_scaling=LORA.scaling,
     )
     compiled = jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))

@@ -19,12 +19,7 @@ from pinch_jax.errors import UserError
 from pinch_jax.mesh import MeshConfig, check_rows, local_rows, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.model.stacks import stacks
-from pinch_jax.sharding import (
-    PARAMETER_AXES,
-    activation_sharding,
-    parameter_shardings,
-    parameter_spec,
-)
+from pinch_jax.sharding import PARAMETER_AXES, Shard, parameter_shardings, parameter_spec
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.workbench import Workbench
@@ -77,7 +72,7 @@ def test_eight_devices_give_the_loss_and_the_gradient_of_one(family):
     for kind in stacks(c):
         query = placed[kind.name]["attention"]["query"]
         assert query.addressable_shards[0].data.shape[2] == c.heads / 2
-    on_all = jax.jit(jax.value_and_grad(functools.partial(loss, activation_sharding(mesh))))(
+    on_all = jax.jit(jax.value_and_grad(functools.partial(loss, Shard(mesh))))(
         placed, put_batch(mesh, 8, batch)
     )
     for ours, theirs in zip(jax.tree.leaves(on_all), jax.tree.leaves(on_one), strict=True):
@@ -174,10 +169,10 @@ def test_a_batch_arrives_whole_each_device_with_its_own_rows():
 
 def test_an_activation_is_split_along_the_axes_of_its_letters():
     mesh = make_mesh(MeshConfig(2, 2, 2))
-    place = jax.jit(activation_sharding(mesh), static_argnums=1)
+    place = jax.jit(Shard(mesh), static_argnums=1)
     assert place(jnp.zeros((4, 3, 6)), "BTF").addressable_shards[0].data.shape == (1, 3, 3)
     assert place(jnp.zeros((8, 3, 4, 5)), "BTNH").addressable_shards[0].data.shape == (2, 3, 2, 5)
-    rows = jax.jit(activation_sharding(make_mesh(MeshConfig(1, 1, 2, 4))), static_argnums=1)
+    rows = jax.jit(Shard(make_mesh(MeshConfig(1, 1, 2, 4))), static_argnums=1)
     assert rows(jnp.zeros((1, 8, 4, 5)), "BTNH").addressable_shards[0].data.shape == (1, 2, 2, 5)
     assert rows(jnp.zeros((1, 8, 8, 5)), "BSMH").addressable_shards[0].data.shape == (1, 8, 1, 5)
     # A token at a time, as answers are written: all devices that share a row do the same.

@@ -17,7 +17,7 @@ from pinch_jax.judge.protocol import Pair, by_odds
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 
 LENGTHS = (61, 40, 33, 31, 16, 15, 9, 4, 3, 2)
 
@@ -60,7 +60,7 @@ def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
     told = []
     for shape in (MeshConfig(), MeshConfig(data=2, fsdp=2, context=2)):
         mesh = make_mesh(shape)
-        judge = ModelJudge("tiny", read_wording(), model, activation_sharding(mesh), "float32")
+        judge = ModelJudge("tiny", read_wording(), model, Shard(mesh), "float32")
         told.append(judge.log_odds(pairs))
         for pair, odds in zip(pairs[:3], told[-1], strict=False):
             (alone,) = judge.judge([pair])
@@ -71,7 +71,7 @@ def test_a_model_judges_pairs_in_any_order_and_on_any_mesh():
 
 
 def test_a_judge_is_known_by_what_its_products_are_made_in():
-    model, shard = open_model("tiny"), activation_sharding(make_mesh(MeshConfig()))
+    model, shard = open_model("tiny"), Shard(make_mesh(MeshConfig()))
     usual = ModelJudge("tiny", read_wording(), model, shard, "float32").version
     with jax.default_matmul_precision("highest"):
         assert ModelJudge("tiny", read_wording(), model, shard, "float32").version != usual

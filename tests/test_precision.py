@@ -112,7 +112,7 @@ def test_nothing_is_summed_or_made_a_probability_in_half_precision(family):
         if name == "dot_general" and y.dtype == np.float32
         if all(x.dtype == HALF for x in operands)
     }
-    of_keys = 4, config.kv_heads, config.groups, 16, 16
+    of_keys = 4, config.kv_heads, config.heads // config.kv_heads, 16, 16
     of_logits = 4 * 9, config.vocab_size
     # The gradients at the head are summed over chunks and over devices.
     of_head = {tuple(sorted((config.embed_dim, size))) for size in of_logits}

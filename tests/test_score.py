@@ -17,7 +17,7 @@ from pinch_jax.main import main
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import locate
-from pinch_jax.sharding import activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.study.scoring import read_texts, score_file
 from pinch_jax.text.tokenizer import load_tokenizer
 
@@ -74,7 +74,7 @@ def test_a_mesh_scores_as_one_device_does(small_batches):
     c, mesh = GEMMA_LIKE, make_mesh(MeshConfig(1, 2, 2, 2))
     params, texts = random_params(c), texts_of(c.vocab_size)
     laid_out = jax.device_put(params, parameter_shardings(mesh, params))
-    scorer = Scorer(c, mesh, activation_sharding(mesh))
+    scorer = Scorer(c, mesh, Shard(mesh))
     assert_equal(scorer(laid_out, texts), expected(c, params, texts))
 
 

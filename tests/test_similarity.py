@@ -11,7 +11,7 @@ from pinch_jax.evaluate import representations as module
 from pinch_jax.evaluate.representations import representations
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward
-from pinch_jax.sharding import activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.study import similarity as compared
 from pinch_jax.study.similarity import (
     best_cut,
@@ -39,7 +39,7 @@ def test_a_text_is_the_mean_of_its_states_on_any_mesh(monkeypatch):
     np.testing.assert_allclose(alone, wanted, rtol=1e-4, atol=1e-5)
     mesh = make_mesh(MeshConfig(1, 2, 2, 2))
     laid_out = jax.device_put(params, parameter_shardings(mesh, params))
-    found = representations(c, laid_out, texts, mesh, activation_sharding(mesh))
+    found = representations(c, laid_out, texts, mesh, Shard(mesh))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -29,7 +29,7 @@ from known_sentences import (
 )
 from translation_server import TranslationServer
 
-from pinch_jax.corpus.translation import piecework
+from pinch_jax.corpus.translation import pieces
 from pinch_jax.corpus.translation.pieces import open_pieces
 from pinch_jax.corpus.translation.translate import estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
@@ -76,7 +76,7 @@ def config(request, server):
 def test_examples_are_translated_and_what_must_survive_does(config, server, tmp_path, target):
     translated = translate(config, tmp_path, EXAMPLES, target)
     says = {english: own[target] for english, own in SENTENCES.items()}
-    assert translated.rejected == ()
+    assert translated.rejected == {}
     assert translated.examples == (
         dataclasses.replace(
             EXAMPLES[0], language=target, prompt=says[OPENING], response=says[HOURS]
@@ -128,8 +128,8 @@ def test_a_piece_that_came_back_untranslated_shows_in_a_long_text(server, tmp_pa
     server.plan[EGG] = ["copy"]
     text = "\n\n".join([HOURS, EGG, BOILING, OPENING])
     config = config_of(server.url, piece_characters=90)
-    (rejection,) = translate(config, tmp_path, (example(0, OPENING, text),)).rejected
-    assert rejection.reason.startswith("response: copy")
+    rejected = translate(config, tmp_path, (example(0, OPENING, text),)).rejected
+    assert rejected["made-0"].startswith("response: copy")
 
 
 def test_the_bar_counts_characters_that_are_paid_for(server, tmp_path, capsys):
@@ -147,7 +147,7 @@ TROUBLES = [429, 500, 503, "drop", "cut", (503, {"Retry-After": "0.01"}, ())]
 def test_what_may_pass_is_tried_again_and_once_only(config, server, tmp_path):
     for piece, trouble in zip(PIECES, TROUBLES, strict=True):
         server.plan[piece] = [trouble, trouble]
-    assert translate(config, tmp_path, EXAMPLES).rejected == ()
+    assert translate(config, tmp_path, EXAMPLES).rejected == {}
     assert server.asked == Counter(dict.fromkeys(PIECES, 3))
     assert server.answered == Counter(PIECES)
 
@@ -156,7 +156,7 @@ def test_a_request_that_hangs_is_given_up_and_made_again(config, server, tmp_pat
     server.plan[HOURS] = ["hang"]
     config = dataclasses.replace(config, timeout_seconds=0.2)
     start = time.monotonic()
-    assert translate(config, tmp_path, EXAMPLES[:1]).rejected == ()
+    assert translate(config, tmp_path, EXAMPLES[:1]).rejected == {}
     assert time.monotonic() - start < 9  # the server hangs for 10 s
     assert server.asked == Counter({OPENING: 1, HOURS: 2})
 
@@ -241,7 +241,7 @@ def test_what_cannot_pass_stops_at_once_with_one_line(config, server, tmp_path, 
 
 def test_a_quota_of_a_minute_passes_and_credit_that_is_used_up_does_not(server, tmp_path):
     server.plan[HOURS] = ["quota of a minute"]
-    assert translate(config_of(server.url), tmp_path, EXAMPLES[:1]).rejected == ()
+    assert translate(config_of(server.url), tmp_path, EXAMPLES[:1]).rejected == {}
     server.plan[EGG] = ["no credit"] * 9
     with pytest.raises(ServiceError, match=r"openai:small-model: HTTP 429: .*current quota"):
         translate(config_of(server.url, "openai"), tmp_path, EXAMPLES[1:2])
@@ -267,7 +267,7 @@ def test_an_error_does_not_wait_for_those_who_wait_and_is_the_one_that_is_told(
     config, server, tmp_path, monkeypatch
 ):
     made = types.SimpleNamespace(Event=SlowEvent, Lock=threading.Lock)
-    monkeypatch.setattr(piecework, "threading", made)
+    monkeypatch.setattr(pieces, "threading", made)
     *waiting, failing = pieces_of(many(4))
     server.plan |= {piece: [(429, {"Retry-After": "60"}, ())] for piece in waiting}
     server.plan[failing] = [403]
@@ -319,7 +319,7 @@ def test_an_answer_may_be_a_name_that_stays_but_not_as_a_response(server, tmp_pa
     )
     translated = translate(config, tmp_path, examples)
     assert [(one.id, one.english_answer) for one in translated.examples] == [("made-0", True)]
-    assert [one.reason for one in translated.rejected] == ["response: copy: came back as it was"]
+    assert translated.rejected == {"made-1": "response: copy: came back as it was"}
 
 
 FAULTS = {
@@ -347,9 +347,8 @@ def test_a_faulty_translation_rejects_its_example_alone(server, tmp_path, fault)
     server.plan[faulty] = [fault]
     translated = translate(config, tmp_path, examples)
     assert [one.id for one in translated.examples] == ["made-0", "made-2"]
-    (rejection,) = translated.rejected
-    assert (rejection.id, rejection.language) == ("made-1", "fi")
-    assert rejection.reason.startswith(FAULTS[fault])
+    ((id, reason),) = translated.rejected.items()
+    assert id == "made-1" and reason.startswith(FAULTS[fault])
     asked = server.asked.copy()
     assert translate(config, tmp_path, examples) == translated
     assert server.asked == asked
@@ -362,16 +361,17 @@ def test_an_answer_that_the_response_no_longer_holds_rejects_the_example(server,
     assert [(one.id, one.answer == one.response) for one in translated.examples] == [
         ("made-0", True)
     ]
-    assert [one.reason.partition(":")[0] for one in translated.rejected] == ["answer"]
+    assert [why.partition(":")[0] for why in translated.rejected.values()] == ["answer"]
 
 
 # A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTED = """
-import signal, sys
+import pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, "tests")
 from test_translate import config_of, many, translate
-translate(config_of(sys.argv[1], sys.argv[2], concurrency=2), sys.argv[3], many(10))
+config = config_of(sys.argv[1], sys.argv[2], concurrency=2)
+translate(config, pathlib.Path(sys.argv[3]), many(10))
 """
 
 

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 from known_sentences import BOILING, EGG, HOURS, OPENING, SENTENCES, config_of, example, translate
 
-from pinch_jax.corpus.translation.translate import Rejection, estimate
+from pinch_jax.corpus.translation.translate import estimate
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
 from pinch_jax.service.faults import ServiceError, retry_after_seconds
@@ -40,9 +40,9 @@ def test_translations_that_somebody_made_are_checked_like_all_others(tmp_path):
     del said[HOURS]
     write_jsonl(file, said)
     rejected = translate(config, tmp_path, examples).rejected
-    assert rejected[0] == Rejection("made-0", "fi", f"response: refused: not in {file}")
-    assert rejected[1].reason.startswith("response: changed part: '```")
-    assert [one.id for one in rejected] == ["made-0", "made-1"]
+    assert rejected["made-0"] == f"response: refused: not in {file}"
+    assert rejected["made-1"].startswith("response: changed part: '```")
+    assert [*rejected] == ["made-0", "made-1"]
 
 
 def test_a_file_that_contradicts_itself_or_is_not_there_is_an_error(tmp_path):

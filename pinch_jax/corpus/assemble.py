@@ -1,7 +1,8 @@
 """From sources to a corpus of one's own: read, translated, parallel, without leaks, on disk.
 
-What fails in one language is left out of all of them. Nothing is done twice: a corpus that stands
-is left alone, and a translation that was stopped goes on behind its last piece.
+A source is in one language, or in every one. What fails in one language is left out of all of them.
+Nothing is done twice: a corpus that stands is left alone, and a translation that was stopped goes
+on behind its last piece.
 """
 
 import contextlib
@@ -11,8 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 
 from pinch_jax.corpus.config import CorpusConfig
+from pinch_jax.corpus.example import SPLITS, Example
 from pinch_jax.corpus.manifest import (
-    SPLITS,
     Dropped,
     Manifest,
     corpus_version,
@@ -22,8 +23,10 @@ from pinch_jax.corpus.manifest import (
     write_split,
 )
 from pinch_jax.corpus.parallel import find_leaks, in_every_language, without_leaks
-from pinch_jax.corpus.parts import Part, read_parts
+from pinch_jax.corpus.reading.readers import read_parallel
+from pinch_jax.corpus.reading.source import Source
 from pinch_jax.corpus.standing import full_recipe, input_checksums, outdated
+from pinch_jax.corpus.translation.checks import MANY, is_copy
 from pinch_jax.corpus.translation.translate import Estimate, estimate, translate_examples
 from pinch_jax.corpus.translation.translators import make_translator
 from pinch_jax.errors import UserError
@@ -32,6 +35,15 @@ from pinch_jax.errors import UserError
 PUBLISHED = pathlib.Path(__file__).parent / "reading" / "published.toml"
 
 Show = Callable[[Sequence[Estimate]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One source of a split, in the languages that it is in so far."""
+
+    split: str
+    source: Source
+    examples: dict[str, tuple[Example, ...]]
 
 
 def assemble(
@@ -58,7 +70,7 @@ def assemble(
             write_manifest(config.directory, told)
         return told
     inputs = input_checksums(config, languages)
-    parts = read_parts(config, languages)
+    parts = _read_parts(config, languages)
     if costs := _costs(config, languages, parts):
         show(costs)
         if config.translation.is_paid and not confirmed:
@@ -105,7 +117,55 @@ def translation_costs(config: CorpusConfig, languages: Sequence[str]) -> tuple[E
     standing = read_manifest(config.directory)
     if standing and not outdated(config, languages, standing):
         return ()
-    return _costs(config, languages, read_parts(config, languages))
+    return _costs(config, languages, _read_parts(config, languages))
+
+
+def _read_parts(config: CorpusConfig, languages: Sequence[str]) -> list[Part]:
+    """Returns the sources as they are: a parallel one in all languages, another in its own.
+
+    Raises:
+      UserError: a file is not there, or not what its reader expects; what is tuned on has no
+        response; a language says what another one says.
+    """
+    parts = []
+    for split in SPLITS:
+        for source in config.sources[split]:
+            codes = languages if source.parallel else (config.translation.source,)
+            part = Part(split, source, read_parallel(source, codes))
+            if split == "train":
+                _check_responses(part)
+            _check_translated(part, config.translation.source)
+            parts.append(part)
+    return parts
+
+
+def _check_responses(part: Part) -> None:
+    """Checks that what is tuned on has a response: an empty one teaches to say nothing."""
+    for code, own in part.examples.items():
+        if empty := [one.id for one in own if not one.response]:
+            raise UserError(
+                f"config.corpus.train: {len(empty)} examples of {str(part.source)!r} have no "
+                f"response in {code!r}, such as {empty[0]!r}; only held-out ones may lack it"
+            )
+
+
+def _check_translated(part: Part, source: str) -> None:
+    """Checks that no language mostly says what the source language says."""
+    source = source if source in part.examples else next(iter(part.examples))
+    original = {one.id: one for one in part.examples[source]}
+    for code, own in part.examples.items():
+        if code == source:
+            continue
+        pairs = [(original[one.id], one) for one in own if one.id in original]
+        texts = [(a.prompt, b.prompt) for a, b in pairs]
+        texts += [(a.response, b.response) for a, b in pairs if a.response and b.response]
+        copies = sum(is_copy(*pair) for pair in texts)
+        if len(texts) >= MANY and copies > len(texts) / 2:
+            raise UserError(
+                f"config.corpus.{part.split}: {copies} of {len(texts)} texts of "
+                f"{str(part.source)!r} are the same in {code!r} as in {source!r}; give the "
+                f"translations into {code!r}, or leave that language out"
+            )
 
 
 def _costs(
@@ -134,8 +194,8 @@ def _translate(
             single, kept = part.examples[t.source], config.directory / "translations"
             translated = translate_examples(single, code, translator, t, kept, progress)
             part.examples[code] = translated.examples
-            gone = translated.rejected
-            rejected += [Dropped((r.id,), part.split, (code,), r.reason) for r in gone]
+            gone = translated.rejected.items()
+            rejected += [Dropped((id,), part.split, (code,), reason) for id, reason in gone]
     return rejected
 
 

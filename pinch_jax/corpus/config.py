@@ -63,8 +63,7 @@ class CorpusConfig:
             if value:
                 raise UserError(
                     f"config.corpus.name={self.name!r} and config.corpus.{field}={value!r} "
-                    "contradict each other: that corpus comes with the package, in every language; "
-                    f"give yours another name, or leave config.corpus.{field} empty"
+                    "contradict each other: the package has that one; give yours another name"
                 )
 
     def _check_own(self) -> None:
@@ -87,16 +86,11 @@ class CorpusConfig:
             )
 
     def check_languages(self, languages: Sequence[str]) -> None:
-        """Checks that every language comes from somewhere.
-
-        Raises:
-          UserError: a source is in one language, and nothing translates it.
-        """
+        """Raises UserError where a source is without some language, and nothing translates it."""
         if self.bundled and (others := [code for code in languages if code not in LANGUAGES]):
             raise UserError(
                 f"config.corpus.name={self.name!r} is in {', '.join(LANGUAGES)}, not in "
-                f"{', '.join(others)}; leave these out of the config's languages, or set "
-                "config.corpus to a corpus of your own"
+                f"{', '.join(others)}; leave these out, or give a corpus of your own"
             )
         others = [code for code in languages if code != self.translation.source]
         if others and self._single and not self.translation.by:

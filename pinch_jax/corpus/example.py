@@ -61,6 +61,9 @@ class Example:
         return fields
 
 
+ByLanguage = Mapping[str, Sequence[Example]]
+
+
 def crosslingual(example: Example) -> Example:
     """Returns an example that says of its prompt that it is in another language, in whole or part.
 

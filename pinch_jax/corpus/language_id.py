@@ -87,16 +87,11 @@ def study_words(texts: Mapping[str, Iterable[str]]) -> StudyWords:
 
     `texts` are those of every language of a study; those of one alone would speak for it.
     """
-    counts = {
-        code: collections.Counter(word for text in own for word in _words_of(text))
-        for code, own in texts.items()
-    }
-    return StudyWords(
-        {
-            code: frozenset(word for word, count in own.items() if count >= _LEAST_TEXTS)
-            for code, own in counts.items()
-        }
-    )
+    used = {}
+    for code, own in texts.items():
+        counts = collections.Counter(word for text in own for word in _words_of(text))
+        used[code] = frozenset(word for word, count in counts.items() if count >= _LEAST_TEXTS)
+    return StudyWords(used)
 
 
 @functools.lru_cache(maxsize=1 << 17)

@@ -9,8 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from pinch_jax.corpus.duplicates import Duplicate
 from pinch_jax.corpus.example import SPLITS, Example, example_of
 from pinch_jax.errors import UserError
 from pinch_jax.files import read_record, write_bytes, write_record
@@ -42,13 +43,9 @@ class Dropped:
 
 
 @dataclasses.dataclass(frozen=True)
-class Leak:
+class Leak(Duplicate):
     """A training prompt that is also a held-out one, in these languages, and at most so similar."""
 
-    train_id: str
-    heldout_id: str
-    kind: Literal["exact", "near"]
-    similarity: float
     languages: tuple[str, ...]
 
 
@@ -107,11 +104,7 @@ def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Returns the manifest of a corpus; None where none was built.
-
-    Raises:
-      UserError: it is damaged.
-    """
+    """Returns the manifest of a corpus, None where none was built; UserError if it is damaged."""
     path = directory / MANIFEST
     if not path.exists():
         return None
@@ -156,12 +149,7 @@ def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
 
 
 def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
-    """Returns the examples of a file.
-
-    Raises:
-      UserError: it is gone.
-      UserError: it is not the file that the manifest speaks of.
-    """
+    """Returns the examples of a file; UserError if it is not the one that the manifest has."""
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise UserError(

@@ -1,18 +1,16 @@
 """What is left of examples where the same ids stand in the same order in every language."""
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
 from pinch_jax.corpus.duplicates import find_duplicates
-from pinch_jax.corpus.example import Example
+from pinch_jax.corpus.example import ByLanguage, Example
 from pinch_jax.corpus.manifest import Dropped, Leak
 from pinch_jax.errors import UserError
 
 NOT_THERE = "not in the source"
-
-ByLanguage = Mapping[str, Sequence[Example]]
 
 
 def in_every_language(
@@ -22,10 +20,8 @@ def in_every_language(
 
     Each source is in the order that the first of its languages by code has it in, whatever order
     they come in, and all of them are spread evenly: any prefix holds each source in proportion, to
-    within one example. `dropped` says what is known of examples that are not there.
-
-    Raises:
-      UserError: two sources have the same id, or nothing is left.
+    within one example. `dropped` says what is known of examples that are not there. UserError where
+    two sources have the same id, or nothing is left.
     """
     dropped = [entry for entry in dropped if entry.split == split]
     explained = {(id, code) for held in dropped for id in held.ids for code in held.languages}
@@ -83,11 +79,7 @@ def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tup
 
 
 def without_leaks(train: ByLanguage, leaks: Iterable[Leak]) -> dict[str, tuple[Example, ...]]:
-    """Returns the training examples whose prompts are not held out.
-
-    Raises:
-      UserError: none is left.
-    """
+    """Returns the training examples whose prompts are not held out; UserError if none is left."""
     leaking = {leak.train_id for leak in leaks}
     left = {code: tuple(one for one in own if one.id not in leaking) for code, own in train.items()}
     if not all(left.values()):

@@ -17,12 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pinch_jax.corpus.cldr.locale_names import names
 from pinch_jax.corpus.duplicates import folded
-from pinch_jax.corpus.example import Example, crosslingual
+from pinch_jax.corpus.example import ByLanguage, Example, crosslingual
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.corpus.word_breaks import words
 from pinch_jax.errors import UserError
-
-ByLanguage = Mapping[str, Sequence[Example]]
 
 PHRASES = pathlib.Path(__file__).with_name("recipes.json")
 # A sentence ends with its mark and closing quotes before a space, or with its line; Chinese puts
@@ -65,8 +63,7 @@ def parse_recipe(name: str, languages: Sequence[str]) -> Recipe:
     for code in codes:
         if code not in languages:
             raise error(
-                f"names {code!r}, which is not in config.languages={list(languages)}; "
-                "use one of these or add it there"
+                f"names {code!r}, which is not in config.languages={list(languages)}; add it"
             )
     if codes[0] == codes[1]:
         raise error(f"names {codes[0]!r} twice; name two languages")
@@ -100,10 +97,8 @@ def heldout_by_recipe(
 
     Responses are translated, and many questions have the same one: each text is asked once, and
     none that is a response in training, whose translation may have been tuned on. Two prompts that
-    become the same lack what tells them apart, and are left out in every language.
-
-    Raises:
-      UserError: as `heldout_recipes` and `recipe_examples` do, or nothing is left.
+    become the same lack what tells them apart, and are left out in every language. UserError as of
+    `heldout_recipes` and `recipe_examples`, or where nothing is left.
     """
     recipes = heldout_recipes(named, languages)
     kind, _, source = named.partition("-")
@@ -124,9 +119,8 @@ def heldout_by_recipe(
         asked[code] = tuple(map(crosslingual, asked[code]))
     if len(lost) == len(places):
         raise UserError(
-            f"config.evaluate.recipe={named!r}: no held-out prompt is left that is unlike others, "
-            f"and of a response in {source!r} that is none in training; set it to '', or hold out "
-            "other examples"
+            f"config.evaluate.recipe={named!r}: no held-out prompt is left: each is like another, "
+            f"or of a response in {source!r} that is tuned on; set it to '', or hold out others"
         )
     return {
         code: tuple(one for number, one in enumerate(own) if number not in lost)
@@ -144,8 +138,7 @@ def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]
     source, target = (list(parallel[code]) for code in (recipe.source, recipe.target))
     if [example.id for example in source] != [example.id for example in target]:
         raise UserError(
-            f"the recipe {recipe.name!r} needs parallel examples, but {recipe.source!r} and "
-            f"{recipe.target!r} differ in their ids or in the order of them"
+            f"the recipe {recipe.name!r} needs parallel examples, alike in their ids and order"
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):
@@ -236,10 +229,9 @@ def _phrase(kind: str, source: Example, target: Example) -> str:
 
 
 def _named(code: str, among: str) -> str:
-    """Returns what a language is called in another; "Serbian (Latin)" where the whole has no name.
+    """Returns what CLDR calls a language in another, UserError if it does not say it.
 
-    Raises:
-      UserError: CLDR does not say it.
+    "Serbian (Latin)" where the whole has no name.
     """
     known, (base, *rest) = names(among), code.split("-")
     if whole := known["language"].get(code.replace("-", "_")):

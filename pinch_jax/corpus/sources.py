@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.cldr.examples import CONTENT
 from pinch_jax.corpus.config import CorpusConfig
-from pinch_jax.corpus.example import Example, checksum
-from pinch_jax.corpus.manifest import SPLITS, Manifest, read_manifest, read_split, split_path
+from pinch_jax.corpus.example import SPLITS, Example, checksum
+from pinch_jax.corpus.manifest import Manifest, read_manifest, read_split, split_path
 from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language as known_language
@@ -34,11 +34,7 @@ class Corpus:
     made_in: tuple[str, ...] = ()
 
     def prompts(self, language: str, count: int) -> tuple[Example, ...]:
-        """Returns the first `count` held-out examples of a language, config.evaluate.prompts.
-
-        Raises:
-          UserError: the corpus holds fewer.
-        """
+        """Returns the first `count` held-out examples of a language; UserError if it has fewer."""
         held = self.heldout[language]
         if count > len(held):
             raise UserError(
@@ -88,7 +84,6 @@ def _assembled(config: CorpusConfig, languages: Sequence[str], progress: bool) -
     if why := outdated(config, languages, standing):
         raise UserError(
             f"config.corpus.name={config.name!r}: the corpus in {config.directory} is not that of "
-            f"the config: {why}; run `pinch corpus --config=...` to build it anew, or choose "
-            "another name"
+            f"the config: {why}; run `pinch corpus --config=...` to build it anew, or name another"
         )
     return standing

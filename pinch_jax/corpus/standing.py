@@ -5,7 +5,6 @@ Nothing is read but files' bytes, and none of what reads, checks or translates t
 
 import fnmatch
 import glob
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from pinch_jax.corpus.example import SPLITS, checksum
 from pinch_jax.corpus.manifest import Manifest
 from pinch_jax.corpus.reading.readers import read_source
 from pinch_jax.corpus.reading.rows import files_of, path_of
+from pinch_jax.files import file_checksum
 
 # Part of every recipe: raised when the same files come to be other examples.
 ASSEMBLY_VERSION = 5
@@ -68,8 +68,7 @@ def input_checksums(config: CorpusConfig, languages: Sequence[str]) -> dict[str,
         # Of what TFDS prepared, this file stands for all: it says how large they are.
         file = file / "dataset_info.json" if file.is_dir() else file
         if file.exists():
-            with file.open("rb") as stream:
-                checksums[str(file)] = hashlib.file_digest(stream, "sha256").hexdigest()
+            checksums[str(file)] = file_checksum(file)
     return checksums
 
 

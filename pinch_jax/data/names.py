@@ -111,9 +111,7 @@ class Names:
         if not re.fullmatch(r"\d+", count):
             raise _error(spec, f"n{count} is not a whole number; write e.g. 'pinch:n40'")
         if not self.examples:
-            raise _error(
-                spec, "counts examples; write 'pinch:1', or set config.mixture.examples instead"
-            )
+            raise _error(spec, "counts examples; write 'pinch:1', or set config.mixture.examples")
         if int(count) > self.examples:
             raise _error(
                 spec,
@@ -133,9 +131,9 @@ class Names:
 
     def _list(self, spec: str, part: str) -> list[str]:
         if chosen := SELECTION.fullmatch(part):
-            count, strategy, seed = chosen.groups()
-            k, draw = int(count), int(seed or 0)
-            return list(select_languages(strategy, k, self.languages, self.base, draw))
+            k, strategy, seed = chosen.groups()
+            draw = int(seed or 0)
+            return list(select_languages(strategy, int(k), self.languages, self.base, draw))
         members = [member.strip() for member in part.split(",")]
         for member in members:
             self._check_known(spec, member)

@@ -19,10 +19,8 @@ def plan_batches(
     """Returns the plan of a run over `epochs` epochs, in each of which every example is seen once.
 
     A language goes round its examples, each round in another order, for as long as its turns last;
-    under a schedule the rounds are its own, and the last of them may end early.
-
-    Raises:
-      UserError: the corpus has too few examples, or none of them fits into a row.
+    under a schedule the rounds are its own, and the last of them may end early. UserError where the
+    corpus has too few examples, or none of them fits into a row.
     """
     members = mixture.languages
     for member, share in zip(members, mixture.shares, strict=True):
@@ -34,8 +32,7 @@ def plan_batches(
     budgets = {member: len(rows) for member, rows in owned.items()}
     if sum(budgets.values()) * epochs >= 2**31:
         raise UserError(
-            f"config.train.epochs={epochs}: a run holds fewer than 2**31 examples, counted in every"
-            " epoch; lower it or config.mixture.examples"
+            f"config.train.epochs={epochs}: a run has fewer than 2**31 examples over all; lower it"
         )
     language = mixture.turns(budgets, epochs)
     apart = mixture.granularity == "step"

@@ -76,8 +76,7 @@ def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
 def by_group(kind: str, base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Returns the base, then each time one of the family, or script, with the fewest so far.
 
-    Raises:
-      UserError: the family of a language is unknown.
+    UserError if the family of a language is unknown.
     """
     groups = {code: getattr(language(code), kind) for code in (base, *others)}
     unknown = [code for code, group in groups.items() if group == UNKNOWN_FAMILY]
@@ -139,8 +138,7 @@ def _uriel() -> tuple[dict[str, str], np.ndarray, dict[str, int]]:
         folder = Path(distribution("lang2vec").locate_file("lang2vec/data"))
     except PackageNotFoundError:
         raise UserError(
-            "config.mixture.spec: a selection by 'typology' needs URIEL's vectors; "
-            "pip install 'pinch_jax[typology]'"
+            "config.mixture.spec: typology needs URIEL; pip install 'pinch_jax[typology]'"
         ) from None
     codes = json.loads((folder / "letter_codes.json").read_text(encoding="utf-8"))
     with np.load(folder / "feature_predictions.npz") as arrays:

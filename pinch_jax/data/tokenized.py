@@ -120,8 +120,7 @@ class Cache:
     ) -> TokenizedLanguage:
         """Returns the ids of these examples, mapped from a disk; made and written first if need be.
 
-        Raises:
-          UserError: what is on disk is damaged.
+        UserError if what is there is damaged.
         """
         digest = hashlib.sha256(f"{ENCODING_VERSION} {self.rendering}".encode())
         for example in examples:

@@ -1,8 +1,13 @@
-"""Answers to many prompts: batches of them in, texts out, by one compiled program a width."""
+"""Answers to many prompts: batches of them in, texts out, by one compiled program a width.
 
+They are kept batch by batch: a stop loses at most the batch at hand.
+"""
+
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,15 +20,17 @@ from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.decode import make_decode, until_stop
 from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import sampling_keys
+from pinch_jax.files import appending, digest, json_line, mended_lines, write_text
 from pinch_jax.host_memory import listed_layers
 from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.stacks import in_order, listed, outside, stacks
 from pinch_jax.sharding import parameter_shardings
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.lora import is_plain, plain
+from pinch_jax.waiting import agreed, check_alike, is_primary
 
 # Part of what answers are kept by: raised when the same model would answer otherwise.
 DECODING_VERSION = 3
@@ -184,3 +191,57 @@ class Answers:
             members, places = batches[number].members.tolist(), batches[number].places
             ids = [until_stop(row, self.stop_ids) for row in np.asarray(output)[places]]
             yield members, [self.renderer.tokenizer.decode(own.tolist()) for own in ids]
+
+
+def answers_key(answers: Answers, weights: str, seed: int, prompts: Sequence[Prompt] = ()) -> str:
+    """Returns the checksum of all that decides answers, `weights` being that of the parameters."""
+    return digest([weights, answers.described, seed, *prompts])
+
+
+def answer_prompts(
+    answers: Answers,
+    params: Params,
+    weights: str,
+    prompts: Sequence[Prompt],
+    seed: int,
+    part: Path,
+    progress: Callable[[int], None],
+) -> list[str]:
+    """Returns a response to each prompt, going on behind the last batch that `part` holds.
+
+    `part` grows by a line a batch; it is the caller's to delete once the responses are safe. One
+    that was begun for other prompts, parameters or settings is begun anew; UserError if it is
+    damaged. `weights` names the parameters; `progress(n)` is told of n responses.
+    """
+    key = answers_key(answers, weights, seed, prompts)
+    check_alike({"what decides the answers": key})
+    known: list[dict] = []
+
+    def read():
+        known.extend(_read(part, key))
+        return len(known)
+
+    first = agreed("reading the answers that are there", read)
+    responses = [""] * len(prompts)
+
+    def enter(members: Sequence[int], some: Sequence[str]) -> None:
+        for member, response in zip(members, some, strict=True):
+            responses[member] = response
+        progress(len(members))
+
+    for line in known:
+        enter(line["prompts"], line["responses"])
+    if is_primary() and not known:
+        write_text(part, json_line({"key": key}))
+    with appending(part) if is_primary() else contextlib.nullcontext() as add:
+        for members, some in answers.stream(params, prompts, seed, first):
+            if add:
+                add(json_line({"prompts": members, "responses": some}))
+            enter(members, some)
+    return responses
+
+
+def _read(part: Path, key: str) -> list[dict]:
+    """Returns the batches of a file that was begun with the same key."""
+    lines = list(mended_lines(part, "delete the file, and all is answered anew"))
+    return lines[1:] if lines and lines[0] == {"key": key} else []

@@ -10,7 +10,6 @@ Source: Marchisio et al. 2024, Understanding and Mitigating Language Confusion i
 import collections
 import csv
 import functools
-import gzip
 import io
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pinch_jax.corpus.lid import code_of, line_label, script_of
+from pinch_jax.corpus.reading.rows import unpacked
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import language_of
 from pinch_jax.json_input import check_fields, read_objects
@@ -53,10 +53,11 @@ def read_answers(path: Path) -> list[Answer]:
         UserError: a line lacks a field, or its language is none; the file has no answers.
     """
     is_csv = path.name.removesuffix(".gz").endswith(".csv")
-    answers = [
-        Answer(task, source, language_of(place, code), text)
-        for place, task, source, code, text in (_read_csv if is_csv else _read_json_lines)(path)
-    ]
+    answers = []
+    for place, answer in (_read_csv if is_csv else _read_json_lines)(path):
+        if answer.source == EVERY:
+            raise UserError(f"{place}: the source {EVERY!r} is that of means; give it another name")
+        answers.append(answer._replace(language=language_of(place, answer.language)))
     if not answers:
         raise UserError(f"{path}: no answers; generate them first")
     return answers
@@ -64,7 +65,7 @@ def read_answers(path: Path) -> list[Answer]:
 
 def read_english_words(path: Path) -> frozenset[str]:
     """Returns the words of a list, one a line, that show English among another script."""
-    with _opened(path) as file:
+    with unpacked(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as file:
         words = {line.strip() for line in file}
     return frozenset(word for word in words if word.islower() and len(word) >= LEAST_LETTERS)
 
@@ -98,8 +99,7 @@ def confusion(
 def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) -> Rates:
     """Returns the rates of one language's answers; those without a line that counts are left out.
 
-    Raises:
-        UserError: the words of this language are told apart by a library that is not installed.
+    UserError as of `counted_lines`.
     """
     told = [held for text in texts if (held := check_answer(text, code, english))]
     shares = [held.share for held in told]
@@ -128,8 +128,7 @@ class Checked(NamedTuple):
 def check_answer(text: str, code: str, english: frozenset[str] | None) -> Checked | None:
     """Returns what an answer that was asked for in a language is; None where no line counts.
 
-    Raises:
-        UserError: the words of this language are told apart by a library that is not installed.
+    UserError as of `counted_lines`.
     """
     counted = counted_lines(text, code)
     if not counted:
@@ -154,17 +153,13 @@ def counted_lines(text: str, code: str) -> list[tuple[str, Sequence[str]]]:
 
 def _with_means(of_task: Mapping[tuple[str, str], Rates]) -> dict[tuple[str, str], Rates]:
     """Returns the rates of a task with their means over languages, over sources and over all."""
-    sources, codes = ({names[i]: None for names in of_task} for i in (0, 1))
-    means = {
-        (source, EVERY): _mean([rates for (own, _), rates in of_task.items() if own == source])
-        for source in sources
-    }
-    by_language = {
-        (EVERY, code): _mean([rates for (_, own), rates in of_task.items() if own == code])
-        for code in codes
-    }
-    whole = {(EVERY, EVERY): _mean([*by_language.values()])}
-    return {**of_task, **means, **by_language, **whole}
+    groups: dict[tuple[str, str], list[Rates]] = collections.defaultdict(list)
+    for (source, code), rates in of_task.items():
+        groups[source, EVERY].append(rates)
+        groups[EVERY, code].append(rates)
+    means = {names: _mean(own) for names, own in groups.items()}
+    of_languages = [rates for (source, _), rates in means.items() if source == EVERY]
+    return {**of_task, **means, (EVERY, EVERY): _mean(of_languages)}
 
 
 def _mean(told: Sequence[Rates]) -> Rates:
@@ -201,15 +196,9 @@ def _tokenizer(base: str) -> Callable[[str], Sequence[str]]:
     return str.split
 
 
-def _opened(path: Path) -> io.TextIOBase:
-    content = path.read_bytes()
-    content = gzip.decompress(content) if path.suffix == ".gz" else content
-    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:
+def _read_csv(path: Path) -> Iterator[tuple[str, Answer]]:
     csv.field_size_limit(1 << 24)  # an answer may be longer than the library's 128 KiB
-    with _opened(path) as file:
+    with unpacked(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as file:
         rows = csv.DictReader(file)
         if missing := set(_CSV_FIELDS) - set(rows.fieldnames or ()):
             raise UserError(
@@ -219,16 +208,11 @@ def _read_csv(path: Path) -> Iterator[tuple[str, ...]]:
             place = f"{path}, answer {number}"
             if None in row or None in row.values():
                 raise UserError(f"{place}: not as many columns as names; repair it")
-            yield place, *(row[name] for name in _CSV_FIELDS)
+            yield place, Answer(*(row[name] for name in _CSV_FIELDS))
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[str, ...]]:
+def _read_json_lines(path: Path) -> Iterator[tuple[str, Answer]]:
     for place, record in read_objects(path):
         check_fields(place, record, ("language", "response"), empty=("response",))
-        yield (
-            place,
-            "answers",
-            record.get("task") or "answers",
-            record["language"],
-            record["response"],
-        )
+        source = record.get("task") or "answers"
+        yield place, Answer("answers", source, record["language"], record["response"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from pinch_jax.evaluate.config import GREEDY, Sampling
 from pinch_jax.evaluate.sampling import sample
-from pinch_jax.model.cache import Cache, init_cache
+from pinch_jax.model.cache import Cache, init_cache, taken
 from pinch_jax.model.decoder import Shard, forward_cached, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.stacks import listed
@@ -93,7 +93,7 @@ class _Program:
         takes = ~old.active & (order < jnp.minimum(left, count))
         source = jnp.where(takes, order, count)
         prompt = state.taken[:, None] + jnp.arange(count)
-        own = _Queue(*(_at(x, prompt) for x in self.queue))
+        own = _Queue(*(taken(x, prompt) for x in self.queue))
         ids, padding = own.ids.reshape(-1, self.width), own.padding.reshape(-1)
         hidden, cache = forward_cached(self.model, self.params, ids, padding, shard=self.shard)
         one = jnp.ones_like(prompt)
@@ -200,16 +200,10 @@ def refilled_rows(rows: int) -> int:
     return max(int(rows * REFILLED), 1)
 
 
-@jax.vmap
-def _at(x: jax.Array, place: jax.Array) -> jax.Array:
-    """Returns, in each group, what x has at these places; the last for those behind it."""
-    return x.at[place].get(mode="clip")
-
-
 def _replaced(old: jax.Array, new: jax.Array, source: jax.Array) -> jax.Array:
     """Returns what rows [G, R] have once each has its source of `new` [G, n]; none from n on."""
     takes = (source < new.shape[1]).reshape(*source.shape, *[1] * (old.ndim - 2))
-    return jnp.where(takes, _at(new, source), old)
+    return jnp.where(takes, taken(new, source), old)
 
 
 def _entered(output: jax.Array, rows: _Rows, is_new: jax.Array) -> jax.Array:

@@ -1,7 +1,7 @@
-"""What the choice of examples adds to the variance of a mean, where sets were drawn several times.
+"""What few draws of examples add to the variance of a mean, and what few prompts may hide of it.
 
 Draws and prompts are crossed: each draw's model answers all prompts. Draws are few, so their part
-of an interval is Student's.
+of an interval is Student's. Prompts may be few by the squares of their influences.
 """
 
 import numpy as np
@@ -17,6 +17,10 @@ CHANCES = scipy.special.expit(np.arange(-60.0, 16.0))
 """The chances of a smaller scatter than that of the draws, close to 0 and 1 too."""
 WEIGHTS = CHANCES * (1 - CHANCES) / np.sum(CHANCES * (1 - CHANCES))
 """How much each of them stands for."""
+FEW = 2.0
+"""So many telling prompts say as much of how alike languages are as what is assumed of them."""
+MANY = 20.0
+"""So many telling prompts are enough for a normal distribution."""
 
 
 def tell(draws: np.ndarray) -> bool:
@@ -84,3 +88,30 @@ def possible(draws: np.ndarray, influence: np.ndarray) -> np.ndarray:
     chi2 = 2 * scipy.special.gammaincinv(free / 2, CHANCES)
     scatter = float(np.var(held, ddof=1)) * free / chi2
     return np.maximum(0.0, scatter - noise(draws, influence)) / len(held)
+
+
+def telling(squares: np.ndarray) -> float:
+    """Returns how many prompts a variance rests on; 0 where all are alike."""
+    total = float(squares.sum())
+    return total**2 / float(np.sum(squares**2)) if total > 1e-12 else 0.0
+
+
+def doubt(squares: np.ndarray, alike: float) -> float:
+    """Returns how much larger the variance may be, as what is of a prompt may be more alike.
+
+    `alike` is the variance if all of it were. It is 1 where no prompt tells anything.
+    """
+    held = telling(squares)
+    return float(squares.sum() / alike) ** (-FEW / (held + FEW)) if held else 1.0
+
+
+def rarity(squares: np.ndarray, most: float) -> float:
+    """Returns how much larger the variance may be, where nearly all prompts tie.
+
+    How many do not is a count, which is skewed, and an interval around even is not: they count as
+    if there were up to `FEW` more of them. It is 1 where as many tell as would of wins and losses
+    alone, `most`, or `MANY`. The form and the constants are ours: with them the 82 to 93 % of
+    intervals that hold the truth are 93 to 97 (tests/benchmarks/interval_coverage.py).
+    """
+    held = telling(squares)
+    return 1 + max(0.0, 1 - held / min(most, MANY)) * FEW / held if held else 1.0

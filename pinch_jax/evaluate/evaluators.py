@@ -20,7 +20,7 @@ from pinch_jax.evaluate.records import last_prompt, response_record, words_of_re
 from pinch_jax.mesh import jit_on, local_rows, put_batch
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.step import summed_loss
 

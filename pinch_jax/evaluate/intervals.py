@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pinch_jax.evaluate.draws import NORMAL, draw_variance, possible, reach, tell
-from pinch_jax.evaluate.few_prompts import doubt, rarity
+from pinch_jax.evaluate.draws import NORMAL, doubt, draw_variance, possible, rarity, reach, tell
 from pinch_jax.evaluate.jeffreys import NOTHING, Estimate, jeffreys
 
 Z2 = NORMAL**2

@@ -93,12 +93,9 @@ def classify(
     or `answer` of "" is none: there is nothing to hold against. `words` are what is known of the
     study's languages.
     """
-    said, asked, expected = normalise(response), normalise(prompt), normalise(reference)
-    exact, chrf = None, None
-    if reference:
-        exact = said == expected
-        chrf = chrf_score(response, reference)
-    right = normalise(answer)
+    said, asked, right = normalise(response), normalise(prompt), normalise(answer)
+    exact = said == normalise(reference) if reference else None
+    chrf = chrf_score(response, reference) if reference else None
     match = contains_words(said, right) if answer else None
     # An exact match is in the language of the reference, however short it is.
     if language not in words.by_language:

@@ -99,12 +99,9 @@ def own_texts(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def language_of(place: str, spelt: str) -> str:
-    """Returns the code of a record's language, in whatever spelling it has it.
+    """Returns the code of a record's language, however it is spelt; UserError at `place` for none.
 
     `no` is nb, which lid.176 and the study call it.
-
-    Raises:
-        UserError: there is no such language; `place` is for the message.
     """
     try:
         return language(spelt).code
@@ -120,8 +117,6 @@ def read_responses(path: Path, kept: bool = False) -> dict[tuple[str, str], dict
     Raises:
       UserError: the file is not there or empty, or a line is no record, damaged or of a known id.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such response file; generate the responses first")
     records: dict[tuple[str, str], dict[str, Any]] = {}
     remedy = "delete the file, and run again" if kept else "repair or delete it"
     for place, record in read_objects(path, remedy):

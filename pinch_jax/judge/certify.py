@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pinch_jax.data.order import key
 from pinch_jax.evaluate.records import other_answers
-from pinch_jax.files import digest, mend_last_line, read_kept_lines
+from pinch_jax.files import digest, mended_lines
 from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.battery import inject, kinds
 from pinch_jax.judge.pairs import KnownPair
@@ -135,11 +135,8 @@ def ask(judge: Judge, trials: Sequence[Trial], kept: Path, progress: bool = True
 
     def read() -> dict[str, dict[str, Any]]:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        if not kept.exists():
-            return {}
-        mend_last_line(kept)
-        lines = read_kept_lines(kept, "delete the line, and certify again")
-        return {line["seen"]: line["judgement"] for _, line in lines if line["seen"] in shown}
+        lines = mended_lines(kept, "delete the line, and certify again")
+        return {line["seen"]: line["judgement"] for line in lines if line["seen"] in shown}
 
     held = agreed(f"reading {kept}", read) if judge.everywhere else read()
     told = {seen: Judgement(**judgement) for seen, judgement in held.items()}

@@ -18,7 +18,7 @@ from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 
 # Tokens of a batch, with padding, and the narrowest row; so many prompts have their place in a row.

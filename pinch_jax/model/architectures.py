@@ -33,16 +33,9 @@ class Family:
     even_heads: bool = False
 
 
-def _family(
-    model_type: str,
-    architecture: str,
-    fixed: Mapping[str, bool],
-    local_rope_theta: float | None = None,
-    rotates_globals: bool = True,
-    even_heads: bool = False,
-    **fields: Any,
-) -> Family:
-    usual = {} if "layer_norm_eps" in fields else {"rms_norm_eps": 1e-6}
+def _family(model_type: str, architecture: str, fixed: Mapping[str, bool], **told: Any) -> Family:
+    """Returns a family; `told` are attributes of `Family`, and fields that are not as usual."""
+    usual = {} if "layer_norm_eps" in told else {"rms_norm_eps": 1e-6}
     usual |= {
         "num_hidden_layers": 32,
         "hidden_size": 4096,
@@ -53,15 +46,9 @@ def _family(
         "rope_scaling": None,
         "rope_parameters": None,
     }
-    return Family(
-        model_type,
-        architecture,
-        fixed,
-        usual | fields,
-        local_rope_theta,
-        rotates_globals,
-        even_heads=even_heads,
-    )
+    attributes = {field.name for field in dataclasses.fields(Family)} & told.keys()
+    own = {name: told.pop(name) for name in attributes}
+    return Family(model_type, architecture, fixed, usual | told, **own)
 
 
 _PLAIN = {"norm_offset": False, "post_norms": False, "scale_embeddings": False}

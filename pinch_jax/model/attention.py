@@ -123,8 +123,7 @@ def check_attention(shard: Shard, row_tokens: int, dtype: str) -> None:
     _, why_not = choose(shard, row_tokens, row_tokens, jnp.dtype(dtype))
     if why_not and shard.attention != AUTO:
         raise UserError(
-            f"config.mesh.attention={shard.attention!r} cannot run: {why_not}; "
-            "set it to 'auto' or 'einsum'"
+            f"config.mesh.attention={shard.attention!r} cannot run: {why_not}; set it to 'auto'"
         )
 
 

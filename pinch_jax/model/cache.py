@@ -45,18 +45,22 @@ class Cache(NamedTuple):
         """
         groups = len(source)
 
-        def take(fresh, source):
-            return fresh.at[source].get(mode="clip")
-
         def put(old, fresh):
             slots, width = old.shape[1], min(old.shape[1], fresh.shape[1])
             new = jnp.pad(fresh[:, -width:], ((0, 0), (0, slots - width), (0, 0), (0, 0)))
             new = jnp.roll(new, (end - width) % slots, axis=1)
-            new = jax.vmap(take)(new.reshape(groups, -1, *new.shape[1:]), source)
+            new = taken(new.reshape(groups, -1, *new.shape[1:]), source)
+            # Not by groups, as of the rows: that takes a copy of the cache.
             takes = (source < fresh.shape[0] // groups).reshape(-1, 1, 1, 1)
             return jnp.where(takes, new.reshape(old.shape), old)
 
         return jax.tree.map(put, self, fresh)
+
+
+@jax.vmap
+def taken(x: jax.Array, place: jax.Array) -> jax.Array:
+    """Returns, in each group, what x has at these places; the last for those behind it."""
+    return x.at[place].get(mode="clip")
 
 
 def init_cache(

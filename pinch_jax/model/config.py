@@ -26,9 +26,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.source and (self.tokenizer or self.decoder):
             raise UserError(
-                f"config.model.source={self.source!r} and config.model.tokenizer="
-                f"{self.tokenizer!r} / decoder contradict each other; both come with a source, so "
-                "leave them out, or set config.model.source='' for a model from nothing"
+                f"config.model.source={self.source!r} and config.model.tokenizer={self.tokenizer!r}"
+                " / decoder contradict each other; leave these out, or set config.model.source=''"
             )
         if not self.source and not (self.tokenizer and self.decoder):
             raise UserError(
@@ -37,6 +36,5 @@ class ModelConfig:
             )
         if not self.source and self.trim_vocabulary:
             raise UserError(
-                "config.model.trim_vocabulary=True needs a config.model.source to take the rows "
-                "from; a model from nothing can have a smaller tokenizer"
+                "config.model.trim_vocabulary=True needs a config.model.source; set it to False"
             )

@@ -42,10 +42,8 @@ def convert(
 
     `source` is in any format of `open_model`. Tensors keep their type; those of a GGUF file become
     float32. "orbax" writes the weights by Orbax and all the rest as it was: of a model directory as
-    "model" does, of others as "huggingface".
-
-    Raises:
-        UserError: there is no such model, or it does not fit its config.
+    "model" does, of others as "huggingface". UserError where there is no such model, or it does not
+    fit its config.
     """
     choose("--format", target_format, tuple(FORMATS))
     if target.exists():
@@ -131,8 +129,7 @@ def _made_whole(model: Model, params: Params) -> tuple[DecoderConfig, Params]:
     trimming, whole = model.trimming, open_model(model.trimming.path)
     if whole.weights.checksum != trimming.checksum:
         raise UserError(
-            f"{model.path} was trimmed from another model than the one that is now at "
-            f"{trimming.path}; put that one back"
+            f"{model.path} was trimmed from another model than is at {trimming.path}; put it back"
         )
     kept, tensors = trimming.vocabulary.kept, whole.weights.tensors
     return whole.decoder, restore_rows(params, kept, tensors, whole.decoder)

@@ -160,10 +160,7 @@ class DecoderConfig:
             check_divides(self, path, "global_kv_heads", "heads")
         for name in ("head_dim", "global_head_dim"):
             if (getattr(self, name) or 0) % 2:
-                raise UserError(
-                    f"{path}.{name}={getattr(self, name)} is odd; rotary embeddings turn pairs of "
-                    "features, so choose an even size"
-                )
+                raise UserError(f"{path}.{name}={getattr(self, name)} is odd; choose an even size")
         if (self.window > 0) != (self.window_pattern != 1):
             raise UserError(
                 f"{path}.window={self.window} and {path}.window_pattern={self.window_pattern} "
@@ -172,20 +169,17 @@ class DecoderConfig:
         if self.full_layers and self.window_pattern:
             raise UserError(
                 f"{path}.full_layers={self.full_layers} and {path}.window_pattern="
-                f"{self.window_pattern} contradict each other; set window_pattern=0, so that all "
-                "layers above have the window"
+                f"{self.window_pattern} contradict each other; set {path}.window_pattern=0"
             )
         if self.parallel and (self.post_norms or not self.pre_norms):
             raise UserError(
-                f"{path}.parallel=True: such a layer has one norm, before its branches; set "
-                f"{path}.pre_norms=True and post_norms=False"
+                f"{path}.parallel=True needs {path}.pre_norms=True and post_norms=False"
             )
         if self.qk_norm_joint and not self.qk_norm:
             raise UserError(f"{path}.qk_norm_joint=True needs {path}.qk_norm=True; set both")
         if self.qkv_bias and self.has_kinds:
             raise UserError(
-                f"{path}.qkv_bias=True: layers that differ in their heads, or share keys, have no "
-                "biases; set it to False"
+                f"{path}.qkv_bias=True: layers of several kinds have no biases; set it to False"
             )
         self._check_sharing(path)
 
@@ -198,8 +192,7 @@ class DecoderConfig:
             )
         if self.sharing_mlp_dim and not self.sharing_layers:
             raise UserError(
-                f"{path}.sharing_mlp_dim={self.sharing_mlp_dim}: no layer shares; set it to None, "
-                f"or {path}.sharing_layers"
+                f"{path}.sharing_mlp_dim={self.sharing_mlp_dim} needs {path}.sharing_layers"
             )
 
     @property
@@ -207,11 +200,6 @@ class DecoderConfig:
         """The fields under their first names, as files and fingerprints have them."""
         first = {name: old for old, name in self.FIRST_NAMES.items()}
         return {first.get(name, name): v for name, v in _described(self).items()}
-
-    @property
-    def groups(self) -> int:
-        """Query heads for each key-value head, in layers with a window where these differ."""
-        return self.heads // self.kv_heads
 
     def attention_scale_of(self, head_dim: int) -> float:
         """Returns the factor on query . key for heads of a size."""

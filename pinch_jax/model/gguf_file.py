@@ -104,8 +104,7 @@ class GgufFile:
         told = self._metadata
         if (parts := told.get("split.count", 1)) > 1:
             raise UserError(
-                f"{self.path} is one of {parts} parts; join them with `llama-gguf-split --merge`, "
-                "and give the whole"
+                f"{self.path} is one of {parts} parts; join them with `llama-gguf-split --merge`"
             )
         if (kind := told.get("general.type", "model")) != "model":
             raise UserError(f"{self.path} is an {kind}, not a model; give the model's file")

@@ -52,26 +52,22 @@ def kernel(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
     return nnx.Param(jax.random.normal(rngs.params(), shape) / math.sqrt(fan_in))
 
 
+@jax.custom_vjp
 def lookup(table: jax.Array, tokens: jax.Array) -> jax.Array:
     """Returns the rows [B, T, D] of a table [V, D]; its gradient is summed in float32.
 
     A token that stands a thousand times in a batch gets a sum of as many terms.
     """
-    return _rows(table, tokens)
-
-
-@jax.custom_vjp
-def _rows(table, tokens):
     return table[tokens]
 
 
-def _rows_backward(kept, gradient):
+def _lookup_backward(kept, gradient):
     table, tokens = kept
     total = jnp.zeros(table.shape, jnp.float32).at[tokens].add(gradient.astype(jnp.float32))
     return total.astype(table.dtype), None
 
 
-_rows.defvjp(lambda table, tokens: (table[tokens], (table, tokens)), _rows_backward)
+lookup.defvjp(lambda table, tokens: (table[tokens], (table, tokens)), _lookup_backward)
 
 
 def dense(x: jax.Array, w: jax.Array, outputs: int = 1, dtype: Any = None) -> jax.Array:
@@ -113,8 +109,8 @@ class Attention(nnx.Module):
     """Grouped-query attention with rotary positions, over the keys that a query sees."""
 
     def __init__(self, config: DecoderConfig, kind: Kind, rngs: nnx.Rngs):
-        c, self.kind = config, kind
-        self.config, size = config, kind.head_dim
+        c, size = config, kind.head_dim
+        self.config, self.kind = config, kind
         self.query = kernel(rngs, (c.embed_dim, c.heads, size), c.embed_dim)
         if not kind.shares:
             self.key = kernel(rngs, (c.embed_dim, kind.kv_heads, size), c.embed_dim)

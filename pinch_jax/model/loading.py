@@ -87,9 +87,7 @@ def load_params(
 
     Matrices are of `dtype`, norms and biases in float32; None keeps those of the file. `shardings`
     is a tree such as `sharding.parameter_shardings` returns; without it they are numpy arrays.
-
-    Raises:
-        UserError: tensors are missing, left over or misshapen; all of them are listed.
+    UserError lists all tensors that are missing, left over or misshapen.
     """
     stored = stored_params(tensors, config, dtype)
     if shardings is None:
@@ -147,9 +145,7 @@ def _aligned(sizes: list[int], dtype: np.dtype) -> np.ndarray:
 
 def tensor_names(place: Place, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Returns the names and shapes of the tensors of a parameter."""
-    if not place.stacked:
-        return {place.name: place.stored_shape(shape)}
-    return dict.fromkeys(place.names, place.stored_shape(shape[1:]))
+    return dict.fromkeys(place.names, place.stored_shape(shape[place.stacked :]))
 
 
 def _stored_dtype(tensors: Tensors, place: Place, shape: tuple[int, ...]) -> np.dtype:

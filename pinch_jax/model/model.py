@@ -22,7 +22,7 @@ from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params, stored_params
 from pinch_jax.sharding import parameter_shardings
-from pinch_jax.text.rows import check_ids
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
@@ -175,10 +175,8 @@ class Model:
     def load_on(self, mesh: jax.sharding.Mesh, dtype: str = "float32", what: str = "") -> Params:
         """Returns the parameters, read straight to where they lie on a mesh.
 
-        `what` begins a message; by default it says whose weights they are.
-
-        Raises:
-            UserError: one of them is NaN or infinite, or they do not fit.
+        UserError if one of them is NaN or infinite, or they do not fit; `what` begins the message,
+        and says by default whose weights they are.
         """
         from pinch_jax.model.decoder import abstract_params
 
@@ -194,7 +192,7 @@ class Model:
         return dataclasses.replace(
             self,
             decoder=decoder,
-            renderer=self.renderer.bound_to(tokenizer),
+            renderer=dataclasses.replace(self.renderer, tokenizer=tokenizer),
             weights=self.weights.trimmed(decoder, vocabulary),
             trimming=Trimming(vocabulary, self.path, self.weights.checksum),
         )

@@ -13,6 +13,7 @@ import numpy as np
 
 from pinch_jax.buckets import read_range
 from pinch_jax.model.layout import Index
+from pinch_jax.model.loading import row_parts
 
 # The types of tensors that are read, as safetensors calls them.
 DTYPES = {
@@ -20,8 +21,6 @@ DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
-# Of a tensor, fetched at once; columns are cut out of whole rows.
-FETCH_BYTES = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +39,11 @@ class RangedTensor:
         return self.shape
 
     def __getitem__(self, index: Index) -> np.ndarray:
-        """Returns a block, given by one slice an axis."""
+        """Returns a block, given by one slice an axis; its columns are cut out of whole rows."""
         kind, rows = DTYPES[self.dtype], range(self.shape[0])[index[0]]
-        row_bytes = math.prod(self.shape[1:]) * kind.itemsize
-        step, parts = max(FETCH_BYTES // max(row_bytes, 1), 1), []
-        for first in range(rows.start, rows.stop, step):
-            ends = (first, min(first + step, rows.stop))
+        row_bytes, parts = math.prod(self.shape[1:]) * kind.itemsize, []
+        for part in row_parts((len(rows), *self.shape[1:]), kind):
+            ends = (rows.start + part.start, rows.start + part.stop)
             content = read_range(self.path, *(self.start + row * row_bytes for row in ends))
             block = np.frombuffer(content, kind).reshape(-1, *self.shape[1:])
             parts.append(block[(slice(None), *index[1:])])

@@ -104,10 +104,9 @@ def listed(config: DecoderConfig, params: Params) -> Params:
     """Returns parameters with those of each layer one by one, in a tuple: `layers`."""
     if isinstance(params.get("layers"), tuple):
         return params
-    numbers = {kind.name: range(len(each)) for kind, each in stacks(config).items()}
     each = {
-        name: [jax.tree.map(lambda stack, n=n: stack[n], params[name]) for n in places]
-        for name, places in numbers.items()
+        kind.name: [jax.tree.map(lambda x, n=n: x[n], params[kind.name]) for n in range(len(own))]
+        for kind, own in stacks(config).items()
     }
     return outside(config, params) | {"layers": in_order(config, each)}
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from pinch_jax.buckets import content_id, in_bucket
+from pinch_jax.buckets import content_id, in_bucket, unchanged
 from pinch_jax.errors import UserError
 from pinch_jax.files import naming
 from pinch_jax.json_input import LFS_POINTER
@@ -53,10 +53,9 @@ def write_tensors(
 
 
 def open_safetensors(path: Path, content: str = "") -> Any:
-    """Returns an open file of safetensors, which is a context; `content` is its content_id.
+    """Returns an open file of safetensors, which is a context; UserError if it is none, or cut.
 
-    Raises:
-        UserError: it is not one, or not whole.
+    `content` is its content_id.
     """
     try:
         if in_bucket(path):
@@ -79,11 +78,8 @@ def own_places(config: DecoderConfig) -> dict[str, Place]:
     from pinch_jax.model.decoder import abstract_params
 
     leaves = jax.tree_util.tree_leaves_with_path(abstract_params(config))
-    shapes = {path_name(path): leaf.shape for path, leaf in leaves}
-    return {
-        name: Place(name, tuple((axis,) for axis in range(len(shape))))
-        for name, shape in shapes.items()
-    }
+    axes = {path_name(path): range(leaf.ndim) for path, leaf in leaves}
+    return {name: Place(name, tuple((axis,) for axis in own)) for name, own in axes.items()}
 
 
 class SafetensorsFiles:
@@ -108,8 +104,7 @@ class SafetensorsFiles:
     def _enter(self, file: Path, stored: str, name: str, part: Any) -> None:
         if part.get_dtype() not in DTYPES:
             raise UserError(
-                f"{stored} in {file} is of type {part.get_dtype()}, which is not supported: "
-                f"only {', '.join(DTYPES)}"
+                f"{stored} in {file} is of type {part.get_dtype()}: only {', '.join(DTYPES)}"
             )
         if name in self._stored:
             raise UserError(f"{stored} in {file} is there twice; remove one of the two")
@@ -120,13 +115,11 @@ class SafetensorsFiles:
     def read(self, name: str, index: Index) -> np.ndarray:
         """Returns a block of a tensor, read from disk when it is asked for."""
         path, stored = self._stored[name]
-        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
-        with open_safetensors(path, self._content[path]) as file:
-            block = file.get_slice(stored)[index]
+        content = self._content[path]
         # Half of a model and half of another one are no model; nor is it that of the checksum.
-        if content_id(path) != self._content[path]:
-            raise UserError(f"{path} has changed while it was read; run again once it is whole")
-        return block
+        # Opened anew: what a mapped file was read of stays in memory for as long as it is open.
+        with unchanged(path, content), open_safetensors(path, content) as file:
+            return file.get_slice(stored)[index]
 
 
 def open_weights(path: Path) -> SafetensorsFiles:

@@ -61,9 +61,7 @@ class ChatClient:
         try:
             import openai
         except ImportError as error:
-            raise UserError(
-                f"openai is not installed; pip install 'pinch_jax[services]' ({error})"
-            ) from error
+            raise UserError(f"openai: {error}; pip install 'pinch_jax[services]'") from error
         key = os.environ.get("OPENAI_API_KEY") or ("no key" if base_url else None)
         if key is None:
             raise ServiceError(f"{name}: set OPENAI_API_KEY in the environment")
@@ -77,11 +75,7 @@ class ChatClient:
         self.close = weakref.finalize(self, self._client.close)
 
     def ask(self, messages: Sequence[Mapping[str, str]], **options: Any) -> Reply:
-        """Returns the reply to messages.
-
-        Raises:
-          Busy, Refused, ServiceError: there is none.
-        """
+        """Returns the reply to messages; Busy, Refused or ServiceError where there is none."""
         import openai
 
         try:

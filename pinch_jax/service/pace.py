@@ -5,6 +5,7 @@ A service that is busy is asked again, after waits with jitter and what its Retr
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -51,16 +52,14 @@ class Pace:
             self._next = max(self._next, self._clock() + seconds)
 
 
+@dataclasses.dataclass(frozen=True)
 class Patience:
     """Makes requests in turn and again while the service is busy; stops when `stop` is set."""
 
-    def __init__(
-        self, pace: Pace, attempts: int, wait_seconds: float, stop: threading.Event
-    ) -> None:
-        self._pace = pace
-        self._attempts = attempts
-        self._wait_seconds = wait_seconds
-        self._stop = stop
+    pace: Pace
+    attempts: int
+    wait_seconds: float
+    stop: threading.Event
 
     def request(self, name: str, call: Callable[[], T]) -> T:
         """Returns what a call returns, making it again after each `Busy`.
@@ -73,18 +72,18 @@ class Patience:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Busy),
-            stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_random_exponential(self._wait_seconds, _LONGEST_WAIT_SECONDS),
-            sleep=self._stop.wait,
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=tenacity.wait_random_exponential(self.wait_seconds, _LONGEST_WAIT_SECONDS),
+            sleep=self.stop.wait,
             reraise=True,
         )
         try:
             return retrying(self._attempt, name, call)
         except Busy as busy:
-            raise GaveUp(f"{name}: gave up after {self._attempts} attempts ({busy})") from busy
+            raise GaveUp(f"{name}: gave up after {self.attempts} attempts ({busy})") from busy
 
     def _attempt(self, name: str, call: Callable[[], T]) -> T:
-        if self._stop.wait(self._pace.take_turn()):
+        if self.stop.wait(self.pace.take_turn()):
             raise Stopped
         try:
             return call()
@@ -94,7 +93,7 @@ class Patience:
                     f"{name}: asks to come back in {busy.retry_after_seconds:.0f} s ({busy})"
                 ) from busy
             # Nobody is to run into the same wall before that, this call as little as the others.
-            self._pace.hold(busy.retry_after_seconds)
+            self.pace.hold(busy.retry_after_seconds)
             raise
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pinch_jax.config import Config
 from pinch_jax.corpus.reading.conversations import BESIDE
 from pinch_jax.errors import UserError
-from pinch_jax.evaluate.answering import answer_prompts
+from pinch_jax.evaluate.answers import answer_prompts
 from pinch_jax.evaluate.records import asked, response_record
 from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects

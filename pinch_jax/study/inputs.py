@@ -32,8 +32,8 @@ from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.model.stacks import stacks
-from pinch_jax.sharding import Shard, activation_sharding, parameter_shardings
-from pinch_jax.text.rows import check_ids
+from pinch_jax.sharding import Shard, parameter_shardings
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens
@@ -113,7 +113,7 @@ class Inputs:
     @functools.cached_property
     def shard(self) -> Shard:
         """What the decoder calls on its activations, and which attention it runs."""
-        return activation_sharding(self.mesh, self.config.mesh.attention)
+        return Shard(self.mesh, self.config.mesh.attention)
 
     @functools.cached_property
     def batch(self) -> BatchConfig:

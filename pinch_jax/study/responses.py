@@ -7,7 +7,7 @@ from absl import logging
 from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example
-from pinch_jax.evaluate.answering import answer_prompts, answers_key
+from pinch_jax.evaluate.answers import answer_prompts, answers_key
 from pinch_jax.evaluate.records import read_responses, response_record
 from pinch_jax.files import digest, json_line, write_text
 from pinch_jax.goodput import doing

@@ -13,8 +13,8 @@ from pinch_jax.files import write_text
 from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import activation_sharding
-from pinch_jax.text.rows import check_ids
+from pinch_jax.sharding import Shard
+from pinch_jax.text.base import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
 from pinch_jax.waiting import is_primary
 
@@ -32,7 +32,7 @@ def score_file(source: str, texts: Path, output: Path) -> int:
     ids = list(read_texts(texts, model.tokenizer, model.decoder.vocab_size))
     mesh = make_mesh(MeshConfig())
     params = model.load_on(mesh, what=f"--model={source}")
-    scorer = Scorer(model.decoder, mesh, activation_sharding(mesh))
+    scorer = Scorer(model.decoder, mesh, Shard(mesh))
     with tqdm(total=len(ids), desc="scores", unit="text", disable=not is_primary()) as bar:
         logprobs = scorer(params, ids, bar.update)
     if not all(np.isfinite(of).all() for of in logprobs):

@@ -11,7 +11,7 @@ from pinch_jax.evaluate.evaluators import HeldoutLoss
 from pinch_jax.host_memory import HostCopy
 from pinch_jax.mesh import decoding_mesh, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters
@@ -104,7 +104,7 @@ class Workbench(Inputs):
             prompt_widths=e.prompt_widths,
             new_tokens=e.new_tokens,
             sampling=e.sampling,
-            shard=activation_sharding(mesh, self.config.mesh.attention),
+            shard=Shard(mesh, self.config.mesh.attention),
             dtype=jnp.dtype(self.config.model.dtype),
         )
 

@@ -5,6 +5,8 @@ import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pinch_jax.errors import UserError
 from pinch_jax.text.roles import Roles
 
@@ -74,11 +76,7 @@ class Tokenizer(abc.ABC):
         """Returns what the tokenizer calls an id."""
 
     def token_id(self, token: str) -> int:
-        """Returns the id of a token such as `<answer>`.
-
-        Raises:
-            UserError: the tokenizer has no such token.
-        """
+        """Returns the id of a token such as `<answer>`; UserError if the tokenizer has none."""
         id = self.find(token)
         if id is None:
             raise UserError(f"the tokenizer {self.path.name} has no token {token!r}")
@@ -155,3 +153,21 @@ def without_added_blanks(text: str, tokens: Sequence[str], spans: Sequence[Span]
         (begin, begin) if not token.strip(BLANKS) and text[begin:end].strip() else (begin, end)
         for token, (begin, end) in zip(tokens, spans, strict=True)
     ]
+
+
+def check_ids(ids: np.ndarray | Sequence[int], rows: int, tokenizer: Tokenizer, where: str) -> None:
+    """Raises UserError when one of these ids has no row in a table of so many.
+
+    Some tokenizers know tokens that the model does not. A device reads such a row without a word,
+    and what it makes of it is NaN or another token's. `where` begins the message.
+    """
+    ids = np.asarray(ids)
+    if not ids.size or (ids.min() >= 0 and ids.max() < rows):
+        return
+    id = int(ids[(ids < 0) | (ids >= rows)].flat[0])
+    known = 0 <= id < tokenizer.vocab_size
+    token = f"the token {tokenizer.token(id)!r} has the id {id}" if known else f"no token has {id}"
+    raise UserError(
+        f"{where}: {token}, and the model's table has the rows 0 to {rows - 1} alone; give a model "
+        "with a row for each token that is used, or a template and texts that do without"
+    )

@@ -98,13 +98,9 @@ class ChatRenderer(Renderer):
         messages = [{"role": role, "content": text} for role, text in turns]
         if response is not None:
             messages.append({"role": "assistant", "content": response})
-        template = self.template
-        tokens = {
-            "bos_token": template.bos_token,
-            "eos_token": template.eos_token,
-            "pad_token": template.pad_token,
-            **template.other_tokens,
-        }
+        roles = ("bos_token", "eos_token", "pad_token")
+        own = {role: getattr(self.template, role) for role in roles}
+        tokens = {**own, **self.template.other_tokens}
         try:
             return self._turns.render(
                 messages=messages,
@@ -175,10 +171,7 @@ class ChatRenderer(Renderer):
         return [(role, self._marked(text, mark)) for role, text in turns], mark
 
     def example(self, prompt: Prompt, response: str) -> tuple[list[int], int]:
-        """Returns (ids, length of the prompt in them); the ids behind it are supervised.
-
-        Without a prompt, a response is plain text for pretraining: all behind BOS is supervised.
-        """
+        """Returns (ids, length of the prompt in them), as `Renderer.example` does."""
         if not prompt:
             return Renderer(self.template.plain, self.tokenizer).example(prompt, response)
         turns, mark = self._turns_of(prompt, response)

@@ -60,8 +60,7 @@ SPLITTINGS = {
 def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a GGUF file, or that of NAME.tokenizer.json beside NAME.gguf.
 
-    Raises:
-        UserError: it has none, or one of a kind that is not supported.
+    UserError if it has none, or one of a kind that is not supported.
     """
     metadata = read_gguf_header(path).metadata
     told = {n.removeprefix(PREFIX): v for n, v in metadata.items() if n.startswith(PREFIX)}
@@ -74,13 +73,12 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
     ids = (told.get(f"{role}_token_id") for role in ("bos", "eos", "padding"))
     bos, eos, pad = (None if id is None else told["tokens"][id] for id in ids)
     beside, template = _beside(path), metadata.get("tokenizer.chat_template")
-    if beside.exists():
-        adds_bos = told.get("add_bos_token", False)
-        roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
-        return JsonTokenizer(beside, beside.read_bytes(), roles)
     # Where the file is silent, what llama.cpp does.
-    adds_bos = told.get("add_bos_token", kind == "llama" or _splitting(path, told).adds_bos)
-    roles = Roles(bos, eos, pad, bos is not None and adds_bos, template)
+    usual = not beside.exists() and (kind == "llama" or _splitting(path, told).adds_bos)
+    adds_bos = bos is not None and told.get("add_bos_token", usual)
+    roles = Roles(bos, eos, pad, adds_bos, template)
+    if beside.exists():
+        return JsonTokenizer(beside, beside.read_bytes(), roles)
     if kind == "llama":
         return SentencePieceTokenizer(path, _sentencepiece_model(path, told), roles)
     content = json.dumps(_byte_level_json(path, told, roles), ensure_ascii=False)

@@ -45,10 +45,6 @@ class Renderer:
         """What a fingerprint knows the template by."""
         return dataclasses.asdict(self.template)
 
-    def bound_to(self, tokenizer: Tokenizer) -> "Renderer":
-        """Returns the same template with another tokenizer, which has its tokens."""
-        return dataclasses.replace(self, tokenizer=tokenizer)
-
     @property
     def stop_id(self) -> int:
         """The token at which decoding stops."""
@@ -57,10 +53,8 @@ class Renderer:
     def prompt(self, prompt: Prompt) -> list[int]:
         """Returns the ids that a model continues with its response.
 
-        Of several turns, each prompt with its reply is written as if it were alone.
-
-        Raises:
-            UserError: a turn is of the system, for which there is no place.
+        Of several turns, each prompt with its reply is written as if it were alone; UserError where
+        one is of the system, for which there is no place.
         """
         if not isinstance(prompt, str):
             if prompt[0][0] == "system":

@@ -37,19 +37,14 @@ class Vocabulary:
         return ids
 
     def trim(self, whole: np.ndarray | Sequence[int]) -> np.ndarray:
-        """Returns the ids here of the tokenizer's own: int32 of the same shape.
-
-        Raises:
-            UserError: a token is not kept.
-        """
+        """Returns the ids here, int32, of the tokenizer's own; UserError if a token is not kept."""
         whole = np.asarray(whole, np.int32)
         known = whole < len(self._ids)
         ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)
         if ids.size and ids.min() < 0:
             raise UserError(
-                f"config.model.trim_vocabulary=True: token {int(whole[ids < 0].flat[0])} of the "
-                "tokenizer is not among those that the corpus needs; set it to False, or make the "
-                "tuned model whole first: pinch convert"
+                f"config.model.trim_vocabulary=True: token {int(whole[ids < 0].flat[0])} is "
+                "not among those needed; set it to False, or make the model whole: pinch convert"
             )
         return ids
 

@@ -4,6 +4,7 @@ Orbax and TensorStore do not notice a changed byte of an array, so that each che
 Orbax writes to disks and to gs://; what is kept in s3:// it writes on a disk, which is mirrored.
 """
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def state_shardings(mesh: jax.sharding.Mesh, state: TrainState) -> TrainState:
     return TrainState(whole, params, jax.tree.map(place, state.opt_state, is_leaf=is_params))
 
 
-class Checkpoints:
+class Checkpoints(contextlib.AbstractContextManager):
     """The two newest checkpoints of a run, in one directory: one may be damaged."""
 
     def __init__(self, directory: Path):
@@ -139,9 +140,6 @@ class Checkpoints:
             self._manager.close()
         if self._mirror:
             self._disk.cleanup()
-
-    def __enter__(self) -> "Checkpoints":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

@@ -88,8 +88,7 @@ class LoraConfig:
         check_distinct("config.lora.projections", self.projections)
         if not self.projections:
             raise UserError(
-                f"config.lora.projections=(): name some of {', '.join(PROJECTIONS)}; without "
-                "adapters set config.lora.rank=0"
+                f"config.lora.projections=(): name some of {', '.join(PROJECTIONS)}; or set rank=0"
             )
 
     @property

@@ -32,8 +32,7 @@ def check_rank(model: DecoderConfig, lora: LoraConfig) -> None:
         most = min(min(math.prod(s[:inputs]), math.prod(s[inputs:])) for s in shapes)
         if lora.rank > most:
             raise UserError(
-                f"config.lora.rank={lora.rank}: {name!r} is a matrix of rank {most}, and more "
-                f"adapts it no better; set it to {most} or less, 16 is usual"
+                f"config.lora.rank={lora.rank}: {name!r} is of rank {most}; set it to that or less"
             )
 
 

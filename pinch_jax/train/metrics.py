@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import appending, json_line, mend_last_line, read_kept_lines, write_text
+from pinch_jax.files import appending, json_line, mended_lines, write_text
 from pinch_jax.train.trackers import Tracker
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.
@@ -85,8 +85,5 @@ def _not_finite(step: int, values: Mapping[str, float]) -> str:
 
 
 def _lines_until(path: Path, done_steps: int) -> list[str]:
-    if not path.exists():
-        return []
-    mend_last_line(path)
-    held = read_kept_lines(path, "delete the file, and only what it tells of those steps is lost")
-    return [json_line(line) for _, line in held if line["step"] <= done_steps]
+    held = mended_lines(path, "delete the file, and only what it tells of those steps is lost")
+    return [json_line(line) for line in held if line["step"] <= done_steps]

@@ -17,7 +17,7 @@ from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
 from pinch_jax.model.stacks import listed
-from pinch_jax.sharding import activation_sharding, parameter_shardings
+from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.train.step import init_state, make_train_step
 
 DTYPE = jnp.bfloat16
@@ -71,7 +71,7 @@ def parameters(decoder, mesh, dtype):
 def train(case: Case):
     """Returns (check, run): losses and gradient norms of two steps; steps of full fine-tuning."""
     mesh = one_device()
-    shard = activation_sharding(mesh, case.way)
+    shard = Shard(mesh, case.way)
     step = make_train_step(case.decoder, OPTIMIZER, dtype=DTYPE, shard=shard)
     step = jit_on(mesh, step, donate_argnums=0)
     batch = jax.device_put(case.batch(), batch_sharding(mesh))
@@ -90,7 +90,7 @@ def train(case: Case):
 def decode(case: Case):
     """Returns (check, run): greedy answers, none of which ends early."""
     mesh = one_device()
-    shard = activation_sharding(mesh, case.way)
+    shard = Shard(mesh, case.way)
     program = make_decode(case.decoder, case.new, stop_ids=(), pad_id=0, shard=shard)
     program = jit_on(mesh, program)
     told = case.prompts(), np.zeros(case.rows, np.int32), np.zeros((case.rows, 2), np.uint32)
@@ -105,7 +105,7 @@ def decode(case: Case):
 def attention(case: Case):
     """Returns (check, run): errors against the reference; values and gradients of one layer."""
     mesh, model = one_device(), case.decoder
-    shard = activation_sharding(mesh, case.way)
+    shard = Shard(mesh, case.way)
     segments, index = case.batch().segments, np.arange(case.width, dtype=np.int32)
     begins = segments != np.pad(segments, ((0, 0), (1, 0)))[:, :-1]
     first = np.maximum.accumulate(np.where(begins, index, 0), axis=1)

@@ -161,7 +161,7 @@ def attention(case: Case):
     qkv = [x.contiguous().requires_grad_() for x in qkv]
     # What transformers hands to its functions of attention.
     module = types.SimpleNamespace(
-        num_key_value_groups=model.groups, is_causal=True, training=False
+        num_key_value_groups=model.heads // model.kv_heads, is_causal=True, training=False
     )
     index = torch.arange(case.width, device=DEVICE)
     if case.way == "flex":

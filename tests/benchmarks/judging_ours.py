@@ -11,14 +11,14 @@ from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import activation_sharding
+from pinch_jax.sharding import Shard
 
 
 def main() -> None:
     """Writes the ids of the prompts for the other side, and takes turns."""
     turns, case = Turns(), json.loads(sys.argv[1])
     model, mesh = open_model("gemma3-270m"), make_mesh(MeshConfig())
-    judge = ModelJudge("own", read_wording(), model, activation_sharding(mesh), "float32")
+    judge = ModelJudge("own", read_wording(), model, Shard(mesh), "float32")
     pairs = [
         Pair({"id": str(number), "language": code, "prompt": prompt}, first, second)
         for number, (code, prompt, first, second) in enumerate(

@@ -27,15 +27,10 @@ _SPLIT_SEED = "pinch-762"
 
 @functools.cache
 def phrases(language: str) -> Mapping[str, Mapping]:
-    """Returns task -> {"statements", "questions", "response"}, the templates of a language.
-
-    Raises:
-      UserError: it is no language of the bundled corpus.
-    """
+    """Returns task -> {"statements", "questions", "response"}; UserError for other languages."""
     if language not in LANGUAGES:
         raise UserError(
-            f"language={language!r}: not one of the bundled corpus, which is in "
-            f"{', '.join(LANGUAGES)}; use these, or name a corpus of your own"
+            f"language={language!r}: not one of the bundled corpus; use {', '.join(LANGUAGES)}"
         )
     return json.loads((PHRASES / f"{language}.json").read_text(encoding="utf-8"))
 

@@ -15,8 +15,9 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
 from pinch_jax.corpus.cldr import m49
-from pinch_jax.corpus.cldr.locale_names import MULTIPLES, UNIT_PAIRS, names, quantity_code
+from pinch_jax.corpus.cldr.locale_names import EQUAL, names, quantity_code
 from pinch_jax.corpus.normalisation import caseless
+from pinch_jax.languages import CHINESE_SCRIPTS
 
 # Those with phrases: the twelve of the paper, in the order of its tables, and
 # the Slavic ones of its appendix.
@@ -42,9 +43,6 @@ TASKS = {
 
 # "Current" is as of this day, so that the corpus does not change with the calendar.
 CURRENT = datetime.date(2025, 7, 1)
-
-# CLDR calls the Chinese scripts "Simplified" and "Traditional", which means little alone.
-_UNNAMED_SCRIPTS = ("Hans", "Hant")
 
 # CLDR calls all official languages of South Africa but English regional, which they are not.
 _MORE_LANGUAGES_THAN_CLDR_SAYS = ("ZA",)
@@ -130,7 +128,7 @@ def _scripts() -> Iterator[Fact]:
             language in names(code)["language"] and script in names(code)["script"]
             for code in LANGUAGES
         )
-        if len(language) == 2 and script not in _UNNAMED_SCRIPTS and all(named):
+        if len(language) == 2 and script not in CHINESE_SCRIPTS and all(named):
             scripts[language] = script
     other = [language for language, script in scripts.items() if script != "Latn"]
     # The best known Latin ones: official in the most countries of our table.
@@ -155,9 +153,6 @@ def _calendar() -> Iterator[Fact]:
 
 
 def _conversions() -> Iterator[Fact]:
-    for small, large, ratio in UNIT_PAIRS:
-        for multiple in MULTIPLES:
-            subject = quantity_code(multiple * ratio, small)
-            yield Fact(
-                "conversion", f"conversion.{subject}", subject, quantity_code(multiple, large)
-            )
+    for small, large in EQUAL:
+        subject = quantity_code(*small)
+        yield Fact("conversion", f"conversion.{subject}", subject, quantity_code(*large))

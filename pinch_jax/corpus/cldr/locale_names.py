@@ -15,7 +15,7 @@ from babel import localedata
 Names = Mapping[str, Mapping[str, str]]
 
 # Small unit, large unit, how many small ones make a large one (CLDR unit identifiers).
-UNIT_PAIRS = (
+_UNIT_PAIRS = (
     ("duration-millisecond", "duration-second", 1000),
     ("duration-second", "duration-minute", 60),
     ("duration-minute", "duration-hour", 60),
@@ -33,7 +33,10 @@ UNIT_PAIRS = (
     ("mass-ounce", "mass-pound", 16),
     ("volume-milliliter", "volume-liter", 1000),
 )
-MULTIPLES = range(1, 9)
+# Equal quantities, (count, unit) of the small and of the large unit.
+EQUAL = [
+    ((n * ratio, small), (n, large)) for small, large, ratio in _UNIT_PAIRS for n in range(1, 9)
+]
 
 
 def quantity_code(count: int, unit: str) -> str:
@@ -52,6 +55,7 @@ def names(language: str) -> Names:
     data = localedata.LocaleDataDict(localedata.load(language))
     months = data["months"]["stand-alone"]["wide"]
     days = data["days"]["stand-alone"]["wide"]
+    quantities = {quantity_code(*own): _quantity(data, *own) for pair in EQUAL for own in pair}
     return {
         "territory": dict(data["territories"]),
         "currency": dict(data["currency_names"]),
@@ -59,19 +63,8 @@ def names(language: str) -> Names:
         "script": dict(data["scripts"]),
         "month": {f"{month:02d}": months[month] for month in range(1, 13)},
         "day": {str(day + 1): days[day] for day in range(7)},
-        "quantity": _quantities(data),
+        "quantity": {code: text for code, text in quantities.items() if text is not None},
     }
-
-
-def _quantities(data: Mapping) -> dict[str, str]:
-    quantities = {}
-    for small, large, ratio in UNIT_PAIRS:
-        for multiple in MULTIPLES:
-            for count, unit in ((multiple * ratio, small), (multiple, large)):
-                text = _quantity(data, count, unit)
-                if text is not None:
-                    quantities[quantity_code(count, unit)] = text
-    return quantities
 
 
 def _quantity(data: Mapping, count: int, unit: str) -> str | None:

@@ -26,10 +26,8 @@ WHICH = ("all", "first", "last")
 def turns_of(row: Row, field: str) -> list[Turn]:
     """Returns the turns of a record: the system's, if any, then a user's and a reply in turn.
 
-    A text in the field `system` is the system's turn where the conversation has none.
-
-    Raises:
-      UserError: a role is unknown or out of turn, or a turn has no text.
+    A text in the field `system` is the system's turn where the conversation has none. UserError
+    where a role is unknown or out of turn, or a turn has no text.
     """
     role_of, text_of = FORMS[field]
     told = [turn if isinstance(turn, Mapping) else {} for turn in row.value(field, list)]
@@ -56,11 +54,7 @@ def system_turn(row: Row) -> list[Turn]:
 
 
 def check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
-    """Checks that no column beside what is read, the turns of `form` or these, says more of it.
-
-    Raises:
-      UserError: one does.
-    """
+    """Raises UserError where a column says more than what is read: turns of `form`, or `turns`."""
     beside = [name for name in BESIDE if name != form and row.fields.get(name)]
     if not beside:
         return

@@ -55,11 +55,7 @@ _KNOWN_BY_PLACE = ("lcb", "aya")
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
-    """Returns the examples of a source in a language, in the order of the file.
-
-    Raises:
-      UserError: as `read_parallel` does.
-    """
+    """Returns the examples of a source in a language; UserError as `read_parallel` has it."""
     return read_parallel(source, [language])[language]
 
 
@@ -118,8 +114,7 @@ def _kept(source: Source, language: str, examples: Sequence[Example]) -> tuple[E
         )
     if not kept:
         raise UserError(
-            f"source={str(source)!r}: no example in language={language!r}; name a file that has "
-            "some, or leave the source out"
+            f"source={str(source)!r}: no example in language={language!r}; name another file"
         )
     return kept[: source.first]
 
@@ -128,8 +123,7 @@ def _check_ids(path: str, examples: Iterable[Example]) -> None:
     counts = collections.Counter(example.id for example in examples)
     if repeated := [identity for identity, count in counts.items() if count > 1]:
         raise UserError(
-            f"{path}: {len(repeated)} ids come more than once, such as {repeated[0]!r}; "
-            "ids must be unique, so rename or delete their records"
+            f"{path}: {len(repeated)} ids come twice, such as {repeated[0]!r}; give each its own"
         )
 
 
@@ -148,8 +142,7 @@ def _check_places(source: Source, examples: Mapping[str, Sequence[Example]]) -> 
         counts = ", ".join(f"{len(own)} in {code!r}" for code, own in examples.items())
         raise UserError(
             f"source={str(source)!r}: records without an `id` are paired by their place, and there "
-            f"are not as many in every language: {counts}; give each record the id that it has in "
-            "all of them, or fill in what is missing"
+            f"are not as many in every language: {counts}; give ids, or fill in what is missing"
         )
 
 

@@ -38,11 +38,7 @@ class Row:
     fields: Mapping[str, Any]
 
     def value(self, field: str, kind: type) -> Any:
-        """Returns a field of this type.
-
-        Raises:
-          UserError: there is no such field, or it is of another type.
-        """
+        """Returns a field of this type; UserError if there is none, or it is of another type."""
         if field not in self.fields:
             raise UserError(
                 f"{self.place}: no field {field!r}, only {sorted(self.fields)}; add it, or read "
@@ -57,11 +53,7 @@ class Row:
         return value
 
     def text(self, field: str, empty: bool = False) -> str:
-        """Returns a field of text; only with `empty` may there be nothing in it.
-
-        Raises:
-          UserError: there is no such field, or no text in it that can be written as UTF-8.
-        """
+        """Returns a field as `check_text` does; UserError also where there is no such text."""
         return check_text(self.place, field, self.value(field, str), empty)
 
     def name(self, field: str) -> str:
@@ -71,7 +63,10 @@ class Row:
 
 
 def check_text(place: str, field: str, text: Any, empty: bool = False) -> str:
-    """Returns the text if it is one that can be written as UTF-8 and seen."""
+    """Returns a text, "" if nothing of it is seen; UserError if it is none, or not UTF-8.
+
+    Only with `empty` may there be nothing in it.
+    """
     if not isinstance(text, str):
         raise UserError(f"{place}: {field}={text!r:.40} is no text; put it in quotes")
     if is_blank(text):
@@ -106,19 +101,18 @@ def read_rows(path: str, split: str = "") -> Iterator[Row]:
     """Yields the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
-      UserError: there is nothing of that name.
-      UserError: a file is broken, out of reach or of no known format, or a record is not one;
-        `split` is missing, unknown, or given for a file.
+      UserError: a file is not there, broken, out of reach or of no known format; a record is not
+        one; `split` is missing, unknown, or given for a file.
     """
-    files = _files(path)
+    files = files_of(path)
+    if not files or not files[0].exists():
+        raise UserError(f"{path}: no such file; correct the path of the source")
     if files[0].is_dir():
-        records = _tfds_records(files[0], split)
+        yield from _numbered(_tfds_records(files[0], split))
     elif split:
         raise UserError(f"{path}: only a TFDS directory has splits; leave out split={split!r}")
     else:
         yield from rows_of(files)
-        return
-    yield from _numbered(records)
 
 
 def rows_of(files: Iterable[Path]) -> Iterator[Row]:
@@ -131,13 +125,6 @@ def _numbered(records: Iterable[tuple[str, Any]]) -> Iterator[Row]:
         if not isinstance(record, Mapping):
             raise UserError(f"{place}: not an object with fields; repair or delete it")
         yield Row(place, index, record)
-
-
-def _files(path: str) -> list[Path]:
-    found = files_of(path)
-    if not found or not found[0].exists():
-        raise UserError(f"{path}: no such file; correct the path of the source")
-    return found
 
 
 def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
@@ -155,8 +142,7 @@ def _file_records(file: Path) -> Iterator[tuple[str, Any]]:
     suffix = suffix[suffix.rfind(".") :]
     if suffix not in readers:
         raise UserError(
-            f"{file}: no known format; its name has to end in one of {sorted(readers)}, "
-            "the text ones also with .gz"
+            f"{file}: no known format: it ends in none of {sorted(readers)} (text also in .gz)"
         )
     try:
         with unchanged(file):
@@ -170,7 +156,8 @@ def _broken(file: Path, error: Exception) -> UserError:
 
 
 @contextlib.contextmanager
-def _unpacked(file: Path) -> Iterator[BinaryIO]:
+def unpacked(file: Path) -> Iterator[BinaryIO]:
+    """Yields the content of a file, of a .gz what is packed in it."""
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(file.open("rb"))
         if file.name.endswith(".gz"):
@@ -179,7 +166,7 @@ def _unpacked(file: Path) -> Iterator[BinaryIO]:
 
 
 def _json_records(file: Path) -> Iterator[tuple[str, Any]]:
-    with _unpacked(file) as stream:
+    with unpacked(file) as stream:
         yield from read_values(file, stream)
 
 
@@ -187,7 +174,7 @@ def _table_records(file: Path, dialect: str) -> Iterator[tuple[str, Any]]:
     """Yields header -> cell of each row; a cell may be quoted as spreadsheets do."""
     # Some editors put a byte-order mark before the text, which is none of it.
     kind = "TSV" if dialect == "excel-tab" else "CSV"
-    with _unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
+    with unpacked(file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, dialect=dialect, strict=True)
         try:
             for row in reader:

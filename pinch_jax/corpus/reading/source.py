@@ -111,10 +111,7 @@ def parse_source(text: str) -> Source:
     location, _, query = text.partition("?")
     reader, colon, path = location.partition(":")
     if reader not in NAMES or not (colon and path):
-        raise UserError(
-            f"source={text!r}: not READER:PATH with a known reader; write e.g. "
-            f"'lima:/data/lima/train.jsonl', with one of {sorted(NAMES)}"
-        )
+        raise UserError(f"source={text!r}: not READER:PATH with one of {sorted(NAMES)}")
     known = OPTIONS + ("turns",) * (reader in _TURNS_OF) + COLUMNS * (reader in _COLUMNS_OF)
     options = dict.fromkeys((*OPTIONS, "turns", *COLUMNS), "")
     for option in query.split("&") if query else ():
@@ -130,12 +127,10 @@ def parse_source(text: str) -> Source:
         raise UserError(f"source={text!r}: write 'cldr:train' or 'cldr:heldout', without a split")
     first = options["first"]
     if first and not (first.isdecimal() and int(first)):
-        raise UserError(
-            f"source={text!r}: first={first!r}: write a number from 1, e.g. '?first=700'"
-        )
-    turns, columns = options["turns"], {name: options[name] for name in COLUMNS if options[name]}
-    if turns and turns not in WHICH:
+        raise UserError(f"source={text!r}: first={first!r}: write a number from 1, as ?first=700")
+    if (turns := options["turns"]) and turns not in WHICH:
         raise UserError(f"source={text!r}: turns={turns!r}: write one of {list(WHICH)}")
+    columns = {name: options[name] for name in COLUMNS if options[name]}
     given = {name: options[name] for name in ("split", "config", "revision", "turns")}
     number = int(first) if first else None
     source = Source(reader, path, without, first=number, columns=columns, **given)

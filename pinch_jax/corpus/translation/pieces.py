@@ -1,6 +1,6 @@
-"""Translated pieces on disk, a JSON line each: what was paid for is never paid for again.
+"""Pieces of texts: translated many at a time, and kept on disk, so that none is paid for twice.
 
-A line is written and flushed as soon as its piece is there. It holds what came back, word for
+A JSON line is written and flushed as soon as its piece is there. It holds what came back, word for
 word, so that a check that learns something new can look again without a call.
 """
 
@@ -8,12 +8,18 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
+from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
 from pinch_jax.errors import UserError
 from pinch_jax.files import is_whole, without_checksum
+from pinch_jax.service.faults import Refused
 from pinch_jax.service.kept import AddLine, open_lines
+from pinch_jax.service.pace import Pace, Patience, side_by_side
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 
@@ -26,26 +32,24 @@ class Answer:
     refused: str | None
 
 
+@dataclasses.dataclass(frozen=True)
 class PieceFile:
     """The file of one target language, open for one process; made by `open_pieces`."""
 
-    def __init__(
-        self, add_line: AddLine, known: Mapping[str, Answer], identity: tuple[str, str, str]
-    ) -> None:
-        self._add_line = add_line
-        self._known = dict(known)
-        self._identity = identity
+    add_line: AddLine
+    known: dict[str, Answer]
+    identity: tuple[str, str, str]
 
     def get(self, text: str) -> Answer | None:
         """Returns the answer to a piece, or None if it was never asked."""
-        return self._known.get(piece_key(self._identity, text))
+        return self.known.get(piece_key(self.identity, text))
 
     def add(self, text: str, answer: Answer) -> None:
         """Keeps an answer, on disk before this returns; from any thread."""
-        key = piece_key(self._identity, text)
-        fields = {"key": key, "by": self._identity[0], "text": text}
-        self._add_line(fields | dataclasses.asdict(answer))
-        self._known[key] = answer
+        key = piece_key(self.identity, text)
+        fields = {"key": key, "by": self.identity[0], "text": text}
+        self.add_line(fields | dataclasses.asdict(answer))
+        self.known[key] = answer
 
 
 def piece_key(identity: tuple[str, str, str], text: str) -> str:
@@ -55,22 +59,18 @@ def piece_key(identity: tuple[str, str, str], text: str) -> str:
 
 @contextlib.contextmanager
 def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
-    """Opens the pieces of a language to read and add to, for this process alone.
+    """Yields the pieces of a language, to read and to add to; UserError as of `read_pieces`.
 
-    It waits while another one translates into the file.
-
-    Raises:
-      UserError: a line before the last is broken.
+    They are this process's alone: it waits while another one translates into the file.
     """
     with open_lines(path) as add_line:
         yield PieceFile(add_line, read_pieces(path), identity)
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:
-    """Returns key -> answer of a file, {} if there is none; a last line that was cut is left out.
+    """Returns key -> answer of a file, {} if there is none.
 
-    Raises:
-      UserError: a line before the last is broken or damaged.
+    A last line that was cut is left out; UserError if one before it is broken or damaged.
     """
     if not path.exists():
         return {}
@@ -88,3 +88,52 @@ def read_pieces(path: Path) -> dict[str, Answer]:
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}:{number}: not a piece ({error!r}); delete the line") from error
     return answers
+
+
+def translate_pieces(
+    pieces: Sequence[str],
+    target: str,
+    translator: Translator,
+    config: TranslationConfig,
+    file: PieceFile,
+    progress: bool,
+) -> None:
+    """Puts into the file what it lacks of some pieces, each as soon as it is there.
+
+    Many are translated at a time. Ctrl-C and errors, such as the ServiceError of a translator that
+    cannot go on, end it when the requests under way are done.
+    """
+    missing = [piece for piece in pieces if file.get(piece) is None]
+    stop = threading.Event()
+    pace = Pace(config.requests_per_second)
+    patience = Patience(pace, config.attempts, config.wait_seconds, stop)
+
+    def translate(piece: str) -> int:
+        call = lambda: ask(translator, piece, config.source, target)  # noqa: E731
+        file.add(piece, patience.request(translator.name, call))
+        return len(piece)
+
+    bar = tqdm(
+        desc=f"translate into {target}",
+        total=sum(map(len, missing)),
+        unit="character",
+        unit_scale=True,
+        disable=not progress,
+    )
+    with bar:
+        side_by_side(
+            translate,
+            missing,
+            config.concurrency,
+            stop,
+            done=bar.update,
+            leaving=lambda: bar.set_postfix_str("waiting for what is under way"),
+        )
+
+
+def ask(translator: Translator, text: str, source: str, target: str) -> Answer:
+    """Returns what a translator has to say to a text, also where it refuses."""
+    try:
+        return Answer(translator.translate(text, source, target), None)
+    except Refused as refused:
+        return Answer(None, str(refused))

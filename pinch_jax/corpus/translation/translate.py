@@ -8,18 +8,22 @@ where it was.
 """
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pinch_jax.buckets import as_path
 from pinch_jax.corpus.example import Example, written
 from pinch_jax.corpus.normalisation import caseless
 from pinch_jax.corpus.translation.additions import without_additions
 from pinch_jax.corpus.translation.checks import COPY, MANY, find_fault
 from pinch_jax.corpus.translation.cutting import CutText, cut, whole_text
-from pinch_jax.corpus.translation.pieces import Answer, open_pieces, piece_key, read_pieces
-from pinch_jax.corpus.translation.piecework import ask, translate_pieces
+from pinch_jax.corpus.translation.pieces import (
+    Answer,
+    ask,
+    open_pieces,
+    piece_key,
+    read_pieces,
+    translate_pieces,
+)
 from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
 from pinch_jax.errors import UserError
 from pinch_jax.languages import language
@@ -42,27 +46,21 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rejection:
-    """An example that has no good translation; `reason` is "field: kind of fault: details"."""
-
-    id: str
-    language: str
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Translated:
-    """The examples that passed, in the order they came, and those that did not."""
+    """The examples that passed, in the order they came, and why the others did not.
+
+    `rejected` is id -> reason, which is "field: kind of fault: details".
+    """
 
     examples: tuple[Example, ...]
-    rejected: tuple[Rejection, ...]
+    rejected: Mapping[str, str]
 
 
 def estimate(
     examples: Sequence[Example],
     targets: Sequence[str],
     config: TranslationConfig,
-    directory: str | os.PathLike[str],
+    directory: Path,
 ) -> tuple[Estimate, ...]:
     """Returns what each language still costs; what is on disk or the same text costs nothing.
 
@@ -72,7 +70,7 @@ def estimate(
     pieces = _pieces(_cut_texts(examples, config).values()) if config.is_paid else ()
     estimates = []
     for target in targets:
-        known = read_pieces(_file(directory, target))
+        known = read_pieces(directory / f"{target}.jsonl")
         identity = _identity(config.name, config, target)
         missing = [piece for piece in pieces if piece_key(identity, piece) not in known]
         characters = sum(map(len, missing))
@@ -94,7 +92,7 @@ def translate_examples(
     target: str,
     translator: Translator,
     config: TranslationConfig,
-    directory: str | os.PathLike[str],
+    directory: Path,
     progress: bool = True,
 ) -> Translated:
     """Returns the examples in the language `target`, translated from `config.source`.
@@ -104,56 +102,41 @@ def translate_examples(
 
     Raises:
       UserError: the languages are the same or unknown; the translator cannot go on
-        (`ServiceError`); another process is translating into the directory.
+        (`ServiceError`); most examples came back as they were.
     """
-    identity = _identity(translator.name, config, target)
+    identity, kept = _identity(translator.name, config, target), directory / f"{target}.jsonl"
     if translator.whole_texts:
         texts = {text: whole_text(text) for text in _texts(examples)}
         answers = {text: ask(translator, text, config.source, target) for text in texts}
     else:
         texts = _cut_texts(examples, config)
-        with open_pieces(_file(directory, target), identity) as file:
+        with open_pieces(kept, identity) as file:
             translate_pieces(_pieces(texts.values()), target, translator, config, file, progress)
             answers = {piece: file.get(piece) for piece in _pieces(texts.values())}
-    passed, rejected = [], []
+    passed, rejected = [], {}
     for example in examples:
         try:
             passed.append(_translated(example, target, config.source, texts, answers))
         except _Fault as fault:
-            rejected.append(Rejection(example.id, target, str(fault)))
-    _check_not_copied(rejected, len(examples), target, config, directory)
-    return Translated(tuple(passed), tuple(rejected))
-
-
-def _check_not_copied(
-    rejected: Iterable[Rejection],
-    examples: int,
-    target: str,
-    config: TranslationConfig,
-    directory: str | os.PathLike[str],
-) -> None:
-    copies = sum(f": {COPY}: " in rejection.reason for rejection in rejected)
-    if examples < MANY or copies <= examples / 2:
-        return
-    kept = config.path.replace("{language}", target) or _file(directory, target)
-    raise UserError(
-        f"config.corpus.translation.by={config.by!r}: {copies} of {examples} examples came back in "
-        f"{target!r} as they are in {config.source!r}; check that {config.name} translates into "
-        f"{language(target).name}, delete {kept}, and translate anew, or leave {target!r} out"
-    )
+            rejected[example.id] = str(fault)
+    copies = sum(f": {COPY}: " in reason for reason in rejected.values())
+    if len(examples) >= MANY and copies > len(examples) / 2:
+        raise UserError(
+            f"config.corpus.translation.by={config.by!r}: {copies} of {len(examples)} examples "
+            f"came back in {target!r} as they are in {config.source!r}; check that {config.name} "
+            f"translates into {language(target).name}, delete "
+            f"{config.path.replace('{language}', target) or kept}, and run again, or leave "
+            f"{target!r} out"
+        )
+    return Translated(tuple(passed), rejected)
 
 
 def _identity(translator: str, config: TranslationConfig, target: str) -> tuple[str, str, str]:
     if language(target) == language(config.source):
         raise UserError(
-            f"config.corpus.translation.source={config.source!r}: nothing is translated from a "
-            "language into itself; leave it out of the targets"
+            f"config.corpus.translation.source={config.source!r} is a target too; leave it out"
         )
     return translator, config.source, target
-
-
-def _file(directory: str | os.PathLike[str], target: str) -> Path:
-    return as_path(directory) / f"{target}.jsonl"
 
 
 def _texts(examples: Iterable[Example]) -> Iterator[str]:

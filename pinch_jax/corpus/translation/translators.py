@@ -12,11 +12,10 @@ from annotated_types import Ge, Gt, Le
 from pinch_jax.config_fields import LanguageCode, NotNegative, check_fields
 from pinch_jax.corpus.normalisation import normal_form
 from pinch_jax.corpus.reading.rows import path_of, read_rows
-from pinch_jax.corpus.translation.services import GoogleTranslator, OpenAITranslator
+from pinch_jax.corpus.translation.services import PATH, GoogleTranslator, OpenAITranslator
 from pinch_jax.errors import UserError
 from pinch_jax.service.faults import Refused
 
-_PATH = "config.corpus.translation"
 _NEEDED = {"google": "project", "openai": "model", "jsonl": "path"}
 GOOGLE_MODEL = "general/nmt"
 # A rough guide for the table before the first call; the progress bar knows better.
@@ -51,24 +50,22 @@ class TranslationConfig:
     timeout_seconds: Annotated[float, Gt(0), Le(86_400)]
 
     def __post_init__(self) -> None:
-        check_fields(self, _PATH)
+        check_fields(self, PATH)
         needed = _NEEDED.get(self.by)
         if needed and not getattr(self, needed):
-            raise UserError(f"{_PATH}.{needed}='': by={self.by!r} needs it")
+            raise UserError(f"{PATH}.{needed}='': by={self.by!r} needs it")
         if self.by != "jsonl" and self.path:
-            raise UserError(
-                f"{_PATH}.path={self.path!r}: only by='jsonl' reads a file, and by={self.by!r}"
-            )
+            raise UserError(f"{PATH}.path={self.path!r}: by={self.by!r} reads none; set it to ''")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
-            raise UserError(f"{_PATH}.base_url={self.base_url!r}: start with https://")
+            raise UserError(f"{PATH}.base_url={self.base_url!r}: start with https://")
         if self.by == "jsonl" and "{language}" not in self.path:
-            raise UserError(f"{_PATH}.path={self.path!r}: write {{language}} for the language")
+            raise UserError(f"{PATH}.path={self.path!r}: write {{language}} for the language")
 
     @property
     def name(self) -> str:
         """Who translates, as kept with every translation: "google:general/nmt"."""
         if not self.by:
-            raise UserError(f"{_PATH}.by='': choose google, openai or jsonl")
+            raise UserError(f"{PATH}.by='': choose google, openai or jsonl")
         model = self.model or GOOGLE_MODEL
         return f"{self.by}:{self.path if self.by == 'jsonl' else model}"
 
@@ -122,9 +119,7 @@ class JsonlTranslator:
         for row in read_rows(self._file(target)):
             source, translation = row.text("source"), row.text("translation", empty=True)
             if known.setdefault(normal_form(source), translation) != translation:
-                raise UserError(
-                    f"{row.place}: a second translation of {source[:60]!r}; keep one of them"
-                )
+                raise UserError(f"{row.place}: a second translation of {source[:60]!r}; keep one")
         return known
 
 
@@ -134,11 +129,7 @@ Translator = GoogleTranslator | OpenAITranslator | JsonlTranslator
 
 
 def make_translator(config: TranslationConfig) -> Translator:
-    """Returns the translator of a config.
-
-    Raises:
-      UserError: the config names none, its library is not installed, or a key is missing.
-    """
+    """Returns the translator of a config; UserError if it names none, or lacks a library or key."""
     c = config
     if c.by == "google":
         return GoogleTranslator(
