@@ -87,9 +87,10 @@ def digest(value: Any) -> str:
 
 
 def without_checksum(place: Any, record: Mapping[str, Any], remedy: str) -> dict[str, Any]:
-    """Returns an object without its checksum; UserError if it has none, or another object's.
+    """Returns an object without its checksum; `place` and `remedy` are for the message.
 
-    `place` and `remedy` are for the message.
+    Raises:
+        UserError: the object has no checksum, or another one's.
     """
     plain = dict(record)
     found = plain.pop(CHECKSUM, None)

@@ -71,7 +71,11 @@ def ignore(*signals: int) -> None:
 
 @contextlib.contextmanager
 def stoppable(where: str | Callable[[], str]) -> Iterator[None]:
-    """Raises Interrupted for KeyboardInterrupt: `where` the block was, unless one in it said so."""
+    """Says `where` the block was stopped, unless a block in it did.
+
+    Raises:
+        Interrupted: in the place of KeyboardInterrupt.
+    """
     try:
         yield
     except Interrupted:

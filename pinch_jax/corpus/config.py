@@ -86,7 +86,11 @@ class CorpusConfig:
             )
 
     def check_languages(self, languages: Sequence[str]) -> None:
-        """Raises UserError where a source is without some language, and nothing translates it."""
+        """Checks that every language comes from somewhere.
+
+        Raises:
+          UserError: a source is in one language, and nothing translates it.
+        """
         if self.bundled and (others := [code for code in languages if code not in LANGUAGES]):
             raise UserError(
                 f"config.corpus.name={self.name!r} is in {', '.join(LANGUAGES)}, not in "

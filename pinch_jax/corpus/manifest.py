@@ -104,7 +104,11 @@ def corpus_version(languages: Mapping[str, Mapping[str, SplitFile]]) -> str:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Returns the manifest of a corpus, None where none was built; UserError if it is damaged."""
+    """Returns the manifest of a corpus; None where none was built.
+
+    Raises:
+      UserError: it is damaged.
+    """
     path = directory / MANIFEST
     if not path.exists():
         return None
@@ -149,7 +153,12 @@ def write_split(path: Path, examples: Iterable[Example]) -> SplitFile:
 
 
 def read_split(path: Path, file: SplitFile) -> tuple[Example, ...]:
-    """Returns the examples of a file; UserError if it is not the one that the manifest has."""
+    """Returns the examples of a file.
+
+    Raises:
+      UserError: it is gone.
+      UserError: it is not the file that the manifest speaks of.
+    """
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise UserError(

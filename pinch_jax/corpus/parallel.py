@@ -79,7 +79,11 @@ def find_leaks(train: ByLanguage, heldout: ByLanguage, similarity: float) -> tup
 
 
 def without_leaks(train: ByLanguage, leaks: Iterable[Leak]) -> dict[str, tuple[Example, ...]]:
-    """Returns the training examples whose prompts are not held out; UserError if none is left."""
+    """Returns the training examples whose prompts are not held out.
+
+    Raises:
+      UserError: none is left.
+    """
     leaking = {leak.train_id for leak in leaks}
     left = {code: tuple(one for one in own if one.id not in leaking) for code, own in train.items()}
     if not all(left.values()):

@@ -229,9 +229,10 @@ def _phrase(kind: str, source: Example, target: Example) -> str:
 
 
 def _named(code: str, among: str) -> str:
-    """Returns what CLDR calls a language in another, UserError if it does not say it.
+    """Returns what a language is called in another; "Serbian (Latin)" where the whole has no name.
 
-    "Serbian (Latin)" where the whole has no name.
+    Raises:
+      UserError: CLDR does not say it.
     """
     known, (base, *rest) = names(among), code.split("-")
     if whole := known["language"].get(code.replace("-", "_")):

@@ -34,7 +34,11 @@ class Corpus:
     made_in: tuple[str, ...] = ()
 
     def prompts(self, language: str, count: int) -> tuple[Example, ...]:
-        """Returns the first `count` held-out examples of a language; UserError if it has fewer."""
+        """Returns the first `count` held-out examples of a language, config.evaluate.prompts.
+
+        Raises:
+          UserError: the corpus holds fewer.
+        """
         held = self.heldout[language]
         if count > len(held):
             raise UserError(

@@ -76,7 +76,8 @@ def by_typology(base: str, others: Sequence[str]) -> tuple[str, ...]:
 def by_group(kind: str, base: str, others: Sequence[str]) -> tuple[str, ...]:
     """Returns the base, then each time one of the family, or script, with the fewest so far.
 
-    UserError if the family of a language is unknown.
+    Raises:
+      UserError: the family of a language is unknown.
     """
     groups = {code: getattr(language(code), kind) for code in (base, *others)}
     unknown = [code for code, group in groups.items() if group == UNKNOWN_FAMILY]

@@ -120,7 +120,8 @@ class Cache:
     ) -> TokenizedLanguage:
         """Returns the ids of these examples, mapped from a disk; made and written first if need be.
 
-        UserError if what is there is damaged.
+        Raises:
+          UserError: what is on disk is damaged.
         """
         digest = hashlib.sha256(f"{ENCODING_VERSION} {self.rendering}".encode())
         for example in examples:

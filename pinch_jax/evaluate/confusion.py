@@ -99,7 +99,8 @@ def confusion(
 def pass_rates(texts: Iterable[str], code: str, english: frozenset[str] | None) -> Rates:
     """Returns the rates of one language's answers; those without a line that counts are left out.
 
-    UserError as of `counted_lines`.
+    Raises:
+        UserError: the words of this language are told apart by a library that is not installed.
     """
     told = [held for text in texts if (held := check_answer(text, code, english))]
     shares = [held.share for held in told]
@@ -128,7 +129,8 @@ class Checked(NamedTuple):
 def check_answer(text: str, code: str, english: frozenset[str] | None) -> Checked | None:
     """Returns what an answer that was asked for in a language is; None where no line counts.
 
-    UserError as of `counted_lines`.
+    Raises:
+        UserError: the words of this language are told apart by a library that is not installed.
     """
     counted = counted_lines(text, code)
     if not counted:

@@ -94,7 +94,11 @@ def _repository(source: str | Path) -> Repository | None:
 
 
 def locate(source: str | Path, field: str = "config.model.source") -> Path:
-    """Returns where a model is, that of the hub once it is fetched; UserError if it is nowhere."""
+    """Returns where a model is; one of the hub is fetched into its cache.
+
+    Raises:
+        UserError: it is not there; says what would be.
+    """
     path = as_path(source, field)
     if in_bucket(path) and path.suffix == ".gguf":
         raise UserError(

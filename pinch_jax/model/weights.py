@@ -53,9 +53,10 @@ def write_tensors(
 
 
 def open_safetensors(path: Path, content: str = "") -> Any:
-    """Returns an open file of safetensors, which is a context; UserError if it is none, or cut.
+    """Returns an open file of safetensors, which is a context; `content` is its content_id.
 
-    `content` is its content_id.
+    Raises:
+        UserError: it is not one, or not whole.
     """
     try:
         if in_bucket(path):

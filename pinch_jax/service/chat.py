@@ -75,7 +75,11 @@ class ChatClient:
         self.close = weakref.finalize(self, self._client.close)
 
     def ask(self, messages: Sequence[Mapping[str, str]], **options: Any) -> Reply:
-        """Returns the reply to messages; Busy, Refused or ServiceError where there is none."""
+        """Returns the reply to messages.
+
+        Raises:
+          Busy, Refused, ServiceError: there is none.
+        """
         import openai
 
         try:

@@ -76,7 +76,11 @@ class Tokenizer(abc.ABC):
         """Returns what the tokenizer calls an id."""
 
     def token_id(self, token: str) -> int:
-        """Returns the id of a token such as `<answer>`; UserError if the tokenizer has none."""
+        """Returns the id of a token such as `<answer>`.
+
+        Raises:
+            UserError: the tokenizer has no such token.
+        """
         id = self.find(token)
         if id is None:
             raise UserError(f"the tokenizer {self.path.name} has no token {token!r}")

@@ -57,7 +57,12 @@ class GgufHeader(NamedTuple):
 
 
 def read_gguf_header(path: Path) -> GgufHeader:
-    """Returns the head of a file; UserError if it is no GGUF file, or of a version not read."""
+    """Returns the head of a file.
+
+    Raises:
+        UserError: there is no such file.
+        UserError: it is not a GGUF file, or of a version that is not read.
+    """
     if not path.is_file():
         raise UserError(f"no GGUF file at {path}")
     with path.open("rb") as file:

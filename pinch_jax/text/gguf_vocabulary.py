@@ -60,7 +60,8 @@ SPLITTINGS = {
 def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """Returns the tokenizer of a GGUF file, or that of NAME.tokenizer.json beside NAME.gguf.
 
-    UserError if it has none, or one of a kind that is not supported.
+    Raises:
+        UserError: it has none, or one of a kind that is not supported.
     """
     metadata = read_gguf_header(path).metadata
     told = {n.removeprefix(PREFIX): v for n, v in metadata.items() if n.startswith(PREFIX)}

@@ -64,7 +64,8 @@ class SentencePieceTokenizer(Tokenizer):
     def configured(self, config: Mapping[str, Any]) -> "SentencePieceTokenizer":
         """Returns this tokenizer with what its tokenizer_config.json says of tokens.
 
-        UserError if that has tokens that the model has not.
+        Raises:
+            UserError: it has tokens that the model has not.
         """
         for id, token in configured_tokens(config).items():
             if id >= self.vocab_size or self.token(id) != token["content"]:

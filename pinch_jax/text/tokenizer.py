@@ -20,7 +20,9 @@ __all__ = ["Tokenizer", "load_tokenizer", "train_tokenizer"]
 def load_tokenizer(path: str | Path) -> Tokenizer:
     """Returns the tokenizer of a file, or of a directory that holds one.
 
-    UserError if there is none, be it a SentencePiece model, a tokenizer.json or a GGUF file.
+    Raises:
+        UserError: there is none.
+        UserError: it is no SentencePiece model, no tokenizer.json and no GGUF file.
     """
     path = as_path(path)
     if path.is_dir():

@@ -152,7 +152,11 @@ class JsonTokenizer(Tokenizer):
         return self._for_text(text).library.encode(text, add_special_tokens=False).ids
 
     def encode_parts(self, parts: Sequence[str]) -> list[int]:
-        """Returns the ids of a text; UserError where a second part is no special token there."""
+        """Returns the ids of a text, every second part of which is a special token.
+
+        Raises:
+            UserError: one of them is none where it stands.
+        """
         stand_ins = self._for_text("".join(parts[::2]))
         names = [stand_ins.name(p) if i % 2 else p for i, p in enumerate(parts)]
         ids = stand_ins.library.encode("".join(names), add_special_tokens=False).ids

@@ -37,7 +37,11 @@ class Vocabulary:
         return ids
 
     def trim(self, whole: np.ndarray | Sequence[int]) -> np.ndarray:
-        """Returns the ids here, int32, of the tokenizer's own; UserError if a token is not kept."""
+        """Returns the ids here of the tokenizer's own: int32 of the same shape.
+
+        Raises:
+            UserError: a token is not kept.
+        """
         whole = np.asarray(whole, np.int32)
         known = whole < len(self._ids)
         ids = np.where(known, self._ids[np.where(known, whole, 0)], -1)

@@ -27,7 +27,11 @@ _SPLIT_SEED = "pinch-762"
 
 @functools.cache
 def phrases(language: str) -> Mapping[str, Mapping]:
-    """Returns task -> {"statements", "questions", "response"}; UserError for other languages."""
+    """Returns task -> {"statements", "questions", "response"}, the templates of a language.
+
+    Raises:
+      UserError: it is no language of the bundled corpus.
+    """
     if language not in LANGUAGES:
         raise UserError(
             f"language={language!r}: not one of the bundled corpus; use {', '.join(LANGUAGES)}"

@@ -54,7 +54,11 @@ def system_turn(row: Row) -> list[Turn]:
 
 
 def check_beside(row: Row, form: str, turns: Sequence[Turn] = ()) -> None:
-    """Raises UserError where a column says more than what is read: turns of `form`, or `turns`."""
+    """Checks that no column beside what is read, the turns of `form` or these, says more of it.
+
+    Raises:
+      UserError: one does.
+    """
     beside = [name for name in BESIDE if name != form and row.fields.get(name)]
     if not beside:
         return

@@ -55,7 +55,11 @@ _KNOWN_BY_PLACE = ("lcb", "aya")
 
 
 def read_source(source: Source, language: str) -> tuple[Example, ...]:
-    """Returns the examples of a source in a language; UserError as `read_parallel` has it."""
+    """Returns the examples of a source in a language, in the order of the file.
+
+    Raises:
+      UserError: as `read_parallel` does.
+    """
     return read_parallel(source, [language])[language]
 
 

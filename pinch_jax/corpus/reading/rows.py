@@ -38,7 +38,11 @@ class Row:
     fields: Mapping[str, Any]
 
     def value(self, field: str, kind: type) -> Any:
-        """Returns a field of this type; UserError if there is none, or it is of another type."""
+        """Returns a field of this type.
+
+        Raises:
+          UserError: there is no such field, or it is of another type.
+        """
         if field not in self.fields:
             raise UserError(
                 f"{self.place}: no field {field!r}, only {sorted(self.fields)}; add it, or read "
@@ -53,7 +57,11 @@ class Row:
         return value
 
     def text(self, field: str, empty: bool = False) -> str:
-        """Returns a field as `check_text` does; UserError also where there is no such text."""
+        """Returns a field of text; only with `empty` may there be nothing in it.
+
+        Raises:
+          UserError: there is no such field, or no text in it that can be written as UTF-8.
+        """
         return check_text(self.place, field, self.value(field, str), empty)
 
     def name(self, field: str) -> str:
@@ -63,10 +71,7 @@ class Row:
 
 
 def check_text(place: str, field: str, text: Any, empty: bool = False) -> str:
-    """Returns a text, "" if nothing of it is seen; UserError if it is none, or not UTF-8.
-
-    Only with `empty` may there be nothing in it.
-    """
+    """Returns the text if it is one that can be written as UTF-8 and seen."""
     if not isinstance(text, str):
         raise UserError(f"{place}: {field}={text!r:.40} is no text; put it in quotes")
     if is_blank(text):
@@ -101,8 +106,9 @@ def read_rows(path: str, split: str = "") -> Iterator[Row]:
     """Yields the records of a file, of files, or of a split of a TFDS directory.
 
     Raises:
-      UserError: a file is not there, broken, out of reach or of no known format; a record is not
-        one; `split` is missing, unknown, or given for a file.
+      UserError: there is nothing of that name.
+      UserError: a file is broken, out of reach or of no known format, or a record is not one;
+        `split` is missing, unknown, or given for a file.
     """
     files = files_of(path)
     if not files or not files[0].exists():

@@ -59,18 +59,22 @@ def piece_key(identity: tuple[str, str, str], text: str) -> str:
 
 @contextlib.contextmanager
 def open_pieces(path: Path, identity: tuple[str, str, str]) -> Iterator[PieceFile]:
-    """Yields the pieces of a language, to read and to add to; UserError as of `read_pieces`.
+    """Opens the pieces of a language to read and add to, for this process alone.
 
-    They are this process's alone: it waits while another one translates into the file.
+    It waits while another one translates into the file.
+
+    Raises:
+      UserError: a line before the last is broken.
     """
     with open_lines(path) as add_line:
         yield PieceFile(add_line, read_pieces(path), identity)
 
 
 def read_pieces(path: Path) -> dict[str, Answer]:
-    """Returns key -> answer of a file, {} if there is none.
+    """Returns key -> answer of a file, {} if there is none; a last line that was cut is left out.
 
-    A last line that was cut is left out; UserError if one before it is broken or damaged.
+    Raises:
+      UserError: a line before the last is broken or damaged.
     """
     if not path.exists():
         return {}

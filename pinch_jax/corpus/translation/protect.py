@@ -72,9 +72,10 @@ class Piece:
     parts: tuple[str, ...]
 
     def restore(self, translation: str) -> str:
-        """Returns a translation of `text` with the parts in the places of their markers.
+        """Returns a translation of `text` with the parts back in the places of their markers.
 
-        UserError if a marker is missing, comes twice, or was altered.
+        Raises:
+          UserError: a marker is missing, comes twice, or was altered.
         """
         numbers = [int(number) for number in _MARKER.findall(translation)]
         if _BRACKETS.search(_MARKER.sub("", translation)):
