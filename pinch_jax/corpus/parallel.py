@@ -20,8 +20,10 @@ def in_every_language(
 
     Each source is in the order that the first of its languages by code has it in, whatever order
     they come in, and all of them are spread evenly: any prefix holds each source in proportion, to
-    within one example. `dropped` says what is known of examples that are not there. UserError where
-    two sources have the same id, or nothing is left.
+    within one example. `dropped` says what is known of examples that are not there.
+
+    Raises:
+      UserError: two sources have the same id, or nothing is left.
     """
     dropped = [entry for entry in dropped if entry.split == split]
     explained = {(id, code) for held in dropped for id in held.ids for code in held.languages}

@@ -97,8 +97,10 @@ def heldout_by_recipe(
 
     Responses are translated, and many questions have the same one: each text is asked once, and
     none that is a response in training, whose translation may have been tuned on. Two prompts that
-    become the same lack what tells them apart, and are left out in every language. UserError as of
-    `heldout_recipes` and `recipe_examples`, or where nothing is left.
+    become the same lack what tells them apart, and are left out in every language.
+
+    Raises:
+      UserError: as `heldout_recipes` and `recipe_examples` do, or nothing is left.
     """
     recipes = heldout_recipes(named, languages)
     kind, _, source = named.partition("-")

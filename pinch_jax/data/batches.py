@@ -46,7 +46,10 @@ class BatchPlan:
     def batch_at(self, step: int, rows: Sequence[int] | None = None) -> Batch:
         """Returns these rows of the `rows_at` of `step`, in this order; by default all.
 
-        No example of another row is read. IndexError where there is no such step or row.
+        No example of another row is read.
+
+        Raises:
+          IndexError: the run has no such step, or the step no such row.
         """
         here = self._slice(step)
         place = self._places(here)

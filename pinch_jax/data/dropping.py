@@ -59,10 +59,12 @@ def _unfit_line(plan: BatchPlan) -> str:
 
 
 def check_dropped(plans: Mapping[str, BatchPlan], limit: float) -> None:
-    """Raises UserError where a member of a set loses more than this fraction of its examples.
+    """Checks that no member of any of these sets loses more than this fraction of its examples.
 
-    A pinch may be lost whole in a set that hardly shrinks. `plans` are by what sets are called; the
-    worst is named, and the row that has room for all.
+    A pinch may be lost whole in a set that hardly shrinks. `plans` are by what sets are called.
+
+    Raises:
+      UserError: one loses more; names the worst, and the row that has room for all.
     """
     fractions = {name: _worst(plan) for name, plan in plans.items()}
     beyond = [name for name, fraction in fractions.items() if fraction > limit]

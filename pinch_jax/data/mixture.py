@@ -109,7 +109,9 @@ def parse_mixture(
 
     `recipes` are in it only where the spec names them; `how` are the other fields of a `Mixture`.
     A composition may stand before a name, "parallel:pinch:10", in the place of that in `how`.
-    UserError for what is none by the grammar of `names.Names`.
+
+    Raises:
+      UserError: names the field, the value and the fix; `names.Names` has the grammar.
     """
     members = (*languages, *recipes)
     for member in members:

@@ -19,8 +19,10 @@ def plan_batches(
     """Returns the plan of a run over `epochs` epochs, in each of which every example is seen once.
 
     A language goes round its examples, each round in another order, for as long as its turns last;
-    under a schedule the rounds are its own, and the last of them may end early. UserError where the
-    corpus has too few examples, or none of them fits into a row.
+    under a schedule the rounds are its own, and the last of them may end early.
+
+    Raises:
+      UserError: the corpus has too few examples, or none of them fits into a row.
     """
     members = mixture.languages
     for member, share in zip(members, mixture.shares, strict=True):

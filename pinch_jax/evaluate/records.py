@@ -99,9 +99,12 @@ def own_texts(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def language_of(place: str, spelt: str) -> str:
-    """Returns the code of a record's language, however it is spelt; UserError at `place` for none.
+    """Returns the code of a record's language, in whatever spelling it has it.
 
     `no` is nb, which lid.176 and the study call it.
+
+    Raises:
+        UserError: there is no such language; `place` is for the message.
     """
     try:
         return language(spelt).code

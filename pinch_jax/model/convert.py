@@ -42,8 +42,10 @@ def convert(
 
     `source` is in any format of `open_model`. Tensors keep their type; those of a GGUF file become
     float32. "orbax" writes the weights by Orbax and all the rest as it was: of a model directory as
-    "model" does, of others as "huggingface". UserError where there is no such model, or it does not
-    fit its config.
+    "model" does, of others as "huggingface".
+
+    Raises:
+        UserError: there is no such model, or it does not fit its config.
     """
     choose("--format", target_format, tuple(FORMATS))
     if target.exists():

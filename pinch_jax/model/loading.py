@@ -87,7 +87,9 @@ def load_params(
 
     Matrices are of `dtype`, norms and biases in float32; None keeps those of the file. `shardings`
     is a tree such as `sharding.parameter_shardings` returns; without it they are numpy arrays.
-    UserError lists all tensors that are missing, left over or misshapen.
+
+    Raises:
+        UserError: tensors are missing, left over or misshapen; all of them are listed.
     """
     stored = stored_params(tensors, config, dtype)
     if shardings is None:

@@ -175,8 +175,10 @@ class Model:
     def load_on(self, mesh: jax.sharding.Mesh, dtype: str = "float32", what: str = "") -> Params:
         """Returns the parameters, read straight to where they lie on a mesh.
 
-        UserError if one of them is NaN or infinite, or they do not fit; `what` begins the message,
-        and says by default whose weights they are.
+        `what` begins a message; by default it says whose weights they are.
+
+        Raises:
+            UserError: one of them is NaN or infinite, or they do not fit.
         """
         from pinch_jax.model.decoder import abstract_params
 

@@ -32,8 +32,10 @@ def with_configured_tokens(told: Mapping[str, Any], config: Mapping[str, Any]) -
     """Returns the content of a tokenizer.json with what its tokenizer_config.json says of tokens.
 
     As transformers does, it takes what the config says of a token that both have, adds those that
-    the config alone has, and makes special each that the config names for a purpose. UserError
-    where the config lists special tokens that the file has not.
+    the config alone has, and makes special each that the config names for a purpose.
+
+    Raises:
+        UserError: the config lists special tokens that the file has not.
     """
     added = {token["content"]: dict(token) for token in told["added_tokens"]}
     for id, token in sorted(configured_tokens(config).items()):

@@ -133,8 +133,10 @@ class SentencePieceTokenizer(Tokenizer):
 def to_tokenizer_json(model: ModelProto, roles: Roles) -> dict[str, Any]:
     """Returns the content of a tokenizer.json that makes the same ids as a SentencePiece model.
 
-    Of unigrams it does not where a text looks like a special token, which it makes of it. UserError
-    where the model is neither of merges nor of unigrams.
+    Of unigrams it does not where a text looks like a special token, which it makes of it.
+
+    Raises:
+        UserError: the model is neither of merges nor of unigrams.
     """
     ids = {token.piece: id for id, token in enumerate(model.pieces)}
     normalizer, spec = model.normalizer_spec, model.trainer_spec

@@ -30,7 +30,9 @@ def make_renderer(tokenizer: Tokenizer, template: Literal["auto", "base", "chat"
 
     "base" puts one newline between prompt and response, BOS before where the model's texts begin
     with it, and EOS behind; "chat" is the model's own template; "auto" is that where it has one.
-    UserError where there is no such template, or it cannot be used.
+
+    Raises:
+        UserError: there is no such template, or it cannot be used.
     """
     roles = tokenizer.roles
     if template not in ("auto", "base", "chat"):

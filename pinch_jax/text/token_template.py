@@ -53,8 +53,10 @@ class Renderer:
     def prompt(self, prompt: Prompt) -> list[int]:
         """Returns the ids that a model continues with its response.
 
-        Of several turns, each prompt with its reply is written as if it were alone; UserError where
-        one is of the system, for which there is no place.
+        Of several turns, each prompt with its reply is written as if it were alone.
+
+        Raises:
+            UserError: a turn is of the system, for which there is no place.
         """
         if not isinstance(prompt, str):
             if prompt[0][0] == "system":

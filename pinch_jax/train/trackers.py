@@ -53,11 +53,14 @@ class _Service:
 def open_trackers(
     kinds: Sequence[str], directory: Path, name: str, told: Mapping[str, Any], done_steps: int
 ) -> list[Tracker]:
-    """Returns the trackers of a run, each open; UserError where a library is not installed.
+    """Returns the trackers of a run, each open.
 
     `kinds` are those of config.track. The name of a run's directory is its own for good, `name` is
     what the page calls it, and `told` what is told of it beside its metrics, such as its mixture.
     What steps after `done_steps` left is dropped, where a tracker can.
+
+    Raises:
+        UserError: a library is not installed.
     """
     made: list[Tracker] = []
     for kind in kinds:

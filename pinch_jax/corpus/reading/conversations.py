@@ -26,8 +26,10 @@ WHICH = ("all", "first", "last")
 def turns_of(row: Row, field: str) -> list[Turn]:
     """Returns the turns of a record: the system's, if any, then a user's and a reply in turn.
 
-    A text in the field `system` is the system's turn where the conversation has none. UserError
-    where a role is unknown or out of turn, or a turn has no text.
+    A text in the field `system` is the system's turn where the conversation has none.
+
+    Raises:
+      UserError: a role is unknown or out of turn, or a turn has no text.
     """
     role_of, text_of = FORMS[field]
     told = [turn if isinstance(turn, Mapping) else {} for turn in row.value(field, list)]

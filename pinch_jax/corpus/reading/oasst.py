@@ -22,8 +22,10 @@ def oasst_examples(rows: Iterable[Row], language: str, which: str) -> Iterator[E
 
     A reply that was never ranked is not taken for the best one, nor is the best of what moderation
     left over. Unless `which` is "first", a conversation goes on with the best-ranked prompt below
-    that reply, or the first of those without a rank, as long as it has such a reply. UserError
-    where a record is not a tree or a message.
+    that reply, or the first of those without a rank, as long as it has such a reply.
+
+    Raises:
+      UserError: a record is not a tree or a message.
     """
     roots: list[Row] = []
     below: dict[str, list[Row]] = {}

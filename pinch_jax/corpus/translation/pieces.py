@@ -104,8 +104,10 @@ def translate_pieces(
 ) -> None:
     """Puts into the file what it lacks of some pieces, each as soon as it is there.
 
-    Many are translated at a time. Ctrl-C and errors, such as the ServiceError of a translator that
-    cannot go on, end it when the requests under way are done.
+    Many are translated at a time. Ctrl-C and errors end it when the requests under way are done.
+
+    Raises:
+      ServiceError: the translator cannot go on.
     """
     missing = [piece for piece in pieces if file.get(piece) is None]
     stop = threading.Event()

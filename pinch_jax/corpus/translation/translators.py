@@ -129,7 +129,11 @@ Translator = GoogleTranslator | OpenAITranslator | JsonlTranslator
 
 
 def make_translator(config: TranslationConfig) -> Translator:
-    """Returns the translator of a config; UserError if it names none, or lacks a library or key."""
+    """Returns the translator of a config.
+
+    Raises:
+      UserError: the config names none, its library is not installed, or a key is missing.
+    """
     c = config
     if c.by == "google":
         return GoogleTranslator(
