@@ -140,7 +140,8 @@ def recipe_examples(recipe: Recipe, parallel: ByLanguage) -> tuple[Example, ...]
     source, target = (list(parallel[code]) for code in (recipe.source, recipe.target))
     if [example.id for example in source] != [example.id for example in target]:
         raise UserError(
-            f"the recipe {recipe.name!r} needs parallel examples, alike in their ids and order"
+            f"the recipe {recipe.name!r} needs parallel examples, but {recipe.source!r} and "
+            f"{recipe.target!r} differ in their ids or in the order of them"
         )
     part = "response" if recipe.kind == "translation" else "prompt"
     for example in (*source, *target):

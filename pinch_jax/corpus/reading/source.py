@@ -111,7 +111,10 @@ def parse_source(text: str) -> Source:
     location, _, query = text.partition("?")
     reader, colon, path = location.partition(":")
     if reader not in NAMES or not (colon and path):
-        raise UserError(f"source={text!r}: not READER:PATH with one of {sorted(NAMES)}")
+        raise UserError(
+            f"source={text!r}: not READER:PATH, such as 'lima:/data/lima/train.jsonl'; the reader "
+            f"is one of {sorted(NAMES)}"
+        )
     known = OPTIONS + ("turns",) * (reader in _TURNS_OF) + COLUMNS * (reader in _COLUMNS_OF)
     options = dict.fromkeys((*OPTIONS, "turns", *COLUMNS), "")
     for option in query.split("&") if query else ():
