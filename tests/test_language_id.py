@@ -191,3 +191,12 @@ def test_the_script_of_every_language_of_lid_176_is_that_of_some_letters():
     scripts = {letter_script(chr(number)) for number in range(0x3000) if chr(number).isalpha()}
     named = {script_of(code_of(label)) for label in LABELS} - {"", "Chinese", "Japanese", "Korean"}
     assert named <= scripts
+
+
+def test_what_a_judge_has_found_out_is_known_when_tables_are_made():
+    texts = {"fi": [INDONESIAN], "en": [GERMAN, GERMAN]}
+    of_judge, of_tables = study_words(texts), study_words(dict(reversed(texts.items())))
+    asked = ("?", "An answer that no other test has.", "en", "")
+    outcome = classify(*asked, words=of_judge)
+    assert classify(*asked, words=of_tables) is outcome
+    assert classify(*asked, words=study_words({"fi": [], "en": []})) is not outcome

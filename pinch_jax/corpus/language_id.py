@@ -48,9 +48,18 @@ _WORDS = re.compile(r"[^\W\d_]+")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StudyWords:
-    """The words and letters that the texts of a study use, by language."""
+    """The words and letters that the texts of a study use, by language; equal where these are.
+
+    So what a judge has found out of an answer is known when tables are made.
+    """
 
     by_language: Mapping[str, frozenset[str]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StudyWords) and self.checksum == other.checksum
+
+    def __hash__(self) -> int:
+        return hash(self.checksum)
 
     @functools.cached_property
     def known(self) -> frozenset[str]:
@@ -88,7 +97,7 @@ def study_words(texts: Mapping[str, Iterable[str]]) -> StudyWords:
     `texts` are those of every language of a study; those of one alone would speak for it.
     """
     used = {}
-    for code, own in texts.items():
+    for code, own in sorted(texts.items()):
         counts = collections.Counter(word for text in own for word in _words_of(text))
         used[code] = frozenset(word for word, count in counts.items() if count >= _LEAST_TEXTS)
     return StudyWords(used)
