@@ -23,7 +23,7 @@ from pinch_jax.study.experiments.figure import (
     Scatter,
     Shares,
 )
-from pinch_jax.study.measures import dose_name, show
+from pinch_jax.study.measures import counted_examples, show
 from pinch_jax.study.records import Records
 from pinch_jax.study.rows import ALL_ORDERS, Row, Score
 
@@ -106,9 +106,8 @@ def place_of(row: Row) -> tuple[str, str]:
 
     Of 4,000 examples forty are one percent, and P = 1, which has some of the base, is another set.
     """
-    counted = dose_name({"spec": row.spec, "x": float(row.x)})
-    is_count = "examples" in counted
-    return row.x, counted.replace("examples", "ex.") if is_count else f"{float(row.x):.3g}"
+    count = counted_examples(row.spec)
+    return row.x, f"{count} ex." if count else f"{float(row.x):.3g}"
 
 
 def bars(records: Records, experiment: str, figure: Bars) -> dict[str, Any]:

@@ -48,15 +48,16 @@ def dose(results: Results, experiment: str, language: str, percent: float) -> Me
     return entries_of(results, experiment, language, x=percent)[0].score
 
 
-def is_counted(arm: Arm) -> re.Match[str] | None:
-    """Returns the number of examples in other languages, where an arm's spec names that."""
-    return re.search(r":n(\d+)", arm["spec"])
+def counted_examples(spec: str) -> str:
+    """Returns how many examples in other languages a spec names; "" where it names a P."""
+    found = re.search(r":n(\d+)", spec)
+    return found[1] if found else ""
 
 
 def dose_name(arm: Arm) -> str:
     """Returns an arm's P, or its number of examples where the spec names that, in words."""
-    counted = is_counted(arm)
-    return f"{counted[1]} examples" if counted else f"P = {arm['x']:g}"
+    count = counted_examples(arm["spec"])
+    return f"{count} examples" if count else f"P = {arm['x']:g}"
 
 
 def first_dose(results: Results, experiment: str, language: str) -> str:

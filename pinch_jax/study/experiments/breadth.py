@@ -56,9 +56,9 @@ def saturates(results: Results) -> Decision:
     most = max(points)
     if not {1, 4} <= points.keys() or most == 4:
         raise NotRun("breadth with 1, 4 and more languages")
-    rise, half = points[4] - points[1], (points[4] - points[1]) / 6
-    late, fall = ((points[a] - points[b]) / (most - 4) for a, b in ((most, 4), (4, most)))
-    rest = [(half - change).estimate() for change in (late, fall)]
+    rise, late = points[4] - points[1], (points[most] - points[4]) / (most - 4)
+    # Half of what a language up to 4 adds, less what one beyond adds, and less what it takes away.
+    rest = [(rise / 6 - late / sign).estimate() for sign in (1, -1)]
     curve = ", ".join(f"{x}: {show(point)}" for x, point in points.items())
     detail = (
         f"By number of languages: {curve}. A language beyond 4 adds {show(late)}; half of what one "

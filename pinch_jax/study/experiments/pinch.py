@@ -26,10 +26,10 @@ from pinch_jax.study.experiments.interface import (
 from pinch_jax.study.measures import (
     NotRun,
     against_untuned,
+    counted_examples,
     dose,
     dose_name,
     first_dose,
-    is_counted,
     lift,
     show,
 )
@@ -92,7 +92,7 @@ def lifts(results: Results) -> Decision:
     fall = dose(results, "pinch", base, 0) - dose(results, "pinch", base, 1)
     net = (rise - fall).estimate()
     none, first = (dose(results, "pinch", others, percent) for percent in (0, 1))
-    counted = [e for e in results.find("pinch", others) if is_counted(e.arm)]
+    counted = [e for e in results.find("pinch", others) if counted_examples(e.arm["spec"])]
     doses = {"P = 0": none, "P = 1": first} | {dose_name(e.arm): e.score for e in counted}
     english = {dose_name(entry.arm): entry.score for entry in results.find("pinch", base)}
     told = ", ".join(f"{name}: {show(score)}" for name, score in doses.items())
@@ -112,7 +112,7 @@ def replaces(results: Results) -> Decision:
         entry
         for entry in results.scored
         if (entry.arm["experiment"], entry.arm["x"]) == ("pinch", 100)
-        and not (entry.is_mean or is_counted(entry.arm))
+        and not (entry.is_mean or counted_examples(entry.arm["spec"]))
     ]
     if not cells:
         raise NotRun("pinch at P = 100")

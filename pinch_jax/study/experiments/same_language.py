@@ -50,7 +50,8 @@ def answers_in_language(results: Results) -> Decision:
         "models with any P above 0": answered_by(results, doses),
     }
     told = [f"{name} {show(in_language(results, part))} %" for name, part in parts.items() if part]
-    detail = f"{'; '.join((f'{len({run for run, _ in table})} models in all', *told))}."
+    count = len({run for run, _ in table})
+    detail = "; ".join((f"{count} models in all", *told)) + "."
     return Decision(share, decide((share, IN_LANGUAGE_PERCENT)), detail, of)
 
 
