@@ -21,10 +21,10 @@ from pinch_jax.data.config import BatchConfig, MixtureConfig
 from pinch_jax.data.mixture import Mixture, parse_mixture
 from pinch_jax.data.names import Spec
 from pinch_jax.data.order import key
+from pinch_jax.devices.mesh_config import MeshConfig
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.config import EvaluateConfig
 from pinch_jax.judge.config import JudgeConfig
-from pinch_jax.mesh_config import MeshConfig
 from pinch_jax.model.config import ModelConfig
 from pinch_jax.study.config import ADAPTERS, ALL, OWN, PRETRAINED, StudyConfig
 from pinch_jax.train.config import TRACKERS, LoraConfig, TrainConfig

@@ -11,13 +11,12 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from pinch_jax import about_commands, commands, judge_commands
-from pinch_jax.arguments import PROCESS_FLAGS, required
+from pinch_jax.commands import arguments
+from pinch_jax.commands.about import COMMANDS
+from pinch_jax.commands.arguments import PROCESS_FLAGS, required
 from pinch_jax.errors import ADVICE, is_of_input
-from pinch_jax.stops import FAULT, GO_ON, ignore, listen
+from pinch_jax.hosts.stops import FAULT, GO_ON, ignore, listen
 
-_PARTS = (commands, judge_commands, about_commands)
-COMMANDS = {name: told for part in _PARTS for name, told in part.COMMANDS.items()}
 USAGE = """pinch COMMAND [--flag=value ...]
 
 {commands}
@@ -105,8 +104,8 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _run_with_others(command: Callable[[], None], names: Iterable[str]) -> None:
-    from pinch_jax.processes import end_processes, start_processes
-    from pinch_jax.waiting import check_alike
+    from pinch_jax.hosts.processes import end_processes, start_processes
+    from pinch_jax.hosts.waiting import check_alike
 
     start_processes(*(flags.FLAGS[name].value for name in PROCESS_FLAGS))
     # Of two shards they would train one model. The config is compared field by field.
@@ -142,7 +141,7 @@ def _run_command(argv: list[str]) -> None:
     def run(rest):
         if len(rest) > 1:
             _refuse(f"pinch {argv[1]}: {rest[1]!r} is no flag; write --flag=value")
-        own = {flag.name for flag in flags.FLAGS.get_flags_for_module("pinch_jax.arguments")}
+        own = {flag.name for flag in flags.FLAGS.get_flags_for_module(arguments.__name__)}
         for name in own - set(names):
             if flags.FLAGS[name].present:
                 _refuse(
@@ -168,7 +167,7 @@ def _run_command(argv: list[str]) -> None:
             said = str(stopped) or "stopped; run again to go on"
             print(f"\npinch {argv[1]}: {said}", file=sys.stderr)
             if not alone:
-                from pinch_jax.processes import leave
+                from pinch_jax.hosts.processes import leave
 
                 leave(GO_ON)
             sys.stdout.flush()
@@ -187,7 +186,7 @@ def _run_command(argv: list[str]) -> None:
                 raise
             # It may be that of a network, or of another process: the same call may go on.
             print(told if is_told else traceback.format_exc().rstrip(), file=sys.stderr)
-            from pinch_jax.processes import leave
+            from pinch_jax.hosts.processes import leave
 
             leave(FAULT)
             raise SystemExit(FAULT) from None

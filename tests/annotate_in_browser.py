@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from pinch_jax.files import digest
 from pinch_jax.judge.annotation_page import write_page
 from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
+from pinch_jax.storage.files import digest
 
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror='hacked = 1'><!--"
 QUESTIONS = {

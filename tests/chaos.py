@@ -24,7 +24,7 @@ from bad_inputs.files import CONFIG, lines, write_study  # noqa: E402
 from known_sentences import BOILING, EGG, HOURS, OPENING  # noqa: E402
 from translation_server import TranslationServer  # noqa: E402
 
-from pinch_jax.stops import GO_ON  # noqa: E402
+from pinch_jax.hosts.stops import GO_ON  # noqa: E402
 
 LIMIT_SECONDS = 300
 # A call is read and listens to signals well before, on a slow machine too.

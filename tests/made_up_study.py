@@ -10,10 +10,10 @@ import numpy as np
 from bundled import SLAVIC_LANGUAGES, STUDY_LANGUAGES
 
 from pinch_jax.evaluate.intervals import Estimate
-from pinch_jax.files import file_checksum, json_line, write_record
-from pinch_jax.folders import seal
 from pinch_jax.judge.people import RATINGS
 from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.storage.files import file_checksum, json_line, write_record
+from pinch_jax.storage.folders import seal
 from pinch_jax.study import tables
 from pinch_jax.study.config import EXPERIMENTS, GAIN, HUMAN
 from pinch_jax.study.outcomes import ALL_TASKS, MEAN, Outcomes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pinch_jax.processes import end_processes, start_processes
+from pinch_jax.hosts.processes import end_processes, start_processes
 
 
 def main(address: str, processes: int, process: int, output: Path) -> None:
@@ -21,7 +21,7 @@ def main(address: str, processes: int, process: int, output: Path) -> None:
     from jax.experimental.multihost_utils import process_allgather
     from small import FAMILIES, random_params, random_plan, trainer
 
-    from pinch_jax.mesh import MeshConfig, local_rows, put_batch
+    from pinch_jax.devices.mesh import MeshConfig, local_rows, put_batch
     from pinch_jax.train.feed import feed
 
     order = np.random.default_rng(processes).permutation(jax.device_count())

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinch_jax.data.batches import Batch
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.evaluate.decode import make_decode
-from pinch_jax.mesh import path_name
 from pinch_jax.model.decoder import Params, forward, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import places

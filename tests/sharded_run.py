@@ -12,8 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
-from pinch_jax.folders import whole_folder
-from pinch_jax.processes import end_processes, start_processes
+from pinch_jax.hosts.processes import end_processes, start_processes
+from pinch_jax.storage.folders import whole_folder
 
 # Several files for each process.
 FILE_BYTES = 16_000_000
@@ -30,11 +30,11 @@ def main(address: str, processes: int, process: int, source: Path, target: Path)
     start_processes(address, processes, process, 60)
     import jax
 
-    from pinch_jax.host_memory import fetched_rows
-    from pinch_jax.mesh import MeshConfig, make_mesh
+    from pinch_jax.devices.host_memory import fetched_rows
+    from pinch_jax.devices.mesh import MeshConfig, make_mesh
+    from pinch_jax.hosts.waiting import primary_alone
     from pinch_jax.model import directory
     from pinch_jax.model.directory import describe_model, open_directory, save_model
-    from pinch_jax.waiting import primary_alone
 
     directory.MAX_SHARD_BYTES = FILE_BYTES
     model, read = open_directory(source), 0

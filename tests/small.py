@@ -19,10 +19,10 @@ from pinch_jax.data.batches import Batch, BatchPlan
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import TokenizedCorpus, TokenizedLanguage
-from pinch_jax.mesh import MeshConfig, make_mesh, path_name, put_batch
+from pinch_jax.devices.mesh import MeshConfig, make_mesh, path_name, put_batch
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.model.decoder import Params, abstract_params
 from pinch_jax.model.families import DecoderConfig, RopeScaling
-from pinch_jax.sharding import Shard
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.step import TrainState, init_state, make_train_step

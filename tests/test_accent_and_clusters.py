@@ -13,7 +13,7 @@ from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import mean_of, means_over_prompts
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.files import read_record, write_record
+from pinch_jax.storage.files import read_record, write_record
 from pinch_jax.study import runner
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.experiments import accent

@@ -15,9 +15,9 @@ from pinch_jax.corpus.cldr.examples import examples, heldout_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.files import json_line, read_kept_lines, write_record, write_text
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
+from pinch_jax.storage.files import json_line, read_kept_lines, write_record, write_text
 from pinch_jax.study.analysis import analyse, findings_of, majority_answers, response_shares
 from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.config import EXPERIMENTS, GAIN

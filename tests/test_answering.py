@@ -8,8 +8,8 @@ from test_evaluators import HELDOUT, PARAMS, answers
 
 from pinch_jax.evaluate.answers import answer_prompts
 from pinch_jax.evaluate.decode import Sampling
-from pinch_jax.files import CHECKSUM, json_line, write_text
 from pinch_jax.languages import _FAMILY_OF
+from pinch_jax.storage.files import CHECKSUM, json_line, write_text
 from pinch_jax.study.responses import part_path
 from pinch_jax.study.run import Run
 

@@ -15,7 +15,7 @@ from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.corpus.standing import outdated
 from pinch_jax.errors import UserError
-from pinch_jax.files import CHECKSUM, write_record
+from pinch_jax.storage.files import CHECKSUM, write_record
 
 
 def test_what_one_language_lacks_is_in_none_and_the_manifest_says_so(tmp_path):

@@ -12,12 +12,12 @@ from jax.extend.core import jaxprs_in_params
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from pinch_jax.data.batches import Batch
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import attention
 from pinch_jax.model.attention import Seen, attend, check_attention, choose
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding
-from pinch_jax.sharding import Shard
 from pinch_jax.train.step import summed_loss
 from tests.small import EVERY, FAMILIES, GEMMA_LIKE, random_params
 

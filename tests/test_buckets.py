@@ -13,18 +13,18 @@ from safetensors.numpy import save_file
 from small import GEMMA_LIKE, OPTIMIZER, random_params
 from trees import assert_same
 
-from pinch_jax import bucket_locks
-from pinch_jax.buckets import CHECKSUMS, as_path, copy_folder, files_below
 from pinch_jax.corpus.reading.rows import read_rows
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
 from pinch_jax.errors import UserError
-from pinch_jax.files import appending, mend_last_line, write_bytes
-from pinch_jax.folders import is_there, seal, whole_folder
-from pinch_jax.json_input import read_objects
-from pinch_jax.locks import only_writer
-from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.hosts import bucket_locks
+from pinch_jax.hosts.locks import only_writer
+from pinch_jax.hosts.stops import GO_ON
 from pinch_jax.model import loading, ranged_safetensors
 from pinch_jax.model.weights import open_safetensors, open_weights
-from pinch_jax.stops import GO_ON
+from pinch_jax.storage.buckets import CHECKSUMS, as_path, copy_folder, files_below
+from pinch_jax.storage.files import appending, mend_last_line, write_bytes
+from pinch_jax.storage.folders import is_there, seal, whole_folder
+from pinch_jax.storage.json_input import read_objects
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.step import init_state
 

@@ -11,7 +11,7 @@ import pytest
 from absl import flags
 
 import ml_collections_configs
-from pinch_jax.arguments import CONFIG_NAMES, config_path, typed_command
+from pinch_jax.commands.arguments import CONFIG_NAMES, config_path, typed_command
 from pinch_jax.corpus.reading.readers import READERS
 from pinch_jax.main import COMMANDS, USAGE, main
 from pinch_jax.model.architectures import FAMILIES

@@ -7,10 +7,10 @@ from made_up_study import REFERENCE, write_workdir
 from test_report import rewrite_scores, values
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_record
 from pinch_jax.report.comparison import check_judges, comparison, read_others
 from pinch_jax.report.page import write_markdown, write_report
 from pinch_jax.report.sections import figure_of
+from pinch_jax.storage.files import read_record, write_record
 from pinch_jax.study.records import read_records
 
 

@@ -12,9 +12,9 @@ from trees import assert_close
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record
-from pinch_jax.goodput import DELEGATING, kept, read_goodput
+from pinch_jax.hosts.goodput import DELEGATING, kept, read_goodput
 from pinch_jax.model.directory import open_directory
+from pinch_jax.storage.files import read_record
 from pinch_jax.study.completing import jobs_at_once
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.run import DESCRIPTION, MACHINES, cores

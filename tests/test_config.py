@@ -23,9 +23,9 @@ import ml_collections_configs
 from ml_collections_configs import base, gemma3, tiny, tiny_base
 from pinch_jax.config import Config, from_config_dict
 from pinch_jax.data.batches import Batch
+from pinch_jax.devices.mesh import MeshConfig
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.decode import Sampling
-from pinch_jax.mesh import MeshConfig
 from pinch_jax.model.families import RopeScaling
 from pinch_jax.study.config import EXPERIMENTS
 from pinch_jax.study.workbench import Workbench

@@ -17,10 +17,10 @@ from pinch_jax.corpus.translation.translate import translate_examples
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import asked, read_responses, response_record, words_of_records
 from pinch_jax.evaluate.sampling import sampling_keys
-from pinch_jax.files import json_line
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.judge.records import seen_by_judge
 from pinch_jax.judge.reference import ReferenceJudge
+from pinch_jax.storage.files import json_line
 
 TALK = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Why?")]
 TALK += [("assistant", "Because."), ("user", "So?"), ("assistant", "So.")]

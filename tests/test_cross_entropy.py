@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.model.decoder import no_sharding
-from pinch_jax.sharding import Shard
 from pinch_jax.train import cross_entropy
 
 ROWS, SLOTS, WIDTH = 8, 7, 6

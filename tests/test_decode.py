@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from small import EVERY, GEMMA_LIKE, LLAMA_LIKE, random_params
 
+from pinch_jax.devices.host_memory import listed_layers
+from pinch_jax.devices.mesh import MeshConfig, make_mesh, put_batch, replicated
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import Sampling, sample
-from pinch_jax.host_memory import listed_layers
-from pinch_jax.mesh import MeshConfig, make_mesh, put_batch, replicated
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.stacks import in_order, kinds, outside, stacks
-from pinch_jax.sharding import Shard, parameter_shardings
 
 NEW_TOKENS, WIDTH, PAD, NEVER = 7, 8, 0, ()
 LENGTHS = (8, 1, 5, 3)

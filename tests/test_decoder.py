@@ -11,7 +11,7 @@ import pytest
 from small import EVERY, GEMMA_LIKE, random_params
 
 from pinch_jax.data.batches import Batch
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.model.decoder import abstract_params, forward, init, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.train.step import summed_loss

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ml_collections_configs import base
-from pinch_jax.arguments import PROCESS_FLAGS, config_path
+from pinch_jax.commands.arguments import PROCESS_FLAGS, config_path
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr.examples import heldout_examples
 from pinch_jax.corpus.reading.readers import read_source

@@ -10,16 +10,16 @@ import pytest
 from chat_templates import LLAMA, QWEN
 from small_tokenizers import write_llama3, write_qwen
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.decode import Sampling, until_stop
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.export import export_model
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import Shard
 from pinch_jax.text.template import make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens

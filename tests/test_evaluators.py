@@ -11,13 +11,13 @@ from small import LLAMA_LIKE, random_params
 from small_tokenizers import BUNDLED
 
 from pinch_jax.corpus.example import Example
+from pinch_jax.devices.mesh import MeshConfig, decoding_mesh, decoding_tensor, make_mesh, put_batch
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.evaluators import HeldoutLoss, answer_metrics
 from pinch_jax.forecast.hlo import Array, Program, arrays
-from pinch_jax.mesh import MeshConfig, decoding_mesh, decoding_tensor, make_mesh, put_batch
 from pinch_jax.model.decoder import forward, unembed
-from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 

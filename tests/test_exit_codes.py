@@ -2,13 +2,13 @@
 
 from side_by_side import ended, free_port
 
-from pinch_jax.stops import FAULT
+from pinch_jax.hosts.stops import FAULT
 
 CODE = """
 import sys
 from pinch_jax import main
 def fail():
-    from pinch_jax.waiting import agreed
+    from pinch_jax.hosts.waiting import agreed
     def read():
         raise {error}
     agreed("reading", read)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from full_disk import files_of_at_most
 
-from pinch_jax import files
-from pinch_jax.buckets import CHECKSUMS
-from pinch_jax.files import (
+from pinch_jax.storage import files
+from pinch_jax.storage.buckets import CHECKSUMS
+from pinch_jax.storage.files import (
     json_line,
     mend_last_line,
     naming,
@@ -20,7 +20,7 @@ from pinch_jax.files import (
     write_bytes,
     write_record,
 )
-from pinch_jax.folders import check_sealed, seal
+from pinch_jax.storage.folders import check_sealed, seal
 
 PLAIN = {"text": "é\u2028\x85", "numbers": [1, -2.5, 1e300], "none": None, "in": {"a": True}}
 

@@ -11,8 +11,9 @@ from gguf_files import write_gguf
 from safetensors.numpy import load_file
 from small import random_params
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
@@ -20,7 +21,6 @@ from pinch_jax.model.export import export_model
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.loading import load_params
-from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.gguf_header import read_gguf_header
 
 SHAPE = {

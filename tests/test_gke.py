@@ -9,8 +9,8 @@ import yaml
 from jax._src import clusters
 from jax._src.clusters import cloud_tpu_cluster
 
-from pinch_jax import arguments
-from pinch_jax.stops import FAULT, GO_ON
+from pinch_jax.commands import arguments
+from pinch_jax.hosts.stops import FAULT, GO_ON
 
 SCRIPT = Path(__file__).parent.parent / "launch/gke.sh"
 SLICE = {
@@ -82,7 +82,7 @@ def test_the_variables_that_gke_sets_say_which_host_of_which_slice_a_pod_is(monk
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(cloud_tpu_cluster, "running_in_cloud_tpu_vm", True)
     find = clusters.ClusterEnv.auto_detect_unset_distributed_params
-    # As pinch_jax/processes.py asks.
+    # As pinch_jax/hosts/processes.py asks.
     address, processes, process, _ = find(None, None, None, None, None, 10)
     assert (address, processes, process) == ("localhost:8482", 8, 7)
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from pinch_jax import goodput
-from pinch_jax.files import write_record
+from pinch_jax.hosts import goodput
+from pinch_jax.storage.files import write_record
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,7 +73,7 @@ import sys, time
 import pinch_jax
 print(time.time(), flush=True)
 from pathlib import Path
-from pinch_jax import goodput
+from pinch_jax.hosts import goodput
 goodput.SAVE_SECONDS = 0.1
 with goodput.kept(Path(sys.argv[1])), goodput.training("a run", lambda steps: None) as hear:
     hear(int(sys.argv[2]))

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from small import GEMMA_LIKE, random_params
 
-from pinch_jax.host_memory import HostCopy
-from pinch_jax.mesh import MeshConfig, make_mesh
-from pinch_jax.sharding import parameter_shardings
+from pinch_jax.devices.host_memory import HostCopy
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 
 
 def test_what_waits_comes_back_where_it_lay_each_time():

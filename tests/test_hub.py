@@ -24,7 +24,7 @@ from small import FAMILIES, random_params
 from small_tokenizers import write_bundled
 from test_source import VOCABULARY, bench_of
 
-from pinch_jax.arguments import read_config
+from pinch_jax.commands.arguments import read_config
 from pinch_jax.corpus.reading.readers import read_source
 from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.errors import UserError
@@ -213,7 +213,7 @@ def test_without_a_network_the_cache_is_read_if_it_is_whole(hub, theirs, monkeyp
 def test_the_variables_of_the_hub_s_library_count(hub, tmp_path):
     commit = hub.repo("org/base").commit({"config.json": b"{}"})
     code = (
-        "from pinch_jax.hub import Repository; it = Repository('org/base').pinned(); "
+        "from pinch_jax.storage.hub import Repository; it = Repository('org/base').pinned(); "
         "print(it.fetch(it.names()))"
     )
     env = os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}

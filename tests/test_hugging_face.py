@@ -16,9 +16,10 @@ from safetensors.numpy import load_file, save_file
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, random_params
 from trees import assert_same
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model import export, loading
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
@@ -27,7 +28,6 @@ from pinch_jax.model.export import export_model, written_bytes
 from pinch_jax.model.hugging_face import HuggingFaceDirectory
 from pinch_jax.model.loading import StoredParameter, TrimmedTensors, load_params, restore_rows
 from pinch_jax.model.source import locate, open_model
-from pinch_jax.sharding import parameter_shardings
 
 DECODERS = {
     "gemma": dataclasses.replace(GEMMA_LIKE, attention_softcap=0.0),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.storage.json_input import check_fields, read_objects
 
 RECORDS = [{"text": "a\u2028b\u2029c\u0085d", "n": 1.5}, {"text": "\U0001f600 \u00e4"}]
 LINES = [json.dumps(record, ensure_ascii=False) for record in RECORDS]

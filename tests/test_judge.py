@@ -7,12 +7,12 @@ import pytest
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses
 from pinch_jax.evaluate.text_match import chrf_score
-from pinch_jax.files import json_line, read_kept_lines
 from pinch_jax.judge.protocol import Judgement, Pair
 from pinch_jax.judge.records import ORDERS, read_verdicts, seen_by_judge
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files
+from pinch_jax.storage.files import json_line, read_kept_lines
 
 RECORD = {
     "id": "currency.KE.0",

@@ -13,17 +13,17 @@ from test_analysis import table, write_study
 from ml_collections_configs import base
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.language_id import NO_WORDS
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Mean
-from pinch_jax.files import json_line, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.judge.opening import open_judge
 from pinch_jax.judge.verdicts import read_match
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.report.content import _prose, _verdicts
 from pinch_jax.report.first_screen import _claim
 from pinch_jax.report.judge_section import _judge_table, _score_table, judge_sentence
-from pinch_jax.sharding import Shard
+from pinch_jax.storage.files import json_line, read_record, write_record
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.comparisons import Comparison, Judged, Results, Scored
 from pinch_jax.study.experiments.interface import HOLDS

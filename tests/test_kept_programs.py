@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from pinch_jax.files import file_checksum
+from pinch_jax.storage.files import file_checksum
 from pinch_jax.study import kept_programs
 from pinch_jax.study.kept_programs import keep_compiled
 

@@ -8,12 +8,12 @@ CODE = """
 import sys, time
 from pathlib import Path
 import orbax.checkpoint as ocp
-from pinch_jax.processes import end_processes, start_processes
+from pinch_jax.hosts.processes import end_processes, start_processes
 start_processes(sys.argv[1], 2, int(sys.argv[2]), 60)
 import jax
 import jax.numpy as jnp
 from small import GEMMA_LIKE, OPTIMIZER, random_params
-from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
 from pinch_jax.train import checkpoint
 from pinch_jax.train.step import init_state
 # What Orbax waits unless told, in seconds; and a first process that reads for longer.
@@ -64,7 +64,7 @@ def test_hosts_that_have_other_weights_or_examples_under_one_name_are_told_apart
 
 OTHER_FIELDS = """
 import sys
-from pinch_jax.processes import end_processes, start_processes
+from pinch_jax.hosts.processes import end_processes, start_processes
 start_processes(sys.argv[1], 2, int(sys.argv[2]), 60)
 import jax
 from ml_collections_configs import tiny

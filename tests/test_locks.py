@@ -11,14 +11,14 @@ import time
 import made_up_study
 import pytest
 
-from pinch_jax import locks
-from pinch_jax.locks import only_writer
+from pinch_jax.hosts import locks
+from pinch_jax.hosts.locks import only_writer
 from pinch_jax.study.workdir import results_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pinch_jax.locks import only_writer
+from pinch_jax.hosts.locks import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -26,8 +26,8 @@ with only_writer(Path(sys.argv[1])):
 COUNT = """
 import sys, time
 from pathlib import Path
-from pinch_jax import locks
-from pinch_jax.locks import only_writer
+from pinch_jax.hosts import locks
+from pinch_jax.hosts.locks import only_writer
 locks.POLL_SECONDS = 0.001
 number = Path(sys.argv[1]).with_name("number")
 for _ in range(30):

@@ -20,10 +20,10 @@ from trees import assert_close, assert_same
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
 from pinch_jax.errors import UserError
-from pinch_jax.files import json_line, read_kept_lines
-from pinch_jax.mesh import MeshConfig, make_mesh
-from pinch_jax.stops import Interrupted
+from pinch_jax.hosts.stops import Interrupted
+from pinch_jax.storage.files import json_line, read_kept_lines
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.loop import Hooks, train_loop
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter

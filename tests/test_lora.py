@@ -11,10 +11,10 @@ import pytest
 from small import EVERY, FAMILIES, GEMMA_LIKE, OPTIMIZER, random_params, random_plan
 from trees import assert_close, pairs
 
-from pinch_jax.mesh import MeshConfig, make_mesh, path_name, put_batch
+from pinch_jax.devices.mesh import MeshConfig, make_mesh, path_name, put_batch
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.model.decoder import abstract_params, forward, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.train.checkpoint import Checkpoints, state_shardings
 from pinch_jax.train.lora import PROJECTIONS, LoraConfig, check_rank, combine, init_adapters, merge
 from pinch_jax.train.step import init_state, make_train_step, summed_loss

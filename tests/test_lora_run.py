@@ -8,7 +8,7 @@ import pytest
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.model.directory import open_directory
 from pinch_jax.study.run import make_run
 from pinch_jax.study.tuning import forget_weights, tuned_params

@@ -13,13 +13,20 @@ from torus import SLICES, chips, shapes
 from trees import assert_close
 
 from ml_collections_configs import tiny
-from pinch_jax import sharding
 from pinch_jax.config import from_config_dict
+from pinch_jax.devices import sharding
+from pinch_jax.devices.mesh import (
+    MeshConfig,
+    check_rows,
+    local_rows,
+    make_mesh,
+    path_name,
+    put_batch,
+)
+from pinch_jax.devices.sharding import PARAMETER_AXES, Shard, parameter_shardings, parameter_spec
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import MeshConfig, check_rows, local_rows, make_mesh, path_name, put_batch
 from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.model.stacks import stacks
-from pinch_jax.sharding import PARAMETER_AXES, Shard, parameter_shardings, parameter_spec
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.workbench import Workbench

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from small import FAMILIES, random_params
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
 from pinch_jax.judge import model as judging
 from pinch_jax.judge.model import ModelJudge, find_labels, make_choose, pack
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair, by_odds
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import Shard
 
 LENGTHS = (61, 40, 33, 31, 16, 15, 9, 4, 3, 2)
 

@@ -17,9 +17,10 @@ from small import LLAMA_LIKE, random_params
 from small_tokenizers import write_bundled
 from trees import assert_same
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params
@@ -28,7 +29,6 @@ from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.orbax_directory import CHUNK_BYTES, OrbaxDirectory, OrbaxParams, save_orbax
 from pinch_jax.model.source import open_model, open_tensors
-from pinch_jax.sharding import parameter_shardings
 from pinch_jax.text.tokenizer import load_tokenizer
 
 TINY = open_model("tiny")

@@ -13,7 +13,6 @@ import pytest
 from absl import flags
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest, file_checksum, write_record
 from pinch_jax.judge.annotation_page import write_page
 from pinch_jax.judge.people import (
     PeopleJudge,
@@ -27,6 +26,7 @@ from pinch_jax.judge.people import (
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
 from pinch_jax.main import main
+from pinch_jax.storage.files import digest, file_checksum, write_record
 from pinch_jax.study.comparisons import Comparison, Judged, Results
 from pinch_jax.study.experiments.human import judge_agrees, ratings
 from pinch_jax.study.measures import NotRun

@@ -18,6 +18,7 @@ from small import fewer_layers
 
 from ml_collections_configs import base, gemma3, llama3, qwen3, tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
 from pinch_jax.errors import UserError
 from pinch_jax.forecast.chips import devices_of, parse_topology
 from pinch_jax.forecast.compilation import forecast, out_of_memory
@@ -29,7 +30,6 @@ from pinch_jax.forecast.programs import planned_program, programs_of
 from pinch_jax.forecast.remedies import changes, find_remedy, with_change
 from pinch_jax.forecast.spending import judge_calls, spending
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape, pack
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.workbench import Workbench

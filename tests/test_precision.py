@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small import FAMILIES, GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan
 
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.model.decoder import abstract_params, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.layers import add_bias, lookup
 from pinch_jax.model.rotary import rotate, rotation

@@ -18,13 +18,13 @@ from side_by_side import free_port
 from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
-from pinch_jax.meeting import meet
+from pinch_jax.hosts.meeting import meet
+from pinch_jax.hosts.processes import devices_of_task, start_processes
+from pinch_jax.hosts.stops import FAULT, GO_ON
 from pinch_jax.model import directory
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.model import DrawnWeights
 from pinch_jax.model.source import open_model
-from pinch_jax.processes import devices_of_task, start_processes
-from pinch_jax.stops import FAULT, GO_ON
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -310,7 +310,7 @@ def test_a_model_whose_writer_dies_is_not_there_and_can_be_written_again(address
 
 TWO = """
 import time
-from pinch_jax.processes import end_processes, start_processes
+from pinch_jax.hosts.processes import end_processes, start_processes
 start_processes("auto", None, None, 60)
 import jax
 assert jax.process_count() == jax.device_count() == 2
@@ -382,7 +382,7 @@ def test_all_wait_for_the_first_and_hear_of_its_fault(tmp_path):
     port, logs = free_port(), [tmp_path / "0", tmp_path / "1"]
     code = TWO.format(
         """
-from pinch_jax import waiting
+from pinch_jax.hosts import waiting
 waiting.SAY_SECONDS = 1
 def work():
     if not jax.process_index():

@@ -11,7 +11,7 @@ from test_study import PROMPTS, miniature
 
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.files import write_record
+from pinch_jax.storage.files import write_record
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.published import ANSWERS, adopt_answers, publish_answers
 from pinch_jax.study.responses import missing_responses, write_responses

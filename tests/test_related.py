@@ -15,9 +15,9 @@ from pinch_jax.corpus.language_id import identify
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.files import write_record
-from pinch_jax.folders import seal
 from pinch_jax.report.page import write_report
+from pinch_jax.storage.files import write_record
+from pinch_jax.storage.folders import seal
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.config import RELATED
 from pinch_jax.study.experiments.registry import arms_of, experiment

@@ -17,8 +17,6 @@ from full_disk import files_of_at_most
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
-from pinch_jax.files import write_record
-from pinch_jax.folders import seal
 from pinch_jax.languages import direction
 from pinch_jax.report import browser, charts, drawing, figures, groups, labels, tables
 from pinch_jax.report.content import _code
@@ -29,6 +27,8 @@ from pinch_jax.report.outcome_section import left_out, mean_shares, outcome_sect
 from pinch_jax.report.page import _figure_json, write_markdown, write_report
 from pinch_jax.report.run_sections import composition, own_language_rows
 from pinch_jax.report.sections import figure_of, make_sections, section
+from pinch_jax.storage.files import write_record
+from pinch_jax.storage.folders import seal
 from pinch_jax.study.comparisons import answers_of
 from pinch_jax.study.config import BUILT_IN, EXPERIMENTS, OF_PAGE, Sweep
 from pinch_jax.study.experiments.figure import Bars, Curve, HeatMap

@@ -10,14 +10,14 @@ import pytest
 from jax.extend import core
 from small import FAMILIES, GEMMA_LIKE, random_params
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate import score
 from pinch_jax.evaluate.score import Scorer, make_score
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward, unembed
 from pinch_jax.model.source import locate
-from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.study.scoring import read_texts, score_file
 from pinch_jax.text.tokenizer import load_tokenizer
 

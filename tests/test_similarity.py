@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from small import GEMMA_LIKE, random_params
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.evaluate import representations as module
 from pinch_jax.evaluate.representations import representations
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import forward
-from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.study import similarity as compared
 from pinch_jax.study.similarity import (
     best_cut,

@@ -18,16 +18,16 @@ from trees import assert_same
 
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
 from pinch_jax.main import main
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.convert import convert
 from pinch_jax.model.decoder import abstract_params, forward, unembed
 from pinch_jax.model.directory import save_model
 from pinch_jax.model.export import export_model
 from pinch_jax.model.source import locate, open_model
-from pinch_jax.sharding import parameter_shardings
 from pinch_jax.study.run import make_run
 from pinch_jax.study.tuning import tuned_params
 from pinch_jax.study.workbench import Workbench

@@ -11,7 +11,7 @@ import pytest
 from small import GEMMA_LIKE, LLAMA_LIKE, OPTIMIZER, random_params, random_plan, trainer, unpacked
 from trees import assert_close, pairs
 
-from pinch_jax.mesh import path_name, put_batch
+from pinch_jax.devices.mesh import path_name, put_batch
 from pinch_jax.model.config import REMAT_POLICIES
 from pinch_jax.model.decoder import abstract_params, no_sharding
 from pinch_jax.train.step import learning_rate, make_optimizer, summed_loss

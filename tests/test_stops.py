@@ -16,7 +16,7 @@ print("imported", flush=True)
 CALL = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from pinch_jax.stops import listen
+from pinch_jax.hosts.stops import listen
 listen()
 try:
     import told_while_imported
@@ -50,7 +50,7 @@ def test_a_background_job_leaves_ctrl_c_unheard(tmp_path):
 # What Python calls when it collects garbage, an object's end or a callback such as JAX has one.
 COLLECTED = """
 import gc, os, signal, sys, time
-from pinch_jax.stops import listen
+from pinch_jax.hosts.stops import listen
 
 def tell():
     os.kill(os.getpid(), signal.{name})

@@ -13,10 +13,10 @@ from small import small_study
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.files import CHECKSUM, read_record, write_record
 from pinch_jax.judge.certificate import FORMAT
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
+from pinch_jax.storage.files import CHECKSUM, read_record, write_record
 from pinch_jax.study.analysis import analyse
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.plan import describe, plan_study

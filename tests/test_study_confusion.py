@@ -11,9 +11,9 @@ from pinch_jax.corpus.example import Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate import confusion as rates
 from pinch_jax.evaluate.records import read_responses, response_record, words_of_records
-from pinch_jax.files import json_line
 from pinch_jax.report.confusion_section import confusion_section
 from pinch_jax.report.sections import make_sections
+from pinch_jax.storage.files import json_line
 from pinch_jax.study.comparisons import Answers, Results
 from pinch_jax.study.confusion import confusion_rows
 from pinch_jax.study.records import read_records

@@ -17,16 +17,16 @@ from trees import assert_same
 import pinch_jax
 from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
+from pinch_jax.devices.mesh import MeshConfig, make_mesh, path_name
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
-from pinch_jax.folders import whole_folder
-from pinch_jax.mesh import MeshConfig, make_mesh, path_name
 from pinch_jax.model import export
 from pinch_jax.model.directory import open_directory, save_model
 from pinch_jax.model.loading import load_params
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import open_model
 from pinch_jax.model.weights import open_weights
-from pinch_jax.sharding import parameter_shardings
+from pinch_jax.storage.folders import whole_folder
 from pinch_jax.study.scoring import score_file
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.template import Renderer, Template, make_renderer

@@ -12,10 +12,10 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.corpus.cldr import examples as cldr
 from pinch_jax.evaluate.outcome import classify
-from pinch_jax.folders import seal
 from pinch_jax.judge.protocol import Pair
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.report import run_sections
+from pinch_jax.storage.folders import seal
 from pinch_jax.study.analysis import majority_answers, response_shares
 from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.plan import plan_study

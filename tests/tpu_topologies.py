@@ -19,7 +19,7 @@ import numpy as np
 from jax.experimental import topologies
 from torus import shapes
 
-from pinch_jax.mesh import MeshConfig, batch_sharding, local_rows, make_mesh
+from pinch_jax.devices.mesh import MeshConfig, batch_sharding, local_rows, make_mesh
 
 SLICES = (
     *("v5e:2x4", "v5e:4x4", "v5e:4x8", "v5e:8x8", "v5e:8x16", "v5e:16x16"),

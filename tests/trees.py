@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.mesh import path_name
 
 
 def pairs(ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:

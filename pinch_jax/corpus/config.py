@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config_fields import check_fields
 from pinch_jax.corpus.cldr.facts import LANGUAGES
 from pinch_jax.corpus.example import SPLITS
 from pinch_jax.corpus.reading.source import Source, parse_source
 from pinch_jax.corpus.translation.translators import TranslationConfig
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import as_path
 
 BUNDLED = ("cldr_instructions", "cldr_statements")
 

@@ -28,7 +28,7 @@ from pinch_jax.corpus.lid import (
     script_of,
 )
 from pinch_jax.corpus.normalisation import normal_form
-from pinch_jax.files import digest
+from pinch_jax.storage.files import digest
 
 TOO_SHORT = "too_short"
 LONG = 40

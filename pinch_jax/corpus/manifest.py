@@ -14,7 +14,7 @@ from typing import Any
 from pinch_jax.corpus.duplicates import Duplicate
 from pinch_jax.corpus.example import SPLITS, Example, example_of
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_bytes, write_record
+from pinch_jax.storage.files import read_record, write_bytes, write_record
 
 MANIFEST = "manifest.json"
 

@@ -8,13 +8,13 @@ import glob
 from collections.abc import Sequence
 from typing import Any
 
-from pinch_jax.buckets import as_path
 from pinch_jax.corpus.config import CorpusConfig
 from pinch_jax.corpus.example import SPLITS, checksum
 from pinch_jax.corpus.manifest import Manifest
 from pinch_jax.corpus.reading.readers import read_source
 from pinch_jax.corpus.reading.rows import files_of, path_of
-from pinch_jax.files import file_checksum
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.files import file_checksum
 
 # Part of every recipe: raised when the same files come to be other examples.
 ASSEMBLY_VERSION = 5

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.example import Example, Prompt
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_array, write_array
-from pinch_jax.folders import check_sealed, is_there, seal, whole_folder
-from pinch_jax.locks import lock_of, only_writer
+from pinch_jax.hosts.locks import lock_of, only_writer
+from pinch_jax.storage.files import read_array, write_array
+from pinch_jax.storage.folders import check_sealed, is_there, seal, whole_folder
 
 Render = Callable[[Prompt, str], tuple[list[int], int]]
 # Part of what ids are kept by: raised when the same tokenizer and template give others.

@@ -16,21 +16,21 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from pinch_jax.corpus.example import Prompt
+from pinch_jax.devices.host_memory import listed_layers
+from pinch_jax.devices.mesh import jit_on, local_rows, put_batch, replicated
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.evaluate.config import Sampling
 from pinch_jax.evaluate.decode import make_decode, until_stop
 from pinch_jax.evaluate.prompts import batch_prompts
 from pinch_jax.evaluate.sampling import sampling_keys
-from pinch_jax.files import appending, digest, json_line, mended_lines, write_text
-from pinch_jax.host_memory import listed_layers
-from pinch_jax.mesh import jit_on, local_rows, put_batch, replicated
+from pinch_jax.hosts.waiting import agreed, check_alike, is_primary
 from pinch_jax.model.decoder import Params, Shard, abstract_params, in_precision
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.stacks import in_order, listed, outside, stacks
-from pinch_jax.sharding import parameter_shardings
+from pinch_jax.storage.files import appending, digest, json_line, mended_lines, write_text
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.train.lora import is_plain, plain
-from pinch_jax.waiting import agreed, check_alike, is_primary
 
 # Part of what answers are kept by: raised when the same model would answer otherwise.
 DECODING_VERSION = 3

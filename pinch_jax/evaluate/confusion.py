@@ -20,7 +20,7 @@ from pinch_jax.corpus.lid import code_of, line_label, script_of
 from pinch_jax.corpus.reading.rows import unpacked
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import language_of
-from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.storage.json_input import check_fields, read_objects
 
 Rates = dict[str, float]
 

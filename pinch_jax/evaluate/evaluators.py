@@ -1,5 +1,6 @@
 """What is measured on held-out prompts: the loss of references, and the answers themselves."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +15,10 @@ from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import tokenize_corpus
+from pinch_jax.devices.mesh import jit_on, local_rows, put_batch
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.outcome import classify
 from pinch_jax.evaluate.records import last_prompt, response_record, words_of_records
-from pinch_jax.mesh import jit_on, local_rows, put_batch
 from pinch_jax.model.decoder import Params, Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.text.base import check_ids
@@ -42,6 +43,8 @@ class HeldoutLoss:
         dtype: Any,
     ):
         pad_id = renderer.tokenizer.pad_id
+        # An update takes so many examples; what is measured fills its rows.
+        shape = dataclasses.replace(shape, examples=0)
         self.plans: dict[str, BatchPlan] = {}
         for code, own in heldout.items():
             examples = [example for example in own if example.response]

@@ -9,9 +9,9 @@ from pinch_jax.corpus.language_id import NO_WORDS, StudyWords, study_words
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.outcome import Outcome, classify
 from pinch_jax.evaluate.text_match import contains_words, normalise
-from pinch_jax.files import CHECKSUM, without_checksum
-from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.languages import language
+from pinch_jax.storage.files import CHECKSUM, without_checksum
+from pinch_jax.storage.json_input import check_fields, read_objects
 
 Key = TypeVar("Key", bound=Hashable)
 Records = Mapping[Key, Mapping[str, Any]]

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinch_jax.devices.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.evaluate.prompts import PromptBatch, batch_prompts
-from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 

@@ -13,13 +13,13 @@ from typing import Any
 import jaxlib.version
 from jax.errors import JaxRuntimeError
 
-from pinch_jax.files import digest, read_record, write_record
-from pinch_jax.folders import delete_unfinished
+from pinch_jax.devices.mesh import TPU_OPTIONS
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.cost import GPU_PEAK, Cost, cost_of, matmul_flops
 from pinch_jax.forecast.hlo import Program
 from pinch_jax.forecast.programs import PlannedProgram
-from pinch_jax.mesh import TPU_OPTIONS
+from pinch_jax.storage.files import digest, read_record, write_record
+from pinch_jax.storage.folders import delete_unfinished
 from pinch_jax.study.run import XLA_OPTIONS
 
 # Part of what records are kept by: raised when the same program would be read otherwise.

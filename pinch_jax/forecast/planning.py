@@ -7,15 +7,15 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
+from pinch_jax.devices.mesh import ways
+from pinch_jax.devices.sharding import SPLIT
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.compilation import forecast
 from pinch_jax.forecast.programs import model_files, planned_program, programs_of
 from pinch_jax.forecast.remedies import find_remedy
 from pinch_jax.forecast.spending import spending
-from pinch_jax.mesh import ways
-from pinch_jax.sharding import SPLIT
+from pinch_jax.storage.buckets import as_path
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.workbench import Workbench
 

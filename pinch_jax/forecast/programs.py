@@ -14,20 +14,20 @@ import jax
 import jax.numpy as jnp
 
 from pinch_jax.data.batches import Batch
+from pinch_jax.devices.mesh import batch_sharding, batch_ways, ways
+from pinch_jax.devices.sharding import SPLIT, parameter_shardings
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.decode import REFILLS, TOKENS, refilled_rows
 from pinch_jax.forecast.flops import attention_flops, decode_flops, forward_flops, train_flops
 from pinch_jax.judge.model import ROW_PROMPTS, ModelJudge, batch_shape
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.mesh import batch_sharding, batch_ways, ways
 from pinch_jax.model.cache import init_cache
 from pinch_jax.model.decoder import abstract_params, in_precision
 from pinch_jax.model.export import written_bytes
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.source import open_model
 from pinch_jax.model.stacks import stretches
-from pinch_jax.sharding import SPLIT, parameter_shardings
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.lora import combine
 from pinch_jax.train.step import NOTHING, summed_loss

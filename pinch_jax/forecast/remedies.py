@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.config import Config
+from pinch_jax.devices.mesh import batch_ways, ways
 from pinch_jax.errors import UserError
 from pinch_jax.forecast.chips import Topology
 from pinch_jax.forecast.compilation import forecast
 from pinch_jax.forecast.programs import planned_program
-from pinch_jax.mesh import batch_ways, ways
 from pinch_jax.model.config import SAVE_NOTHING
 from pinch_jax.study.workbench import Workbench
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from pinch_jax.files import digest, file_checksum, write_text
 from pinch_jax.judge.people import RATINGS, checksums, texts_of
 from pinch_jax.judge.verdicts import read_match
 from pinch_jax.languages import direction, language
+from pinch_jax.storage.files import digest, file_checksum, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from absl import logging
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest, read_kept_lines
 from pinch_jax.judge.answers import ANSWER_TOKENS, Way, find_trouble, has_logprobs, read_reply
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.prompt import LABELS, Wording
@@ -23,6 +22,7 @@ from pinch_jax.service.chat import ChatClient, Reply
 from pinch_jax.service.faults import GaveUp, Refused, ServiceError, first_line
 from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
+from pinch_jax.storage.files import digest, read_kept_lines
 
 # Raised when answers are asked for or read otherwise than before.
 _READING = 3

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pinch_jax.files import appending, digest, json_line
+from pinch_jax.hosts.waiting import check_alike, is_primary
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
-from pinch_jax.waiting import check_alike, is_primary
+from pinch_jax.storage.files import appending, digest, json_line
 
 Key = TypeVar("Key")
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pinch_jax.files import digest
+from pinch_jax.storage.files import digest
 
 # What answers may be called by a judge: an injection names its own answer's place in both ways.
 _LETTERS, _NUMBERS = "AB", "12"

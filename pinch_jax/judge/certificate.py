@@ -21,13 +21,13 @@ import numpy as np
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.draws import NORMAL
 from pinch_jax.evaluate.intervals import NOTHING, Estimate, Mean, mean_by_prompt, numbers_of
-from pinch_jax.files import read_record
 from pinch_jax.judge.battery import battery_checksum, kinds
 from pinch_jax.judge.certify import EQUAL, KNOWN, Result
 from pinch_jax.judge.logistic import fit_logistic
 from pinch_jax.judge.pairs import ECHO, OUTCOMES, WRONG_LANGUAGE, KnownPair, checksum
 from pinch_jax.judge.protocol import Judge, answered_by
 from pinch_jax.judge.scores import agreement
+from pinch_jax.storage.files import read_record
 
 FORMAT, EVERY = 1, "all"
 # Length or a question mark tells an echo, and the letters a language: who knows no answer would

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from pinch_jax.data.order import key
 from pinch_jax.evaluate.records import other_answers
-from pinch_jax.files import digest, mended_lines
+from pinch_jax.hosts.waiting import agreed
 from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.battery import inject, kinds
 from pinch_jax.judge.pairs import KnownPair
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
-from pinch_jax.waiting import agreed
+from pinch_jax.storage.files import digest, mended_lines
 
 KNOWN, EQUAL = "known", "equal"
 # So many prompts of a language hold each kind of injection; other kinds have others. Of a sample

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config_fields import NotNegative, check_fields
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import as_path
 
 # What each kind of judge goes by.
 KINDS = {
@@ -54,7 +54,8 @@ class JudgeConfig:
             named = getattr(self, file)
             of_one = named and "{language}" not in named
             if of_one and not as_path(named, f"{field}.{file}").is_file():
-                raise UserError(f"{field}.{file}={named!r}: no such file")
+                made = f"; `pinch certify --{field}.certificate=` makes it" * (file == "certificate")
+                raise UserError(f"{field}.{file}={named!r}: no such file{made}")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")
         elsewhere = self.base_url or os.environ.get("OPENAI_BASE_URL")

@@ -8,8 +8,8 @@ from typing import Any
 
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.evaluate.records import outcome_of
-from pinch_jax.files import digest
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
+from pinch_jax.storage.files import digest
 
 # Raised when the rule changes.
 _RULE = "language-2"

@@ -9,15 +9,15 @@ import numpy as np
 
 from pinch_jax.data.config import BatchConfig
 from pinch_jax.data.packing import place_in_rows, step_bounds
+from pinch_jax.devices.jax_settings import arithmetic
+from pinch_jax.devices.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest
-from pinch_jax.jax_settings import arithmetic
 from pinch_jax.judge.prompt import LABELS, Wording
 from pinch_jax.judge.protocol import Judgement, Pair, by_odds
-from pinch_jax.mesh import batch_ways, jit_on, local_rows, put_batch, replicated
 from pinch_jax.model.decoder import Params, Shard, forward, in_precision, no_sharding, unembed
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import Model
+from pinch_jax.storage.files import digest
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 

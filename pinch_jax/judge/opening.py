@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pinch_jax.corpus.language_id import StudyWords
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
+from pinch_jax.hosts.waiting import primary_alone
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Judge, Pair
 from pinch_jax.judge.reference import ReferenceJudge
-from pinch_jax.sharding import Shard
-from pinch_jax.waiting import primary_alone
 
 
 def open_judge(

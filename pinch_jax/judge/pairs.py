@@ -9,20 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pinch_jax.buckets import as_path
-from pinch_jax.config import Config
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.reading.oasst import oasst_messages
 from pinch_jax.corpus.reading.rows import Row, read_rows
-from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.data.order import key
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import language_of, other_answers, response_record
 from pinch_jax.evaluate.text_match import contains_words, normalise
-from pinch_jax.files import digest
-from pinch_jax.json_input import check_fields, read_objects
+from pinch_jax.storage.files import digest
+from pinch_jax.storage.json_input import check_fields, read_objects
 
-CORPUS, OASST, ANY_DEPTH = "corpus", "oasst:", "?depth=any"
+OASST, ANY_DEPTH = "oasst:", "?depth=any"
 # How good the first response of a pair is beside the second, by which one is better.
 OUTCOMES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 WRONG_ANSWER, WRONG_LANGUAGE, ECHO = "wrong answer", "wrong language", "echo"
@@ -60,21 +57,6 @@ class KnownPair:
 def checksum(pairs: Iterable[KnownPair]) -> str:
     """Returns the checksum of pairs in their order."""
     return digest([dataclasses.astuple(pair) for pair in pairs])
-
-
-def known_pairs(where: str, config: Config) -> list[KnownPair]:
-    """Returns the pairs of "corpus", the held-out examples of a config, of "oasst:PATH", or a file.
-
-    Raises:
-        UserError: there are none.
-    """
-    if where == CORPUS:
-        corpus = load_corpus(config.corpus, config.languages)
-        count = config.evaluate.prompts
-        return corpus_pairs({x: corpus.prompts(x, count) for x in config.languages}, config.seed)
-    if where.startswith(OASST):
-        return oasst_pairs(where.removeprefix(OASST), config.languages)
-    return read_pairs(as_path(where))
 
 
 def read_pairs(path: Path) -> list[KnownPair]:

@@ -11,12 +11,12 @@ import krippendorff
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import ASKED
-from pinch_jax.files import digest, write_text
-from pinch_jax.json_input import check_fields, read_objects
 from pinch_jax.judge.pairs import OUTCOMES
 from pinch_jax.judge.protocol import Judgement, Pair
 from pinch_jax.judge.records import ORDERS, chosen
 from pinch_jax.judge.verdicts import Match
+from pinch_jax.storage.files import digest, write_text
+from pinch_jax.storage.json_input import check_fields, read_objects
 
 RATINGS = ("excellent", "pass", "fail")
 """The paper's, the best first. Source: Shaham et al. (2024), arXiv 2401.01854, figure 2."""

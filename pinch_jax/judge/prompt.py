@@ -12,10 +12,10 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
-from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest
 from pinch_jax.judge.protocol import Pair
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.files import digest
 
 # What the answers are called: the first two that are one token each are taken.
 LABELS = (("A", "B"), ("1", "2"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import Key, Records, other_answers
-from pinch_jax.files import digest, read_kept_lines
+from pinch_jax.storage.files import digest, read_kept_lines
 
 ORDERS = ("baseline_first", "candidate_first")
 

@@ -15,11 +15,11 @@ from absl import logging
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import ASKED, Records, other_answers, read_responses
-from pinch_jax.files import digest, json_line, mend_last_line, write_text
+from pinch_jax.hosts.waiting import agreed, is_primary
 from pinch_jax.judge.asking import ask_and_keep
 from pinch_jax.judge.protocol import Judge, Judgement, Pair
 from pinch_jax.judge.records import ORDERS, Verdict, chosen, read_verdicts, seen_by_judge
-from pinch_jax.waiting import agreed, is_primary
+from pinch_jax.storage.files import digest, json_line, mend_last_line, write_text
 
 # Of a verdict: language, id, order.
 Key = tuple[str, str, str]

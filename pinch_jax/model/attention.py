@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from absl import logging
 from jax.sharding import PartitionSpec as P
 
+from pinch_jax.devices.mesh_config import AUTO, EINSUM, SPLASH, TOKAMAX
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
-from pinch_jax.mesh_config import AUTO, EINSUM, SPLASH, TOKAMAX
+from pinch_jax.hosts.waiting import is_primary
 from pinch_jax.model.families import DecoderConfig
-from pinch_jax.sharding import Shard
-from pinch_jax.waiting import is_primary
 
 # What a rematerialisation policy knows the results of projections and of attention by.
 PROJECTED = "projected"

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from pinch_jax.devices.sharding import Shard, no_sharding
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.stacks import kinds
-from pinch_jax.sharding import Shard, no_sharding
 
 
 class Cache(NamedTuple):

@@ -11,7 +11,6 @@ import numpy as np
 
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
-from pinch_jax.folders import seal, whole_folder
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import DESCRIPTION, describe_model, save_model
@@ -22,6 +21,7 @@ from pinch_jax.model.loading import StoredParameter, restore_rows, stored_params
 from pinch_jax.model.model import Model
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
 from pinch_jax.model.source import open_model, open_tensors, read_details
+from pinch_jax.storage.folders import seal, whole_folder
 from pinch_jax.text.tokenizer import load_tokenizer
 
 # What a directory is written for.

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.mesh import path_name
+from pinch_jax.devices.sharding import Shard, no_sharding
 from pinch_jax.model.attention import PROJECTED, Seen, softcap
 from pinch_jax.model.cache import Cache
 from pinch_jax.model.config import SAVE_EVERYTHING, SAVE_NOTHING, SAVE_PROJECTIONS
@@ -25,7 +26,6 @@ from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layers import Block, Given, dense
 from pinch_jax.model.rotary import Rope, rotation
 from pinch_jax.model.stacks import Kind, Stretch, kinds, listed, outside, sources, stacks, stretches
-from pinch_jax.sharding import Shard, no_sharding
 
 # What a layer saves for its backward pass, which computes the rest again: memory against time.
 _POLICIES: dict[str, Callable[..., Any]] = {

@@ -12,9 +12,7 @@ import numpy as np
 
 from pinch_jax.config_fields import build
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_array, write_array
-from pinch_jax.folders import check_sealed, seal
-from pinch_jax.json_input import read_object
+from pinch_jax.hosts.waiting import is_primary
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.export import MAX_SHARD_BYTES, describe_theirs, write_weights
 from pinch_jax.model.families import DecoderConfig, Params
@@ -22,10 +20,12 @@ from pinch_jax.model.hugging_face import HuggingFaceTensors
 from pinch_jax.model.model import Model, StoredWeights, Trimming
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxParams
 from pinch_jax.model.weights import open_weights
+from pinch_jax.storage.files import read_array, write_array
+from pinch_jax.storage.folders import check_sealed, seal
+from pinch_jax.storage.json_input import read_object
 from pinch_jax.text.template import read_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import TrimmedTokenizer, Vocabulary
-from pinch_jax.waiting import is_primary
 
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"

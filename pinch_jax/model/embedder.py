@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layers import Norm, kernel, lookup, project
-from pinch_jax.sharding import Shard
 
 
 class Embedder(nnx.Module):

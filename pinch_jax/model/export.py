@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pinch_jax.folders import whole_folder
-from pinch_jax.host_memory import fetched_rows
-from pinch_jax.mesh import path_name
+from pinch_jax.devices.host_memory import fetched_rows
+from pinch_jax.devices.mesh import path_name
+from pinch_jax.hosts.waiting import from_all, is_primary
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import INDEX, SINGLE
@@ -22,8 +22,8 @@ from pinch_jax.model.layout import Place, places
 from pinch_jax.model.loading import row_parts
 from pinch_jax.model.orbax_directory import PARAMS, save_orbax
 from pinch_jax.model.weights import write_tensors
+from pinch_jax.storage.folders import whole_folder
 from pinch_jax.text.tokenizer import Tokenizer
-from pinch_jax.waiting import from_all, is_primary
 
 MAX_SHARD_BYTES = 5_000_000_000
 # Ids that a config.json may name, and that generation starts and stops with.

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import path_name
 from pinch_jax.model.config_json import SIZES, read_config, write_ids
 from pinch_jax.model.families import DecoderConfig, RopeScaling
 from pinch_jax.model.layout import Index, places

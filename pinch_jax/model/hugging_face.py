@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import places, unread
 from pinch_jax.model.loading import row_parts
 from pinch_jax.model.weights import SafetensorsFiles
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.json_input import read_object
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.model.attention import PROJECTED, Seen, attend
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.rotary import Rope, rotate
 from pinch_jax.model.stacks import Kind
-from pinch_jax.sharding import Shard
 
 Remember = Callable[..., tuple[jax.Array, jax.Array]]
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import path_name
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.layout import Index, Place
 

@@ -15,13 +15,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinch_jax.devices.mesh import check_finite
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
-from pinch_jax.files import file_checksum
-from pinch_jax.mesh import check_finite
 from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.loading import Tensors, TrimmedTensors, load_params, stored_params
-from pinch_jax.sharding import parameter_shardings
+from pinch_jax.storage.files import file_checksum
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import Renderer
 from pinch_jax.text.tokenizer import Tokenizer

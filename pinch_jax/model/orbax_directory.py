@@ -12,15 +12,15 @@ import jax
 import numpy as np
 import tensorstore
 
-from pinch_jax.buckets import CHECKSUMS, as_path, files_below, kvstore
 from pinch_jax.errors import UserError
-from pinch_jax.folders import check_sealed, seal
-from pinch_jax.json_input import read_object
 from pinch_jax.model.config_json import read_config
 from pinch_jax.model.families import DecoderConfig, Params
 from pinch_jax.model.hugging_face import read_json
 from pinch_jax.model.layout import Index
 from pinch_jax.model.weights import DTYPES, own_places
+from pinch_jax.storage.buckets import CHECKSUMS, as_path, files_below, kvstore
+from pinch_jax.storage.folders import check_sealed, seal
+from pinch_jax.storage.json_input import read_object
 
 PARAMS = "params"
 METADATA = "_METADATA"

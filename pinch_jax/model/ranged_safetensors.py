@@ -11,9 +11,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from pinch_jax.buckets import read_range
 from pinch_jax.model.layout import Index
 from pinch_jax.model.loading import row_parts
+from pinch_jax.storage.buckets import read_range
 
 # The types of tensors that are read, as safetensors calls them.
 DTYPES = {

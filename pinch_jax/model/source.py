@@ -9,9 +9,7 @@ from typing import Any
 
 import jax
 
-from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.errors import UserError
-from pinch_jax.hub import Repository, model_named
 from pinch_jax.model.config_json import read_ids, write_ids
 from pinch_jax.model.directory import DESCRIPTION, open_directory
 from pinch_jax.model.export import GENERATION, TOKEN_IDS
@@ -19,6 +17,8 @@ from pinch_jax.model.gguf_file import GgufFile
 from pinch_jax.model.hugging_face import HuggingFaceDirectory, read_json
 from pinch_jax.model.model import Model, StoredWeights
 from pinch_jax.model.orbax_directory import PARAMS, OrbaxDirectory
+from pinch_jax.storage.buckets import as_path, in_bucket
+from pinch_jax.storage.hub import Repository, model_named
 from pinch_jax.text.template import ChatRenderer, make_renderer
 from pinch_jax.text.tokenizer import load_tokenizer
 

@@ -13,14 +13,14 @@ import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from pinch_jax.buckets import content_id, in_bucket, unchanged
+from pinch_jax.devices.mesh import path_name
 from pinch_jax.errors import UserError
-from pinch_jax.files import naming
-from pinch_jax.json_input import LFS_POINTER
-from pinch_jax.mesh import path_name
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.layout import Index, Place
 from pinch_jax.model.ranged_safetensors import DTYPES, RangedSafetensors
+from pinch_jax.storage.buckets import content_id, in_bucket, unchanged
+from pinch_jax.storage.files import naming
+from pinch_jax.storage.json_input import LFS_POINTER
 
 
 def write_tensors(

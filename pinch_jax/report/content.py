@@ -7,7 +7,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
-from pinch_jax.goodput import USEFUL, goodput_table
+from pinch_jax.hosts.goodput import USEFUL, goodput_table
 from pinch_jax.languages import language
 from pinch_jax.report.browser import sample_prompts
 from pinch_jax.report.comparison import comparison

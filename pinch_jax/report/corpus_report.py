@@ -12,18 +12,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.assemble import assemble, translation_costs
 from pinch_jax.corpus.fertility import fertility
 from pinch_jax.corpus.manifest import SPLITS, Manifest
 from pinch_jax.corpus.sources import Corpus, load_corpus
 from pinch_jax.corpus.translation.translate import Estimate
-from pinch_jax.files import write_text
 from pinch_jax.languages import name_of
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.report.fertility_table import COLUMNS, fertility_cells
 from pinch_jax.report.text_table import number, text_table
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.files import write_text
 from pinch_jax.text.template import Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 

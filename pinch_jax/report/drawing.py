@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from pinch_jax.files import write_bytes
+from pinch_jax.storage.files import write_bytes
 
 # A specification uses these colours; the page shows them as the CSS variable beside each.
 INK, MUTED, GRID, PAPER, WASH = "#1b1f24", "#5b6570", "#d5dae0", "#fffffe", "#eceff2"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pinch_jax.buckets import as_path
 from pinch_jax.corpus.fertility import fertility
 from pinch_jax.errors import UserError
 from pinch_jax.languages import name_of
 from pinch_jax.report.text_table import number, text_table
+from pinch_jax.storage.buckets import as_path
 from pinch_jax.text.tokenizer import load_tokenizer
 
 LANGUAGE = "{language}"

@@ -11,13 +11,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_bytes, write_record, write_text
 from pinch_jax.languages import direction
 from pinch_jax.report.browser import browser_json, script_json
 from pinch_jax.report.content import make_content
 from pinch_jax.report.drawing import CONFIG, SUFFIXES, THEME, Drawing, bundled_script
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.files import read_record, write_bytes, write_record, write_text
 from pinch_jax.study.records import Records, read_records
 
 TEMPLATES = Path(__file__).parent / "templates"

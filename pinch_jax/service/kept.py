@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.files import appending, json_line, mend_last_line
-from pinch_jax.locks import lock_of, only_writer
+from pinch_jax.hosts.locks import lock_of, only_writer
+from pinch_jax.storage.files import appending, json_line, mend_last_line
 
 # Returns how many bytes the line has.
 AddLine = Callable[[Mapping[str, Any]], int]

@@ -13,10 +13,10 @@ import numpy as np
 from pinch_jax.corpus.example import CROSSLINGUAL, Example
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
-from pinch_jax.files import write_text
-from pinch_jax.folders import seal
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import flip_rate, holm
+from pinch_jax.storage.files import write_text
+from pinch_jax.storage.folders import seal
 from pinch_jax.study.comparisons import (
     Answers,
     Results,

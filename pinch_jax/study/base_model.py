@@ -5,12 +5,12 @@ from pathlib import Path
 
 import ml_dtypes
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.sources import load_corpus
 from pinch_jax.errors import UserError
-from pinch_jax.folders import is_there, whole_folder
 from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.folders import is_there, whole_folder
 from pinch_jax.study.run import make_run
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.text.tokenizer import train_tokenizer

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from pinch_jax.config import Config
 from pinch_jax.errors import UserError, is_of_input
-from pinch_jax.goodput import DELEGATING, doing, kept
-from pinch_jax.stops import FAULT, GO_ON, listen, stoppable
+from pinch_jax.hosts.goodput import DELEGATING, doing, kept
+from pinch_jax.hosts.stops import FAULT, GO_ON, listen, stoppable
 from pinch_jax.study.config import NONE
 from pinch_jax.study.plan import Study, plan_study
 from pinch_jax.study.run import Run, cores

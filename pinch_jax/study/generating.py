@@ -13,10 +13,10 @@ from pinch_jax.corpus.reading.conversations import BESIDE
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.answers import answer_prompts
 from pinch_jax.evaluate.records import asked, response_record
-from pinch_jax.files import write_text
-from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.locks import lock_of, only_writer
-from pinch_jax.stops import stoppable
+from pinch_jax.hosts.locks import lock_of, only_writer
+from pinch_jax.hosts.stops import stoppable
+from pinch_jax.storage.files import write_text
+from pinch_jax.storage.json_input import check_fields, read_objects
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.study.workbench import Workbench
 

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from jax.sharding import AbstractMesh
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.recipes import heldout_by_recipe, parse_recipe, recipe_examples
@@ -23,21 +22,22 @@ from pinch_jax.data.mixture import TooFewExamples
 from pinch_jax.data.names import Spec
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import Cache, TokenizedCorpus, tokenize_corpus
+from pinch_jax.devices.jax_settings import arithmetic
+from pinch_jax.devices.mesh import AXES, batch_ways, check_rows, decoding_tensor, make_mesh
+from pinch_jax.devices.mesh_config import AUTO, MeshConfig
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.errors import UserError
-from pinch_jax.jax_settings import arithmetic
-from pinch_jax.mesh import AXES, batch_ways, check_rows, decoding_tensor, make_mesh
-from pinch_jax.mesh_config import AUTO, MeshConfig
+from pinch_jax.hosts.waiting import primary_first
 from pinch_jax.model.attention import check_attention
 from pinch_jax.model.families import DecoderConfig
 from pinch_jax.model.model import DrawnWeights, Model
 from pinch_jax.model.source import locate, open_model
 from pinch_jax.model.stacks import stacks
-from pinch_jax.sharding import Shard, parameter_shardings
+from pinch_jax.storage.buckets import as_path
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.template import ENCODING_VERSION, Renderer, Template
 from pinch_jax.text.tokenizer import load_tokenizer
 from pinch_jax.text.vocabulary import needed_tokens
-from pinch_jax.waiting import primary_first
 
 # Part of every fingerprint: raised when the arithmetic of a run changes.
 ARITHMETIC_VERSION = 4

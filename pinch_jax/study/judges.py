@@ -14,10 +14,10 @@ import numpy as np
 from pinch_jax.corpus.fertility import Tokenizer
 from pinch_jax.evaluate.intervals import EVEN, NOTHING, Estimate, Mean, mean_by_prompt, mean_of
 from pinch_jax.evaluate.records import own_texts
-from pinch_jax.folders import is_there
 from pinch_jax.judge.certificate import EVERY, kappa_of
 from pinch_jax.judge.correction import corrected, tells, with_decided
 from pinch_jax.judge.length import length_controlled, length_of, usual_tokens
+from pinch_jax.storage.folders import is_there
 from pinch_jax.study.comparisons import Comparison, Results, Scored, compared, slow
 from pinch_jax.study.rows import Agreement, JudgeScore
 from pinch_jax.study.workdir import TOKENIZER

@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from pinch_jax.buckets import as_path
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import response_record, words_of_records
-from pinch_jax.folders import delete_unfinished
+from pinch_jax.hosts.locks import one_writer
+from pinch_jax.hosts.waiting import is_primary
 from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import agree_to_pay, open_judge, where_asked
 from pinch_jax.judge.protocol import Judge, Pair, answered_by
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
-from pinch_jax.locks import one_writer
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.folders import delete_unfinished
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import verdict_path
-from pinch_jax.waiting import is_primary
 
 
 class Matches(NamedTuple):

@@ -8,8 +8,8 @@ import jax
 import jax.monitoring
 from absl import logging
 
-from pinch_jax.files import file_checksum, write_text
-from pinch_jax.waiting import is_primary, primary_alone
+from pinch_jax.hosts.waiting import is_primary, primary_alone
+from pinch_jax.storage.files import file_checksum, write_text
 
 COMPILED_EVENT = "/jax/core/compile/backend_compile_duration"
 # As JAX names a program, and what stands beside it.

@@ -6,10 +6,10 @@ from typing import Any
 
 from pinch_jax.corpus.reading.source import parse_source
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record
-from pinch_jax.hub import CARD, model_named, told
 from pinch_jax.model.convert import convert
 from pinch_jax.model.source import locate
+from pinch_jax.storage.files import read_record
+from pinch_jax.storage.hub import CARD, model_named, told
 from pinch_jax.study.run import CODE, DESCRIPTION
 from pinch_jax.study.workdir import read_command, read_config
 from pinch_jax.version import code_version

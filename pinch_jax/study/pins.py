@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.buckets import as_path
 from pinch_jax.config import Config
 from pinch_jax.corpus.reading.source import parse_source
-from pinch_jax.hub import Repository, model_named
+from pinch_jax.storage.buckets import as_path
+from pinch_jax.storage.hub import Repository, model_named
 
 
 def pinned(config: Config, workdir: Path | None) -> Config:
@@ -21,8 +21,8 @@ def pinned(config: Config, workdir: Path | None) -> Config:
     named = _named(json.loads(config.to_json()))
     if all(repository.commit for repository in named.values()):
         return config
+    from pinch_jax.hosts.waiting import agreed
     from pinch_jax.study.workdir import read_config
-    from pinch_jax.waiting import agreed
 
     def find() -> dict[str, str]:
         begun = workdir and (workdir / "config.json").exists()

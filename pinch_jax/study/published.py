@@ -17,15 +17,15 @@ from typing import Any
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.files import write_bytes
-from pinch_jax.json_input import check_fields, parse_object
+from pinch_jax.hosts.waiting import primary_alone
+from pinch_jax.storage.files import write_bytes
+from pinch_jax.storage.json_input import check_fields, parse_object
 from pinch_jax.study.comparisons import answers_of
 from pinch_jax.study.plan import Study
 from pinch_jax.study.records import read_study
 from pinch_jax.study.responses import write_responses
 from pinch_jax.study.run import Run
 from pinch_jax.study.workdir import read_config, responses_path
-from pinch_jax.waiting import primary_alone
 
 ANSWERS = "answers.jsonl.gz"
 DESCRIBED = ("mixture.json", "metrics.jsonl")

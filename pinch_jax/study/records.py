@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_kept_lines, read_record
-from pinch_jax.folders import check_sealed
+from pinch_jax.storage.files import read_kept_lines, read_record
+from pinch_jax.storage.folders import check_sealed
 from pinch_jax.study.comparisons import examples_of
 from pinch_jax.study.config import HUMAN, PRETRAINED
 from pinch_jax.study.confusion import Confusion

@@ -9,13 +9,13 @@ from tqdm import tqdm
 from pinch_jax.corpus.example import Example
 from pinch_jax.evaluate.answers import answer_prompts, answers_key
 from pinch_jax.evaluate.records import read_responses, response_record
-from pinch_jax.files import digest, json_line, write_text
-from pinch_jax.goodput import doing
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.stops import stoppable
+from pinch_jax.hosts.waiting import agreed, is_primary
 from pinch_jax.model.decoder import Params
-from pinch_jax.stops import stoppable
+from pinch_jax.storage.files import digest, json_line, write_text
 from pinch_jax.study.run import Run, note_code
 from pinch_jax.study.workbench import Workbench
-from pinch_jax.waiting import agreed, is_primary
 
 
 def missing_responses(bench: Workbench, run: Run, languages: Sequence[str]) -> list[str]:

@@ -14,13 +14,13 @@ import jax
 from pinch_jax.config import Config
 from pinch_jax.data.batches import BatchPlan
 from pinch_jax.errors import UserError
-from pinch_jax.files import read_record, write_record
+from pinch_jax.hosts.waiting import check_alike, is_primary
+from pinch_jax.storage.files import read_record, write_record
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.study.workdir import flat, outside, responses_path
 from pinch_jax.train.lora import check_rank
 from pinch_jax.version import code_version, library_versions
-from pinch_jax.waiting import check_alike, is_primary
 
 DESCRIPTION = "run.json"
 # Every code_version() that worked on a run, and every machine; they are no part of its fingerprint.

@@ -11,11 +11,12 @@ from typing import Any
 
 import jax
 
-from pinch_jax.files import digest, read_record, write_record
-from pinch_jax.folders import delete_folder, is_there, seal, whole_folder
-from pinch_jax.goodput import doing
-from pinch_jax.locks import only_writer
-from pinch_jax.stops import stoppable
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.locks import only_writer
+from pinch_jax.hosts.stops import stoppable
+from pinch_jax.hosts.waiting import agreed, is_primary, primary_alone
+from pinch_jax.storage.files import digest, read_record, write_record
+from pinch_jax.storage.folders import delete_folder, is_there, seal, whole_folder
 from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.completing import complete_runs
 from pinch_jax.study.experiments.interface import Arm
@@ -26,7 +27,6 @@ from pinch_jax.study.preflight import foreign_shares
 from pinch_jax.study.run import describe_run
 from pinch_jax.study.workdir import TOKENIZER, claim_workdir, results_lock
 from pinch_jax.version import code_version, library_versions
-from pinch_jax.waiting import agreed, is_primary, primary_alone
 
 
 def run_study(

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.score import Scorer
-from pinch_jax.files import write_text
-from pinch_jax.json_input import check_fields, read_objects
-from pinch_jax.mesh import MeshConfig, make_mesh
+from pinch_jax.hosts.waiting import is_primary
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import Shard
+from pinch_jax.storage.files import write_text
+from pinch_jax.storage.json_input import check_fields, read_objects
 from pinch_jax.text.base import check_ids
 from pinch_jax.text.tokenizer import Tokenizer
-from pinch_jax.waiting import is_primary
 
 
 def score_file(source: str, texts: Path, output: Path) -> int:

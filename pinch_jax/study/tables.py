@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import Estimate
-from pinch_jax.files import write_text
+from pinch_jax.storage.files import write_text
 
 Row = TypeVar("Row")
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pinch_jax.buckets import in_bucket
 from pinch_jax.evaluate.evaluators import answer_metrics
-from pinch_jax.files import UNFINISHED, write_record
-from pinch_jax.folders import delete_folder, delete_unfinished, is_there, whole_folder
-from pinch_jax.goodput import doing, training
-from pinch_jax.locks import one_writer, only_writer
+from pinch_jax.hosts.goodput import doing, training
+from pinch_jax.hosts.locks import one_writer, only_writer
+from pinch_jax.hosts.waiting import agreed, is_primary, primary_alone, wait_for_all
 from pinch_jax.model.decoder import Params
 from pinch_jax.model.directory import open_directory, save_model
+from pinch_jax.storage.buckets import in_bucket
+from pinch_jax.storage.files import UNFINISHED, write_record
+from pinch_jax.storage.folders import delete_folder, delete_unfinished, is_there, whole_folder
 from pinch_jax.study.naming import names_of
 from pinch_jax.study.responses import answer, missing_responses, response_bar
 from pinch_jax.study.run import Run, note_code, planned
@@ -25,7 +26,6 @@ from pinch_jax.train.lora import combine, merge
 from pinch_jax.train.metrics import MetricWriter
 from pinch_jax.train.profile import profiled
 from pinch_jax.train.trackers import open_trackers
-from pinch_jax.waiting import agreed, is_primary, primary_alone, wait_for_all
 
 
 def complete_run(

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pinch_jax.devices.host_memory import HostCopy
+from pinch_jax.devices.mesh import decoding_mesh, jit_on
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.evaluate.answers import Answers
 from pinch_jax.evaluate.evaluators import HeldoutLoss
-from pinch_jax.host_memory import HostCopy
-from pinch_jax.mesh import decoding_mesh, jit_on
 from pinch_jax.model.decoder import Params, abstract_params
-from pinch_jax.sharding import Shard
 from pinch_jax.study.inputs import Inputs
 from pinch_jax.train.checkpoint import state_shardings
 from pinch_jax.train.lora import init_adapters

@@ -9,8 +9,8 @@ from typing import Any
 from ml_collections_configs import base
 from pinch_jax.config import Config, from_config_dict
 from pinch_jax.errors import UserError
-from pinch_jax.files import digest, read_record, write_record, write_text
-from pinch_jax.waiting import is_primary
+from pinch_jax.hosts.waiting import is_primary
+from pinch_jax.storage.files import digest, read_record, write_record, write_text
 
 # Of the study's model, which may keep no weights.
 TOKENIZER = "tokenizer"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import read_object
+from pinch_jax.storage.json_input import read_object
 from pinch_jax.text.added_tokens import named_tokens
 
 CONFIG, TEMPLATE = "tokenizer_config.json", "chat_template.jinja"

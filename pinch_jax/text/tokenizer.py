@@ -5,8 +5,8 @@ from pathlib import Path
 
 import sentencepiece
 
-from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import as_path
 from pinch_jax.text.base import Tokenizer
 from pinch_jax.text.gguf_header import MAGIC
 from pinch_jax.text.gguf_vocabulary import read_gguf_tokenizer

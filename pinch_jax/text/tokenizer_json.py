@@ -11,7 +11,7 @@ from typing import Any
 import tokenizers
 
 from pinch_jax.errors import UserError
-from pinch_jax.json_input import parse_object
+from pinch_jax.storage.json_input import parse_object
 from pinch_jax.text.added_tokens import (
     FALLBACK_BYTES,
     StandIns,

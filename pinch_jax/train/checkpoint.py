@@ -12,15 +12,15 @@ import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
-from pinch_jax.buckets import copy_folder, in_bucket, kvstore
+from pinch_jax.devices.mesh import check_finite, replicated
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.errors import UserError
-from pinch_jax.files import naming
-from pinch_jax.folders import check_sealed, delete_folder, seal, sync_folder
-from pinch_jax.goodput import doing
-from pinch_jax.mesh import check_finite, replicated
-from pinch_jax.sharding import parameter_shardings
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.waiting import WAIT_SECONDS, agreed, is_primary
+from pinch_jax.storage.buckets import copy_folder, in_bucket, kvstore
+from pinch_jax.storage.files import naming
+from pinch_jax.storage.folders import check_sealed, delete_folder, seal, sync_folder
 from pinch_jax.train.step import TrainState
-from pinch_jax.waiting import WAIT_SECONDS, agreed, is_primary
 
 # How Orbax calls the state inside of a checkpoint's directory.
 ITEM = "default"

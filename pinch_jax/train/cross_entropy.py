@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from pinch_jax.mesh import ways
+from pinch_jax.devices.mesh import ways
+from pinch_jax.devices.sharding import SPLIT, Shard
 from pinch_jax.model.attention import softcap
 from pinch_jax.model.layers import dense
-from pinch_jax.sharding import SPLIT, Shard
 
 # The tokens of a chunk. Fewer would wait for the weights of the head, and for the sum of its
 # gradient, which each chunk reads and writes: 128 of them take twice the time on a TPU v5e.

@@ -7,7 +7,7 @@ import grain
 
 from pinch_jax.data.batch import Batch
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.goodput import doing
+from pinch_jax.hosts.goodput import doing
 
 # More threads than these only wait for each other: making a batch holds Python's lock.
 THREADS = 2

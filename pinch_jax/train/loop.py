@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import jax
 
 from pinch_jax.data.batches import BatchPlan
-from pinch_jax.mesh import any_process, check_finite, local_rows, put_batch
-from pinch_jax.stops import Interrupted, ignore
+from pinch_jax.devices.mesh import any_process, check_finite, local_rows, put_batch
+from pinch_jax.hosts.stops import Interrupted, ignore
 from pinch_jax.train.checkpoint import Checkpoints
 from pinch_jax.train.feed import feed
 from pinch_jax.train.metrics import LAG_STEPS, MetricWriter

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax.errors import UserError
-from pinch_jax.files import appending, json_line, mended_lines, write_text
+from pinch_jax.storage.files import appending, json_line, mended_lines, write_text
 from pinch_jax.train.trackers import Tracker
 
 # Steps that may run ahead of the metrics that are read: reading one waits for its step.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from pinch_jax.data.batch import Batch
+from pinch_jax.devices.sharding import Shard, no_sharding
 from pinch_jax.model.config import SAVE_PROJECTIONS
 from pinch_jax.model.decoder import forward, head, in_precision, is_vector
 from pinch_jax.model.families import DecoderConfig, Params
-from pinch_jax.sharding import Shard, no_sharding
 from pinch_jax.train.config import OptimizerConfig
 from pinch_jax.train.cross_entropy import head_loss
 from pinch_jax.train.lora import combine

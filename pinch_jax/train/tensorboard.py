@@ -11,8 +11,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import directory_check, register_writer_factory
 from tensorboardX.summary import scalar
 
-from pinch_jax.buckets import LIBRARIES, as_path
-from pinch_jax.files import naming
+from pinch_jax.storage.buckets import LIBRARIES, as_path
+from pinch_jax.storage.files import naming
 from pinch_jax.train.config import TENSORBOARD
 
 

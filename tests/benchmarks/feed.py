@@ -22,7 +22,7 @@ from pinch_jax.data.batches import BatchPlan
 from pinch_jax.data.mixture import parse_mixture
 from pinch_jax.data.plan import plan_batches
 from pinch_jax.data.tokenized import ARRAYS, TokenizedCorpus, TokenizedLanguage
-from pinch_jax.mesh import put_batch
+from pinch_jax.devices.mesh import put_batch
 from pinch_jax.study.workbench import Workbench
 from pinch_jax.train.feed import feed
 

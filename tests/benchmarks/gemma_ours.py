@@ -12,14 +12,14 @@ from our_optimizer import OPTIMIZER
 from sides import Turns
 
 from pinch_jax.data.batches import Batch
+from pinch_jax.devices.host_memory import listed_layers
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import parameter_shardings
 from pinch_jax.evaluate.decode import make_decode
 from pinch_jax.evaluate.score import make_score
-from pinch_jax.host_memory import listed_layers
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.loading import TrimmedTensors, load_params
 from pinch_jax.model.source import locate, open_tensors
-from pinch_jax.sharding import parameter_shardings
 from pinch_jax.train.step import init_state, make_train_step
 
 

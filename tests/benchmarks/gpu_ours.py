@@ -10,14 +10,21 @@ import sides
 from gpu_inputs import Case, draw_all
 from our_optimizer import OPTIMIZER
 
+from pinch_jax.devices.mesh import (
+    MeshConfig,
+    batch_sharding,
+    jit_on,
+    make_mesh,
+    path_name,
+    replicated,
+)
+from pinch_jax.devices.sharding import Shard, parameter_shardings
 from pinch_jax.evaluate.decode import make_decode
-from pinch_jax.mesh import MeshConfig, batch_sharding, jit_on, make_mesh, path_name, replicated
 from pinch_jax.model.attention import Seen, attend, choose, einsum
 from pinch_jax.model.decoder import abstract_params
 from pinch_jax.model.layout import places
 from pinch_jax.model.loading import load_params, tensor_names
 from pinch_jax.model.stacks import listed
-from pinch_jax.sharding import Shard, parameter_shardings
 from pinch_jax.train.step import init_state, make_train_step
 
 DTYPE = jnp.bfloat16

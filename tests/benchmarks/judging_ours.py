@@ -6,12 +6,12 @@ from pathlib import Path
 
 from sides import Turns
 
+from pinch_jax.devices.mesh import MeshConfig, make_mesh
+from pinch_jax.devices.sharding import Shard
 from pinch_jax.judge.model import ModelJudge
 from pinch_jax.judge.prompt import read_wording
 from pinch_jax.judge.protocol import Pair
-from pinch_jax.mesh import MeshConfig, make_mesh
 from pinch_jax.model.source import open_model
-from pinch_jax.sharding import Shard
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pinch_jax.errors import UserError
-from pinch_jax.hub import Repository
+from pinch_jax.storage.hub import Repository
 
 _DATA = re.compile(r".*\.(parquet|(jsonl?|csv|tsv)(\.gz)?)")
 _SHARD = re.compile(r"(?:.*/)?([^/]+)-\d{5}-of-\d{5}[^/]*")

@@ -19,12 +19,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pinch_jax.buckets import as_path, in_bucket, unchanged
 from pinch_jax.corpus.normalisation import is_blank
 from pinch_jax.errors import UserError
-from pinch_jax.files import PART_BYTES
-from pinch_jax.json_input import check_encodable, parse_json, read_values
 from pinch_jax.languages import spellings
+from pinch_jax.storage.buckets import as_path, in_bucket, unchanged
+from pinch_jax.storage.files import PART_BYTES
+from pinch_jax.storage.json_input import check_encodable, parse_json, read_values
 
 _ROWS_AT_ONCE = 1000
 

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from pinch_jax.corpus.example import SPLITS
 from pinch_jax.corpus.reading.conversations import WHICH
 from pinch_jax.errors import UserError
-from pinch_jax.hub import BRANCH, Repository
+from pinch_jax.storage.hub import BRANCH, Repository
 
 # What readers.py has a reader for.
 NAMES = (

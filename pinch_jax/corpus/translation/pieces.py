@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from pinch_jax.corpus.translation.translators import TranslationConfig, Translator
 from pinch_jax.errors import UserError
-from pinch_jax.files import is_whole, without_checksum
 from pinch_jax.service.faults import Refused
 from pinch_jax.service.kept import AddLine, open_lines
 from pinch_jax.service.pace import Pace, Patience, side_by_side
+from pinch_jax.storage.files import is_whole, without_checksum
 
 FIELDS = {"key", "by", "text", "translation", "refused"}
 

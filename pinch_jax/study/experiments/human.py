@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pinch_jax.evaluate.intervals import mean_of
-from pinch_jax.files import file_checksum
 from pinch_jax.judge import scores
 from pinch_jax.judge.people import RATINGS, Annotation, agreement_lines, read_annotations
+from pinch_jax.storage.files import file_checksum
 from pinch_jax.study.comparisons import Comparison, Judged, Results, answers_of
 from pinch_jax.study.experiments.figure import Shares
 from pinch_jax.study.experiments.interface import Claim, Decision, Experiment, Words, decide

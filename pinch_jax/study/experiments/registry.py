@@ -11,7 +11,7 @@ from typing import Any
 from pinch_jax.config import Config
 from pinch_jax.corpus.recipes import recipe_of
 from pinch_jax.errors import UserError
-from pinch_jax.files import file_checksum
+from pinch_jax.storage.files import file_checksum
 from pinch_jax.study.comparisons import draws_of
 from pinch_jax.study.config import BUILT_IN, experiment_name
 from pinch_jax.study.experiments import sweep

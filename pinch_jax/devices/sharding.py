@@ -9,9 +9,9 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from pinch_jax.devices.mesh import ROWS, batch_ways, path_name, ways
+from pinch_jax.devices.mesh_config import AUTO
 from pinch_jax.errors import UserError
-from pinch_jax.mesh import ROWS, batch_ways, path_name, ways
-from pinch_jax.mesh_config import AUTO
 
 # What shares a batch's rows or a row's tokens shares the parameters too.
 SPLIT = ("fsdp", "context")

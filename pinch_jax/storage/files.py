@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.buckets import in_bucket
 from pinch_jax.errors import FULL, UserError
-from pinch_jax.json_input import read_object, read_objects
+from pinch_jax.storage.buckets import in_bucket
+from pinch_jax.storage.json_input import read_object, read_objects
 
 CHECKSUM = "checksum"
 UNFINISHED = ".unfinished"

@@ -7,7 +7,7 @@ import dataclasses
 
 from absl.flags import FLAGS
 
-from pinch_jax.arguments import (
+from pinch_jax.commands.arguments import (
     PROCESS_FLAGS,
     Commands,
     annotation_paths,
@@ -18,6 +18,7 @@ from pinch_jax.arguments import (
 from pinch_jax.config_fields import choose
 from pinch_jax.errors import UserError
 
+CORPUS = "corpus"  # as --pairs: pairs made of the held-out examples of the config
 COMMANDS = Commands()
 command = COMMANDS.command
 
@@ -33,15 +34,15 @@ def judge() -> None:
     files, output = (input_path("baseline"), input_path("candidate")), output_path("output")
     config, by = (None, None) if FLAGS.annotations else _read_judge()
 
+    from pinch_jax.devices.mesh import make_mesh
+    from pinch_jax.devices.sharding import Shard
+    from pinch_jax.hosts.locks import lock_of, one_writer
+    from pinch_jax.hosts.stops import stoppable
+    from pinch_jax.hosts.waiting import is_primary
     from pinch_jax.judge.opening import agree_to_pay, where_asked
     from pinch_jax.judge.people import PeopleJudge, annotated, read_annotations
     from pinch_jax.judge.scores import score_summary
     from pinch_jax.judge.verdicts import judge_files, read_match
-    from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import make_mesh
-    from pinch_jax.sharding import Shard
-    from pinch_jax.stops import stoppable
-    from pinch_jax.waiting import is_primary
 
     # All processes have to make it, whoever is asked.
     shard = Shard(make_mesh(config.mesh), config.mesh.attention) if config else None
@@ -87,26 +88,39 @@ def _open_judge(by, records, output, shard):
     return open_judge(FLAGS.judge, by, words_of_records(records), shard, paid_for)
 
 
+def _known_pairs(source, config):
+    """Returns the pairs of a file, "oasst:PATH", or "corpus", a config's held-out examples."""
+    from pinch_jax.corpus.sources import load_corpus
+    from pinch_jax.judge.pairs import OASST, corpus_pairs, oasst_pairs, read_pairs
+    from pinch_jax.storage.buckets import as_path
+
+    if source == CORPUS:
+        corpus, count = load_corpus(config.corpus, config.languages), config.evaluate.prompts
+        return corpus_pairs({x: corpus.prompts(x, count) for x in config.languages}, config.seed)
+    if source.startswith(OASST):
+        return oasst_pairs(source.removeprefix(OASST), config.languages)
+    return read_pairs(as_path(source))
+
+
 @command("config", "judge", "model", "pairs", "sample", "output", "yes", *PROCESS_FLAGS)
 def certify() -> None:
     """How far a judge can be trusted: agreement with what is known, places, lengths, injections."""
     config, by = _read_judge()
-    output, source = output_path("output"), FLAGS.pairs or "corpus"
+    output, source = output_path("output"), FLAGS.pairs or CORPUS
 
-    from pinch_jax.files import write_record
+    from pinch_jax.devices.mesh import make_mesh
+    from pinch_jax.devices.sharding import Shard
+    from pinch_jax.hosts.locks import lock_of, one_writer
+    from pinch_jax.hosts.stops import stoppable
+    from pinch_jax.hosts.waiting import is_primary
     from pinch_jax.judge.certificate import make_certificate
     from pinch_jax.judge.certify import ask, injected, make_trials, sampled
     from pinch_jax.judge.opening import agree_to_pay, where_asked
-    from pinch_jax.judge.pairs import known_pairs
     from pinch_jax.judge.telling import told_lines
-    from pinch_jax.locks import lock_of, one_writer
-    from pinch_jax.mesh import make_mesh
-    from pinch_jax.sharding import Shard
-    from pinch_jax.stops import stoppable
-    from pinch_jax.waiting import is_primary
+    from pinch_jax.storage.files import write_record
 
     shard = Shard(make_mesh(config.mesh), config.mesh.attention)
-    known = known_pairs(source, config)
+    known = _known_pairs(source, config)
     pairs = sampled(known, FLAGS.sample, config.seed)
     kept = output.with_name(f"{output.name}.verdicts.jsonl")
     trials = make_trials(pairs, known, injected(FLAGS.sample))
@@ -151,7 +165,7 @@ def confusion() -> None:
     import sys
 
     from pinch_jax.evaluate.confusion import confusion, read_answers, read_english_words
-    from pinch_jax.files import write_text
+    from pinch_jax.storage.files import write_text
 
     output = output_path("output") if FLAGS.output else None
     english = read_english_words(input_path("words")) if FLAGS.words is not None else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch_jax import BEGAN
-from pinch_jax.files import read_record, write_record
+from pinch_jax.storage.files import read_record, write_record
 
 SAVE_SECONDS = 5.0
 FOLDER = "goodput"

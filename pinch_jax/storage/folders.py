@@ -12,9 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.buckets import CHECKSUMS, LAST, copy_folder, files_below, in_bucket
 from pinch_jax.errors import UserError
-from pinch_jax.files import UNFINISHED, file_checksum, naming, read_record, sync, write_record
+from pinch_jax.storage.buckets import CHECKSUMS, LAST, copy_folder, files_below, in_bucket
+from pinch_jax.storage.files import (
+    UNFINISHED,
+    file_checksum,
+    naming,
+    read_record,
+    sync,
+    write_record,
+)
 
 
 @contextlib.contextmanager

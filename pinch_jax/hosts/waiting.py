@@ -16,8 +16,8 @@ import jax
 from jax._src import distributed
 
 from pinch_jax.errors import UserError, is_of_input
-from pinch_jax.goodput import doing
-from pinch_jax.stops import Interrupted
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.stops import Interrupted
 
 Result = TypeVar("Result")
 

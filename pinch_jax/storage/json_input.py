@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pinch_jax.buckets import in_bucket, unchanged
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import in_bucket, unchanged
 
 REPAIR = "repair or delete it"
 # How a file begins that Git LFS has not brought yet.

@@ -17,8 +17,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pinch_jax.files import write_text
-from pinch_jax.stops import GO_ON
+from pinch_jax.hosts.stops import GO_ON
+from pinch_jax.storage.files import write_text
 
 POLL_SECONDS = 1.0
 SAY_SECONDS = 15.0

@@ -12,10 +12,10 @@ import jax
 from jax._src import clusters
 
 from pinch_jax.errors import UserError
-from pinch_jax.goodput import doing
-from pinch_jax.meeting import meet
-from pinch_jax.stops import ignore
-from pinch_jax.waiting import is_primary, wait_for_all
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.meeting import meet
+from pinch_jax.hosts.stops import ignore
+from pinch_jax.hosts.waiting import is_primary, wait_for_all
 
 FAREWELL_SECONDS = 2.0
 

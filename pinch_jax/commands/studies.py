@@ -7,7 +7,7 @@ import contextlib
 
 from absl.flags import FLAGS
 
-from pinch_jax.arguments import (
+from pinch_jax.commands.arguments import (
     PROCESS_FLAGS,
     Commands,
     input_path,
@@ -20,8 +20,8 @@ from pinch_jax.arguments import (
     required,
     typed_command,
 )
-from pinch_jax.buckets import as_path
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import as_path
 
 # A command reads what it is told before it imports what it works with: a fault is found at once.
 COMMANDS = Commands()
@@ -35,14 +35,14 @@ def study() -> None:
     jobs, shard, workdir, config = read_jobs(), read_shard(), read_workdir(), read_config()
     answers = input_path("answers") if FLAGS.answers is not None else None
 
-    from pinch_jax.goodput import kept
+    from pinch_jax.hosts.goodput import kept
+    from pinch_jax.hosts.waiting import is_primary
     from pinch_jax.study.completing import jobs_at_once
     from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.plan import describe, plan_study
     from pinch_jax.study.published import adopt_answers
     from pinch_jax.study.runner import run_study
     from pinch_jax.study.workdir import claim_workdir, read_command, write_command
-    from pinch_jax.waiting import is_primary
 
     jobs = jobs_at_once(jobs)
     keep_compiled(workdir)
@@ -76,13 +76,13 @@ def train() -> None:
     from tqdm import tqdm
 
     from pinch_jax.corpus.lid import unidentified_languages
+    from pinch_jax.hosts.waiting import is_primary
     from pinch_jax.study.kept_programs import keep_compiled
     from pinch_jax.study.preflight import preflight
     from pinch_jax.study.run import check_runs_alike, make_run
     from pinch_jax.study.tuning import complete_run, paced
     from pinch_jax.study.workbench import Workbench
     from pinch_jax.study.workdir import check_workdir, claim_workdir
-    from pinch_jax.waiting import is_primary
 
     check_workdir(config, workdir)
     keep_compiled(workdir)
@@ -190,13 +190,13 @@ def score() -> None:
 @command("workdir", "beside", "markdown")
 def report() -> None:
     """The report of a study that has run; with --beside, several studies in one."""
-    from pinch_jax.goodput import doing, goodput_table
-    from pinch_jax.locks import only_writer
+    from pinch_jax.hosts.goodput import doing, goodput_table
+    from pinch_jax.hosts.locks import only_writer
+    from pinch_jax.hosts.waiting import primary_alone
     from pinch_jax.report.comparison import check_judges, read_others
     from pinch_jax.report.page import write_markdown, write_report
     from pinch_jax.study.analysis import analyse, summary
     from pinch_jax.study.workdir import results_lock
-    from pinch_jax.waiting import primary_alone
 
     workdir, others = read_workdir(), [as_path(path, "--beside") for path in FLAGS.beside or ()]
 

@@ -18,9 +18,9 @@ from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from pinch_jax.devices.jax_settings import check_settings
+from pinch_jax.devices.mesh_config import MeshConfig
 from pinch_jax.errors import UserError
-from pinch_jax.jax_settings import check_settings
-from pinch_jax.mesh_config import MeshConfig
 
 AXES = ("data", "fsdp", "context", "tensor")
 # What splits the rows of a batch.

@@ -18,11 +18,11 @@ from typing import IO
 
 from absl import logging
 
-from pinch_jax.bucket_locks import SAY_SECONDS, flag_up, holder
-from pinch_jax.buckets import in_bucket
-from pinch_jax.files import naming
-from pinch_jax.goodput import doing
-from pinch_jax.waiting import primary_alone
+from pinch_jax.hosts.bucket_locks import SAY_SECONDS, flag_up, holder
+from pinch_jax.hosts.goodput import doing
+from pinch_jax.hosts.waiting import primary_alone
+from pinch_jax.storage.buckets import in_bucket
+from pinch_jax.storage.files import naming
 
 POLL_SECONDS = 0.5
 # Of a file system; two of them are one number on Linux, and two on macOS.

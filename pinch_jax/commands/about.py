@@ -9,10 +9,12 @@ import inspect
 
 from absl.flags import FLAGS
 
-from pinch_jax.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands, read_config, required
+from pinch_jax.commands import judges, studies
+from pinch_jax.commands.arguments import CONFIG_FLAGS, CONFIG_NAMES, Commands, read_config, required
 from pinch_jax.config_fields import choose
 
-COMMANDS = Commands()
+# All of them, in the order in which `pinch --help` has them.
+COMMANDS = Commands(studies.COMMANDS | judges.COMMANDS)
 
 
 @COMMANDS.command("config", "sweep", "topology", "program", "price", "json")
@@ -65,7 +67,6 @@ def completion() -> None:
     import shtab
 
     from ml_collections_configs import base
-    from pinch_jax import main
     from pinch_jax.study.workdir import flat
 
     choose("--shell", shell := FLAGS.shell, shtab.SUPPORTED_SHELLS)
@@ -73,7 +74,7 @@ def completion() -> None:
     parser = argparse.ArgumentParser("pinch")
     parser.add_argument("--version", action="store_true")
     commands = parser.add_subparsers()
-    for name, (function, takes) in main.COMMANDS.items():
+    for name, (function, takes) in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
         for flag in (FLAGS[taken] for taken in takes):
             kind, is_config = "store_true" if flag.boolean else "store", flag.name in CONFIG_FLAGS

@@ -11,8 +11,8 @@ from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
 
 import ml_collections_configs
-from pinch_jax.buckets import as_path, in_bucket
 from pinch_jax.errors import UserError
+from pinch_jax.storage.buckets import as_path, in_bucket
 
 
 class Commands(dict[str, tuple[Callable[[], None], tuple[str, ...]]]):

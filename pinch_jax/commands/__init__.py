@@ -1,0 +1,1 @@
+"""The commands of `pinch`, flags and wiring only."""
