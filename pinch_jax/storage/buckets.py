@@ -22,6 +22,7 @@ from etils.epath.gpath import PosixGPath
 
 from pinch_jax.errors import UserError
 
+BUFFER_BYTES = 1 << 20
 # By what etils.epath reaches them, whether TensorFlow is installed or not.
 LIBRARIES = {"gs": "gcsfs", "s3": "s3fs"}
 os.environ.setdefault("EPATH_USE_TF", "false")
@@ -94,7 +95,8 @@ class BucketPath(PosixGPath):
             return io.TextIOWrapper(self.open("rb"), encoding, **text)
         if mode != "rb":
             raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
-        return _system(self).open(str(self), "rb")
+        # Of gcsfs each line would cross threads: 0.6 ms, a thousand times what the line takes.
+        return io.BufferedReader(_system(self).open(str(self), "rb"), BUFFER_BYTES)
 
     def read_bytes(self) -> bytes:
         return _system(self).cat_file(str(self))
