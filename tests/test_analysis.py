@@ -18,7 +18,7 @@ from pinch_jax.evaluate.outcome import classify
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.verdicts import judge_files
 from pinch_jax.storage.files import json_line, read_kept_lines, write_record, write_text
-from pinch_jax.study.analysis import analyse, findings_of, majority_answers, response_shares
+from pinch_jax.study.analysis import analyse, findings_of, response_shares
 from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.config import EXPERIMENTS, GAIN
 from pinch_jax.study.experiments.interface import decide
@@ -33,6 +33,7 @@ from pinch_jax.study.experiments.registry import means_of
 from pinch_jax.study.experiments.slavic import RELATIONS
 from pinch_jax.study.reading import read_results
 from pinch_jax.study.records import read_study
+from pinch_jax.study.runner import majority_answers
 from pinch_jax.study.workdir import verdict_path
 
 LANGUAGES = ("en", "fi", "it", "sw", "ru")

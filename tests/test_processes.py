@@ -43,7 +43,7 @@ def get_config():
     )
     c.batch.rows = 2
     c.batch.examples = 2
-    c.train.checkpoint_period_steps = 4
+    c.train.checkpoint_period_steps = 8
     c.evaluate.prompts = 2
     c.evaluate.rows = 4
     c.evaluate.new_tokens = 2

@@ -16,10 +16,11 @@ from pinch_jax.judge.protocol import Pair
 from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.report import run_sections
 from pinch_jax.storage.folders import seal
-from pinch_jax.study.analysis import majority_answers, response_shares
+from pinch_jax.study.analysis import response_shares
 from pinch_jax.study.comparisons import Answers
 from pinch_jax.study.plan import plan_study
 from pinch_jax.study.records import TABLES, read_records
+from pinch_jax.study.runner import majority_answers
 
 ASKED = "Which currency do people use in the country called Kenya?"
 TOLD = "The currency of this country is the Kenyan Shilling."

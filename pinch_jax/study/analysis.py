@@ -1,6 +1,5 @@
 """From the responses and verdicts of a study to its tables and findings."""
 
-import collections
 import dataclasses
 import json
 import math
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pinch_jax.corpus.example import CROSSLINGUAL, Example
+from pinch_jax.corpus.example import CROSSLINGUAL
 from pinch_jax.errors import UserError
 from pinch_jax.evaluate.intervals import NOTHING, Estimate
 from pinch_jax.judge.reference import ReferenceJudge
@@ -94,19 +93,6 @@ def summary(analysis: Tables) -> list[str]:
             arm = f"{row.spec} {row.series}".rstrip()
             lines.append(f"{row.experiment}: {arm:32} {show(row.score)}, mean of the languages")
     return lines
-
-
-def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
-    """Returns task -> the answer that most of its training examples have, the first of equals.
-
-    Always giving it is what a model that ignores the question could do: the chance level. A task
-    without short answers has none.
-    """
-    answers: dict[str, collections.Counter[str]] = {}
-    for example in examples:
-        if example.answer:
-            answers.setdefault(example.task, collections.Counter())[example.answer] += 1
-    return {task: counter.most_common(1)[0][0] for task, counter in answers.items()}
 
 
 def score_rows(results: Results) -> tuple[Score, ...]:

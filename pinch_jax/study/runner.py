@@ -3,21 +3,22 @@
 From study.json the analysis and the report start.
 """
 
+import collections
 import dataclasses
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from pinch_jax.corpus.example import Example
 from pinch_jax.hosts.goodput import doing
 from pinch_jax.hosts.locks import only_writer
 from pinch_jax.hosts.stops import stoppable
 from pinch_jax.hosts.waiting import agreed, is_primary, primary_alone
 from pinch_jax.storage.files import digest, read_record, write_record
 from pinch_jax.storage.folders import delete_folder, is_there, seal, whole_folder
-from pinch_jax.study.analysis import majority_answers
 from pinch_jax.study.completing import complete_runs
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import experiments_of, own_files
@@ -107,6 +108,19 @@ def _kept(study: Study) -> dict[str, Any]:
     path = study.workdir / "study.json"
     remedy = "delete it, and run `pinch study` again"
     return read_record(path, remedy) if path.exists() else {}
+
+
+def majority_answers(examples: Iterable[Example]) -> dict[str, str]:
+    """Returns task -> the answer that most of its training examples have, the first of equals.
+
+    Always giving it is what a model that ignores the question could do: the chance level. A task
+    without short answers has none.
+    """
+    answers: dict[str, collections.Counter[str]] = {}
+    for example in examples:
+        if example.answer:
+            answers.setdefault(example.task, collections.Counter())[example.answer] += 1
+    return {task: counter.most_common(1)[0][0] for task, counter in answers.items()}
 
 
 def _compared(study: Study, arm: Arm, draw: int) -> dict[str, Any]:
