@@ -10,6 +10,7 @@ import math
 import re
 from html.parser import HTMLParser
 
+import altair as alt
 import made_up_study
 import pytest
 from bundled import LANGUAGES, STUDY_LANGUAGES
@@ -119,6 +120,8 @@ def test_every_experiment_has_a_section_and_figures_for_those_without_script_or_
     assert len(told) == len(drawn) and all(told)
     for name in drawn:
         assert (workdir / "report" / "figures" / f"{name}.svg").read_bytes().startswith(b"<svg")
+        # Which raises for what is no Vega-Lite.
+        assert alt.Chart.from_dict(page.figures[name]).to_dict(validate=False)["width"] > 0
     assert "Not run" not in page.text
 
 
