@@ -77,8 +77,10 @@ def answers():
 
 
 def test_the_heldout_loss_is_the_mean_over_a_languages_supervised_tokens():
-    mesh = make_mesh(MeshConfig())
-    evaluate = HeldoutLoss(MODEL, RENDERER, HELDOUT, SHAPE, mesh, Shard(mesh), jnp.float32)
+    mesh, shape = make_mesh(MeshConfig()), dataclasses.replace(SHAPE, examples=1)
+    evaluate = HeldoutLoss(MODEL, RENDERER, HELDOUT, shape, mesh, Shard(mesh), jnp.float32)
+    # However few examples an update takes.
+    assert [plan.steps for plan in evaluate.plans.values()] == [1, 1]
     losses = evaluate(PARAMS, 0)
     assert set(losses) == {"eval/en/loss", "eval/fi/loss"}
     for language, examples in HELDOUT.items():
