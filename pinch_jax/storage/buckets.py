@@ -95,7 +95,7 @@ class BucketPath(PosixGPath):
             return io.TextIOWrapper(self.open("rb"), encoding, **text)
         if mode != "rb":
             raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
-        # Of gcsfs each line would cross threads: 0.6 ms, a thousand times what the line takes.
+        # gcsfs has another thread read each line: 0.3 to 0.6 ms (tests/benchmarks/bucket_lines.py).
         return io.BufferedReader(_system(self).open(str(self), "rb"), BUFFER_BYTES)
 
     def read_bytes(self) -> bytes:
