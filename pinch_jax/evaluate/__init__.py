@@ -1,1 +1,1 @@
-"""Answers, their language and quality, verdicts between them, and scores with intervals."""
+"""Answers: how they are made, their language, what they are, and means with intervals."""

@@ -1,1 +1,1 @@
-"""The paper's experiments as comparisons over distinct runs, their analysis and the report."""
+"""Experiments as comparisons over distinct runs, from a plan to verdicts, tables and findings."""
