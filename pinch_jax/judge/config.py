@@ -54,10 +54,11 @@ class JudgeConfig:
             named = getattr(self, file)
             of_one = named and "{language}" not in named
             if of_one and not as_path(named, f"{field}.{file}").is_file():
-                made = f"; `pinch certify --{field}.certificate=` makes it" * (
-                    file == "certificate"
-                )
-                raise UserError(f"{field}.{file}={named!r}: no such file{made}")
+                told = f"{field}.{file}={named!r}: no such file"
+                if file == "certificate":
+                    by = f"--judge={name} --{field}.certificate= --output={named!r}"
+                    told += f"; `pinch certify --config=... {by}` makes it, with the same fields"
+                raise UserError(told)
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")
         elsewhere = self.base_url or os.environ.get("OPENAI_BASE_URL")
