@@ -10,8 +10,8 @@ def get_config() -> ml_collections.ConfigDict:
     c = base.get_config()
     c.mixture.examples = 1200
     c.batch.rows = 8
-    # Empty rows are left out: of 60 runs a step has 5.2 rows in the mean, for six programs in the
-    # place of one. Of a few runs 2 is as quick: 6 rows, three programs.
+    # Empty rows are left out: a step of the 59 runs has 5.2 rows in the mean, for six programs in
+    # the place of one. For a few runs 2 is as quick: 6 rows, three programs.
     c.batch.row_multiple = 1
     c.batch.row_tokens = 108
     c.batch.row_supervised_tokens = 52

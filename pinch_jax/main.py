@@ -44,11 +44,11 @@ def _told(error: Exception) -> str:
     return str(error)
 
 
-def _told_of_config(arguments: list[str], error: Exception) -> str:
+def _told_of_config(given: list[str], error: Exception) -> str:
     """Returns what is wrong with --config, its fields or its file, in one line."""
     from ml_collections_configs import base
 
-    fields = [re.match(r"--(config|against)\.([^=]+)=", argument) for argument in arguments]
+    fields = [re.match(r"--(config|against)\.([^=]+)=", argument) for argument in given]
     known = base.get_config()
     for flag, path in (match.groups() for match in fields if match):
         table, *names = known, *path.split(".")
@@ -64,7 +64,7 @@ def _told_of_config(arguments: list[str], error: Exception) -> str:
                 return f"--{flag}.{path}: there is no field {name!r}; {hint}"
             table = table[name]
     told = " ".join(str(error).replace("\\n", " ").replace("\\", "").strip("\"'").split())
-    flag = "against" if any(a.startswith("--against") for a in arguments) else "config"
+    flag = "against" if any(a.startswith("--against") for a in given) else "config"
     kind = "" if isinstance(error, OSError | TypeError) else f"{type(error).__name__}: "
     return f"--{flag}: {kind}{told}"
 
@@ -191,16 +191,16 @@ def _run_command(argv: list[str]) -> None:
             leave(FAULT)
             raise SystemExit(FAULT) from None
 
-    def parse(arguments):
+    def parse(given):
         try:
-            return flags.FLAGS(arguments)
+            return flags.FLAGS(given)
         except flags.Error as error:
             _refuse(f"pinch {argv[1]}: {_told_of_flag(error)}; see `pinch {argv[1]} --help`")
         except Exception as error:
             # What ml_collections raises on --config, or whatever the file does: it is code.
-            if "--verbosity=1" in arguments:
+            if "--verbosity=1" in given:
                 raise
-            raise SystemExit(f"pinch {argv[1]}: {_told_of_config(arguments, error)}") from None
+            raise SystemExit(f"pinch {argv[1]}: {_told_of_config(given, error)}") from None
 
     app.run(run, argv=[f"pinch {argv[1]}", *argv[2:]], flags_parser=parse)
 

@@ -14,6 +14,7 @@ from ml_collections_configs import tiny
 from pinch_jax.config import from_config_dict
 from pinch_jax.errors import UserError
 from pinch_jax.judge.certificate import FORMAT
+from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.model.directory import open_directory
 from pinch_jax.report.page import write_report
 from pinch_jax.storage.files import CHECKSUM, read_record, write_record
@@ -233,6 +234,11 @@ def test_a_finished_study_is_given_a_second_judge_and_nothing_is_answered_again(
         with pytest.raises(UserError, match=trouble):
             run_study(refused, progress=False)
         assert not lost.exists(), "the first judge, who may cost something, was asked before"
+    of_references = of_another | {"judge": {"identity": ReferenceJudge.identity}}
+    write_record(tmp_path / "certificate.json", of_references)
+    wrong.judges.model.certificate = str(tmp_path / "certificate.json")
+    with pytest.raises(UserError, match="is of the references; certify with --judge=model"):
+        plan_study(from_config_dict(wrong), study.workdir, progress=False)
     lost.write_bytes(verdicts)
     (all_languages,) = (row for row in analysis.agreement if row.language == "all")
     assert -1 <= all_languages.kappa.value < 1 and all_languages.outcomes >= PROMPTS * 4 * 3

@@ -1,4 +1,4 @@
-"""What `pinch` can say of devices that are not there, and of itself.
+"""What `pinch` can say of devices that are not there, and of itself; COMMANDS has all commands.
 
 The docstrings are what `pinch --help` prints.
 """

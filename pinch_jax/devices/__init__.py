@@ -1,1 +1,1 @@
-"""What arrays lie on: the mesh, the sharding table, copies in the memory of hosts."""
+"""What arrays lie on: the mesh, the sharding table, the memory of hosts; what JAX is set to."""

@@ -50,14 +50,9 @@ class JudgeConfig:
         if self.kind != "reference" and not self.model:
             what = "a model directory" if self.kind == "model" else "the name of a service's model"
             raise UserError(f"{field}.model='': kind={self.kind!r} needs it; give {what}")
-        for file in ("certificate", "template"):
-            named = getattr(self, file)
-            of_one = named and "{language}" not in named
-            if of_one and not as_path(named, f"{field}.{file}").is_file():
-                made = f"; `pinch certify --{field}.certificate=` makes it" * (
-                    file == "certificate"
-                )
-                raise UserError(f"{field}.{file}={named!r}: no such file{made}")
+        of_one = self.template and "{language}" not in self.template
+        if of_one and not as_path(self.template, f"{field}.template").is_file():
+            raise UserError(f"{field}.template={self.template!r}: no such file; correct the path")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise UserError(f"{field}.base_url={self.base_url!r}: start with https://")
         elsewhere = self.base_url or os.environ.get("OPENAI_BASE_URL")

@@ -32,8 +32,8 @@ def whole_folder(
 ) -> Iterator[Path]:
     """Yields a new folder, which is called `target` once the block has ended, and not before.
 
-    Several processes write one with `primary_alone` and `wait_for_all` of waiting.py, each its own
-    files. A folder in a bucket is made on a disk of each.
+    Several processes write one with `primary_alone` and `wait_for_all` of hosts/waiting.py, each
+    its own files. A folder in a bucket is made on a disk of each.
     """
     if in_bucket(target):
         first(f"deleting what is left of {target}", lambda: delete_folder(target))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from pinch_jax.config import Config
 from pinch_jax.corpus.example import Example
 from pinch_jax.corpus.language_id import StudyWords
 from pinch_jax.errors import UserError
@@ -17,6 +18,7 @@ from pinch_jax.judge.certificate import read_certificate
 from pinch_jax.judge.config import JudgeConfig
 from pinch_jax.judge.opening import agree_to_pay, open_judge, where_asked
 from pinch_jax.judge.protocol import Judge, Pair, answered_by
+from pinch_jax.judge.reference import ReferenceJudge
 from pinch_jax.judge.scores import outcomes
 from pinch_jax.judge.verdicts import judge_files, read_match
 from pinch_jax.storage.buckets import as_path
@@ -47,6 +49,24 @@ def words_of(asked: Mapping[str, Sequence[Example]]) -> StudyWords:
     """Returns what the prompts that are answered in each language say of the languages."""
     examples = (example for some in asked.values() for example in some)
     return words_of_records(response_record(example, "") for example in examples)
+
+
+def check_certificates(config: Config) -> None:
+    """Raises UserError where a judge's certificate is not there, or is that of the references.
+
+    Whether it is of this very judge is known once that is opened.
+    """
+    for name in config.study.judges:
+        kind, file = config.judges[name].kind, config.judges[name].certificate
+        field = f"config.judges.{name}.certificate={file!r}"
+        if not file:
+            continue
+        if not as_path(file, field).is_file():
+            call = f"pinch certify --config=... --judge={name} --output={file!r}"
+            raise UserError(f"{field}: no such file; `{call}` makes it, with the same fields")
+        held = read_certificate(as_path(file))["judge"]
+        if kind != "reference" and held["identity"] == ReferenceJudge.identity:
+            raise UserError(f"{field}: is of the references; certify with --judge={name}")
 
 
 def judge_study(

@@ -14,6 +14,7 @@ from pinch_jax.judge.reference import check_references
 from pinch_jax.study.config import PRETRAINED
 from pinch_jax.study.experiments.interface import Arm
 from pinch_jax.study.experiments.registry import arms_of, judged_languages
+from pinch_jax.study.judging import check_certificates
 from pinch_jax.study.preflight import preflight
 from pinch_jax.study.responses import missing_responses
 from pinch_jax.study.run import Run, check_runs_alike, make_run
@@ -68,10 +69,12 @@ def plan_study(
 
     Raises:
         UserError: a tuning set cannot be met or loses too many examples, a prompt is too long,
-            the answers could not be judged, or the work directory is another study's.
+            the answers could not be judged, a judge's certificate is not there, or the work
+            directory is another study's.
     """
     arms = arms_of(config)
     check_workdir(config, workdir)
+    check_certificates(config)
     bench = bench or Workbench(config, progress)
     needed = judged_languages(arms)
     judged = dict.fromkeys(code for codes in needed.values() for code in codes)
