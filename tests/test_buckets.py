@@ -129,6 +129,22 @@ def test_a_source_that_is_replaced_while_it_is_read_is_refused(place, servers, t
             list(answers)
 
 
+def test_a_table_in_a_bucket_is_fetched_in_large_parts(servers, monkeypatch):
+    path = as_path(f"gs://{BUCKET}/rows.csv")
+    path.write_text("n\n" + "".join(f"{n:06}\n" for n in range(140_000)))
+    store, parts = fsspec.filesystem("gs"), []
+
+    async def counted(*request, ask=store._call, **options):
+        parts.extend(options.get("headers", {}).values())
+        return await ask(*request, **options)
+
+    monkeypatch.setattr(store, "_call", counted)
+    assert sum(int(row.fields["n"]) for row in read_rows(str(path))) == 139_999 * 70_000
+    with path.open() as file:
+        assert sum(1 for _ in file) == 140_001
+    assert len(parts) == 2
+
+
 def test_what_cannot_be_asked_for_is_not_taken_for_absent(folder, monkeypatch):
     def out_of_reach(path, **options):
         raise PermissionError(path)

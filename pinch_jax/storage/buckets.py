@@ -96,7 +96,7 @@ class BucketPath(PosixGPath):
         if mode != "rb":
             raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
         # Of gcsfs each line would cross threads: 0.6 ms, a thousand times what the line takes.
-        return io.BufferedReader(_system(self).open(str(self), "rb"), BUFFER_BYTES)
+        return _Buffered(_system(self).open(str(self), "rb"), BUFFER_BYTES)
 
     def read_bytes(self) -> bytes:
         return _system(self).cat_file(str(self))
@@ -125,6 +125,14 @@ class BucketPath(PosixGPath):
         # Of an answer that is lost a store is asked again, when the object is gone already.
         with contextlib.suppress(FileNotFoundError):
             _system(self).rm_file(str(self))
+
+
+class _Buffered(io.BufferedReader):
+    """Reads all parts through its buffer, also those of 8 kB that text is decoded by."""
+
+    def read1(self, size: int = -1) -> bytes:
+        self.peek(1)  # with an empty buffer just these would be fetched, a request each
+        return super().read1(size)
 
 
 def as_path(named: str | Path, field: str = "") -> Path:
