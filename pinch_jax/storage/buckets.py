@@ -99,7 +99,9 @@ class BucketPath(PosixGPath):
         return _Buffered(_system(self).open(str(self), "rb"), BUFFER_BYTES)
 
     def read_bytes(self) -> bytes:
-        return _system(self).cat_file(str(self))
+        # By one request, so that they are of one content; s3fs has several for a large object.
+        alone = {"max_concurrency": 1} if self.parts[1] == "s3" else {}
+        return _system(self).cat_file(str(self), **alone)
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding, errors).read()
@@ -210,6 +212,13 @@ def files_below(folder: Path) -> Iterator[Path]:
     for name in _system(folder).find(str(folder)):
         if not name.endswith("/"):
             yield BucketPath(f"{folder.parts[1]}://{name}")
+
+
+def beside(path: Path, ending: str) -> list[Path]:
+    """Returns the objects whose names begin with that of another one and this ending, in order."""
+    # Of a folder of thousands no others are listed.
+    names = _system(path).find(str(path.parent), prefix=f"{path.name}{ending}")
+    return sorted(path.with_name(Path(name).name) for name in names)
 
 
 def copy_folder(
