@@ -1,6 +1,7 @@
 """Buckets of both kinds, by servers on this machine: what is kept, and who may write."""
 
 import contextlib
+import json
 import threading
 import time
 
@@ -121,12 +122,40 @@ def test_a_source_that_is_replaced_while_it_is_read_is_refused(place, servers, t
     with pytest.raises(UserError, match=r"rows\.jsonl has changed while it was read"):
         list(rows)
     assert {row.fields["n"] for row in read_rows(str(path))} == {2}
-    if place != "here":
-        answers = read_objects(path)
-        next(answers)
-        written(1)
-        with pytest.raises(UserError, match="has changed while it was read"):
-            list(answers)
+
+
+def test_lines_of_an_object_are_one_request_and_of_one_content(folder, monkeypatch):
+    lines = [{"n": n} for n in range(20_000)]
+    path = folder / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    # Whoever fetches it part by part asks for its size before.
+    for ask in ("info", "_info"):
+        monkeypatch.setattr(fsspec.filesystem(folder.parts[1]), ask, None)
+    assert [line for _, line in read_objects(path)] == lines
+
+
+def test_a_table_in_a_bucket_is_fetched_in_large_parts(servers, monkeypatch):
+    path = as_path(f"gs://{BUCKET}/rows.csv")
+    path.write_text("n\n" + "".join(f"{n:06}\n" for n in range(140_000)))
+    store, parts = fsspec.filesystem("gs"), []
+
+    async def counted(*request, ask=store._call, **options):
+        parts.extend(options.get("headers", {}).values())
+        return await ask(*request, **options)
+
+    monkeypatch.setattr(store, "_call", counted)
+    assert sum(int(row.fields["n"]) for row in read_rows(str(path))) == 139_999 * 70_000
+    with path.open() as file:
+        assert sum(1 for _ in file) == 140_001
+    assert len(parts) == 2
+
+
+def test_what_is_added_is_found_without_a_list_of_the_folder(folder, begin, monkeypatch):
+    begin(folder / "a")("1\n")
+    (folder / "a.added").write_text("of another name")
+    monkeypatch.setattr(fsspec.filesystem(folder.parts[1]), "ls", None)
+    mend_last_line(folder / "a")
+    assert (folder / "a").read_text() == "1\n"
 
 
 def test_what_cannot_be_asked_for_is_not_taken_for_absent(folder, monkeypatch):

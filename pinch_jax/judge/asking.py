@@ -34,7 +34,8 @@ def ask_and_keep(
         check_alike({f"what is judged for {path}": digest([judge.version, *shown])})
     told, keys, writes = {}, list(pairs), is_primary()
     quiet = not (progress and writes)
-    file = appending(path) if writes else contextlib.nullcontext()
+    # In a bucket it takes requests, also of a file that nothing is added to.
+    file = appending(path) if writes and keys else contextlib.nullcontext()
     with file as add, tqdm(total=len(keys), desc=name, unit="verdict", disable=quiet) as bar:
         for start in range(0, len(keys), judge.batch_size):
             batch, lines = keys[start : start + judge.batch_size], []

@@ -96,10 +96,12 @@ class BucketPath(PosixGPath):
         if mode != "rb":
             raise ValueError(f"{self}: mode={mode!r}: an object is written whole")
         # gcsfs has another thread read each line: 0.3 to 0.6 ms (tests/benchmarks/bucket_lines.py).
-        return io.BufferedReader(_system(self).open(str(self), "rb"), BUFFER_BYTES)
+        return _Buffered(_system(self).open(str(self), "rb"), BUFFER_BYTES)
 
     def read_bytes(self) -> bytes:
-        return _system(self).cat_file(str(self))
+        # By one request, so that they are of one content; s3fs has several for a large object.
+        alone = {"max_concurrency": 1} if self.parts[1] == "s3" else {}
+        return _system(self).cat_file(str(self), **alone)
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding, errors).read()
@@ -125,6 +127,14 @@ class BucketPath(PosixGPath):
         # Of an answer that is lost a store is asked again, when the object is gone already.
         with contextlib.suppress(FileNotFoundError):
             _system(self).rm_file(str(self))
+
+
+class _Buffered(io.BufferedReader):
+    """Reads all parts through its buffer, also those of 8 kB that text is decoded by."""
+
+    def read1(self, size: int = -1) -> bytes:
+        self.peek(1)  # with an empty buffer just these would be fetched, a request each
+        return super().read1(size)
 
 
 def as_path(named: str | Path, field: str = "") -> Path:
@@ -202,6 +212,13 @@ def files_below(folder: Path) -> Iterator[Path]:
     for name in _system(folder).find(str(folder)):
         if not name.endswith("/"):
             yield BucketPath(f"{folder.parts[1]}://{name}")
+
+
+def beside(path: Path, ending: str) -> list[Path]:
+    """Returns the objects whose names begin with that of another one and this ending, in order."""
+    # Of a folder of thousands no others are listed.
+    names = _system(path).find(str(path.parent), prefix=f"{path.name}{ending}")
+    return sorted(path.with_name(Path(name).name) for name in names)
 
 
 def copy_folder(

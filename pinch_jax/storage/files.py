@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pinch_jax.errors import FULL, UserError
-from pinch_jax.storage.buckets import in_bucket
+from pinch_jax.storage.buckets import beside, in_bucket
 from pinch_jax.storage.json_input import read_object, read_objects
 
 CHECKSUM = "checksum"
@@ -166,10 +166,12 @@ def appending(path: Path, on_disk: bool = False) -> Iterator[Callable[[str], Non
 
 def _joined(path: Path) -> bytes:
     """Returns the content of a file of lines in a bucket, which is one object from then on."""
-    content, prefix = path.read_bytes() if path.exists() else None, f"{path.name}{ADDED}"
-    if content is None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = None
         write_bytes(path, b"")
-    added = sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix))
+    added, prefix = beside(path, ADDED), f"{path.name}{ADDED}"
     # Somebody has deleted the file; or a kill came before what is in it was deleted below.
     first = math.inf if content is None else len(content)
     whole = bytearray(content or b"")

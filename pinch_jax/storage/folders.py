@@ -121,7 +121,9 @@ def check_sealed(folder: Path, remedy: str) -> None:
         raise UserError(f"{folder} has no {CHECKSUMS}: it is not whole, or not of today; {remedy}")
     for name, expected in read_record(folder / CHECKSUMS, remedy)["sha256"].items():
         path = folder / name
-        if not path.exists():
-            raise UserError(f"{path} is gone; {remedy}")
-        if file_checksum(path) != expected:
+        try:
+            found = file_checksum(path)
+        except FileNotFoundError:
+            raise UserError(f"{path} is gone; {remedy}") from None
+        if found != expected:
             raise UserError(f"{path} does not match its checksum: it was damaged; {remedy}")

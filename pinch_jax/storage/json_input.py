@@ -4,7 +4,7 @@ UTF-8, with or without a byte-order mark; lines end at "\\n" alone, so that a te
 separators of Unicode; numbers are finite; texts can be written as UTF-8 again.
 """
 
-import contextlib
+import io
 import itertools
 import json
 import math
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pinch_jax.errors import UserError
-from pinch_jax.storage.buckets import in_bucket, unchanged
+from pinch_jax.storage.buckets import in_bucket
 
 REPAIR = "repair or delete it"
 # How a file begins that Git LFS has not brought yet.
@@ -56,10 +56,12 @@ def read_object(path: Path, remedy: str = REPAIR) -> dict[str, Any]:
 
 def read_objects(path: Path, remedy: str = REPAIR) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (place, object) of a file as `read_values` does; UserError for what is no object."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file; correct the path")
-    # On a disk it may grow meanwhile.
-    with path.open("rb") as file, unchanged(path) if in_bucket(path) else contextlib.nullcontext():
+    try:
+        # An object at once: it is of one content, and each request takes its time.
+        file = io.BytesIO(path.read_bytes()) if in_bucket(path) else path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file; correct the path") from None
+    with file:
         for place, value in read_values(path, file, remedy):
             if not isinstance(value, dict):
                 raise UserError(f"{place}: not a JSON object; {remedy}")

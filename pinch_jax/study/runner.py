@@ -49,7 +49,8 @@ def run_study(
     claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
     complete_runs(study, mine, jobs, quiet=not (progress and is_primary()))
-    lacking = [run.directory.name for run in study.distinct if study.lacks_answers(run)]
+    others = [run for n, run in enumerate(study.distinct) if n % shard[1] != shard[0]]
+    lacking = [run.directory.name for run in others if study.lacks_answers(run)]
     if lacking:
         if is_primary():
             print(
