@@ -49,6 +49,7 @@ def run_study(
     claim_workdir(study.bench.config, study.workdir)
     mine = study.distinct[shard[0] :: shard[1]]
     complete_runs(study, mine, jobs, quiet=not (progress and is_primary()))
+    # Those of this shard have just been seen to have all of theirs.
     others = [run for n, run in enumerate(study.distinct) if n % shard[1] != shard[0]]
     lacking = [run.directory.name for run in others if study.lacks_answers(run)]
     if lacking:
