@@ -125,7 +125,7 @@ def fitted(
     least = {"least_width": least_width}
     width = max(WIDTH, least_width)
     whole = chart.properties(width=width, height=height, autosize=size, usermeta=least)
-    spec = whole.to_dict(validate=False)  # a fifth of a page's time; a test asks the schema
+    spec = whole.to_dict(validate=False)  # a tenth of a page's time; a test asks the schema
     del spec["$schema"], spec["config"]
     return spec
 
