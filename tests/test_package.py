@@ -46,7 +46,7 @@ def test_no_folder_imports_one_that_stands_below_it_in_the_readme():
     told = re.findall(r"^\| `pinch_jax/(\w+)/`", (ROOT / "README.md").read_text(), re.MULTILINE)
     held = {path.parent.name for path in ROOT.glob("pinch_jax/*/__init__.py")}
     assert {*told} == held
-    # It gathers the fields of all folders, study/config.py among them, before a study reads them.
+    # config.py gathers the fields of all folders, those of study/ too, before a study reads them.
     order = [*LOOSE, *told[: told.index("study")], "config", *told[told.index("study") :], "main"]
     wrong = [
         f"{path.relative_to(ROOT)}: {other}"

@@ -6,7 +6,6 @@ down. A flag is renewed; one that is not was left by a process that died.
 """
 
 import contextlib
-import glob
 import json
 import os
 import random
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pinch_jax.hosts.stops import GO_ON
+from pinch_jax.storage.buckets import beside
 from pinch_jax.storage.files import write_text
 
 POLL_SECONDS = 1.0
@@ -76,7 +76,7 @@ def _put_up(flag: Path, lock: Path, renew: Callable[[], None]) -> float:
 def _alive(lock: Path, flag: Path, seen: dict[Path, tuple[str, float]]) -> list[str]:
     """Returns what the flags of others say, and deletes those that were left."""
     told = []
-    for other in lock.parent.glob(f"{glob.escape(lock.name)}-*"):
+    for other in beside(lock, "-"):
         if other == flag:
             continue
         with contextlib.suppress(FileNotFoundError):  # it was taken down just now

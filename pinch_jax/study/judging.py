@@ -58,15 +58,16 @@ def check_certificates(config: Config) -> None:
     """
     for name in config.study.judges:
         kind, file = config.judges[name].kind, config.judges[name].certificate
-        field = f"config.judges.{name}.certificate={file!r}"
         if not file:
             continue
-        if not as_path(file, field).is_file():
+        field = f"config.judges.{name}.certificate"
+        path, told = as_path(file, field), f"{field}={file!r}"
+        if not path.is_file():
             call = f"pinch certify --config=... --judge={name} --output={file!r}"
-            raise UserError(f"{field}: no such file; `{call}` makes it, with the same fields")
-        held = read_certificate(as_path(file))["judge"]
+            raise UserError(f"{told}: no such file; `{call}` makes it, with the same fields")
+        held = read_certificate(path)["judge"]
         if kind != "reference" and held["identity"] == ReferenceJudge.identity:
-            raise UserError(f"{field}: is of the references; certify with --judge={name}")
+            raise UserError(f"{told}: is of the references; certify with --judge={name}")
 
 
 def judge_study(
