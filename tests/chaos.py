@@ -6,11 +6,9 @@ the same to the byte; whoever is told to stop must say how to go on, and end wit
 """
 
 import collections
-import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+import side_by_side  # noqa: E402
 from bad_inputs.files import CONFIG, lines, write_study  # noqa: E402
 from known_sentences import BOILING, EGG, HOURS, OPENING  # noqa: E402
 from translation_server import TranslationServer  # noqa: E402
@@ -97,26 +96,9 @@ def write_translated(root: Path, url: str) -> None:
     (root / "translated.py").write_text(text)
 
 
-def start(call: Call, log: Path) -> subprocess.Popen:
+def start(call: Call, log: Path) -> side_by_side.Call:
     """Returns a process that makes a call."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    environment["OPENAI_API_KEY"] = "a key"
-    with log.open("w") as file:
-        return subprocess.Popen(
-            # A shell's background jobs ignore SIGINT, and so would what they start.
-            [
-                "env",
-                "--default-signal=INT",
-                sys.executable,
-                "-m",
-                "pinch_jax.main",
-                *call.arguments,
-            ],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+    return side_by_side.Call(["-m", "pinch_jax.main", *call.arguments], log, OPENAI_API_KEY="a key")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

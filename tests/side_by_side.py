@@ -1,13 +1,25 @@
-"""Processes of this Python that run beside each other, to their ends."""
+"""Calls of this Python that begin with the package imported, which takes seconds.
 
+Each is a process of its own, forked from one that has imported much and computed nothing. What a
+call imports, and when, is for tests to ask that start one from nothing.
+"""
+
+import atexit
+import multiprocessing
 import os
+import runpy
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["pinch_jax.commands.studies", "pinch_jax.study.completing", "pinch_jax.report.page"]
+)
 
 
 def free_port():
@@ -15,22 +27,82 @@ def free_port():
         return server.getsockname()[1]
 
 
-def ended(*calls):
-    """Returns the exit codes and the outputs of calls of this Python, made at once."""
-    run = [
-        subprocess.Popen(
-            [sys.executable, *map(str, call)],
-            env=os.environ | ENVIRONMENT,
-            cwd=ROOT / "tests",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for call in calls
-    ]
+class Call:
+    """A process that has begun, with what `subprocess.Popen` has of it.
+
+    `call` is what a command line has behind "python", `devices` what JAX takes a CPU for, and
+    `environment` what differs from that of this process. The file `output` has what it says.
+    """
+
+    def __init__(self, call, output, devices=1, **environment):
+        Path(output).write_text("")
+        given = list(map(str, call)), str(output), devices, os.environ | environment
+        self._process = FORKS.Process(target=_become, args=given)
+        self._process.start()
+
+    @property
+    def returncode(self):
+        return self._process.exitcode
+
+    poll = returncode.fget
+
+    def wait(self, seconds=None):
+        self._process.join(seconds)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, seconds)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.returncode is None:
+            os.kill(self._process.pid, number)
+
+    def kill(self):
+        self._process.kill()
+
+
+def _become(call, output, devices, environment):
+    """Runs a module, code or a file as Python does."""
+    with open(output, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    # A shell's background jobs ignore it, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    import jax  # has read the environment of the process that this one is forked from
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", devices)
+    how = call[0] if call[0] in ("-m", "-c") else ""
+    what, *arguments = call[bool(how) :]
+    sys.argv = [how if how == "-c" else what, *arguments]
+    code = None
     try:
-        told = [process.communicate(timeout=150)[0] for process in run]
-    finally:
-        for process in run:
-            process.kill()
-    return [process.returncode for process in run], told
+        if how == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif how == "-c":
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            runpy.run_path(what, run_name="__main__")
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        code = traceback.format_exc().rstrip()
+    # In this order: what runs at the end may end the process. multiprocessing would not run it.
+    if isinstance(code, str):
+        print(code, file=sys.stderr, flush=True)
+        code = 1
+    atexit._run_exitfuncs()
+    sys.exit(code)
+
+
+def ended(*calls):
+    """Returns the exit codes and the outputs of calls made at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs = [Path(folder) / str(number) for number in range(len(calls))]
+        run = [Call(call, log) for call, log in zip(calls, logs, strict=True)]
+        try:
+            return [process.wait(150) for process in run], [log.read_text() for log in logs]
+        finally:
+            for process in run:
+                process.kill()

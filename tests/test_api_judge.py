@@ -5,8 +5,6 @@ import gc
 import json
 import math
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,6 +27,7 @@ from judging_service import (
     table,
     tokens,
 )
+from side_by_side import Call
 
 from pinch_jax.corpus.language_id import NO_WORDS
 from pinch_jax.errors import UserError
@@ -185,18 +184,15 @@ def test_a_model_that_never_comes_to_its_answer_is_not_paid_for_a_thousand_times
     assert server.asked.total() == 3
 
 
-# A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTED = """
-import signal, sys
+import sys
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.path.insert(0, "tests")
 from judging_service import judge_of, pair
 judge_of(sys.argv[1], Path(sys.argv[2]), concurrency=2).judge([pair(str(n)) for n in range(10)])
 """
 
 
-def test_ctrl_c_loses_nothing_and_the_next_call_pays_for_the_rest_only(server, cache):
+def test_ctrl_c_loses_nothing_and_the_next_call_pays_for_the_rest_only(server, cache, tmp_path):
     reached, go_on = threading.Event(), threading.Event()
 
     def gate(text):
@@ -205,17 +201,13 @@ def test_ctrl_c_loses_nothing_and_the_next_call_pays_for_the_rest_only(server, c
             go_on.wait(20)
 
     server.gate = gate
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, server.url, str(cache)],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = tmp_path / "log"
+    run = Call(["-c", INTERRUPTED, server.url, cache], log)
     assert reached.wait(60)
     run.send_signal(signal.SIGINT)
     time.sleep(0.5)
     go_on.set()
-    assert run.communicate(timeout=30)[1].rstrip().endswith("KeyboardInterrupt")
+    assert run.wait(30) and log.read_text().rstrip().endswith("KeyboardInterrupt")
     paid = server.answered.total()
     assert 5 <= paid < 10
     assert len(cache.read_text("utf-8").splitlines()) == paid

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from side_by_side import free_port
+from side_by_side import Call, free_port
 from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
@@ -198,23 +198,6 @@ def test_gpus_that_cannot_be_shared_out_are_an_error(monkeypatch):
         devices_of_task()
 
 
-def start(code_or_command, output, devices=1, **environment):
-    """Returns a process of this Python, whose output goes to a file."""
-    if isinstance(code_or_command, str):
-        command = [sys.executable, "-c", code_or_command]
-    else:
-        command = [sys.executable, *map(str, code_or_command)]
-    environment |= {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": str(devices),
-        "PYTHONPATH": str(ROOT),
-    }
-    with output.open("w") as file:
-        return subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=subprocess.STDOUT
-        )
-
-
 @contextlib.contextmanager
 def ended(*processes):
     """Leaves no process behind, whatever the test found."""
@@ -235,7 +218,7 @@ def test_processes_whose_rows_lie_apart_train_as_one_does(address, tmp_path):
     output, logs = tmp_path / "found", [tmp_path / str(i) for i in range(processes)]
     script = ROOT / "tests/permuted_run.py"
     arguments = [[script, address, processes, i, output] for i in range(processes)]
-    run = [start(a, log, devices=8 // processes) for a, log in zip(arguments, logs, strict=True)]
+    run = [Call(a, log, devices=8 // processes) for a, log in zip(arguments, logs, strict=True)]
     with ended(*run):
         assert [p.wait(120) for p in run] == processes * [0], [log.read_text() for log in logs]
     found = json.loads(output.read_text())
@@ -268,7 +251,7 @@ def sharded(processes, address, source, tmp_path, how=lambda process: []):
     script, logs = ROOT / "tests/sharded_run.py", [tmp_path / f"log{i}" for i in range(processes)]
     arguments = [[script, address, processes, i, source, tmp_path / "target", tmp_path, *how(i)]
                  for i in range(processes)]  # fmt: skip
-    return [start(a, log) for a, log in zip(arguments, logs, strict=True)], logs
+    return [Call(a, log) for a, log in zip(arguments, logs, strict=True)], logs
 
 
 # What the system says of a process' memory.
@@ -332,11 +315,16 @@ def as_slurm(task, port):
     }
 
 
-def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_path):
+def two_tasks(code, logs):
+    """Returns the two tasks of such a job, which have begun."""
     port = free_port()
+    return [Call(["-c", code], log, **as_slurm(task, port)) for task, log in enumerate(logs)]
+
+
+def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_path):
     logs = [tmp_path / "0", tmp_path / "1"]
     code = TWO.format("time.sleep(4 * (1 - jax.process_index())); print('worked', flush=True)")
-    with ended(*(start(code, logs[i], **as_slurm(i, port)) for i in range(2))) as (first, second):
+    with ended(*two_tasks(code, logs)) as (first, second):
         while "worked" not in logs[1].read_text():
             assert second.poll() is None, logs[1].read_text()
             time.sleep(0.1)
@@ -346,10 +334,8 @@ def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_p
 
 
 def test_a_process_that_fails_ends_at_once(tmp_path):
-    port = free_port()
     code = TWO.format("if jax.process_index(): raise SystemExit('a fault')")
-    processes = [start(code, tmp_path / str(i), **as_slurm(i, port)) for i in range(2)]
-    with ended(*processes) as (first, second):
+    with ended(*two_tasks(code, [tmp_path / "0", tmp_path / "1"])) as (first, second):
         assert second.wait(60) == 1
         assert first.poll() is None
     assert (tmp_path / "1").read_text().endswith("a fault\n")
@@ -371,7 +357,7 @@ main.main(["pinch", "train", *sys.argv[1:]])
         ("errors.UserError('a field')", several, 1),
     ):
         (tmp_path / "failing.py").write_text(code.format(error=error))
-        process = start([tmp_path / "failing.py", *flags], tmp_path / "log")
+        process = Call([tmp_path / "failing.py", *flags], tmp_path / "log")
         with ended(process):
             assert process.wait(60) == expected, (tmp_path / "log").read_text()
         assert ("Traceback" in (tmp_path / "log").read_text()) == ("reset" in error)
@@ -379,7 +365,7 @@ main.main(["pinch", "train", *sys.argv[1:]])
 
 def test_all_wait_for_the_first_and_hear_of_its_fault(tmp_path):
     """A collective of a CPU has a deadline of 30 s: the others wait in none."""
-    port, logs = free_port(), [tmp_path / "0", tmp_path / "1"]
+    logs = [tmp_path / "0", tmp_path / "1"]
     code = TWO.format(
         """
 from pinch_jax.hosts import waiting
@@ -401,7 +387,7 @@ except ValueError as error:
     print("heard:", error, flush=True)
 """
     )
-    run = [start(code, logs[i], **as_slurm(i, port)) for i in range(2)]
+    run = two_tasks(code, logs)
     with ended(*run):
         assert [p.wait(60) for p in run] == [0, 0], [log.read_text() for log in logs]
     first, second = (log.read_text() for log in logs)
@@ -433,8 +419,8 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
 
     logs = [tmp_path / "0", tmp_path / "1"]
     join = [f"--coordinator=localhost:{free_port()}", "--processes=2"]
-    alone = start([*pinch, *study("one")], tmp_path / "alone", devices=2)
-    both = [start([*pinch, *study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
+    alone = Call([*pinch, *study("one")], tmp_path / "alone", devices=2)
+    both = [Call([*pinch, *study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
     with ended(alone, *both):
         while not list(tmp_path.glob("two/runs/*/checkpoints/[0-9]")):
             assert both[0].poll() is None, logs[0].read_text()

@@ -4,14 +4,11 @@ import contextlib
 import dataclasses
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 import types
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from known_sentences import (
@@ -27,6 +24,7 @@ from known_sentences import (
     example,
     translate,
 )
+from side_by_side import Call
 from translation_server import TranslationServer
 
 from pinch_jax.corpus.translation import pieces
@@ -364,11 +362,8 @@ def test_an_answer_that_the_response_no_longer_holds_rejects_the_example(server,
     assert [why.partition(":")[0] for why in translated.rejected.values()] == ["answer"]
 
 
-# A shell's background jobs ignore SIGINT, and so would what they start.
 INTERRUPTED = """
-import pathlib, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.path.insert(0, "tests")
+import pathlib, sys
 from test_translate import config_of, many, translate
 config = config_of(sys.argv[1], sys.argv[2], concurrency=2)
 translate(config, pathlib.Path(sys.argv[3]), many(10))
@@ -384,19 +379,15 @@ def test_ctrl_c_loses_nothing_and_the_next_run_pays_for_the_rest_only(config, se
             go_on.wait(20)
 
     server.gate = gate
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, server.url, config.by, str(tmp_path)],
-        cwd=Path(__file__).parent.parent,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = tmp_path / "log"
+    run = Call(["-c", INTERRUPTED, server.url, config.by, tmp_path], log)
     assert reached.wait(60)
     # At most two are under way; all others are on disk, whatever comes next.
     assert len((tmp_path / "fi.jsonl").read_text("utf-8").splitlines()) >= 6
     run.send_signal(signal.SIGINT)
     time.sleep(0.5)
     go_on.set()
-    assert run.communicate(timeout=30)[1].rstrip().endswith("KeyboardInterrupt")
+    assert run.wait(30) and log.read_text().rstrip().endswith("KeyboardInterrupt")
     paid = sum(server.answered.values())
     assert 8 <= paid < 20
     assert len((tmp_path / "fi.jsonl").read_text("utf-8").splitlines()) == paid
