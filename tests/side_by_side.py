@@ -5,6 +5,7 @@ call imports, and when, is for tests to ask that start one from nothing.
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -53,11 +54,13 @@ class Call:
         return self.returncode
 
     def send_signal(self, number):
-        if self.returncode is None:
-            os.kill(self._process.pid, number)
+        # One that has ended may not have been told of yet.
+        with contextlib.suppress(ProcessLookupError):
+            if self.returncode is None:
+                os.kill(self._process.pid, number)
 
     def kill(self):
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
 
 
 def _become(call, output, devices, environment):
