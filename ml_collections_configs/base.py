@@ -236,7 +236,7 @@ def get_config() -> ml_collections.ConfigDict:
     # The tuning languages of `unseen` and `breadth`; (): the paper's six (en, ar, fi, it, ru, sw)
     # where config.languages has them, else the base language and a drawn half of the others.
     c.study.tuning_languages = ()
-    # The orders in which `breadth` adds them; (): the paper's three, or three drawn ones.
+    # The orders in which `breadth` adds them; (): three, ours for the paper's six, else drawn.
     c.study.breadth_orders = ()
     # Draws the pairs of `pairs`.
     c.study.pair_seed = 0

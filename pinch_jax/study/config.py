@@ -54,9 +54,10 @@ OF_PAGE = (
 PRETRAINED = "pretrained"
 # What is kept of the weights of a run.
 ALL, ADAPTERS, NONE = KEPT = ("all", "adapters", "none")
-# The tuning languages of the paper, and the orders in which it adds them.
+# The tuning languages of the paper; and orders of adding them, as many as the paper has. Which ones
+# those are is not known to us: these are ours.
 PAPER_TUNING = ("en", "ar", "fi", "it", "ru", "sw")
-PAPER_ORDERS = (
+ORDERS = (
     ("en", "it", "fi", "ru", "ar", "sw"),
     ("ar", "sw", "ru", "en", "it", "fi"),
     ("fi", "ru", "sw", "it", "ar", "en"),
@@ -160,8 +161,8 @@ class StudyConfig:
         """Returns the choice with what it leaves to the languages of a study.
 
         `tuning_languages` that are () become the paper's six where these languages have them all,
-        else the base language and a drawn half of the others; `breadth_orders` that are () the
-        paper's three, or three drawn ones.
+        else the base language and a drawn half of the others; `breadth_orders` that are () become
+        three: of the paper's six always the same, of others drawn ones.
 
         Raises:
             UserError: an order is not one of the tuning languages.
@@ -173,7 +174,7 @@ class StudyConfig:
             others = shuffled([code for code in languages if code != base], seed, "tuning")
             tuned = (base, *others[: len(others) // 2])
         if not orders and set(tuned) == set(PAPER_TUNING):
-            orders = PAPER_ORDERS
+            orders = ORDERS
         elif not orders:
             drawn = (tuple(shuffled(tuned, seed, "breadth", n)) for n in range(3))
             orders = tuple(dict.fromkeys(drawn))
