@@ -24,11 +24,15 @@ class UserError(ValueError):
     """What a person can mend: says the field, or the file and line, the value, and the way out."""
 
 
+class OutOfReach(UserError):
+    """A service or the hub does not answer: look why, or make the same call again later."""
+
+
 def is_of_input(error: BaseException) -> bool:
     """Returns whether the same call would end so again until a person mends what it was given.
 
     A network, a disk and another process may be at fault in one call and not in the next.
     """
     if not isinstance(error, OSError):
-        return isinstance(error, UserError)
+        return isinstance(error, UserError) and not isinstance(error, OutOfReach)
     return error.errno in FULL or (error.errno in ADVICE and bool(error.filename))

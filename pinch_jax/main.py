@@ -14,7 +14,7 @@ from absl import app, flags, logging
 from pinch_jax.commands import arguments
 from pinch_jax.commands.about import COMMANDS
 from pinch_jax.commands.arguments import PROCESS_FLAGS, required
-from pinch_jax.errors import ADVICE, is_of_input
+from pinch_jax.errors import ADVICE, UserError, is_of_input
 from pinch_jax.hosts.stops import FAULT, GO_ON, ignore, listen
 
 USAGE = """pinch COMMAND [--flag=value ...]
@@ -178,7 +178,9 @@ def _run_command(argv: list[str]) -> None:
             of_input, is_told = is_of_input(error), flags.FLAGS.verbosity <= 0
             # Alone, whatever the system says of a file is one of what was asked for.
             names_file = isinstance(error, OSError) and bool(error.filename)
-            is_told &= of_input or isinstance(error, TimeoutError) or (alone and names_file)
+            is_told &= (
+                of_input or isinstance(error, UserError | TimeoutError) or (alone and names_file)
+            )
             told = f"pinch {argv[1]}: {_told(error)}"
             if alone or of_input:
                 if is_told:

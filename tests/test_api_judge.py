@@ -30,7 +30,7 @@ from judging_service import (
 from side_by_side import Call
 
 from pinch_jax.corpus.language_id import NO_WORDS
-from pinch_jax.errors import UserError
+from pinch_jax.errors import OutOfReach, UserError
 from pinch_jax.judge.gate import LanguageGate
 from pinch_jax.judge.protocol import Judgement, answered_by
 from pinch_jax.service.faults import ServiceError
@@ -163,7 +163,7 @@ def test_an_error_ends_it_and_what_was_paid_for_is_kept(server, cache):
 
 def test_a_service_that_is_down_ends_it_and_one_that_fails_some_pairs_does_not(server, cache):
     server.plan |= {str(number): [Error(503, "no luck")] * 2 for number in range(30)}
-    with pytest.raises(ServiceError, match=r"HTTP 503: no luck\); so it was with 3 pairs in a row"):
+    with pytest.raises(OutOfReach, match=r"HTTP 503: no luck\); so it was with 3 pairs in a row"):
         judge_of(server.url, cache, concurrency=2).judge(pairs(30))
     assert server.asked.total() <= 2 * 4
     server.plan.clear()

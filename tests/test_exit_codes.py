@@ -6,7 +6,7 @@ from pinch_jax.hosts.stops import FAULT
 
 CODE = """
 import sys
-from pinch_jax import main
+from pinch_jax import errors, main
 def fail():
     from pinch_jax.hosts.waiting import agreed
     def read():
@@ -23,13 +23,15 @@ def codes(error, processes=2, flags=()):
     return ended(*([*call, f"--processes={processes}", f"--process={i}"] for i in range(2)))
 
 
-def test_what_a_bucket_failed_at_once_is_no_fault_of_the_input_in_any_process():
+def test_what_a_network_failed_at_once_is_no_fault_of_the_input_in_any_process():
     """GKE gives up for good where a pod ends with 1, and starts all anew at 70."""
     found, told = codes("ConnectionResetError(104, 'reset', 'gs://b/w')")
     assert found == [FAULT, FAULT], told
     assert "process 0 failed at reading: [Errno 104] reset: 'gs://b/w'" in told[1]
     found, told = codes("FileNotFoundError(2, 'no such file', '/data')")
     assert found == [1, 1] and "/data: no such file; give one that is there" in told[0], told
+    found, told = codes("errors.OutOfReach('the hub was not reached')")
+    assert found == [FAULT, FAULT] and "pinch train: the hub was not reached\n" in told[0], told
 
 
 def test_processes_that_wait_in_vain_for_another_are_to_be_started_again():

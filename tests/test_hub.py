@@ -27,7 +27,7 @@ from test_source import VOCABULARY, bench_of
 from pinch_jax.commands.arguments import read_config
 from pinch_jax.corpus.reading.readers import read_source
 from pinch_jax.corpus.reading.source import parse_source
-from pinch_jax.errors import UserError
+from pinch_jax.errors import OutOfReach, UserError
 from pinch_jax.main import main
 from pinch_jax.model.config_json import write_config
 from pinch_jax.model.directory import save_model
@@ -206,7 +206,7 @@ def test_without_a_network_the_cache_is_read_if_it_is_whole(hub, theirs, monkeyp
         open_model("org/base")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"not reached at http://127.0.0.1:9; check the network"):
+    with pytest.raises(OutOfReach, match=r"not reached at http://127.0.0.1:9; check the network"):
         open_model("org/other")
 
 

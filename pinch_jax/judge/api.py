@@ -155,7 +155,7 @@ class ApiJudge:
                 self._hear()
                 return Judgement(None, trouble=f"refused: {refused}"), None
             except GaveUp as gave_up:
-                self._miss(str(gave_up), pairs)
+                self._miss(str(gave_up), pairs, GaveUp)
                 return Judgement(None, trouble=str(gave_up)), None
             except ServiceError as error:
                 simpler = way.without(error.complaint) if error.status in (400, 422, 501) else None
@@ -201,15 +201,15 @@ class ApiJudge:
         with self._lock:
             self._answered, self._missed = True, 0
 
-    def _miss(self, trouble: str, pairs: int) -> None:
-        """Raises ServiceError if nobody is answered, and not only this pair."""
+    def _miss(self, trouble: str, pairs: int, why: type[ServiceError] = ServiceError) -> None:
+        """Raises ServiceError, of this kind, if nobody is answered, and not only this pair."""
         with self._lock:
             self._missed += 1
             # It has answered before: a pair or two that it cannot answer are no reason to end.
             worked = self._answered or self._known
             if self._missed < (_DOWN if worked else min(_DOWN, pairs)):
                 return
-        raise ServiceError(
+        raise why(
             f"{trouble}; so it was with {self._missed} pairs in a row: look at {self._fields}, or "
             "call again later, which pays for no verdict twice"
         )

@@ -118,7 +118,7 @@ def locate(source: str | Path, field: str = "config.model.source") -> Path:
             repository = repository.pinned()
             return repository.fetch(list(filter(NEEDED.fullmatch, repository.names())))
         except UserError as error:
-            raise UserError(f"{field}={source!r}: {error}") from error
+            raise type(error)(f"{field}={source!r}: {error}") from error
     raise UserError(
         f"{field}={str(source)!r}: nothing is there; give a model directory, a Hugging "
         "Face directory, ORG/NAME of the hub, a .gguf file, or one of "

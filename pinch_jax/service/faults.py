@@ -4,7 +4,7 @@ import datetime
 import email.utils
 from collections.abc import Mapping
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import OutOfReach, UserError
 
 # A number beyond it in Retry-After is no time to wait but the time of a clock.
 _CLOCK_SECONDS = 1e9
@@ -34,7 +34,7 @@ class ServiceError(UserError):
     complaint: str = ""
 
 
-class GaveUp(ServiceError):
+class GaveUp(ServiceError, OutOfReach):
     """The service was busy at every attempt."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.errors import FULL, UserError
+from pinch_jax.errors import FULL, OutOfReach, UserError
 
 _MODEL = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([^\s@]+))?")
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -110,7 +110,7 @@ def told(repository: Repository) -> Iterator[None]:
     try:
         yield
     except faults as error:
-        status = getattr(getattr(error, "response", None), "status_code", 0)
+        status, kind = getattr(getattr(error, "response", None), "status_code", 0), UserError
         if isinstance(error, errors.GatedRepoError):
             way = f"is gated: accept its terms at {repository.url}, and {login}"
         elif isinstance(error, errors.RevisionNotFoundError):
@@ -126,9 +126,10 @@ def told(repository: Repository) -> Iterator[None]:
             )
         else:
             way = f"was not reached at {constants.ENDPOINT}; check the network: {error}"
+            kind = UserError if 400 <= status < 500 and status not in (408, 429) else OutOfReach
         folder = ", as no folder has that name" if repository.kind == "model" else ""
         what = f"{repository.name!r} ({repository.kind} of the hub{folder})"
-        raise UserError(" ".join(f"{what} {way}".split())) from error
+        raise kind(" ".join(f"{what} {way}".split())) from error
     except OSError as error:
         if error.errno in FULL:
             error.filename = error.filename or constants.HF_HUB_CACHE

@@ -185,7 +185,8 @@ def _work(config: Config, workdir: Path, threads: int, parent: Connection) -> No
         code = GO_ON
     except Exception as error:
         # Not every fault of a library outlives the way to another process.
-        tell(error if is_of_input(error) else RuntimeError(traceback.format_exc()))
+        outlives = isinstance(error, UserError) or is_of_input(error)
+        tell(error if outlives else RuntimeError(traceback.format_exc()))
         code = FAULT
     sys.stdout.flush()
     sys.stderr.flush()

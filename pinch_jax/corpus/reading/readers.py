@@ -83,7 +83,7 @@ def read_parallel(source: Source, languages: Sequence[str]) -> dict[str, tuple[E
             kept[code] = _kept(source, code, whole[code])
             _check_ids(path, kept[code])
         except UserError as error:
-            raise UserError(
+            raise type(error)(
                 f"{error} (read for {code!r}, which config.languages names, or for the experiment "
                 "'slavic' config.study.slavic_languages: without files of these, leave that one "
                 "out of config.study.experiments)"
