@@ -31,7 +31,8 @@ def test_what_a_network_failed_at_once_is_no_fault_of_the_input_in_any_process()
     found, told = codes("FileNotFoundError(2, 'no such file', '/data')")
     assert found == [1, 1] and "/data: no such file; give one that is there" in told[0], told
     found, told = codes("errors.OutOfReach('the hub was not reached')")
-    assert found == [FAULT, FAULT] and "pinch train: the hub was not reached\n" in told[0], told
+    assert found == [FAULT, FAULT] and told[0].endswith("pinch train: the hub was not reached\n")
+    assert "pinch train: process 0 failed at reading: the hub was not reached\n" in told[1], told
 
 
 def test_processes_that_wait_in_vain_for_another_are_to_be_started_again():

@@ -15,7 +15,7 @@ from typing import TypeVar
 import jax
 from jax._src import distributed
 
-from pinch_jax.errors import UserError, is_of_input
+from pinch_jax.errors import OutOfReach, UserError, is_of_input
 from pinch_jax.hosts.goodput import doing
 from pinch_jax.hosts.stops import Interrupted
 
@@ -30,6 +30,8 @@ POLL_SECONDS = 1.0
 _alone = threading.Event()
 # All processes make the same calls in the same order, so that a number is enough of a name.
 _calls = itertools.count()
+# What an error of the first process is in the others.
+_HEARD = {"failed": UserError, "unreached": OutOfReach, "fault": ValueError}
 
 
 def is_primary() -> bool:
@@ -59,8 +61,8 @@ def primary_alone(what: str, call: Callable[[], Result]) -> Result | None:
     """Returns what a call of the first process returns, and None in the others, once it is done.
 
     Raises:
-        UserError, Interrupted: in the others, where the call raised; with its message. What it
-            raised by no fault of the input is a ValueError there.
+        UserError, OutOfReach, Interrupted: in the others, where the call raised; with its message.
+            What else it raised is a ValueError there.
     """
     result = None
 
@@ -80,12 +82,11 @@ def _told(what: str, say: Callable[[], str]) -> str:
     name, client = f"pinch/told/{next(_calls)}", distributed.global_state.client
     if not is_primary():
         said = _awaited(name, f"process 0 ({what})")
-        if said.startswith("stopped:"):
-            raise Interrupted(said.removeprefix("stopped:"))
-        if said.startswith("failed:"):
-            raise UserError(f"process 0 failed at {what}: {said.removeprefix('failed:')}")
-        if said.startswith("fault:"):
-            raise ValueError(f"process 0 failed at {what}: {said.removeprefix('fault:')}")
+        kind, _, rest = said.partition(":")
+        if kind == "stopped":
+            raise Interrupted(rest)
+        if kind in _HEARD:
+            raise _HEARD[kind](f"process 0 failed at {what}: {rest}")
         return said[1:]
     if _alone.is_set():
         raise RuntimeError(f"{what}: the first process is alone at something; nobody would answer")
@@ -95,6 +96,7 @@ def _told(what: str, say: Callable[[], str]) -> str:
     except BaseException as error:
         kind = "stopped" if isinstance(error, KeyboardInterrupt) else "fault"
         kind = "failed" if is_of_input(error) else kind
+        kind = "unreached" if isinstance(error, OutOfReach) else kind
         client.key_value_set(name, f"{kind}:{str(error) or type(error).__name__}")
         raise
     finally:
