@@ -1,4 +1,4 @@
-"""The one error that is shown without a traceback, and which others are of the input."""
+"""The one error that is shown without a traceback, and which faults may pass by themselves."""
 
 import errno
 
@@ -36,3 +36,8 @@ def is_of_input(error: BaseException) -> bool:
     if not isinstance(error, OSError):
         return isinstance(error, UserError) and not isinstance(error, OutOfReach)
     return error.errno in FULL or (error.errno in ADVICE and bool(error.filename))
+
+
+def is_transient(status: int) -> bool:
+    """Returns whether a request that was answered with this may succeed later."""
+    return status in (408, 409, 425, 429) or (status >= 500 and status != 501)

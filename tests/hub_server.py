@@ -23,6 +23,7 @@ class Repo:
 
     commits: dict[str, dict[str, bytes]] = dataclasses.field(default_factory=dict)
     branches: dict[str, str] = dataclasses.field(default_factory=dict)
+    fails: int = 0  # the status of every answer
     gated: bool = False
     private: bool = False
 
@@ -106,6 +107,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _find(self, kind, name, revision):
         """Returns (repository, commit), or None after an error was sent."""
         repo = self.server.repos.get((kind, name))
+        if repo and repo.fails:
+            return self._error(repo.fails, "")
         if repo is None or (repo.private and not self._known):
             return self._error(404 if self._known else 401, "RepoNotFound")
         commit = repo.branches.get(revision, revision)

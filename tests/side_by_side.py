@@ -99,13 +99,21 @@ def _become(call, output, devices, environment):
     sys.exit(code)
 
 
+@contextlib.contextmanager
+def none_left(*processes):
+    """Leaves no process behind, whatever the test found."""
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def ended(*calls):
     """Returns the exit codes and the outputs of calls made at once."""
     with tempfile.TemporaryDirectory() as folder:
         logs = [Path(folder) / str(number) for number in range(len(calls))]
         run = [Call(call, log) for call, log in zip(calls, logs, strict=True)]
-        try:
+        with none_left(*run):
             return [process.wait(150) for process in run], [log.read_text() for log in logs]
-        finally:
-            for process in run:
-                process.kill()

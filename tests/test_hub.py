@@ -210,6 +210,15 @@ def test_without_a_network_the_cache_is_read_if_it_is_whole(hub, theirs, monkeyp
         open_model("org/other")
 
 
+@pytest.mark.parametrize(("status", "error"), [(400, UserError), (429, OutOfReach)])
+def test_what_the_hub_says_no_to_is_no_network_s_fault(hub, status, error):
+    hub.repo("org/base").commit({"config.json": b"{}"})
+    hub.repo("org/base").fails = status
+    with pytest.raises(UserError, match=f"not reached at {hub.url}") as raised:
+        open_model("org/base")
+    assert type(raised.value) is error
+
+
 def test_the_variables_of_the_hub_s_library_count(hub, tmp_path):
     commit = hub.repo("org/base").commit({"config.json": b"{}"})
     code = (

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from side_by_side import Call, free_port
+from side_by_side import Call, free_port, none_left
 from small import LLAMA_LIKE, trained
 
 from pinch_jax.errors import UserError
@@ -198,17 +198,6 @@ def test_gpus_that_cannot_be_shared_out_are_an_error(monkeypatch):
         devices_of_task()
 
 
-@contextlib.contextmanager
-def ended(*processes):
-    """Leaves no process behind, whatever the test found."""
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def test_processes_whose_rows_lie_apart_train_as_one_does(address, tmp_path):
     """On a TPU pod the mesh follows the torus: a process's rows are no stretch of the batch.
 
@@ -219,7 +208,7 @@ def test_processes_whose_rows_lie_apart_train_as_one_does(address, tmp_path):
     script = ROOT / "tests/permuted_run.py"
     arguments = [[script, address, processes, i, output] for i in range(processes)]
     run = [Call(a, log, devices=8 // processes) for a, log in zip(arguments, logs, strict=True)]
-    with ended(*run):
+    with none_left(*run):
         assert [p.wait(120) for p in run] == processes * [0], [log.read_text() for log in logs]
     found = json.loads(output.read_text())
     assert any(rows != list(range(rows[0], rows[-1] + 1)) for rows in found["held"])
@@ -263,7 +252,7 @@ def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
     """A host that gathered it would grow by all of its bytes, whatever its share."""
     processes = 2
     run, logs = sharded(processes, address, large, tmp_path)
-    with ended(*run):
+    with none_left(*run):
         assert [p.wait(300) for p in run] == processes * [0], [log.read_text() for log in logs]
     # They have the checksums of all other files, which are checked when the model is opened.
     assert open_directory(tmp_path / "target").decoder == open_directory(large).decoder
@@ -280,11 +269,11 @@ def test_a_model_is_written_by_all_and_whole_in_none(address, large, tmp_path):
 @linux
 def test_a_model_whose_writer_dies_is_not_there_and_can_be_written_again(address, large, tmp_path):
     run, _ = sharded(2, address, large, tmp_path, lambda process: ["killed"] * process)
-    with ended(*run) as (first, second):
+    with none_left(*run) as (first, second):
         assert second.wait(300) == -signal.SIGKILL and first.wait(300) not in (0, None)
     assert not (tmp_path / "target").exists() and (tmp_path / "target.unfinished").exists()
     run, logs = sharded(2, f"localhost:{free_port()}", large, tmp_path)
-    with ended(*run):
+    with none_left(*run):
         assert [p.wait(300) for p in run] == [0, 0], [log.read_text() for log in logs]
     assert not (tmp_path / "target.unfinished").exists()
     ours, theirs = (d / "checksums.json" for d in (tmp_path / "target", large))
@@ -324,7 +313,7 @@ def two_tasks(code, logs):
 def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_path):
     logs = [tmp_path / "0", tmp_path / "1"]
     code = TWO.format("time.sleep(4 * (1 - jax.process_index())); print('worked', flush=True)")
-    with ended(*two_tasks(code, logs)) as (first, second):
+    with none_left(*two_tasks(code, logs)) as (first, second):
         while "worked" not in logs[1].read_text():
             assert second.poll() is None, logs[1].read_text()
             time.sleep(0.1)
@@ -335,7 +324,7 @@ def test_a_cluster_says_who_is_who_and_the_first_to_end_waits_for_the_last(tmp_p
 
 def test_a_process_that_fails_ends_at_once(tmp_path):
     code = TWO.format("if jax.process_index(): raise SystemExit('a fault')")
-    with ended(*two_tasks(code, [tmp_path / "0", tmp_path / "1"])) as (first, second):
+    with none_left(*two_tasks(code, [tmp_path / "0", tmp_path / "1"])) as (first, second):
         assert second.wait(60) == 1
         assert first.poll() is None
     assert (tmp_path / "1").read_text().endswith("a fault\n")
@@ -358,7 +347,7 @@ main.main(["pinch", "train", *sys.argv[1:]])
     ):
         (tmp_path / "failing.py").write_text(code.format(error=error))
         process = Call([tmp_path / "failing.py", *flags], tmp_path / "log")
-        with ended(process):
+        with none_left(process):
             assert process.wait(60) == expected, (tmp_path / "log").read_text()
         assert ("Traceback" in (tmp_path / "log").read_text()) == ("reset" in error)
 
@@ -388,7 +377,7 @@ except ValueError as error:
 """
     )
     run = two_tasks(code, logs)
-    with ended(*run):
+    with none_left(*run):
         assert [p.wait(60) for p in run] == [0, 0], [log.read_text() for log in logs]
     first, second = (log.read_text() for log in logs)
     assert re.search(r"process 1 waits for process 0 \(slow work\): \d s so far", second)
@@ -421,7 +410,7 @@ def test_a_study_of_two_processes_stopped_and_resumed_equals_that_of_one(tmp_pat
     join = [f"--coordinator=localhost:{free_port()}", "--processes=2"]
     alone = Call([*pinch, *study("one")], tmp_path / "alone", devices=2)
     both = [Call([*pinch, *study("two"), *join, f"--process={i}"], logs[i]) for i in range(2)]
-    with ended(alone, *both):
+    with none_left(alone, *both):
         while not list(tmp_path.glob("two/runs/*/checkpoints/[0-9]")):
             assert both[0].poll() is None, logs[0].read_text()
             time.sleep(0.05)

@@ -12,13 +12,12 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import UserError, is_transient
 from pinch_jax.service.faults import (
     Busy,
     Refused,
     ServiceError,
     first_line,
-    is_transient,
     permanent,
     retry_after_seconds,
 )

@@ -56,11 +56,6 @@ def permanent(
     return error
 
 
-def is_transient(status: int) -> bool:
-    """Returns whether the same request may succeed later."""
-    return status in (408, 409, 425, 429) or (status >= 500 and status != 501)
-
-
 def retry_after_seconds(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float:
     """Returns what a Retry-After header asks for, seconds or a date; 0 if there is none."""
     value = headers.get("Retry-After")

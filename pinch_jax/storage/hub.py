@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch_jax.errors import FULL, OutOfReach, UserError
+from pinch_jax.errors import FULL, OutOfReach, UserError, is_transient
 
 _MODEL = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([^\s@]+))?")
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -126,7 +126,7 @@ def told(repository: Repository) -> Iterator[None]:
             )
         else:
             way = f"was not reached at {constants.ENDPOINT}; check the network: {error}"
-            kind = UserError if 400 <= status < 500 and status not in (408, 429) else OutOfReach
+            kind = OutOfReach if not status or is_transient(status) else UserError
         folder = ", as no folder has that name" if repository.kind == "model" else ""
         what = f"{repository.name!r} ({repository.kind} of the hub{folder})"
         raise kind(" ".join(f"{what} {way}".split())) from error

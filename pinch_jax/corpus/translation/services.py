@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pinch_jax.errors import UserError
+from pinch_jax.errors import UserError, is_transient
 from pinch_jax.languages import language
 from pinch_jax.service.chat import ChatClient
 from pinch_jax.service.faults import (
@@ -17,7 +17,6 @@ from pinch_jax.service.faults import (
     Refused,
     ServiceError,
     first_line,
-    is_transient,
     permanent,
     retry_after_seconds,
 )
